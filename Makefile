@@ -1,0 +1,58 @@
+# patchmgr: `make run` serves it with a demo fleet, `make test` checks everything.
+
+PORT ?= 8080
+HOST ?= 127.0.0.1
+BENCH_HOSTS ?= 1000 10000
+SOAK_SECONDS ?= 60
+
+VENV := .venv
+BIN := $(VENV)/bin
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
+
+.PHONY: help run test check bench soak screenshots lock clean
+.DEFAULT_GOAL := help
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.run ## install, load the demo on the first start, serve (PORT=8080, HOST=127.0.0.1)
+	@PORT=$(PORT) HOST=$(HOST) sh .ci/serve
+
+test: $(VENV)/.test ## check, then every test, in parallel
+	@sh .ci/chromium
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.test ## style, types, import contracts, migrations equal to models
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@sh .ci/migrations
+
+bench: $(VENV)/.test ## measure imports and scans beside their reference (BENCH_HOSTS="1000 10000")
+	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS)
+
+soak: $(VENV)/.test ## load a served demo and watch errors, times and memory (SOAK_SECONDS=60)
+	$(BIN)/python tests/bench/soak.py $(SOAK_SECONDS)
+
+screenshots: $(VENV)/.test ## every page in light, dark and 390 px, into screenshots/
+	@sh .ci/chromium
+	$(BIN)/python tests/bench/screenshots.py screenshots
+
+lock: ## renew the locked requirements
+	printf 'hatchling>=1.27\n' | $(UV) pip compile $(COMPILE) pyproject.toml - -o requirements.txt
+	$(UV) pip compile $(COMPILE) --extra test -c requirements.txt pyproject.toml -o requirements-test.txt
+
+clean: ## remove the environment and caches; data in var/ stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist screenshots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run: requirements.txt pyproject.toml .ci/environment
+	@sh .ci/environment $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/.test: requirements-test.txt pyproject.toml .ci/environment
+	@sh .ci/environment $(VENV) requirements-test.txt
+	@touch $@

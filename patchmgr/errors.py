@@ -1,0 +1,141 @@
+"""Every error patchmgr raises on purpose, grouped by who has to act on it.
+
+Raise the most specific class; catch the group. `web.errors` and `patchmgr.cli` each translate a
+group once (to an HTTP status, to an exit code), so no view or command holds a mapping of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class PatchmgrError(Exception):
+    """Base of all deliberate errors; anything else that escapes is a bug."""
+
+    code = "error"
+
+
+class InputError(PatchmgrError):
+    """The caller sent something we cannot accept, and can send it again corrected."""
+
+    code = "invalid-input"
+
+    def __init__(self, problems: Mapping[str, str] | str) -> None:
+        if isinstance(problems, str):
+            problems = {"": problems}
+        super().__init__("; ".join(f"{at}: {why}" if at else why for at, why in problems.items()))
+        self.problems = dict(problems)
+
+
+class VersionError(InputError):
+    """A version string is not one of its scheme's."""
+
+    code = "invalid-version"
+
+    def __init__(self, scheme: str, text: str) -> None:
+        super().__init__(f"{text!r} is not a {scheme} version")
+        self.scheme = scheme
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One refused row of an imported file: where, what, and what to do about it."""
+
+    row: int  # line of the file on which the record starts; the header is 1; 0: the whole file
+    column: str  # empty when the whole row is at fault
+    value: str
+    remedy: str
+    record: str = ""  # the row as it stood in the file, for the rejects file
+
+    def __str__(self) -> str:
+        where = ([f"row {self.row}"] if self.row else []) + (
+            [f"column {self.column}"] if self.column else []
+        )
+        value = f"{self.value[:80]!r} " if self.value else ""
+        return f"{', '.join(where)}: {value}{self.remedy}" if where else f"{value}{self.remedy}"
+
+
+class BadFileError(InputError):
+    """A file has rows we cannot accept; nothing of it was written."""
+
+    code = "bad-file"
+    SHOWN = 20
+
+    def __init__(self, file: str, rows: Sequence[BadRow], total: int | None = None) -> None:
+        self.file = file
+        self.rows = tuple(rows)
+        self.total = total if total is not None else len(self.rows)
+        said = list(dict.fromkeys(f"{file}: {row}" for row in self.rows))
+        shown = said[: self.SHOWN]
+        more = (self.total - len(self.rows)) + len(said) - len(shown)
+        if more > 0:
+            shown.append(f"{file}: and {more} more; --rejects FILE writes them all")
+        super().__init__("\n".join(shown))
+
+
+class NotFoundError(PatchmgrError):
+    """A named thing does not exist."""
+
+    code = "not-found"
+
+    def __init__(self, kind: str, ref: object) -> None:
+        super().__init__(f"no {kind} {ref!r}")
+        self.kind = kind
+        self.ref = ref
+
+
+class ConflictError(PatchmgrError):
+    """The request is well formed, but the current state forbids it."""
+
+    code = "conflict"
+
+
+class IllegalTransitionError(ConflictError):
+    """A plan was told to do what its state does not allow."""
+
+    code = "illegal-transition"
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(f"{event} is not possible while the plan is {state}")
+
+
+class ForbiddenError(PatchmgrError):
+    """Who asks may not do this."""
+
+    code = "forbidden"
+
+
+class AuthenticationError(PatchmgrError):
+    """Who asks did not prove who they are."""
+
+    code = "unauthenticated"
+
+
+class BusyError(PatchmgrError):
+    """Somebody else is at work on the same thing; the same call later can succeed."""
+
+    code = "busy"
+
+
+class FeedError(PatchmgrError):
+    """An upstream feed failed us; the operator can only wait or reconfigure."""
+
+    code = "feed"
+
+
+class FeedUnreachableError(FeedError):
+    """A feed's document could not be fetched."""
+
+    code = "feed-unreachable"
+
+
+class FeedMalformedError(FeedError):
+    """A feed's document is not what its vendor publishes."""
+
+    code = "feed-malformed"
+
+
+class SettingsError(InputError):
+    """A setting is unknown or has a value that cannot be used."""
+
+    code = "settings"
