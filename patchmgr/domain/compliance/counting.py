@@ -1,0 +1,312 @@
+"""From hosts and findings to the numbers of a report, in one pass."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.compliance.figures import duration, trend
+from patchmgr.domain.compliance.values import (
+    Basis,
+    BlindSpot,
+    Closed,
+    Contact,
+    Coverage,
+    Dated,
+    Exploited,
+    Headline,
+    Host,
+    HostLine,
+    Open,
+    PatchTime,
+    Report,
+    Share,
+    SlaLine,
+    State,
+    Verdict,
+    Verification,
+)
+from patchmgr.domain.urgency import Inputs, Policy, Row, decide, due_date
+
+SEVERITIES = tuple(severity.word for severity in sorted(Severity, reverse=True))
+NAMES = 10  # hosts named beside a blind spot
+FAILED = ("failed", "timed_out", "lost", "rolled_back")
+LEFT_OUT = ("skipped", "deferred", "cancelled")
+UNREADABLE = "the installed or the fixed version cannot be read"
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
+
+
+class Counting:
+    """Adds up a report. Feed it each host once, then what closed, then ask for the report."""
+
+    def __init__(self, basis: Basis) -> None:
+        self._basis = basis
+        self._deadlines = _Deadlines(basis.policy)
+        self._feeds = {line.platform: line.feeds for line in basis.platforms}
+        self._lines: list[HostLine] = []
+        self._named: dict[tuple[str, str], list[str]] = {}  # blind spot -> names of hosts
+        self._contacts: Counter[Contact] = Counter()
+        self._verdicts: Counter[Verdict] = Counter()
+        self._by_feed: Counter[str] = Counter()
+        self._states: Counter[State] = Counter()
+        self._open: Counter[tuple[str, State]] = Counter()  # severity, state
+        self._closed: Counter[tuple[str, str]] = Counter()  # severity, "in time" "late" "no due"
+        self._reasons: Counter[str] = Counter()
+        self._release: dict[str, Counter[int]] = {word: Counter() for word in SEVERITIES}
+        self._detection: dict[str, Counter[int]] = {word: Counter() for word in SEVERITIES}
+        self._reboots = self._with_feed = self._undetermined_hosts = self._withdrawn = 0
+        self._kev_open = self._kev_due = self._kev_overdue = self._kev_hosts = 0
+
+    def add(self, host: Host, findings: Iterable[Open]) -> tuple[HostLine, list[Dated]]:
+        """Count ``host`` and its open findings; return its line, and the findings with due dates.
+
+        The findings keep their order.
+        """
+        dated = [self._date(host, finding) for finding in findings]
+        states = Counter(finding.state for finding in dated)
+        self._states.update(states)
+        self._open.update((finding.judged.severity.word, finding.state) for finding in dated)
+        self._undetermined_hosts += State.UNDETERMINED in states
+        self._count_exploited(dated)
+        line = self._line(host, dated, states)
+        self._lines.append(line)
+        self._contacts[host.contact] += 1
+        self._verdicts[line.verdict] += 1
+        self._reboots += host.reboot_pending
+        feeds = self._feeds.get(host.platform, ())
+        self._with_feed += bool(feeds)
+        self._by_feed.update(feeds)
+        return line, dated
+
+    def close(self, finding: Closed) -> None:
+        """Count a finding that ended in the period."""
+        if not finding.patched:
+            self._withdrawn += 1
+            return
+        word = finding.severity.word
+        _, due = self._deadlines.of(
+            finding.host, finding.severity, finding.kev, finding.published, finding.first_seen
+        )
+        how = "no due" if due is None else "in time" if finding.closed <= due else "late"
+        self._closed[word, how] += 1
+        self._detection[word][(finding.closed - finding.first_seen) // _SECOND] += 1
+        if finding.published is not None:
+            self._release[word][max(finding.closed - finding.published, 0 * _DAY) // _SECOND] += 1
+
+    def report(self) -> Report:
+        """Return what the counts say; hosts by name."""
+        lines = [self._sla(word, [word]) for word in SEVERITIES]
+        days, periods = trend(self._basis.as_of, self._basis.standings)
+        return Report(
+            basis=self._basis,
+            headline=self._headline(),
+            coverage=self._coverage(),
+            sla=tuple(lines),
+            sla_total=self._sla("all", SEVERITIES),
+            withdrawn=self._withdrawn,
+            patch_times=self._patch_times(),
+            exploited=Exploited(
+                catalogue=self._basis.kev,
+                open_findings=self._kev_open,
+                overdue=Share(self._kev_overdue, self._kev_due),
+                hosts=Share(self._kev_hosts, len(self._lines)),
+            ),
+            verification=_verification(self._basis),
+            period_days=days,
+            trend=periods,
+            hosts=tuple(sorted(self._lines, key=lambda line: line.hostname)),
+            states={state.value: self._states[state] for state in State},
+            by_severity={
+                word: sum(self._open[word, state] for state in State) for word in SEVERITIES
+            },
+        )
+
+    def _date(self, host: Host, finding: Open) -> Dated:
+        judged = finding.judged
+        seen = finding.first_seen
+        if judged.status is not Status.AFFECTED:
+            state = State.NO_FIX if judged.status is Status.NO_FIX else State.UNDETERMINED
+            if state is State.UNDETERMINED:
+                self._reasons[_why_undetermined(judged.reason)] += 1
+            return Dated(judged, seen, "", None, state)
+        row, due = self._deadlines.of(host, judged.severity, judged.kev, judged.published, seen)
+        if due is None:
+            return Dated(judged, seen, row, None, State.NO_DUE)
+        state = State.OVERDUE if due < self._basis.as_of else State.WITHIN
+        return Dated(judged, seen, row, due, state)
+
+    def _line(self, host: Host, dated: Sequence[Dated], states: Mapping[State, int]) -> HostLine:
+        overdue = states.get(State.OVERDUE, 0)
+        unknown = self._why_unknown(host)
+        wrong = _why_wrong(host, overdue)
+        verdict = Verdict.NOT_COMPLIANT if wrong else Verdict.COMPLIANT
+        return HostLine(
+            hostname=host.hostname,
+            platform=host.platform,
+            environment=host.environment,
+            site=host.site,
+            owner=host.owner,
+            verdict=Verdict.UNKNOWN if unknown else verdict,
+            reasons=(*unknown, *wrong),
+            open_findings=len(dated),
+            fixable=len(dated) - states.get(State.NO_FIX, 0) - states.get(State.UNDETERMINED, 0),
+            overdue=overdue,
+            earliest_due=min((f.due for f in dated if f.due is not None), default=None),
+            last_report=host.last_report,
+        )
+
+    def _why_unknown(self, host: Host) -> tuple[str, ...]:
+        """Return why ``host`` cannot be judged, and note it among the blind spots."""
+        reasons = []
+        if host.contact is not Contact.REPORTING:
+            reasons.append(_CONTACT_REASONS[host.contact])
+            self._note(host.contact.value, "", host)
+        if not self._feeds.get(host.platform):
+            what = host.platform or "platform not known"
+            reasons.append(f"no feed for {host.platform}" if host.platform else what)
+            self._note("no feed", what, host)
+        return tuple(reasons)
+
+    def _note(self, kind: str, what: str, host: Host) -> None:
+        self._named.setdefault((kind, what), []).append(host.hostname)
+
+    def _count_exploited(self, dated: Sequence[Dated]) -> None:
+        exploited = [finding for finding in dated if finding.judged.kev]
+        self._kev_open += len(exploited)
+        self._kev_due += sum(finding.due is not None for finding in exploited)
+        self._kev_overdue += sum(finding.state is State.OVERDUE for finding in exploited)
+        self._kev_hosts += bool(exploited)
+
+    def _headline(self) -> Headline:
+        hosts = len(self._lines)
+        unknown = self._verdicts[Verdict.UNKNOWN]
+        judged = hosts - unknown
+        dated = self._states[State.OVERDUE] + self._states[State.WITHIN]
+        return Headline(
+            hosts=hosts,
+            compliant=Share(self._verdicts[Verdict.COMPLIANT], judged),
+            not_compliant=Share(self._verdicts[Verdict.NOT_COMPLIANT], judged),
+            judged=Share(judged, hosts),
+            unknown=Share(unknown, hosts),
+            reboot_pending=self._reboots,
+            open_findings=self._states.total(),
+            fixable=dated + self._states[State.NO_DUE],
+            overdue=Share(self._states[State.OVERDUE], dated),
+        )
+
+    def _coverage(self) -> Coverage:
+        hosts = len(self._lines)
+        contact = {kind: Share(self._contacts[kind], hosts) for kind in Contact}
+        return Coverage(
+            reporting=contact[Contact.REPORTING],
+            with_feed=Share(self._with_feed, hosts),
+            silent=contact[Contact.SILENT],
+            never_reported=contact[Contact.NEVER],
+            not_scanned=contact[Contact.UNSCANNED],
+            undetermined=Share(self._states[State.UNDETERMINED], self._states.total()),
+            undetermined_hosts=Share(self._undetermined_hosts, hosts),
+            undetermined_reasons=dict(sorted(self._reasons.items())),
+            blind_spots=self._blind_spots(),
+        )
+
+    def _blind_spots(self) -> tuple[BlindSpot, ...]:
+        hosts = len(self._lines)
+        spots = [
+            BlindSpot(kind, what, Share(len(names), hosts), tuple(sorted(names)[:NAMES]))
+            for (kind, what), names in sorted(self._named.items())
+        ]
+        stale = [feed.name for feed in self._basis.feeds if feed.stale]
+        spots += [
+            BlindSpot("stale feed", name, Share(self._by_feed[name], hosts)) for name in stale
+        ]
+        return tuple(spots)
+
+    def _sla(self, name: str, words: Sequence[str]) -> SlaLine:
+        def still(state: State) -> int:
+            return sum(self._open[word, state] for word in words)
+
+        def ended(how: str) -> int:
+            return sum(self._closed[word, how] for word in words)
+
+        decided = ended("in time") + ended("late") + still(State.OVERDUE)
+        return SlaLine(
+            severity=name,
+            open_within=still(State.WITHIN),
+            open_overdue=still(State.OVERDUE),
+            open_no_due=still(State.NO_DUE),
+            closed_in_time=ended("in time"),
+            closed_late=ended("late"),
+            closed_no_due=ended("no due"),
+            met=Share(ended("in time"), decided),
+        )
+
+    def _patch_times(self) -> tuple[PatchTime, ...]:
+        lines = [
+            PatchTime(word, duration(self._release[word]), duration(self._detection[word]))
+            for word in SEVERITIES
+        ]
+        release = sum(self._release.values(), Counter[int]())
+        detection = sum(self._detection.values(), Counter[int]())
+        return (*lines, PatchTime("all", duration(release), duration(detection)))
+
+
+class _Deadlines:
+    """Decides by a policy; each distinct combination of inputs is looked up once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._rows: dict[tuple[object, ...], Row] = {}
+
+    def of(
+        self,
+        host: Host,
+        severity: Severity,
+        kev: bool | None,
+        published: datetime | None,
+        first_seen: datetime,
+    ) -> tuple[str, datetime | None]:
+        """Return the id of the row that decides, and the due date."""
+        key = (severity, kev, host.exposure, host.environment, host.criticality)
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = decide(self._policy, Inputs(*key))
+        return row.id, due_date(row, published, first_seen, self._policy.clock)
+
+
+_CONTACT_REASONS = {
+    Contact.SILENT: "silent",
+    Contact.NEVER: "never reported",
+    Contact.UNSCANNED: "not scanned yet",
+}
+
+
+def _why_wrong(host: Host, overdue: int) -> tuple[str, ...]:
+    reasons = []
+    if overdue:
+        reasons.append(f"{overdue:,} finding{'s' if overdue > 1 else ''} overdue")
+    if host.reboot_pending:
+        reasons.append("reboot pending")
+    return tuple(reasons)
+
+
+def _why_undetermined(reason: str) -> str:
+    """Return ``reason`` without the version it names, so that like counts with like."""
+    if reason.endswith(" version") and " is not a " in reason:
+        return UNREADABLE
+    return reason or "the vendor has not decided yet"
+
+
+def _verification(basis: Basis) -> Verification:
+    outcomes: Counter[str] = Counter()
+    for plan in basis.plans:
+        outcomes.update(plan.outcomes)
+    verified = outcomes["verified"]
+    failed = sum(outcomes[state] for state in FAILED)
+    other = sum(outcomes[state] for state in LEFT_OUT)
+    return Verification(
+        verified=Share(verified, verified + failed),
+        failed=failed,
+        other=other,
+        unfinished=outcomes.total() - verified - failed - other,
+    )

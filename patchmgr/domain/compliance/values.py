@@ -1,0 +1,353 @@
+"""The values of a compliance report: what it is made from, and what it says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.urgency import Policy
+
+PERIOD = timedelta(days=90)  # before the as-of: what was closed and changed in it is counted
+PERIODS = 12  # of the trend
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``n`` of ``of``. The percentage is rounded down, so that only all is 100 %."""
+
+    n: int
+    of: int
+
+    @property
+    def permille(self) -> int | None:
+        return self.n * 1000 // self.of if self.of else None
+
+    @property
+    def percent(self) -> str:
+        """Return "86.8 %"; "" of none, which has no percentage."""
+        return "" if self.permille is None else f"{self.permille // 10}.{self.permille % 10} %"
+
+    def __str__(self) -> str:
+        return f"{self.n:,} of {self.of:,}" + (f" ({self.percent})" if self.of else "")
+
+
+class Verdict(StrEnum):
+    COMPLIANT = "compliant"
+    NOT_COMPLIANT = "not compliant"
+    UNKNOWN = "unknown"
+
+
+class Contact(StrEnum):
+    """Whether a host's inventory can be relied on."""
+
+    REPORTING = "reporting"
+    SILENT = "silent"
+    NEVER = "never reported"
+    UNSCANNED = "not scanned"
+
+
+class State(StrEnum):
+    """How a finding stands towards its due date."""
+
+    OVERDUE = "overdue"
+    WITHIN = "within due"
+    NO_DUE = "no due date"  # fixable; the policy leaves it to the next regular upgrade
+    NO_FIX = "no fix"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host in scope, as it was known at the as-of."""
+
+    id: int
+    hostname: str
+    platform: str
+    environment: str
+    site: str
+    owner: str
+    criticality: str
+    exposure: str
+    reboot_pending: bool
+    contact: Contact
+    last_report: datetime | None = None  # of a silent host
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What an advisory means for a package version; shared by every host that has the version."""
+
+    manager: str
+    package: str
+    arch: str
+    installed: str
+    fixed: str
+    status: Status
+    advisory: str
+    cves: str  # separated by spaces
+    severity: Severity
+    kev: bool | None
+    first_seen: datetime
+    published: datetime | None
+    reason: str
+
+
+class Open(NamedTuple):
+    """A finding: a host has had a judged version since ``exposed``."""
+
+    judged: Judged
+    exposed: datetime
+
+    @property
+    def first_seen(self) -> datetime:
+        return max(self.exposed, self.judged.first_seen)
+
+
+class Dated(NamedTuple):
+    """A finding with the row of the policy that decided it; due is None when it has no due date."""
+
+    judged: Judged
+    first_seen: datetime
+    row: str
+    due: datetime | None
+    state: State
+
+
+class Closed(NamedTuple):
+    """A finding that ended in the period, by a change on the host or by the vendor's word."""
+
+    host: Host
+    severity: Severity
+    kev: bool | None
+    published: datetime | None
+    first_seen: datetime
+    closed: datetime
+    patched: bool  # the host changed; otherwise the vendor took the statement back
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """A feed at the as-of: the revision in use, and whether it was too old to rely on."""
+
+    name: str
+    revision: int
+    digest: str
+    made_at: datetime
+    synced_at: datetime  # last looked at with success, changed or not
+    advisories: int
+    fixes: int
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformState:
+    """A platform of the fleet, and the feeds that speak of it; none is a blind spot."""
+
+    platform: str
+    feeds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KevCatalogue:
+    name: str
+    entries: int
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    by: str
+    at: datetime
+    ring: str  # "" for the whole plan
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDone:
+    """A plan of the period: who wrote and approved it, and what came of its tasks."""
+
+    id: int
+    title: str
+    author: str
+    state: str
+    content_hash: str
+    started: datetime
+    finished: datetime | None
+    approvals: tuple[Approval, ...]
+    tasks: int
+    outcomes: Mapping[str, int]  # state of the task at the as-of -> tasks
+    in_window: int
+    out_of_window: int
+    no_window: int  # finished tasks of rings and hosts without a window
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the fleet stood after a scan, as counted then."""
+
+    at: datetime
+    hosts: int
+    judged: int
+    compliant: int
+    open_findings: int
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a report is made from, besides hosts and findings."""
+
+    as_of: datetime
+    policy: Policy
+    policy_since: datetime | None  # None: the preset, before any was stored
+    scanned_at: datetime | None  # the last scan until the as-of
+    silent_days: int
+    stale_feed_hours: int
+    feeds: tuple[FeedState, ...]
+    platforms: tuple[PlatformState, ...]
+    kev: KevCatalogue | None
+    plans: tuple[PlanDone, ...]
+    standings: tuple[Standing, ...]  # by time
+    packages: int  # package installations in scope
+    generator: str
+
+    @property
+    def period_start(self) -> datetime:
+        return self.as_of - PERIOD
+
+
+@dataclass(frozen=True, slots=True)
+class HostLine:
+    """A host's line of the appendix, with why it is not compliant or not known."""
+
+    hostname: str
+    platform: str
+    environment: str
+    site: str
+    owner: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    open_findings: int
+    fixable: int
+    overdue: int
+    earliest_due: datetime | None
+    last_report: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    hosts: int
+    compliant: Share  # of the hosts that could be judged
+    not_compliant: Share
+    judged: Share  # of the hosts in scope
+    unknown: Share
+    reboot_pending: int
+    open_findings: int
+    fixable: int
+    overdue: Share  # of the findings that have a due date
+
+
+@dataclass(frozen=True, slots=True)
+class BlindSpot:
+    """Something that could not be judged; ``hosts`` says how much of the fleet it concerns."""
+
+    kind: str
+    what: str
+    hosts: Share
+    names: tuple[str, ...] = ()  # of the hosts, the first few
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    reporting: Share  # of the hosts in scope
+    with_feed: Share
+    silent: Share
+    never_reported: Share
+    not_scanned: Share
+    undetermined: Share  # of the open findings
+    undetermined_hosts: Share
+    undetermined_reasons: Mapping[str, int]  # reason -> open findings
+    blind_spots: tuple[BlindSpot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlaLine:
+    """A severity's findings against their due dates; ``met`` is of those that have been decided.
+
+    Decided are those closed in time or late in the period, and those open and overdue. Those
+    open within their due date can still go either way.
+    """
+
+    severity: str
+    open_within: int
+    open_overdue: int
+    open_no_due: int
+    closed_in_time: int
+    closed_late: int
+    closed_no_due: int
+    met: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Statistics of ``n`` durations, in seconds; None of none. p90 by nearest rank."""
+
+    n: int
+    median: int | None
+    p90: int | None
+    mean: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatchTime:
+    severity: str
+    from_release: Duration
+    from_detection: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Exploited:
+    """Known exploited vulnerabilities; without a catalogue nothing is known, which is not none."""
+
+    catalogue: KevCatalogue | None
+    open_findings: int
+    overdue: Share
+    hosts: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Of the tasks that ended in the period: a task is done when an inventory has shown it."""
+
+    verified: Share
+    failed: int
+    other: int
+    unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A period of the trend with the last scan in it; None when there was none."""
+
+    ends: datetime
+    standing: Standing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    basis: Basis
+    headline: Headline
+    coverage: Coverage
+    sla: tuple[SlaLine, ...]
+    sla_total: SlaLine
+    withdrawn: int  # findings that ended by the vendor's word, in no denominator
+    patch_times: tuple[PatchTime, ...]
+    exploited: Exploited
+    verification: Verification
+    period_days: int  # of each of the trend's periods
+    trend: tuple[Period, ...]
+    hosts: tuple[HostLine, ...]
+    states: Mapping[str, int]  # state of a finding -> open findings
+    by_severity: Mapping[str, int]  # severity -> open findings

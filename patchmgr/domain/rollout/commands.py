@@ -1,0 +1,263 @@
+"""What people decide about a plan: propose, approve, start, stop, go on."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from patchmgr.domain.rollout import signals
+from patchmgr.domain.rollout.endings import end_waiting
+from patchmgr.domain.rollout.events import (
+    Acknowledge,
+    Approve,
+    Cancel,
+    Edited,
+    HaltSignal,
+    Pause,
+    Propose,
+    Reject,
+    Resume,
+    Retry,
+    Start,
+    Withdrawn,
+)
+from patchmgr.domain.rollout.gates import is_approved
+from patchmgr.domain.rollout.model import Approval, Signal
+from patchmgr.domain.rollout.states import (
+    ACTIVE_PLANS,
+    LIVE_TASKS,
+    OPEN_PLANS,
+    STOPPED_RINGS,
+    WAITING_RINGS,
+    WAITING_TASKS,
+    PlanState,
+    RingState,
+    TaskState,
+)
+from patchmgr.domain.rollout.work import Work
+from patchmgr.errors import (
+    ConflictError,
+    ForbiddenError,
+    IllegalTransitionError,
+    InputError,
+    NotFoundError,
+)
+
+PROPOSAL = timedelta(days=7)  # how long a proposal waits for its approvals
+APPROVAL = timedelta(days=14)  # how long an approved plan may wait for its start
+
+_PROPOSABLE = (PlanState.DRAFT,)
+_EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
+
+
+def propose(work: Work, event: Propose) -> None:
+    _require(work, "propose", *_PROPOSABLE)
+    work.move(PlanState.PROPOSED, event.at, event.by, deadline=event.at + PROPOSAL)
+    work.notify("proposed", f"{event.by} proposed a plan; {_needs(work)}")
+
+
+def approve(work: Work, event: Approve) -> None:
+    """Count a person's consent. Raises `ForbiddenError` for an author, `ConflictError`."""
+    if event.ring:
+        _require(work, "approve", PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
+        _check_ring(work, event.ring)
+    else:
+        _require(work, "approve", PlanState.PROPOSED)
+    if event.by in work.plan.authors:
+        raise ForbiddenError(f"{event.by} made or edited this plan; somebody else must approve it")
+    if event.content_hash != work.plan.content_hash:
+        raise ConflictError(
+            f"the plan has changed: it is {work.plan.content_hash[:12]} now, "
+            f"the approval speaks of {event.content_hash[:12]}; review it again"
+        )
+    given = work.plan.approvals
+    if any(one.by == event.by and one.ring == event.ring for one in given):
+        raise ConflictError(f"{event.by} has approved this already")
+    approval = Approval(event.by, event.at, event.content_hash, event.ring)
+    work.plan = replace(work.plan, approvals=(*given, approval))
+    what = f"ring {event.ring}" if event.ring else "the plan"
+    comment = f": {event.comment}" if event.comment else ""
+    work.record(event.at, "approval", f"approved {what}{comment}", ring=event.ring, by=event.by)
+    if not event.ring and _approvals(work) >= work.plan.approvals_needed:
+        work.move(PlanState.APPROVED, event.at, event.by, deadline=event.at + APPROVAL)
+        work.notify("approved", f"{event.by} approved the plan; it can be started")
+
+
+def reject(work: Work, event: Reject) -> None:
+    _require(work, "reject", PlanState.PROPOSED, PlanState.APPROVED)
+    _needs_reason(event.reason, "rejected")
+    work.move(PlanState.REJECTED, event.at, event.by, event.reason)
+    end_waiting(work, event.at, event.by, event.reason)
+    work.notify("rejected", f"{event.by} rejected the plan: {event.reason}")
+
+
+def edited(work: Work, event: Edited) -> None:
+    """Let every approval fall; who edits becomes an author."""
+    _require(work, "edit", *_EDITABLE)
+    plan = work.plan
+    fallen = len(plan.approvals)
+    work.plan = replace(
+        plan,
+        approvals=(),
+        content_hash=event.content_hash,
+        authors=plan.authors | {event.by},
+    )
+    message = f"content is {event.content_hash[:12]} now"
+    if fallen:
+        message += f"; {fallen} given {'approval' if fallen == 1 else 'approvals'} no longer count"
+    work.record(event.at, "edited", message, by=event.by)
+    if plan.state is PlanState.APPROVED:
+        work.move(PlanState.PROPOSED, event.at, event.by, deadline=event.at + PROPOSAL)
+    if fallen:
+        work.notify("proposed", f"{event.by} changed a plan; {_needs(work)}")
+
+
+def start(work: Work, event: Start) -> None:
+    """Raises `ConflictError` when what is stored is not what was approved, or a signal is open."""
+    _require(work, "start", PlanState.APPROVED)
+    hashes = {one.content_hash for one in work.plan.approvals} | {work.plan.content_hash}
+    if hashes != {event.content_hash} or _approvals(work) < work.plan.approvals_needed:
+        raise ConflictError("the plan's content is not what was approved; it cannot start")
+    _refuse_open_signals(work)
+    work.move(PlanState.RUNNING, event.at, event.by)
+    for position in range(len(work.rings)):
+        if work.tally(position).hosts == 0:
+            work.move_ring(position, RingState.SKIPPED, event.at, "no hosts")
+
+
+def pause(work: Work, event: Pause) -> None:
+    """Hand out nothing more; take back what has not begun. What runs finishes."""
+    _require(work, "pause", PlanState.RUNNING)
+    _needs_reason(event.reason, "paused")
+    work.move(PlanState.PAUSED, event.at, event.by, event.reason)
+    signals.recall(work, event.at, f"paused: {event.reason}", by=event.by)
+
+
+def resume(work: Work, event: Resume) -> None:
+    _require(work, "resume", PlanState.PAUSED)
+    _refuse_open_signals(work)
+    work.move(PlanState.RUNNING, event.at, event.by, event.reason)
+    _renew(work, event.at)
+
+
+def acknowledge(work: Work, event: Acknowledge) -> None:
+    """Let every open signal pass. A ring that the signals stopped has then passed by decision.
+
+    A halted plan runs on; a paused one stays paused, since that was another decision.
+    """
+    _require(work, "acknowledge", *_EDITABLE, PlanState.PAUSED, PlanState.HALTED)
+    _needs_reason(event.reason, "acknowledged")
+    plan = work.plan
+    if not plan.signals and plan.state is not PlanState.HALTED:
+        raise ConflictError("no halt signal is open")
+    levels = {**plan.acknowledged, **{one.key: one.level for one in plan.signals}}
+    work.plan = replace(plan, signals=(), acknowledged=levels)
+    for signal in plan.signals:
+        message = f"{signal.why}; let pass: {event.reason}"
+        work.record(event.at, "acknowledged", message, by=event.by)
+    for position, ring in enumerate(work.rings):
+        if ring.state in STOPPED_RINGS:
+            why = f"{ring.reason}; let pass by {event.by}: {event.reason}"
+            work.move_ring(position, RingState.PASSED, event.at, why, by=event.by)
+            work.accept_failures(position)
+        elif any(one.key == f"failures:{ring.name}" for one in plan.signals):
+            work.accept_failures(position)
+    if plan.state is PlanState.HALTED:
+        work.move(PlanState.RUNNING, event.at, event.by, event.reason)
+        _renew(work, event.at)
+
+
+def retry(work: Work, event: Retry) -> None:
+    """Give hosts that ended without success another turn.
+
+    Raises `ConflictError` for a host that did not, `NotFoundError` for one that is not in the plan.
+    """
+    _require(work, "retry", *ACTIVE_PLANS)
+    for host in sorted(event.hosts):
+        task = work.tasks.get(host)
+        if task is None:
+            raise NotFoundError("task of host", host)
+        if task.state in LIVE_TASKS or task.state in (TaskState.VERIFIED, TaskState.CANCELLED):
+            raise ConflictError(f"the task of host {host} is {task.state}; nothing to retry")
+        work.put(
+            replace(
+                task,
+                state=TaskState.QUEUED,
+                since=event.at,
+                misses=0,
+                begun=None,
+                finished=None,
+                package="",
+                not_back=False,
+                reason=f"another turn: {event.reason}" if event.reason else "another turn",
+            )
+        )
+        work.clamp_accepted(task.ring)
+        ring = work.rings[task.ring]
+        work.record(event.at, "retried", event.reason, ring=ring.name, host=host, by=event.by)
+        if ring.state in (*STOPPED_RINGS, RingState.SOAKING):
+            work.move_ring(task.ring, RingState.ROLLING, event.at, "hosts get another turn")
+    _renew(work, event.at)
+
+
+def cancel(work: Work, event: Cancel) -> None:
+    """End the plan. What has not begun is cancelled; what runs finishes and is followed."""
+    _require(work, "cancel", *OPEN_PLANS)
+    _needs_reason(event.reason, "cancelled")
+    work.move(PlanState.CANCELLED, event.at, event.by, event.reason)
+    signals.recall(work, event.at, f"cancelled: {event.reason}", TaskState.CANCELLED, event.by)
+    end_waiting(work, event.at, event.by, event.reason)
+
+
+def halt(work: Work, event: HaltSignal) -> None:
+    _require(work, "halt", *ACTIVE_PLANS)
+    level = signals.next_level(work, event.kind, event.subject)
+    signals.raise_signal(work, Signal(event.kind, event.subject, level, event.why, event.at))
+
+
+def withdrawn(work: Work, event: Withdrawn) -> None:
+    """Stop for an advisory that its vendor took back, once, however often it is said."""
+    why = f"{event.advisory}, which this plan closes, was withdrawn"
+    signals.raise_signal(work, Signal("withdrawn", event.advisory, 1, why, event.at))
+
+
+def _require(work: Work, verb: str, *states: PlanState) -> None:
+    if work.plan.state not in states:
+        raise IllegalTransitionError(work.plan.state, verb)
+
+
+def _needs_reason(reason: str, done: str) -> None:
+    if not reason.strip():
+        raise InputError({"reason": f"say why the plan is {done}"})
+
+
+def _refuse_open_signals(work: Work) -> None:
+    if work.plan.signals:
+        why = "; ".join(signal.why for signal in work.plan.signals)
+        raise ConflictError(f"a halt signal is open, acknowledge it first: {why}")
+
+
+def _check_ring(work: Work, name: str) -> None:
+    position = next((i for i, ring in enumerate(work.rings) if ring.name == name), None)
+    if position is None:
+        raise NotFoundError("ring", name)
+    ring = work.rings[position]
+    if not ring.settings.needs_approval:
+        raise ConflictError(f"ring {name} needs no approval of its own")
+    if is_approved(work.plan, position):
+        raise ConflictError(f"ring {name} is approved already")
+
+
+def _approvals(work: Work) -> int:
+    return sum(not one.ring for one in work.plan.approvals)
+
+
+def _needs(work: Work) -> str:
+    missing = work.plan.approvals_needed - _approvals(work)
+    return f"it needs {missing} {'approval' if missing == 1 else 'approvals'}"
+
+
+def _renew(work: Work, at: datetime) -> None:
+    """Give waiting rings their whole time again: none ran while nothing was allowed to happen."""
+    for position, ring in enumerate(work.rings):
+        waits = ring.state is not RingState.PENDING and work.tally(position).of(*WAITING_TASKS)
+        if waits or ring.state in WAITING_RINGS:
+            work.set_ring(position, replace(ring, deadline=at + ring.settings.wait))

@@ -1,0 +1,211 @@
+"""What can happen to a rollout, and what it asks of the world. Instants are aware UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What a host, or a person for it, can report."""
+
+    RUNNING = "running"
+    INSTALLED = "installed"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """``ring`` is empty for the whole plan; ``content_hash`` is what the approver looked at."""
+
+    by: str
+    at: datetime
+    content_hash: str
+    ring: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    by: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The content, rings or windows are others now; the caller gives the new ones as ``rings``."""
+
+    by: str
+    at: datetime
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    by: str
+    at: datetime
+    content_hash: str  # of what is stored now
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    by: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    by: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    by: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A person has looked at every open halt signal, and says why the rollout may go on."""
+
+    by: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A person wants hosts that ended without success to get another turn."""
+
+    by: str
+    at: datetime
+    hosts: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltSignal:
+    """Something outside says stop: a person, a probe. ``subject`` says which one."""
+
+    at: datetime
+    kind: str
+    why: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The vendor took back an advisory that the plan closes."""
+
+    at: datetime
+    advisory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed. ``windows`` has the windows that are open now, and when each closes."""
+
+    at: datetime
+    windows: Mapping[str, datetime] = field(default_factory=dict)
+    frozen: str = ""  # why nothing may change now; empty: it may
+    frozen_from: datetime | None = None  # when the next freeze begins
+    content_hash: str | None = None  # of what is stored now; without it no ring begins
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReported:
+    """A result. ``attempt`` is None where the report cannot say which one it speaks of."""
+
+    host: int
+    at: datetime
+    outcome: Outcome
+    by: str
+    attempt: int | None = None
+    package: str = ""  # the one that failed
+    reboot_pending: bool = False
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InventorySeen:
+    """What an inventory of ``at`` shows: ``verified`` is every target version reached."""
+
+    host: int
+    at: datetime
+    verified: bool
+    reboot_pending: bool
+
+
+Event = (
+    Propose
+    | Approve
+    | Reject
+    | Edited
+    | Start
+    | Pause
+    | Resume
+    | Cancel
+    | Acknowledge
+    | Retry
+    | HaltSignal
+    | Withdrawn
+    | Tick
+    | TaskReported
+    | InventorySeen
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Let ``host`` begin its part, not after ``deadline``."""
+
+    host: int
+    attempt: int
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A host that has not begun must not begin."""
+
+    host: int
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """People must hear of it."""
+
+    kind: str  # "halted", "proposed", "completed", ...
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of the plan's timeline; ``host`` is None for what concerns more than one."""
+
+    at: datetime
+    by: str
+    kind: str
+    message: str
+    ring: str = ""
+    host: int | None = None
+
+
+Effect = Dispatch | Recall | Notify | Record
+
+MACHINE = "patchmgr"  # who did it, where no person did

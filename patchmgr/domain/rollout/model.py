@@ -1,0 +1,150 @@
+"""What is known of a rollout: frozen values, and counters so that finished tasks need not be kept.
+
+A `Rollout` carries only the tasks that a step may touch. All others are in their ring's counters,
+which every step keeps in line, so a tick costs what can change and not what the plan is large.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.states import (
+    LIVE_TASKS,
+    PlanState,
+    RingState,
+    TaskState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One host's part of a plan."""
+
+    host: int
+    ring: int  # position
+    window: str | None = None  # None: any time
+    state: TaskState = TaskState.QUEUED
+    since: datetime | None = None
+    attempt: int = 0  # how often it was handed out; names the order that a result answers
+    misses: int = 0  # of those, how often nobody began
+    deadline: datetime | None = None  # None: its ring's deadline counts
+    dispatched: datetime | None = None
+    begun: datetime | None = None  # of this attempt, as first heard of
+    finished: datetime | None = None
+    seen: datetime | None = None  # last inventory that was looked at since the dispatch
+    package: str = ""  # the one that failed
+    not_back: bool = False  # lost in its reboot: no inventory since
+    reason: str = ""
+    output: str = ""
+    by: str = ""  # who reported
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A ring's hosts by state. What a host was counted as is what it is taken away as."""
+
+    states: Mapping[str, int] = field(default_factory=dict)  # TaskState -> hosts
+    unreached: int = 0  # of the timed out, those that never began: neither tried nor failed
+    reboots_lost: int = 0  # of the lost, those that did not come back from a reboot
+    packages: Mapping[str, int] = field(default_factory=dict)  # package -> hosts on which it failed
+    accepted: int = 0  # failures that a person has looked at and let pass
+
+    def of(self, *states: TaskState) -> int:
+        return sum(self.states.get(state, 0) for state in states)
+
+    @property
+    def hosts(self) -> int:
+        """Hosts that count: all but the skipped and cancelled."""
+        return sum(self.states.values()) - self.of(TaskState.SKIPPED, TaskState.CANCELLED)
+
+    @property
+    def failures(self) -> int:
+        ended = self.of(TaskState.FAILED, TaskState.ROLLED_BACK, TaskState.TIMED_OUT)
+        return ended - self.unreached
+
+    @property
+    def succeeded(self) -> int:
+        return self.of(TaskState.VERIFIED, TaskState.INSTALLED, TaskState.REBOOT_PENDING)
+
+    @property
+    def unverified(self) -> int:
+        return self.of(TaskState.INSTALLED, TaskState.REBOOT_PENDING, TaskState.LOST)
+
+    @property
+    def attempted(self) -> int:
+        """Hosts with an outcome."""
+        return self.succeeded + self.failures + self.of(TaskState.LOST)
+
+    @property
+    def live(self) -> int:
+        return self.of(*LIVE_TASKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A stage of the plan: its settings, and where it stands."""
+
+    settings: RingSettings
+    tally: Tally = field(default_factory=Tally)
+    state: RingState = RingState.PENDING
+    since: datetime | None = None
+    started: datetime | None = None
+    soak_until: datetime | None = None
+    finished: datetime | None = None
+    deadline: datetime | None = None  # while it waits: when the machine stops and asks
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's consent to exact content; ``ring`` is empty for the whole plan."""
+
+    by: str
+    at: datetime
+    content_hash: str
+    ring: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A reason to stop. One of the same kind and subject comes again only at a higher level."""
+
+    kind: str  # "failures", "package", "reboot", "withdrawn", "gate", "waiting", "content", ...
+    subject: str  # ring, package, advisory
+    level: int  # how many
+    why: str
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A plan under way, as far as a step may touch it."""
+
+    rings: tuple[Ring, ...]
+    tasks: Mapping[int, Task]  # by host
+    authors: frozenset[str]  # who made or edited it: none of them may approve
+    content_hash: str
+    approvals_needed: int = 1
+    state: PlanState = PlanState.DRAFT
+    since: datetime | None = None
+    by: str = ""  # who or what brought it into this state
+    reason: str = ""
+    deadline: datetime | None = None  # of this state, when it has one
+    due: datetime | None = None  # earliest due date of what it closes
+    approvals: tuple[Approval, ...] = ()
+    signals: tuple[Signal, ...] = ()  # open ones
+    acknowledged: Mapping[str, int] = field(default_factory=dict)  # signal key -> level let pass
+
+    @property
+    def live(self) -> int:
+        """Tasks that are not over."""
+        return sum(ring.tally.live for ring in self.rings)

@@ -1,0 +1,88 @@
+"""Halt signals: what stops a rollout by itself, and what makes it hold still."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+
+from patchmgr.domain.rollout.events import MACHINE, Recall
+from patchmgr.domain.rollout.gates import few_failures
+from patchmgr.domain.rollout.model import Signal
+from patchmgr.domain.rollout.states import OPEN_PLANS, PlanState, TaskState
+from patchmgr.domain.rollout.work import Work
+
+HOSTS_THAT_AGREE = 2  # on a failing package, or on not coming back from a reboot
+
+
+def review(work: Work, at: datetime) -> None:
+    """Raise the signals that the counters give reason for."""
+    packages: Counter[str] = Counter()
+    lost = 0
+    for position, ring in enumerate(work.rings):
+        work.clamp_accepted(position)
+        tally = work.tally(position)
+        packages.update(tally.packages)
+        lost += tally.reboots_lost
+        if not few_failures(tally, ring.settings):
+            why = (
+                f"{_count(tally.failures - tally.accepted, 'failure')} in ring {ring.name}, "
+                f"its cap is {ring.settings.max_failures}"
+            )
+            raise_signal(work, Signal("failures", ring.name, tally.failures, why, at))
+    _forget_the_past(work, packages, lost)
+    for package, hosts in sorted(packages.items()):
+        if hosts >= HOSTS_THAT_AGREE:
+            why = f"{package} failed on {hosts} hosts"
+            raise_signal(work, Signal("package", package, hosts, why, at))
+    if lost >= HOSTS_THAT_AGREE:
+        why = f"{lost} hosts did not come back from their reboot"
+        raise_signal(work, Signal("reboot", "", lost, why, at))
+
+
+def raise_signal(work: Work, signal: Signal) -> None:
+    """Open ``signal``, unless one of its kind is open or was let pass at that level; and halt."""
+    plan = work.plan
+    if plan.state not in OPEN_PLANS or plan.acknowledged.get(signal.key, 0) >= signal.level:
+        return
+    known = next((one for one in plan.signals if one.key == signal.key), None)
+    if known is not None and known.level >= signal.level:
+        return
+    others = tuple(one for one in plan.signals if one is not known)
+    work.set_signals((*others, replace(signal, at=known.at) if known else signal))
+    work.record(signal.at, "signal", signal.why)
+    if known is None:
+        work.notify("halted", signal.why)
+    if plan.state is PlanState.RUNNING:
+        work.move(PlanState.HALTED, signal.at, MACHINE, signal.why)
+        recall(work, signal.at, f"halted: {signal.why}")
+
+
+def next_level(work: Work, kind: str, subject: str) -> int:
+    """Return a level at which a signal is heard again however often it was let pass."""
+    return work.plan.acknowledged.get(f"{kind}:{subject}", 0) + 1
+
+
+def recall(
+    work: Work, at: datetime, why: str, state: TaskState = TaskState.QUEUED, by: str = MACHINE
+) -> None:
+    """Take back what was handed out and has not begun; what runs finishes."""
+    for task in sorted(work.tasks.values(), key=lambda task: task.host):
+        if task.state is TaskState.LEASED:
+            work.effects.append(Recall(task.host, task.attempt, why))
+            work.put(replace(task, state=state, since=at, deadline=None, reason=why))
+            ring = work.rings[task.ring].name
+            work.record(at, "recalled", why, ring=ring, host=task.host, by=by)
+
+
+def _forget_the_past(work: Work, packages: Counter[str], lost: int) -> None:
+    """Lower what was let pass to what is left of it, so that it is heard of when it returns."""
+    levels = dict(work.plan.acknowledged)
+    for key, level in work.plan.acknowledged.items():
+        kind, _, subject = key.partition(":")
+        present = {"package": packages[subject], "reboot": lost}.get(kind, level)
+        levels[key] = min(level, present)
+    if levels != work.plan.acknowledged:
+        work.plan = replace(work.plan, acknowledged=levels)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

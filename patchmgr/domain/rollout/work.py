@@ -1,0 +1,166 @@
+"""A rollout in the hands of one step: changed in place, frozen again at its end."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.events import MACHINE, Effect, Notify, Record
+from patchmgr.domain.rollout.model import Ring, Rollout, Signal, Tally, Task
+from patchmgr.domain.rollout.states import OVER_RINGS, PlanState, RingState, TaskState
+
+Step = tuple[Rollout, tuple[Effect, ...]]
+
+
+@dataclass(slots=True)
+class _Counts:
+    """A `Tally` that can change."""
+
+    states: Counter[str]
+    packages: Counter[str]
+    unreached: int
+    reboots_lost: int
+    accepted: int
+    changed: bool = False
+
+    def add(self, task: Task, by: int) -> None:
+        self.changed = True
+        self.states[task.state] += by
+        if task.state is TaskState.TIMED_OUT and task.begun is None:
+            self.unreached += by
+        if task.state is TaskState.LOST and task.not_back:
+            self.reboots_lost += by
+        if task.state is TaskState.FAILED and task.package:
+            self.packages[task.package] += by
+
+    def frozen(self) -> Tally:
+        return Tally(
+            dict(+self.states),
+            self.unreached,
+            self.reboots_lost,
+            dict(+self.packages),
+            self.accepted,
+        )
+
+
+@dataclass(slots=True)
+class Work:
+    """What the handlers of one event change. ``plan`` holds all but rings and tasks."""
+
+    plan: Rollout
+    rings: list[Ring] = field(init=False)
+    tasks: dict[int, Task] = field(init=False)
+    effects: list[Effect] = field(default_factory=list)
+    _counts: list[_Counts] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rings = list(self.plan.rings)
+        self.tasks = dict(self.plan.tasks)
+        self._counts = [_counts(ring.tally) for ring in self.rings]
+
+    def done(self) -> Step:
+        for position in range(len(self.rings)):
+            if self._counts[position].changed:
+                self.rings[position] = replace(self.rings[position], tally=self.tally(position))
+        plan = replace(self.plan, rings=tuple(self.rings), tasks=self.tasks)
+        return plan, tuple(self.effects)
+
+    # Tasks
+
+    def settings(self, task: Task) -> RingSettings:
+        return self.rings[task.ring].settings
+
+    def tally(self, position: int) -> Tally:
+        return self._counts[position].frozen()
+
+    def put(self, task: Task) -> None:
+        """Store ``task`` in place of what its host had, and keep the counters in line."""
+        before = self.tasks[task.host]
+        self._counts[before.ring].add(before, -1)
+        self._counts[task.ring].add(task, +1)
+        self.tasks[task.host] = task
+
+    def accept_failures(self, position: int) -> None:
+        counts = self._counts[position]
+        counts.accepted, counts.changed = counts.frozen().failures, True
+
+    def clamp_accepted(self, position: int) -> None:
+        counts = self._counts[position]
+        failures = counts.frozen().failures
+        if counts.accepted > failures:
+            counts.accepted, counts.changed = failures, True
+
+    # Rings
+
+    def move_ring(
+        self,
+        position: int,
+        state: RingState,
+        at: datetime,
+        message: str,
+        *,
+        deadline: datetime | None = None,
+        by: str = MACHINE,
+    ) -> None:
+        """Bring a ring into ``state``; a deadline not given is none."""
+        ring = self.rings[position]
+        self.rings[position] = replace(
+            ring,
+            state=state,
+            since=at,
+            started=ring.started or (at if state is RingState.ROLLING else None),
+            finished=at if state in OVER_RINGS else None,
+            soak_until=ring.soak_until if state in (RingState.SOAKING, *OVER_RINGS) else None,
+            deadline=deadline,
+            reason=message,
+        )
+        self.record(at, f"ring_{state.value}", message, ring=ring.name, by=by)
+
+    def set_ring(self, position: int, ring: Ring) -> None:
+        self.rings[position] = ring
+
+    # The plan
+
+    def move(
+        self,
+        state: PlanState,
+        at: datetime,
+        by: str,
+        reason: str = "",
+        *,
+        deadline: datetime | None = None,
+    ) -> None:
+        self.plan = replace(
+            self.plan, state=state, since=at, by=by, reason=reason, deadline=deadline
+        )
+        self.record(at, state.value, reason, by=by)
+
+    def set_signals(self, signals: tuple[Signal, ...]) -> None:
+        self.plan = replace(self.plan, signals=signals)
+
+    # What happened, and what must
+
+    def record(
+        self,
+        at: datetime,
+        kind: str,
+        message: str,
+        *,
+        ring: str = "",
+        host: int | None = None,
+        by: str = MACHINE,
+    ) -> None:
+        self.effects.append(Record(at, by, kind, message, ring, host))
+
+    def notify(self, kind: str, message: str) -> None:
+        self.effects.append(Notify(kind, message))
+
+
+def _counts(tally: Tally) -> _Counts:
+    return _Counts(
+        Counter(tally.states),
+        Counter(tally.packages),
+        tally.unreached,
+        tally.reboots_lost,
+        tally.accepted,
+    )

@@ -1,0 +1,24 @@
+"""Version schemes: each module turns a version into bytes that sort as its vendor sorts.
+
+To add a scheme, write `patchmgr/domain/versions/<scheme>.py` with a `key` function, name it in
+`SCHEMES`, and give it vectors in `tests/data/vectors/<scheme>/`.
+"""
+
+from collections.abc import Callable
+
+from patchmgr.domain.versions import dpkg
+
+SCHEMES: dict[str, Callable[[str], bytes]] = {
+    "dpkg": dpkg.key,
+}
+
+
+def compare(scheme: str, a: str, b: str) -> str:
+    """Return ``<``, ``=`` or ``>``: how ``a`` stands to ``b``.
+
+    Raises `VersionError` naming the one that is not a version of ``scheme``, `KeyError` for an
+    unknown scheme.
+    """
+    key = SCHEMES[scheme]
+    left, right = key(a), key(b)
+    return "<" if left < right else ">" if left > right else "="

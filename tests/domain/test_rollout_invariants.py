@@ -1,0 +1,322 @@
+"""What must hold of a rollout whatever happens to it, in whatever order (design.md 4.7)."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.events import (
+    Acknowledge,
+    Approve,
+    Cancel,
+    Dispatch,
+    Edited,
+    HaltSignal,
+    InventorySeen,
+    Outcome,
+    Pause,
+    Propose,
+    Recall,
+    Reject,
+    Resume,
+    Retry,
+    Start,
+    TaskReported,
+    Tick,
+    Withdrawn,
+)
+from patchmgr.domain.rollout.machine import advance, awaited_person, deadline_of
+from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
+from patchmgr.domain.rollout.states import (
+    AT_WORK,
+    LIVE_TASKS,
+    OPEN_PLANS,
+    OVER_RINGS,
+    PlanState,
+    TaskState,
+)
+from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+
+T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+PEOPLE = ("ann", "bob", "cid")
+HASHES = ("a" * 64, "b" * 64)
+
+RINGS = (
+    RingSettings("canary", percent=10, max_failures=0, soak=6 * HOUR, min_soak=HOUR,
+                 max_concurrent=2, wait=timedelta(days=3)),
+    RingSettings("guarded", percent=10, max_failures=1, needs_approval=True, max_concurrent=1,
+                 wait=timedelta(days=3), window="any"),
+    RingSettings("broad", max_failures=2, max_concurrent=3, wait=timedelta(days=3)),
+)  # fmt: skip
+SIZES = (3, 2, 5)
+
+
+def window_at(at: datetime) -> dict[str, datetime]:
+    """A window from 22:00 for four hours, on every second day."""
+    for day in (at, at - timedelta(days=1)):
+        opens = day.replace(hour=22, minute=0, second=0, microsecond=0)
+        if opens.day % 2 == 0 and opens <= at < opens + 4 * HOUR:
+            return {"night": opens + 4 * HOUR}
+    return {}
+
+
+def freeze_at(at: datetime) -> tuple[str, datetime | None]:
+    """A freeze of 30 hours in every ten days."""
+    begins = T0 + ((at - T0) // timedelta(days=10)) * timedelta(days=10) + timedelta(days=4)
+    if begins <= at < begins + 30 * HOUR:
+        return "change freeze", None
+    return "", begins if at < begins else begins + timedelta(days=10)
+
+
+class Rollouts(RuleBasedStateMachine):
+    """Plays random events and judges every effect by rules of its own."""
+
+    @initialize(
+        windowed=st.booleans(), needed=st.integers(1, 2), underway=st.sampled_from([0, 1, 1, 1])
+    )
+    def draft(self, windowed: bool, needed: int, underway: int) -> None:
+        tasks: dict[int, Task] = {}
+        rings = []
+        for position, (ring, size) in enumerate(zip(RINGS, SIZES, strict=True)):
+            for _ in range(size):
+                host = len(tasks) + 1
+                window = "night" if windowed and ring.window == "own" and host % 3 else None
+                tasks[host] = Task(host, position, window, since=T0)
+            rings.append(Ring(ring, Tally({TaskState.QUEUED: size})))
+        self.rollout = Rollout(
+            tuple(rings),
+            tasks,
+            frozenset({"ann"}),
+            HASHES[0],
+            needed,
+            due=T0 + timedelta(days=6),
+        )
+        self.at = T0
+        self.handed_out: set[tuple[int, int]] = set()
+        self.consents: dict[str, str] = {}  # person -> the content they agreed to
+        self.editors = {"ann"}
+        if underway:  # most of what can go wrong comes after the start
+            self.all_at_once()
+
+    def all_at_once(self) -> None:
+        self.propose("ann")
+        for person in ("bob", "cid"):
+            self.approve(person, self.rollout.content_hash)
+        self.start(0)
+        self.time_passes(1)
+
+    def play(self, event) -> None:
+        before = self.rollout
+        try:
+            self.rollout, effects = advance(before, event)
+        except (ConflictError, ForbiddenError, InputError, NotFoundError):
+            return
+        for effect in effects:
+            if isinstance(effect, Dispatch):
+                self.judge_dispatch(before, effect, event)
+            elif isinstance(effect, Recall):
+                assert (effect.host, effect.attempt) in self.handed_out
+
+    def judge_dispatch(self, before: Rollout, effect: Dispatch, event) -> None:
+        assert isinstance(event, Tick)
+        assert before.state is PlanState.RUNNING
+        assert self.rollout.state is PlanState.RUNNING
+        good = {one for one, what in self.consents.items() if what == before.content_hash}
+        assert len(good - self.editors) >= before.approvals_needed
+
+        task = self.rollout.tasks[effect.host]
+        ring = self.rollout.rings[task.ring]
+        assert (effect.host, effect.attempt) not in self.handed_out
+        self.handed_out.add((effect.host, effect.attempt))
+        assert all(one.state in OVER_RINGS for one in self.rollout.rings[: task.ring])
+        if ring.settings.needs_approval:
+            assert any(one.ring == ring.name for one in self.rollout.approvals)
+
+        frozen, frozen_from = freeze_at(self.at)
+        assert not frozen
+        assert self.at < effect.deadline
+        ends = effect.deadline + ring.settings.needed_time
+        assert frozen_from is None or ends <= frozen_from
+        if task.window is not None:
+            assert ends <= window_at(self.at)[task.window]
+        at_work = sum(
+            one.state in AT_WORK for one in self.rollout.tasks.values() if one.ring == task.ring
+        )
+        assert at_work <= ring.settings.max_concurrent
+
+    def now(self) -> Tick:
+        frozen, frozen_from = freeze_at(self.at)
+        return Tick(self.at, window_at(self.at), frozen, frozen_from, self.rollout.content_hash)
+
+    @rule(minutes=st.sampled_from([1, 20, 60, 180, 600, 1440, 5000]))
+    def time_passes(self, minutes: int) -> None:
+        self.at += timedelta(minutes=minutes)
+        self.play(self.now())
+        again, effects = advance(self.rollout, self.now())
+        assert (again, effects) == (self.rollout, ()), "a second tick at once does nothing"
+
+    @rule(by=st.sampled_from(PEOPLE))
+    def propose(self, by: str) -> None:
+        self.play(Propose(by, self.at))
+
+    @rule(by=st.sampled_from(PEOPLE), content=st.sampled_from(HASHES))
+    def approve(self, by: str, content: str) -> None:
+        before = self.rollout
+        self.play(Approve(by, self.at, content))
+        if self.rollout is not before:
+            self.consents[by] = content
+
+    @rule(by=st.sampled_from(PEOPLE), ring=st.sampled_from(["canary", "guarded", "none"]))
+    def approve_ring(self, by: str, ring: str) -> None:
+        self.play(Approve(by, self.at, self.rollout.content_hash, ring))
+
+    @precondition(lambda self: self.rollout.state in OPEN_PLANS[:3])
+    @rule(by=st.sampled_from(PEOPLE[:2]), content=st.sampled_from(HASHES))
+    def edit(self, by: str, content: str) -> None:
+        self.play(Edited(by, self.at, content))
+        self.editors.add(by)
+        self.consents.clear()
+
+    @rule(content=st.sampled_from([0, 0, 0, 1]))
+    def start(self, content: int) -> None:
+        wrong = HASHES[1 - HASHES.index(self.rollout.content_hash)]
+        self.play(Start("ann", self.at, wrong if content else self.rollout.content_hash))
+
+    @rule(
+        host=st.integers(1, sum(SIZES) + 1),
+        outcome=st.sampled_from([*Outcome, Outcome.INSTALLED, Outcome.INSTALLED]),
+        attempt=st.sampled_from([None, None, 1, 2, 3]),
+        reboot=st.booleans(),
+        package=st.sampled_from(["", "openssl", "curl"]),
+    )
+    def report(self, host, outcome, attempt, reboot, package) -> None:
+        self.play(TaskReported(host, self.at, outcome, "ann", attempt, package, reboot))
+
+    @rule(outcome=st.sampled_from([Outcome.RUNNING, Outcome.INSTALLED, Outcome.INSTALLED]))
+    def all_report(self, outcome: Outcome) -> None:
+        for host, task in self.rollout.tasks.items():
+            if task.state in AT_WORK:
+                self.play(TaskReported(host, self.at, outcome, "ann"))
+
+    @rule(
+        host=st.integers(1, sum(SIZES)),
+        back=st.integers(0, 300),
+        verified=st.booleans(),
+        reboot=st.booleans(),
+    )
+    def inventory(self, host, back, verified, reboot) -> None:
+        seen = self.at - timedelta(minutes=back)
+        self.play(InventorySeen(host, seen, verified, reboot))
+
+    @rule()
+    def all_inventories(self) -> None:
+        self.at += timedelta(minutes=1)
+        for host, task in self.rollout.tasks.items():
+            if task.state in (TaskState.INSTALLED, TaskState.REBOOT_PENDING):
+                self.play(InventorySeen(host, self.at, verified=True, reboot_pending=False))
+
+    @rule()
+    def pause(self) -> None:
+        self.play(Pause("ann", self.at, "wait"))
+
+    @rule()
+    def resume(self) -> None:
+        self.play(Resume("ann", self.at))
+
+    @rule()
+    def acknowledge(self) -> None:
+        self.play(Acknowledge("bob", self.at, "seen"))
+
+    @rule(kind=st.sampled_from(["probe", "person"]))
+    def halt(self, kind: str) -> None:
+        self.play(HaltSignal(self.at, kind, "stop"))
+
+    @rule(advisory=st.sampled_from(["DSA-1", "DSA-2"]))
+    def withdraw(self, advisory: str) -> None:
+        self.play(Withdrawn(self.at, advisory))
+
+    @rule(host=st.integers(1, sum(SIZES)))
+    def retry(self, host: int) -> None:
+        self.play(Retry("ann", self.at, (host,), "again"))
+
+    @precondition(lambda self: self.at > T0 + timedelta(days=4))
+    @rule(what=st.sampled_from([Cancel, Reject]))
+    def end(self, what) -> None:
+        self.play(what("bob", self.at, "no more"))
+
+    @invariant()
+    def counters_are_in_line(self) -> None:
+        if not hasattr(self, "rollout"):
+            return
+        for position, ring in enumerate(self.rollout.rings):
+            tasks = [task for task in self.rollout.tasks.values() if task.ring == position]
+            counted = Counter(task.state for task in tasks)
+            unreached = sum(
+                task.state is TaskState.TIMED_OUT and task.begun is None for task in tasks
+            )
+            assert dict(ring.tally.states) == dict(counted)
+            assert ring.tally.unreached == unreached
+            assert 0 <= ring.tally.accepted <= max(ring.tally.failures, 0)
+
+    @invariant()
+    def a_stop_reaches_every_ring(self) -> None:
+        if not hasattr(self, "rollout"):
+            return
+        if self.rollout.signals:
+            assert self.rollout.state is not PlanState.RUNNING
+        if self.rollout.state is not PlanState.RUNNING:
+            assert all(t.state is not TaskState.LEASED for t in self.rollout.tasks.values())
+
+    @invariant()
+    def nothing_waits_for_ever(self) -> None:
+        if not hasattr(self, "rollout"):
+            return
+        someone = awaited_person(self.rollout)
+        if self.rollout.state is PlanState.RUNNING:
+            assert not self.rollout.signals
+        elif self.rollout.state in OPEN_PLANS:
+            assert someone
+        for task in self.rollout.tasks.values():
+            if task.state not in LIVE_TASKS or someone:
+                continue
+            assert deadline_of(self.rollout, task) is not None or self.rollout.state is (
+                PlanState.RUNNING
+            )
+
+    def teardown(self) -> None:
+        """Whatever happened: people who only say "go on" and hosts that are silent reach an end."""
+        if not hasattr(self, "rollout"):
+            return
+        for _ in range(900):
+            if self.rollout.state not in OPEN_PLANS and self.rollout.live == 0:
+                return
+            self.at += 4 * HOUR
+            match self.rollout.state:
+                case PlanState.DRAFT:
+                    self.play(Cancel("ann", self.at, "nobody wants it"))
+                case PlanState.HALTED | PlanState.APPROVED:
+                    self.play(Acknowledge("bob", self.at, "go on"))
+                case PlanState.PAUSED:
+                    self.play(Acknowledge("bob", self.at, "go on"))
+                    self.play(Resume("ann", self.at))
+            self.approve_ring("cid", "guarded")
+            self.approve_ring("bob", "guarded")
+            self.play(self.now())
+        raise AssertionError(
+            f"stuck in {self.rollout.state}: "
+            f"{[(r.name, r.state, dict(r.tally.states)) for r in self.rollout.rings]}"
+        )
+
+
+TestRollouts = Rollouts.TestCase
+TestRollouts.settings = settings(max_examples=150, stateful_step_count=40)
