@@ -1,0 +1,1 @@
+"""Persistence: typed rows, sessions and the reads worth a name."""

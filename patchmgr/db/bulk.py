@@ -1,0 +1,52 @@
+"""Many rows at once, in the quickest way each database has."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Table
+from sqlalchemy.orm import Session
+
+from patchmgr.db.base import Base
+
+T = TypeVar("T")
+
+CHUNK = 10_000  # rows a statement
+IN_LIST = 500  # values in one IN (...)
+
+
+def insert_raw(
+    session: Session, model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert ``rows`` of raw values, as the database stores them: an instant as microseconds.
+
+    Part of the session's transaction; ids are given by the database.
+    """
+    table = model.__table__
+    assert isinstance(table, Table)  # noqa: S101 -- every model is one table
+    connection = session.connection()
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(name) for name in columns)
+    if connection.dialect.name == "sqlite":
+        places = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table.name} ({names}) VALUES ({places})"  # noqa: S608 -- our own names
+        for chunk in chunks(rows, CHUNK):
+            connection.exec_driver_sql(statement, [tuple(row) for row in chunk])
+        return
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def in_lists(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield ``values`` in parts that one ``IN (...)`` takes."""
+    for start in range(0, len(values), IN_LIST):
+        yield values[start : start + IN_LIST]
+
+
+def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield ``values`` in lists of at most ``size``."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,122 @@
+"""Feeds, their revisions, and the advisories and fixes that they brought."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from patchmgr.db.base import Base, Id, Name, Word
+
+
+class Feed(Base):
+    """One source of advisories, and how its last sync went."""
+
+    __tablename__ = "feed"
+
+    id: Mapped[Id]
+    name: Mapped[Word] = mapped_column(unique=True)
+    title: Mapped[Name]  # for people
+    enabled: Mapped[bool]
+    state: Mapped[Word]  # "never", "ok", "failed"
+    attempted_at: Mapped[datetime | None]
+    succeeded_at: Mapped[datetime | None]  # last sync that ended well, changed or not
+    error: Mapped[str] = mapped_column(Text)  # why the last attempt failed; "" when it did not
+    revision_id: Mapped[int | None]  # current revision; no foreign key, the two would be a cycle
+
+
+class FeedDocument(Base):
+    """What a feed's address answered last: validators, so that an unchanged one costs a 304."""
+
+    __tablename__ = "feed_document"
+    __table_args__ = (UniqueConstraint("feed_id", "url"),)
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    url: Mapped[str] = mapped_column(Text)
+    etag: Mapped[str] = mapped_column(Text)
+    last_modified: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(Text)  # SHA-256 of the body, hex
+
+
+class FeedRevision(Base):
+    """The content of a feed at one time. Findings name the revision that their fix came with."""
+
+    __tablename__ = "feed_revision"
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"), index=True)
+    digest: Mapped[Name]  # SHA-256 over the feed's advisories in canonical form, hex
+    made_at: Mapped[datetime]
+    source: Mapped[str] = mapped_column(Text)  # addresses or file names read
+    counts: Mapped[dict[str, Any]]  # advisories, fixes, new, changed, withdrawn
+
+    feed: Mapped[Feed] = relationship(lazy="raise")
+
+
+class FeedSync(Base):
+    """A sync that ended well, changed or not: whether a feed was stale at a past instant."""
+
+    __tablename__ = "feed_sync"
+    __table_args__ = (Index("ix_feed_sync_feed_at", "feed_id", "at"),)
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    at: Mapped[datetime]
+
+
+class Advisory(Base):
+    """A vendor's statement as it stands now; withdrawn ones stay, with when."""
+
+    __tablename__ = "advisory"
+    __table_args__ = (UniqueConstraint("feed_id", "ref"), Index("ix_advisory_ref", "ref"))
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    ref: Mapped[Name]
+    title: Mapped[str] = mapped_column(Text)
+    severity: Mapped[int] = mapped_column(SmallInteger, index=True)
+    published: Mapped[datetime | None]
+    url: Mapped[str] = mapped_column(Text)
+    cves: Mapped[str] = mapped_column(Text)  # separated by spaces
+    content: Mapped[bytes] = mapped_column(LargeBinary(32))  # SHA-256 of the advisory's content
+    first_seen: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+    feed: Mapped[Feed] = relationship(lazy="raise")
+
+
+class Fix(Base):
+    """One statement of an advisory, immutable, valid from one feed revision until another.
+
+    A changed statement is a new row, so that last quarter's verdict can still be explained.
+    """
+
+    __tablename__ = "fix"
+    __table_args__ = (
+        Index("ix_fix_subject", "platform", "package", "match"),
+        Index("ix_fix_advisory", "advisory_id", "platform", "until_revision_id"),
+        Index("ix_fix_since_revision", "since_revision_id"),
+        Index("ix_fix_until_revision", "until_revision_id"),
+    )
+
+    id: Mapped[Id]
+    advisory_id: Mapped[int] = mapped_column(ForeignKey("advisory.id"))
+    platform: Mapped[Name]
+    package: Mapped[Name]
+    match: Mapped[Word]  # patchmgr.domain.advisories.Match
+    scheme: Mapped[Word]
+    status: Mapped[Word]  # patchmgr.domain.advisories.Status
+    introduced: Mapped[Name]
+    fixed: Mapped[Name]
+    fixed_key: Mapped[bytes | None]  # None: no fixed version, or one that cannot be read
+    severity: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))
+    until_revision_id: Mapped[int | None] = mapped_column(ForeignKey("feed_revision.id"))
+
+    advisory: Mapped[Advisory] = relationship(lazy="raise")
+    since_revision: Mapped[FeedRevision] = relationship(
+        lazy="raise", foreign_keys=[since_revision_id]
+    )

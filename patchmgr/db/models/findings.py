@@ -1,0 +1,132 @@
+"""What the scan concluded: judged versions, exposed hosts, and how the fleet stood over time.
+
+A finding is the join of an exposure (host x package version) and a judgement (package version x
+advisory); it is never stored as a row of its own (ADR 0004).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from patchmgr.db.base import Base, Id, Name, Word
+
+
+class Judgement(Base):
+    """What an advisory means for a package version, while it means that."""
+
+    __tablename__ = "judgement"
+    __table_args__ = (
+        Index("ix_judgement_package_version", "package_version_id", "until"),
+        Index("ix_judgement_advisory", "advisory_id", "until"),
+    )
+
+    id: Mapped[Id]
+    package_version_id: Mapped[int] = mapped_column(ForeignKey("package_version.id"))
+    advisory_id: Mapped[int] = mapped_column(ForeignKey("advisory.id"))
+    fix_id: Mapped[int] = mapped_column(ForeignKey("fix.id"))  # the statement that decided
+    status: Mapped[Word]  # one of patchmgr.domain.advisories.OPEN
+    severity: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[str]  # why undetermined or without a fix; "" when the comparison says it all
+    # When this package version was first judged so; a changed fix keeps it.
+    first_seen: Mapped[datetime]
+    published: Mapped[datetime | None]  # of the advisory, copied so that due dates need no join
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]  # exclusive; None: still so
+
+
+class Exposure(Base):
+    """A host has a package version that at least one judgement speaks of."""
+
+    __tablename__ = "exposure"
+    __table_args__ = (
+        Index("ix_exposure_host", "host_id", "until"),
+        Index("ix_exposure_package_version", "package_version_id", "until"),
+    )
+
+    id: Mapped[Id]
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    package_version_id: Mapped[int] = mapped_column(ForeignKey("package_version.id"))
+    # When the host was first found exposed through this package: an update to a version that is
+    # still vulnerable does not restart the clock.
+    first_seen: Mapped[datetime]
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+
+
+class HostCount(Base):
+    """Open findings of a host, kept by the scan so that lists and totals are quick."""
+
+    __tablename__ = "host_count"
+    __table_args__ = (Index("ix_host_count_open", "open_findings"),)
+
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), primary_key=True)
+    open_findings: Mapped[int]
+    fixable: Mapped[int]  # of those, with status affected
+    undetermined: Mapped[int]
+    unknown: Mapped[int]  # by severity, each of patchmgr.domain.advisories.Severity
+    negligible: Mapped[int]
+    low: Mapped[int]
+    medium: Mapped[int]
+    high: Mapped[int]
+    critical: Mapped[int]
+    worst: Mapped[int] = mapped_column(SmallInteger)  # highest severity
+    earliest_due: Mapped[datetime | None]  # of the fixable ones; None: none has a due date
+
+
+class HostDue(Base):
+    """How many open findings of a host are due at an instant: what is overdue is a sum of these."""
+
+    __tablename__ = "host_due"
+    __table_args__ = (Index("ix_host_due_due", "due"),)
+
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), primary_key=True)
+    due: Mapped[datetime] = mapped_column(primary_key=True)
+    findings: Mapped[int]
+
+
+class Policy(Base):
+    """A version of an SLA policy: a decision table as data. Old versions stay."""
+
+    __tablename__ = "policy"
+    __table_args__ = (Index("uq_policy_name_version", "name", "version", unique=True),)
+
+    id: Mapped[Id]
+    name: Mapped[Name]
+    version: Mapped[int]
+    active: Mapped[bool]  # the one that gives findings their due dates
+    table: Mapped[dict[str, Any]]  # patchmgr.domain.urgency, canonical form
+    made_at: Mapped[datetime]
+    made_by: Mapped[Name]
+
+
+class ScanRun(Base):
+    """One scan, and how far it has read: the next one starts from there."""
+
+    __tablename__ = "scan_run"
+
+    id: Mapped[Id]
+    at: Mapped[datetime] = mapped_column(index=True)
+    full: Mapped[bool]
+    package_version_id: Mapped[int]  # highest judged
+    feed_revision_id: Mapped[int]  # highest considered
+    counts: Mapped[dict[str, Any]]  # hosts, versions, opened, closed, seconds
+
+
+class Snapshot(Base):
+    """How the fleet stood after a scan: the trend, and the tiles of the overview."""
+
+    __tablename__ = "snapshot"
+
+    id: Mapped[Id]
+    at: Mapped[datetime] = mapped_column(index=True)
+    hosts: Mapped[int]
+    reporting: Mapped[int]  # hosts whose last inventory is recent enough
+    judged: Mapped[int]  # reporting hosts whose platform has a feed
+    compliant: Mapped[int]  # of the judged: nothing overdue, no reboot pending
+    open_findings: Mapped[int]
+    fixable: Mapped[int]
+    overdue: Mapped[int]
+    undetermined: Mapped[int]
+    by_severity: Mapped[dict[str, Any]]

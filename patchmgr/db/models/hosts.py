@@ -1,0 +1,145 @@
+"""Hosts, and what is installed on them: content-addressed sets of distinct package versions."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from patchmgr.db.base import Base, Id, Name, Word, text_of
+
+
+class Host(Base):
+    """A managed machine. Kernel, reboot and held packages are facts of the host, not of its set."""
+
+    __tablename__ = "host"
+    __table_args__ = (Index("ix_host_platform_hostname", "platform", "hostname"),)
+
+    id: Mapped[Id]
+    hostname: Mapped[str] = mapped_column(text_of(253), unique=True)
+    external_id: Mapped[str | None] = mapped_column(text_of(200), unique=True)
+    os_id: Mapped[Word]
+    os_release: Mapped[Word]
+    platform: Mapped[Name]  # patchmgr.domain.packages.Platform; "" when unknown
+    arch: Mapped[Word]
+    environment: Mapped[Word] = mapped_column(index=True)
+    site: Mapped[Word]
+    owner: Mapped[Name]
+    criticality: Mapped[Word]
+    exposure: Mapped[Word]  # "public", "internal" or ""
+    ring: Mapped[Word]
+    window: Mapped[Word]  # name of a maintenance window; "" when the plan decides
+    tags: Mapped[list[str]]  # sorted, each "word" or "key=value"
+    package_set_id: Mapped[int | None] = mapped_column(ForeignKey("package_set.id"), index=True)
+    # The set that the last scan judged; differs from package_set_id, or is None, when the host
+    # waits for the next scan (a new set, or a changed fact that due dates depend on).
+    judged_set_id: Mapped[int | None]
+    reported_at: Mapped[datetime | None]  # last inventory, changed or not
+    running_kernel: Mapped[Name]
+    reboot_pending: Mapped[bool]
+    held: Mapped[list[str]]  # names of packages that the host's administrator holds back
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    package_set: Mapped["PackageSet | None"] = relationship(lazy="raise")
+
+
+class PackageVersion(Base):
+    """One distinct package version; it exists once however many hosts have it."""
+
+    __tablename__ = "package_version"
+    __table_args__ = (
+        Index("ix_package_version_name", "name"),
+        Index("ix_package_version_judged", "platform", "judged_source"),
+    )
+
+    id: Mapped[Id]
+    platform: Mapped[Name]
+    manager: Mapped[Word]
+    name: Mapped[Name]
+    version: Mapped[Name]
+    arch: Mapped[Word]
+    source: Mapped[Name]  # as reported; "" when the report does not say
+    source_version: Mapped[Name]
+    # The source that advisories speak of: the reported one, what a signed build was signed from,
+    # or the package itself (patchmgr.domain.matching.judged).
+    judged_source: Mapped[Name]
+    judged_version: Mapped[Name]
+    # SHA-256 of the identifying columns: platform to source_version.
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+
+
+class PackageSet(Base):
+    """One distinct set of package versions, named by the SHA-256 of its members' digests."""
+
+    __tablename__ = "package_set"
+
+    id: Mapped[Id]
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    members: Mapped[bytes]  # sorted package_version ids as little-endian uint32
+    size: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class HostPackageSet(Base):
+    """What a host ran, from when until when: the whole history."""
+
+    __tablename__ = "host_package_set"
+    __table_args__ = (Index("ix_host_package_set_host_since", "host_id", "since"),)
+
+    id: Mapped[Id]
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    package_set_id: Mapped[int] = mapped_column(ForeignKey("package_set.id"), index=True)
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]  # exclusive; None: still so
+
+    package_set: Mapped[PackageSet] = relationship(lazy="raise")
+
+
+class HostFact(Base):
+    """What was known of a host beside its packages, from when until when, as scans found it.
+
+    `Host` says how things are now; a report for last quarter asks how they were. A host has no
+    open row after it was retired.
+    """
+
+    __tablename__ = "host_fact"
+    __table_args__ = (
+        Index("ix_host_fact_host_until", "host_id", "until"),
+        Index("ix_host_fact_since", "since"),
+    )
+
+    id: Mapped[Id]
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    hostname: Mapped[str] = mapped_column(text_of(253))
+    platform: Mapped[Name]
+    environment: Mapped[Word]
+    site: Mapped[Word]
+    owner: Mapped[Name]
+    criticality: Mapped[Word]
+    exposure: Mapped[Word]
+    reboot_pending: Mapped[bool]
+    reported: Mapped[bool]  # it had sent an inventory
+    silent_since: Mapped[datetime | None]  # its last inventory, when that was too long ago
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]  # exclusive; None: still so
+
+
+class Import(Base):
+    """A file brought in through the browser: kept from preview to confirmation, then as record."""
+
+    __tablename__ = "import"
+
+    id: Mapped[Id]
+    kind: Mapped[Word]  # "hosts" or "packages"
+    mode: Mapped[Word]  # "snapshot" or "merge" for packages; "" for hosts
+    filename: Mapped[Name]  # as the uploader named it; shown, never used as a path
+    stored: Mapped[Name]  # name inside the home's uploads folder, chosen by us
+    state: Mapped[Word] = mapped_column(index=True)  # "previewed", "applied", "discarded"
+    mapping: Mapped[dict[str, Any]]  # column of the file -> column of ours
+    preview: Mapped[dict[str, Any]]  # counts, examples and the first rejects
+    uploaded_by: Mapped[Name]
+    uploaded_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(Text)

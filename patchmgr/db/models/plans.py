@@ -1,0 +1,252 @@
+"""Patch plans: frozen content, rings, approvals, tasks, and what happened."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from patchmgr.db.base import Base, Id, Name, Word
+
+
+class Plan(Base):
+    """A patch plan. Its content is in `PlanChange` and `PlanItem`; ``content_hash`` names it."""
+
+    __tablename__ = "plan"
+
+    id: Mapped[Id]
+    title: Mapped[Name]
+    series: Mapped[Name]  # what ring assignment by percentage is stable within
+    state: Mapped[Word] = mapped_column(index=True)  # patchmgr.domain.rollout.PlanState
+    author: Mapped[Name]
+    authors: Mapped[list[str]]  # the author and everyone who edited it: none of them may approve
+    content_hash: Mapped[Word]  # SHA-256 of the canonical JSON of content, rings and windows, hex
+    approvals_needed: Mapped[int]
+    selection: Mapped[dict[str, Any]]  # what was asked for: advisories, CVEs, hosts, policy
+    summary: Mapped[dict[str, Any]]  # hosts, changes, findings closed, not plannable with reasons
+    due: Mapped[datetime | None]  # earliest due date among the findings it closes
+    created_at: Mapped[datetime]
+    proposed_at: Mapped[datetime | None]
+    approved_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    state_since: Mapped[datetime]
+    state_by: Mapped[Name]  # who or what ("scheduler") brought it into this state
+    reason: Mapped[str] = mapped_column(Text)  # why paused, halted, rejected, cancelled
+    windows: Mapped[dict[str, Any]]  # name -> patchmgr.domain.windows.Window as it was approved
+    halt_signals: Mapped[list[Any]]  # open halt signals, canonical form of the domain
+    acknowledged: Mapped[dict[str, Any]]  # signal key -> level that a person let pass
+    live_tasks: Mapped[int]  # tasks that are not over; a cancelled plan can still have some
+    expires_at: Mapped[datetime | None]  # deadline of the present state
+    changed_at: Mapped[datetime]  # last change of any part of it, tasks too
+    # An optimistic lock: two writers cannot overwrite each other.
+    revision: Mapped[int] = mapped_column()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own form
+
+
+class PlanChange(Base):
+    """One distinct change of a plan: a package from one version to another."""
+
+    __tablename__ = "plan_change"
+    __table_args__ = (
+        UniqueConstraint(
+            "plan_id",
+            "platform",
+            "manager",
+            "package",
+            "arch",
+            "source",
+            "from_version",
+            "to_version",
+            "match",
+        ),
+    )
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
+    platform: Mapped[Name]
+    manager: Mapped[Word]
+    package: Mapped[Name]  # installed binary package
+    arch: Mapped[Word]
+    source: Mapped[Name]  # packages from one source move together
+    from_version: Mapped[Name]
+    to_version: Mapped[Name]  # the fixed version as the vendor states it
+    match: Mapped[Word]  # patchmgr.domain.advisories.Match: whether that is the source's or its own
+    advisories: Mapped[list[str]]  # refs of the findings it closes
+    severity: Mapped[int]  # worst of them
+    hosts: Mapped[int]
+
+
+class PlanItem(Base):
+    """A host gets a change."""
+
+    __tablename__ = "plan_item"
+    __table_args__ = (
+        UniqueConstraint("plan_id", "host_id", "change_id"),
+        Index("ix_plan_item_change", "change_id"),
+    )
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), index=True)
+    change_id: Mapped[int] = mapped_column(ForeignKey("plan_change.id"))
+
+
+class PlanExclusion(Base):
+    """What was selected and is not in the plan, and why."""
+
+    __tablename__ = "plan_exclusion"
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
+    platform: Mapped[Name]
+    package: Mapped[Name]
+    arch: Mapped[Word]
+    version: Mapped[Name]
+    reason: Mapped[str] = mapped_column(Text)
+    advisories: Mapped[list[str]]
+    hosts: Mapped[int]
+
+
+class PlanVersion(Base):
+    """The rings and windows of a plan under one content hash, so that a difference can be shown."""
+
+    __tablename__ = "plan_version"
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
+    content_hash: Mapped[Word]
+    at: Mapped[datetime]
+    by: Mapped[Name]
+    settings: Mapped[dict[str, Any]]  # patchmgr.domain.plans.Content, without changes and hosts
+
+
+class Ring(Base):
+    """A stage of a plan: its settings (frozen with the content) and where it stands."""
+
+    __tablename__ = "plan_ring"
+    __table_args__ = (UniqueConstraint("plan_id", "position"), UniqueConstraint("plan_id", "name"))
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
+    position: Mapped[int]  # from 0
+    name: Mapped[Word]
+    settings: Mapped[dict[str, Any]]  # patchmgr.domain.rings.RingSettings, canonical form
+    state: Mapped[Word]  # patchmgr.domain.rollout.RingState
+    state_since: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    soak_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deadline: Mapped[datetime | None]  # when the machine stops waiting and asks
+    reason: Mapped[str] = mapped_column(Text)
+    tally: Mapped[dict[str, Any]]  # patchmgr.domain.rollout.model.Tally: its hosts by state
+
+
+class Task(Base):
+    """One host's part of a plan."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        UniqueConstraint("plan_id", "host_id"),
+        Index("ix_task_plan_state", "plan_id", "state"),
+        Index("ix_task_host", "host_id"),
+        Index("ix_task_ring_state_window", "ring_id", "state", "window"),
+    )
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
+    ring_id: Mapped[int] = mapped_column(ForeignKey("plan_ring.id"), index=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    window: Mapped[str | None] = mapped_column(String(64))  # its maintenance window; None: any time
+    state: Mapped[Word]  # patchmgr.domain.rollout.TaskState
+    state_since: Mapped[datetime]
+    attempt: Mapped[int]
+    misses: Mapped[int]  # attempts that the host never began
+    deadline: Mapped[datetime | None]  # when the server stops waiting for the next step
+    dispatched_at: Mapped[datetime | None]
+    begun_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]  # last inventory that was held against it
+    package: Mapped[Name]  # the one that failed
+    not_back: Mapped[bool]  # lost in its reboot
+    reason: Mapped[str] = mapped_column(Text)
+    output: Mapped[str] = mapped_column(Text)  # what the host or the person reported, bounded
+    reported_by: Mapped[Name]
+
+
+class Approval(Base):
+    """A person's decision on exact content."""
+
+    __tablename__ = "approval"
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
+    ring: Mapped[Word]  # "" for the whole plan
+    decision: Mapped[Word]  # "approve" or "reject"
+    content_hash: Mapped[Word]
+    by: Mapped[Name]
+    at: Mapped[datetime]
+    comment: Mapped[str] = mapped_column(Text)
+    void_at: Mapped[datetime | None]  # when the content changed under it
+    void_reason: Mapped[str] = mapped_column(Text)
+
+
+class PlanEvent(Base):
+    """What happened to a plan, in order: its timeline."""
+
+    __tablename__ = "plan_event"
+    __table_args__ = (Index("ix_plan_event_host", "plan_id", "host_id"),)
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
+    at: Mapped[datetime]
+    by: Mapped[Name]
+    kind: Mapped[Word]
+    ring: Mapped[Word]  # "" for the whole plan
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))  # None: more than one host
+    message: Mapped[str] = mapped_column(Text)
+
+
+class Outbox(Base):
+    """An effect that must happen in the world, written in the transaction that decided it."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[Id]
+    made_at: Mapped[datetime]
+    kind: Mapped[Word]  # "dispatch", "recall", "notify"
+    plan_id: Mapped[int | None] = mapped_column(ForeignKey("plan.id"))
+    payload: Mapped[dict[str, Any]]
+    done_at: Mapped[datetime | None] = mapped_column(index=True)
+    attempts: Mapped[int]
+    error: Mapped[str] = mapped_column(Text)
+
+    plan: Mapped[Plan | None] = relationship(lazy="raise")
+
+
+class Window(Base):
+    """A maintenance window: a recurrence on a zone's wall clock, and how long it stays open."""
+
+    __tablename__ = "maintenance_window"
+
+    id: Mapped[Id]
+    name: Mapped[Word] = mapped_column(unique=True)
+    rrule: Mapped[str] = mapped_column(Text)  # RFC 5545 recurrence, without DTSTART
+    duration: Mapped[int]  # seconds
+    zone: Mapped[Word]  # IANA name
+    created_at: Mapped[datetime]
+
+
+class Freeze(Base):
+    """A time in which nothing may change."""
+
+    __tablename__ = "freeze"
+
+    id: Mapped[Id]
+    name: Mapped[Name]
+    starts: Mapped[datetime]
+    ends: Mapped[datetime]  # exclusive
+    reason: Mapped[str] = mapped_column(Text)
+    created_by: Mapped[Name]
+    created_at: Mapped[datetime]

@@ -1,0 +1,371 @@
+"""Why a package on a host is, or is not, a finding: every statement held against it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Select, and_, func, or_, select
+from sqlalchemy import type_coerce as coerce
+from sqlalchemy.orm import Session, aliased
+
+from patchmgr.db import models
+from patchmgr.db.base import from_micros
+from patchmgr.db.queries.findings import Dating, held, policy_at
+from patchmgr.domain.advisories import Fix, Match, Severity, Status
+from patchmgr.domain.matching import Verdict, is_about, judge, platforms_of
+from patchmgr.errors import NotFoundError
+
+host, version = models.Host, models.PackageVersion
+exposure, judgement = models.Exposure, models.Judgement
+advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Consideration:
+    """One statement that was held against an installed package, and what came of it."""
+
+    advisory: str
+    title: str
+    cves: tuple[str, ...]
+    severity: Severity
+    url: str
+    feed: str
+    revision: int
+    revision_at: datetime
+    revision_digest: str
+    document: str
+    status: str  # the verdict here
+    stated: str  # the status that the vendor states
+    match: Match
+    matched_name: str
+    matched_version: str
+    scheme: str
+    fixed: str
+    introduced: str
+    comparison: str
+    first_seen: datetime | None
+    due: datetime | None
+    due_row: str
+    due_label: str
+
+    @property
+    def is_finding(self) -> bool:
+        return self.status != Status.NOT_AFFECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One installed version of the package, with every statement that bears on it."""
+
+    package_version_id: int
+    manager: str
+    package: str
+    arch: str
+    installed: str
+    source: str
+    source_version: str
+    judged_source: str
+    judged_version: str
+    held: bool
+    considered: tuple[Consideration, ...]  # findings first, worst first
+
+    @property
+    def findings(self) -> tuple[Consideration, ...]:
+        return tuple(each for each in self.considered if each.is_finding)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a package on a host is, or is not, a finding."""
+
+    host_id: int
+    host: str
+    platform: str
+    at: datetime
+    reported_at: datetime | None
+    reboot_pending: bool
+    has_feed: bool  # whether any feed speaks of the platform at all
+    policy: str  # name and version of the one that gives due dates
+    installed: tuple[Explained, ...]
+
+
+def explain(session: Session, name: str, package: str, *, at: datetime) -> Explanation:
+    """Return every statement considered for ``package`` on the host ``name`` as of ``at``.
+
+    Raises `NotFoundError` for an unknown host, or one that did not have the package then.
+    """
+    row = session.scalar(select(host).where(func.lower(host.hostname) == name.lower()))
+    if row is None:
+        raise NotFoundError("host", name)
+    versions = _installed_versions(session, row.id, package, at)
+    if not versions:
+        raise NotFoundError(f"package on {row.hostname}", package)
+    dating = Dating(policy_at(session, at))
+    return Explanation(
+        host_id=row.id,
+        host=row.hostname,
+        platform=row.platform,
+        at=at,
+        reported_at=row.reported_at,
+        reboot_pending=row.reboot_pending,
+        has_feed=_has_feed(session, row.platform),
+        policy=f"{dating.policy.name} version {dating.policy.version}",
+        installed=tuple(
+            Explained(
+                package_version_id=each.id,
+                manager=each.manager,
+                package=each.name,
+                arch=each.arch,
+                installed=each.version,
+                source=each.source,
+                source_version=each.source_version,
+                judged_source=each.judged_source,
+                judged_version=each.judged_version,
+                held=each.name in row.held,
+                considered=_considered(session, row, each, at, dating),
+            )
+            for each in versions
+        ),
+    )
+
+
+def _installed_versions(
+    session: Session, host_id: int, package: str, at: datetime
+) -> list[models.PackageVersion]:
+    """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
+    history, package_set = models.HostPackageSet, models.PackageSet
+    members = session.scalar(
+        select(package_set.members)
+        .join(history, history.package_set_id == package_set.id)
+        .where(history.host_id == host_id, held(history, at))
+        .order_by(history.since.desc())
+        .limit(1)
+    )
+    if members is None:
+        return []
+    candidates = session.scalars(
+        select(version)
+        .where(or_(version.name == package, version.judged_source == package))
+        .order_by(version.name, version.arch, version.id)
+    ).all()
+    here = set(memoryview(members).cast("I").tolist())
+    inside = [each for each in candidates if each.id in here]
+    return [each for each in inside if each.name == package] or inside
+
+
+def _has_feed(session: Session, platform: str) -> bool:
+    return (
+        session.scalar(
+            select(fix.id)
+            .where(fix.platform.in_(platforms_of(platform)), fix.until_revision_id.is_(None))
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def _considered(
+    session: Session,
+    on: models.Host,
+    subject: models.PackageVersion,
+    at: datetime,
+    dating: Dating,
+) -> tuple[Consideration, ...]:
+    """Return what each statement that names ``subject`` means for it, findings first."""
+    seen = _first_seen(session, on.id, subject.id, at)
+    found = []
+    for said, about, made, feed_name in session.execute(_statements(subject, at)):
+        if not is_about(said.scheme, subject.manager):
+            continue
+        match = Match(said.match)
+        text = subject.judged_version if match is Match.SOURCE else subject.version
+        verdict = judge(text, value(said))
+        affects = verdict.status is not Status.NOT_AFFECTED
+        first_seen = seen.get(about.id) if affects else None
+        due, due_row, due_label = _due(dating, on, said, about, verdict, first_seen)
+        found.append(
+            Consideration(
+                advisory=about.ref,
+                title=about.title,
+                cves=tuple(about.cves.split()),
+                severity=Severity(said.severity),
+                url=about.url,
+                feed=feed_name,
+                revision=made.id,
+                revision_at=made.made_at,
+                revision_digest=made.digest,
+                document=made.source,
+                status=verdict.status.value,
+                stated=said.status,
+                match=match,
+                matched_name=said.package,
+                matched_version=text,
+                scheme=said.scheme,
+                fixed=said.fixed,
+                introduced=said.introduced,
+                comparison=verdict.reason,
+                first_seen=first_seen,
+                due=due,
+                due_row=due_row,
+                due_label=due_label,
+            )
+        )
+    return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
+
+
+def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any, Any, Any]:
+    """Return the statements that named ``subject`` at ``at``, with advisory, revision and feed."""
+    ended = aliased(revision)
+    return (
+        select(fix, advisory, revision, feed.name)
+        .join(advisory, advisory.id == fix.advisory_id)
+        .join(feed, feed.id == advisory.feed_id)
+        .join(revision, revision.id == fix.since_revision_id)
+        .outerjoin(ended, ended.id == fix.until_revision_id)
+        .where(
+            fix.platform.in_(platforms_of(subject.platform)),
+            or_(
+                and_(fix.match == Match.SOURCE.value, fix.package == subject.judged_source),
+                and_(fix.match == Match.BINARY.value, fix.package == subject.name),
+            ),
+            revision.made_at <= at,
+            or_(ended.id.is_(None), ended.made_at > at),
+        )
+    )
+
+
+def _due(
+    dating: Dating,
+    on: models.Host,
+    said: models.Fix,
+    about: models.Advisory,
+    verdict: Verdict,
+    first_seen: datetime | None,
+) -> tuple[datetime | None, str, str]:
+    """Return when a finding is due, and the policy row that says so, with its label."""
+    if first_seen is None:
+        return None, "", ""
+    facts = (on.environment, on.criticality, on.exposure)
+    severity = Severity(said.severity)
+    due, row = dating.due(severity, verdict.status, about.published, first_seen, facts)
+    return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
+
+
+def value(row: models.Fix) -> Fix:
+    """Return a stored fix as a value."""
+    return Fix(
+        row.platform,
+        row.package,
+        Match(row.match),
+        Status(row.status),
+        row.fixed,
+        row.introduced,
+        Severity(row.severity),
+        row.reason,
+        row.scheme,
+    )
+
+
+def _first_seen(
+    session: Session, host_id: int, version_id: int, at: datetime
+) -> dict[int, datetime]:
+    """Return since when the host has each advisory's finding in this version, as scans saw it."""
+    rows = session.execute(
+        select(
+            judgement.advisory_id,
+            coerce(exposure.first_seen, BigInteger).label("exposed"),
+            coerce(judgement.first_seen, BigInteger).label("judged"),
+        )
+        .join(judgement, judgement.package_version_id == exposure.package_version_id)
+        .where(
+            exposure.host_id == host_id,
+            exposure.package_version_id == version_id,
+            held(exposure, at),
+            held(judgement, at),
+        )
+    )
+    return {number: from_micros(max(first, second)) for number, first, second in rows}
+
+
+def sentence(said: Consideration) -> str:
+    """Return the verdict as a person would say it."""
+    if said.status == Status.AFFECTED:
+        return (
+            f"affected: {said.matched_version} is older than {said.fixed}, which fixes "
+            f"{_flaws(said)}"
+        )
+    if said.status == Status.NO_FIX:
+        why = f" ({said.comparison})" if said.comparison else ""
+        return (
+            f"no fix: the vendor calls {said.matched_name} affected by {_flaws(said)} and has "
+            f"nothing to install{why}"
+        )
+    if said.status == Status.UNDETERMINED:
+        return f"undetermined: {said.comparison or 'the vendor has not determined it yet'}"
+    return f"not affected: {said.comparison}"
+
+
+def _flaws(said: Consideration) -> str:
+    return " ".join(said.cves) or said.advisory
+
+
+def what_would_change(said: Consideration) -> str:
+    """Return what would turn the verdict; empty when nothing on the host would."""
+    if said.status == Status.AFFECTED:
+        return (
+            f"would change: an inventory with {said.match} {said.matched_name} at {said.fixed} or "
+            "newer"
+        )
+    if said.status == Status.NO_FIX:
+        return "would change: the vendor publishing a fix, or removing the package"
+    if said.status == Status.UNDETERMINED:
+        return "would change: the vendor's verdict, or a version that can be read"
+    return ""
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation in the form that the command line and the API print."""
+    return {
+        "host": explanation.host,
+        "platform": explanation.platform,
+        "at": explanation.at,
+        "reported_at": explanation.reported_at,
+        "has_feed": explanation.has_feed,
+        "packages": [
+            {
+                "package": each.package,
+                "arch": each.arch,
+                "installed": each.installed,
+                "source": each.judged_source,
+                "source_version": each.judged_version,
+                "held": each.held,
+                "considered": [
+                    {
+                        "advisory": said.advisory,
+                        "cves": list(said.cves),
+                        "severity": said.severity.word,
+                        "status": said.status,
+                        "stated": said.stated,
+                        "feed": said.feed,
+                        "revision": said.revision,
+                        "revision_at": said.revision_at,
+                        "document": said.document,
+                        "match": said.match.value,
+                        "matched_name": said.matched_name,
+                        "installed": said.matched_version,
+                        "fixed": said.fixed,
+                        "introduced": said.introduced,
+                        "scheme": said.scheme,
+                        "comparison": said.comparison,
+                        "sentence": sentence(said),
+                        "would_change": what_would_change(said),
+                        "first_seen": said.first_seen,
+                        "due": said.due,
+                        "due_row": said.due_row,
+                    }
+                    for said in each.considered
+                ],
+            }
+            for each in explanation.installed
+        ],
+    }

@@ -1,0 +1,119 @@
+"""Feeds: how fresh each is, what it covers, and the revisions it went through."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.queries import paging
+from patchmgr.db.queries.paging import Page
+from patchmgr.errors import NotFoundError
+
+feed, revision = models.Feed, models.FeedRevision
+STALE_HOURS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """How a feed stands."""
+
+    id: int
+    name: str
+    title: str
+    enabled: bool
+    state: str  # "never", "ok", "failed"
+    attempted_at: datetime | None
+    succeeded_at: datetime | None
+    error: str
+    revision_id: int | None
+    revision_at: datetime | None  # when its content last changed
+    source: str
+    counts: dict[str, Any]  # of the current revision, as `patchmgr.services.sync` writes them
+    is_stale: bool  # no good sync for longer than the setting allows: a blind spot
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Return the time since the last good sync; None when there was none."""
+        return None if self.succeeded_at is None else now - self.succeeded_at
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionLine:
+    """The content of a feed at one time."""
+
+    id: int
+    digest: str
+    made_at: datetime
+    source: str
+    counts: dict[str, Any]
+
+
+def listing(session: Session, *, now: datetime, stale_hours: int = STALE_HOURS) -> list[FeedStatus]:
+    """Return every feed by name. One query."""
+    rows = session.execute(
+        select(feed, revision)
+        .outerjoin(revision, revision.id == feed.revision_id)
+        .order_by(feed.name)
+    )
+    return [_status(*row, now, stale_hours) for row in rows]
+
+
+def get(
+    session: Session, name: str, *, now: datetime, stale_hours: int = STALE_HOURS
+) -> FeedStatus:
+    """Return one feed. Raises `NotFoundError`."""
+    row = session.execute(
+        select(feed, revision)
+        .outerjoin(revision, revision.id == feed.revision_id)
+        .where(feed.name == name)
+    ).first()
+    if row is None:
+        raise NotFoundError("feed", name)
+    return _status(*row, now, stale_hours)
+
+
+def revisions(
+    session: Session, name: str, *, limit: int = paging.PAGE, cursor: str = ""
+) -> Page[RevisionLine]:
+    """Return the revisions of a feed, the newest first."""
+    of_feed = revision.feed_id == select(feed.id).where(feed.name == name).scalar_subquery()
+    total = session.scalar(select(func.count(revision.id)).where(of_feed)) or 0
+    query = select(revision).where(of_feed).order_by(revision.id.desc()).limit(limit + 1)
+    if cursor:
+        query = query.where(revision.id < paging.decode_id(cursor))
+    rows = session.scalars(query).all()
+    following = paging.encode([rows[limit - 1].id]) if len(rows) > limit else None
+    lines = tuple(
+        RevisionLine(row.id, row.digest, row.made_at, row.source, dict(row.counts))
+        for row in rows[:limit]
+    )
+    return Page(lines, total, following)
+
+
+def platforms_with_feed(session: Session) -> set[str]:
+    """Return the platforms that some feed speaks of; all others are blind spots. One query."""
+    counts = session.scalars(select(revision.counts).join(feed, feed.revision_id == revision.id))
+    return {platform for each in counts for platform in each.get("platforms", ())}
+
+
+def _status(
+    row: models.Feed, current: models.FeedRevision | None, now: datetime, stale_hours: int
+) -> FeedStatus:
+    limit = now - timedelta(hours=stale_hours)
+    return FeedStatus(
+        id=row.id,
+        name=row.name,
+        title=row.title,
+        enabled=row.enabled,
+        state=row.state,
+        attempted_at=row.attempted_at,
+        succeeded_at=row.succeeded_at,
+        error=row.error,
+        revision_id=row.revision_id,
+        revision_at=current.made_at if current else None,
+        source=current.source if current else "",
+        counts=dict(current.counts) if current else {},
+        is_stale=row.enabled and (row.succeeded_at is None or row.succeeded_at < limit),
+    )

@@ -1,0 +1,541 @@
+"""Findings: open exposures joined with open judgements, now or as of any instant.
+
+A finding is what the service had concluded by then: it begins with the scan that found it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy import type_coerce as coerce
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import to_micros
+from patchmgr.db.queries import paging, policies
+from patchmgr.db.queries.paging import Page
+from patchmgr.domain import urgency
+from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.urgency import PRESETS, Clock, Inputs, Policy
+
+host, version = models.Host, models.PackageVersion
+exposure, judgement = models.Exposure, models.Judgement
+advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
+
+count = models.HostCount
+
+_DAY = 86_400_000_000  # microseconds
+FEW = 2_000  # package versions up to which asking for each beats reading an index through
+FIRST_PART, MOST_PART = 20, 5_000  # hosts that a page looks at a time
+_ORDER = (host.hostname, version.name, advisory.ref, version.id)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """What to list; an empty field does not restrict."""
+
+    host: str = ""
+    platform: str = ""
+    environment: str = ""
+    package: str = ""  # installed binary package, or its source
+    advisory: str = ""
+    cve: str = ""
+    status: str = ""
+    severity: Severity | None = None  # exactly this
+    severity_at_least: Severity | None = None
+    overdue: bool = False
+    search: str = ""  # part of host, package, advisory or CVE
+
+    @property
+    def is_empty(self) -> bool:
+        return all(getattr(self, each.name) in ("", None, False) for each in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLine:
+    """One finding; the fields of the CSV (design.md 5.2) and the rows they come from."""
+
+    host: str
+    platform: str
+    manager: str
+    package: str
+    arch: str
+    installed: str
+    fixed: str
+    status: str
+    advisory: str
+    cves: tuple[str, ...]
+    severity: Severity
+    kev: bool | None  # None: no catalogue of exploited vulnerabilities is loaded
+    first_seen: datetime
+    due: datetime | None
+    exception: str
+    reason: str
+    due_row: str  # id of the policy row that set the due date
+    source: str
+    source_version: str
+    match: str
+    title: str
+    host_id: int
+    package_version_id: int
+    advisory_id: int
+    fix_id: int
+
+
+CSV_COLUMNS = (
+    "host",
+    "platform",
+    "manager",
+    "package",
+    "arch",
+    "installed",
+    "fixed",
+    "status",
+    "advisory",
+    "cves",
+    "severity",
+    "kev",
+    "first_seen",
+    "due",
+    "exception",
+    "reason",
+)
+
+
+def plain(line: FindingLine) -> dict[str, Any]:
+    """Return the fields of the CSV as they are written; instants stay instants."""
+    row = {name: getattr(line, name) for name in CSV_COLUMNS}
+    row["cves"] = " ".join(line.cves)
+    row["severity"] = line.severity.word
+    row["kev"] = "" if line.kev is None else "yes" if line.kev else "no"
+    return row
+
+
+def every(
+    session: Session, filters: FindingFilter | None = None, at: datetime | None = None
+) -> Iterator[FindingLine]:
+    """Yield all findings as of ``at`` (None: now), sorted by host, package, advisory."""
+    policy = policy_at(session, at)
+    query = _query(filters or FindingFilter(), at, policy).order_by(*_ORDER)
+    lines = Dating(policy)
+    for row in session.execute(query.execution_options(yield_per=5_000)):
+        yield lines.line(row)
+
+
+def listing(
+    session: Session,
+    filters: FindingFilter | None = None,
+    *,
+    at: datetime | None = None,
+    now: datetime | None = None,
+    limit: int = paging.PAGE,
+    cursor: str = "",
+) -> Page[FindingLine]:
+    """Return a page of findings, sorted by host, package, advisory.
+
+    ``now`` is what overdue is measured by; default ``at``. Walks hosts in their order until the
+    page is full, so that a page costs what it shows and not what there is.
+    """
+    filters = filters or FindingFilter()
+    policy = policy_at(session, at)
+    last = paging.decode(cursor, len(_ORDER)) if cursor else None
+    versions = _versions_matching(session, filters, at)
+    query = _query(filters, at, policy, now).order_by(*_ORDER).limit(limit + 1)
+    if last is not None:
+        query = query.where(paging.after(_ORDER, last, descending=[False] * len(_ORDER)))
+    rows: list[Any] = []
+    for ids in _hosts_in_order(session, filters, at, now, versions, last[0] if last else ""):
+        rows += session.execute(query.where(host.id.in_(ids))).all()
+        if len(rows) > limit:
+            break
+    lines = Dating(policy)
+    found = tuple(lines.line(row) for row in rows[:limit])
+    follows = None
+    if len(rows) > limit:
+        end = found[-1]
+        follows = paging.encode([end.host, end.package, end.advisory, end.package_version_id])
+    return Page(found, _total(session, filters, at, policy, now, versions), follows)
+
+
+def _versions_matching(
+    session: Session, filters: FindingFilter, at: datetime | None
+) -> list[int] | None:
+    """Return the package versions with a judgement that the filter wants; None: it wants any."""
+    conditions = _judgement_conditions(filters)
+    if filters.search:
+        conditions.append(_search_judgement(filters.search))
+    if not conditions:
+        return None
+    return list(
+        session.scalars(
+            select(version.id)
+            .join(judgement, and_(judgement.package_version_id == version.id, held(judgement, at)))
+            .join(advisory, advisory.id == judgement.advisory_id)
+            .where(*conditions)
+            .distinct()
+        )
+    )
+
+
+def _hosts_in_order(
+    session: Session,
+    filters: FindingFilter,
+    at: datetime | None,
+    now: datetime | None,
+    versions: list[int] | None,
+    start: str,
+) -> Iterator[list[int]]:
+    """Yield ids of the hosts that can have such findings, by hostname, in growing parts."""
+    conditions = _host_conditions(filters)
+    if at is None:
+        conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
+        if filters.overdue:
+            due = select(count.host_id).where(count.earliest_due < now)
+            conditions.append(host.id.in_(due))
+    if versions is not None and len(versions) <= FEW:
+        exposed = select(exposure.host_id).where(
+            exposure.package_version_id.in_(versions), held(exposure, at)
+        )
+        through = host.id.in_(exposed)
+        conditions.append(or_(through, _search_host(filters.search)) if filters.search else through)
+    query = select(host.id, host.hostname).where(*conditions).order_by(host.hostname)
+    size = FIRST_PART
+    found = session.execute(query.where(host.hostname >= start).limit(size)).all()
+    while found:
+        yield [number for number, _ in found]
+        if len(found) < size:
+            return
+        size = min(size * 16, MOST_PART)
+        found = session.execute(query.where(host.hostname > found[-1][1]).limit(size)).all()
+
+
+def policy_at(session: Session, at: datetime | None) -> Policy:
+    """Return the policy that gives due dates as of ``at``."""
+    stored = policies.active(session) if at is None else policies.in_force(session, at)
+    return PRESETS["severity"] if stored is None else stored.policy
+
+
+def held(table: Any, at: datetime | None) -> ColumnElement[bool]:
+    """Return the condition for rows that held at ``at``."""
+    if at is None:
+        return table.until.is_(None)  # type: ignore[no-any-return] # a mapped class
+    return and_(table.since <= at, or_(table.until.is_(None), table.until > at))
+
+
+def _query(
+    filters: FindingFilter, at: datetime | None, policy: Policy, now: datetime | None = None
+) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            host.hostname,
+            host.platform,
+            version.manager,
+            version.name,
+            version.arch,
+            version.version,
+            fix.fixed,
+            judgement.status,
+            advisory.ref,
+            advisory.cves,
+            judgement.severity,
+            exposure.first_seen,
+            judgement.first_seen,
+            judgement.published,
+            judgement.reason,
+            version.judged_source,
+            version.judged_version,
+            fix.match,
+            advisory.title,
+            host.id,
+            version.id,
+            advisory.id,
+            fix.id,
+            host.environment,
+            host.criticality,
+            host.exposure,
+            version.platform,
+        )
+        .select_from(host)
+        .join(exposure, and_(exposure.host_id == host.id, held(exposure, at)))
+        .join(version, version.id == exposure.package_version_id)
+        .join(
+            judgement,
+            and_(judgement.package_version_id == version.id, held(judgement, at)),
+        )
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .join(fix, fix.id == judgement.fix_id)
+        .where(*_conditions(filters, at, policy, now))
+    )
+
+
+def _conditions(
+    filters: FindingFilter, at: datetime | None, policy: Policy, now: datetime | None
+) -> list[ColumnElement[bool]]:
+    found = [*_host_conditions(filters), *_judgement_conditions(filters)]
+    if filters.overdue:
+        moment = now or at
+        if moment is None:
+            raise ValueError("overdue needs an instant to be measured by")
+        due = _due(policy)
+        found += [due.is_not(None), due < to_micros(moment)]
+    if filters.search:
+        found.append(or_(_search_host(filters.search), _search_judgement(filters.search)))
+    return found
+
+
+def _search_host(text: str) -> ColumnElement[bool]:
+    return func.lower(host.hostname).like(f"%{_escaped(text.lower())}%", escape="\\")
+
+
+def _search_judgement(text: str) -> ColumnElement[bool]:
+    like = f"%{_escaped(text.lower())}%"
+    return or_(
+        *(
+            func.lower(column).like(like, escape="\\")
+            for column in (version.name, advisory.ref, advisory.cves)
+        )
+    )
+
+
+def _host_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
+    wanted = {
+        host.hostname: filters.host,
+        host.platform: filters.platform,
+        host.environment: filters.environment,
+    }
+    return [column == value for column, value in wanted.items() if value]
+
+
+def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.package:
+        found.append(or_(version.name == filters.package, version.judged_source == filters.package))
+    if filters.advisory:
+        found.append(advisory.ref == filters.advisory)
+    if filters.cve:
+        found.append(
+            (literal(" ") + advisory.cves + " ").like(f"% {_escaped(filters.cve)} %", escape="\\")
+        )
+    if filters.status:
+        found.append(judgement.status == filters.status)
+    if filters.severity is not None:
+        found.append(judgement.severity == int(filters.severity))
+    if filters.severity_at_least is not None:
+        found.append(judgement.severity >= int(filters.severity_at_least))
+    return found
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _due(policy: Policy) -> ColumnElement[int | None]:
+    """Return the due date of a finding, in microseconds, as the database computes it.
+
+    The same table as `urgency.decide` reads; a test holds the two equal. A row that asks whether
+    a flaw is known to be exploited never matches while no catalogue is loaded.
+    """
+    columns: Mapping[str, SQLColumnExpression[Any]] = {
+        "exposure": host.exposure,
+        "environment": host.environment,
+        "criticality": host.criticality,
+    }
+    branches = []
+    for row in policy.rows:
+        if "kev" in row.when:
+            continue
+        asked = []
+        for name, words in row.when.items():
+            if name == "severity":
+                numbers = [int(s) for s in Severity if s.word in words]
+                asked.append(judgement.severity.in_(numbers))
+            else:
+                asked.append(columns[name].in_(words))
+        days = literal(row.days * _DAY if row.days is not None else None, BigInteger)
+        branches.append((and_(True, *asked), days))
+    allowed = case(*branches)
+    seen, first = coerce(exposure.first_seen, BigInteger), coerce(judgement.first_seen, BigInteger)
+    detected = case((seen > first, seen), else_=first)
+    published = func.coalesce(coerce(judgement.published, BigInteger), detected)
+    start: ColumnElement[int] = detected
+    if policy.clock is Clock.PUBLISHED:
+        start = published
+    elif policy.clock is Clock.LATER:
+        start = case((published > detected, published), else_=detected)
+    return case((judgement.status == Status.AFFECTED.value, start + allowed))
+
+
+def _total(
+    session: Session,
+    filters: FindingFilter,
+    at: datetime | None,
+    policy: Policy,
+    now: datetime | None,
+    versions: list[int] | None,
+) -> int:
+    """Return how many findings there are, without making each of them where that can be."""
+    if at is None and (kept := _kept(session, filters, [])) is not None:
+        return kept
+    if at is None and filters == FindingFilter(overdue=True):
+        due = models.HostDue
+        return int(session.scalar(select(func.sum(due.findings)).where(due.due < now)) or 0)
+    if filters.overdue:
+        query = _query(filters, at, policy, now)
+        if at is None:
+            overdue = select(count.host_id).where(count.earliest_due < now)
+            query = query.where(host.id.in_(overdue))
+        return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    if not filters.search:
+        return _multiplied(session, filters, at, versions, [])
+    # What a search means is said of the host or of the judgement: count both, less their overlap.
+    named, said = _search_host(filters.search), _search_judgement(filters.search)
+    plain = replace(filters, search="")
+    on_hosts = _kept(session, plain, [named]) if at is None else None
+    if on_hosts is None:
+        on_hosts = _multiplied(session, plain, at, None, [], [named])
+    return (
+        on_hosts
+        + _multiplied(session, plain, at, versions, [said])
+        - _multiplied(session, plain, at, versions, [said], [named])
+    )
+
+
+def _kept(session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]) -> int | None:
+    """Return the number from the counts that the scan keeps; None when they do not tell it."""
+    by_host = FindingFilter(
+        platform=filters.platform,
+        environment=filters.environment,
+        host=filters.host,
+        severity=filters.severity,
+        severity_at_least=filters.severity_at_least,
+    )
+    if filters != by_host:
+        return _kept_by_status(session, filters, named)
+    wanted = [
+        getattr(count, s.word)
+        for s in Severity
+        if filters.severity in (None, s) and s >= (filters.severity_at_least or Severity.UNKNOWN)
+    ]
+    if not wanted:
+        return 0
+    total = sum((func.sum(column) for column in wanted[1:]), func.sum(wanted[0]))
+    query = select(total).join(host, host.id == count.host_id)
+    return int(session.scalar(query.where(*_host_conditions(filters), *named)) or 0)
+
+
+def _kept_by_status(
+    session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]
+) -> int | None:
+    by_host = FindingFilter(
+        platform=filters.platform, environment=filters.environment, host=filters.host
+    )
+    if filters != replace(by_host, status=filters.status):
+        return None
+    columns: Mapping[str, Any] = {
+        Status.AFFECTED: count.fixable,
+        Status.UNDETERMINED: count.undetermined,
+        Status.NO_FIX: count.open_findings - count.fixable - count.undetermined,
+    }
+    if filters.status not in columns:
+        return 0
+    query = select(func.sum(columns[filters.status])).join(host, host.id == count.host_id)
+    return int(session.scalar(query.where(*_host_conditions(filters), *named)) or 0)
+
+
+def _multiplied(
+    session: Session,
+    filters: FindingFilter,
+    at: datetime | None,
+    versions: list[int] | None,
+    said: list[ColumnElement[bool]],
+    named: Sequence[ColumnElement[bool]] = (),
+) -> int:
+    """Return the findings counted as hosts x judgements of each package version."""
+    exposed = select(exposure.package_version_id, func.count().label("hosts")).where(
+        held(exposure, at)
+    )
+    if conditions := [*_host_conditions(filters), *named]:
+        exposed = exposed.join(host, host.id == exposure.host_id).where(*conditions)
+    if versions is not None and len(versions) <= FEW:
+        exposed = exposed.where(exposure.package_version_id.in_(versions))
+    per_version = exposed.group_by(exposure.package_version_id).subquery()
+    query = (
+        select(func.sum(per_version.c.hosts))
+        .select_from(per_version)
+        .join(version, version.id == per_version.c.package_version_id)
+        .join(judgement, and_(judgement.package_version_id == version.id, held(judgement, at)))
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(*_judgement_conditions(filters), *said)
+    )
+    return int(session.scalar(query) or 0)
+
+
+class Dating:
+    """Dates findings by a policy, which decides each distinct combination of inputs once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._decided: dict[Inputs, urgency.Row] = {}
+
+    def line(self, row: Any) -> FindingLine:
+        severity, status = Severity(row[10]), row[7]
+        first_seen = max(row[11], row[12])
+        due, due_row = self.due(severity, status, row[13], first_seen, row[23:26])
+        return FindingLine(
+            host=row[0],
+            platform=row[26],
+            manager=row[2],
+            package=row[3],
+            arch=row[4],
+            installed=row[5],
+            fixed=row[6] if status == Status.AFFECTED else "",
+            status=status,
+            advisory=row[8],
+            cves=tuple(row[9].split()),
+            severity=severity,
+            kev=None,
+            first_seen=first_seen,
+            due=due,
+            exception="",
+            reason=row[14],
+            due_row=due_row,
+            source=row[15],
+            source_version=row[16],
+            match=row[17],
+            title=row[18],
+            host_id=row[19],
+            package_version_id=row[20],
+            advisory_id=row[21],
+            fix_id=row[22],
+        )
+
+    def due(
+        self,
+        severity: Severity,
+        status: str,
+        published: datetime | None,
+        first_seen: datetime,
+        facts: tuple[str, str, str],
+    ) -> tuple[datetime | None, str]:
+        """Return the due date and the row that set it; only what can be fixed has one."""
+        if status != Status.AFFECTED:
+            return None, ""
+        environment, criticality, exposed = facts
+        inputs = Inputs(severity, None, exposed, environment, criticality)
+        row = self._decided.get(inputs)
+        if row is None:
+            row = self._decided[inputs] = urgency.decide(self.policy, inputs)
+        return urgency.due_date(row, published, first_seen, self.policy.clock), row.id

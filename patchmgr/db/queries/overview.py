@@ -1,0 +1,205 @@
+"""What the console's frame and its first page show: what is wrong, what awaits, how things go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    case,
+    exists,
+    func,
+    literal,
+    select,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from patchmgr.db import models
+from patchmgr.domain.rollout.states import OPEN_PLANS
+
+OVERDUE_JOB = timedelta(minutes=5)  # a scheduled job this late says that no scheduler leads
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong with the service itself; ``about`` and ``name`` say where to look."""
+
+    about: str  # "feed", "job", "scheduler"
+    name: str
+    message: str
+
+
+def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Trouble]:
+    """Return what is wrong with feeds, jobs and the scheduler; empty is healthy. One query."""
+    newest = (
+        select(func.max(models.JobRun.id))
+        .where(models.JobRun.state.in_(("succeeded", "failed", "interrupted")))
+        .group_by(models.JobRun.job)
+    )
+    feeds = select(
+        literal("feed").label("about"),
+        models.Feed.name,
+        models.Feed.state,
+        models.Feed.succeeded_at.label("at"),
+        models.Feed.error,
+    ).where(models.Feed.enabled, models.Feed.attempted_at.is_not(None))
+    jobs = select(
+        literal("job"),
+        models.JobRun.job,
+        models.JobRun.state,
+        models.JobRun.started_at,
+        models.JobRun.error,
+    ).where(models.JobRun.id.in_(newest), models.JobRun.state == "failed")
+    schedule = select(
+        literal("scheduler"),
+        literal(""),
+        literal(""),
+        func.min(models.ScheduledJob.next_at),
+        literal(""),
+    )
+    found = []
+    rows: Iterable[Any] = session.execute(union_all(feeds, jobs, schedule))
+    for about, name, state, at, error in rows:
+        if message := _trouble(about, name, state, at, error, now, timedelta(hours=stale_hours)):
+            found.append(Trouble(about, name, message))
+    return sorted(found, key=lambda trouble: (trouble.about != "scheduler", trouble.message))
+
+
+def _trouble(
+    about: str,
+    name: str,
+    state: str,
+    at: datetime | None,
+    error: str,
+    now: datetime,
+    stale: timedelta,
+) -> str:
+    """Return what is wrong, empty when nothing is."""
+    if about == "job":
+        return f"Job {name} failed: {error}"
+    if about == "scheduler":
+        late = at is not None and at < now - OVERDUE_JOB
+        return "No scheduler is running: syncs, scans and rollouts stand still" if late else ""
+    if state == "failed":
+        return f"Feed {name}: {error or 'the last sync failed'}"
+    if at is None or at < now - stale:
+        return f"Feed {name} has had no good sync for {stale // timedelta(hours=1)} h"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How the fleet stood after a scan."""
+
+    at: datetime
+    hosts: int
+    reporting: int
+    judged: int
+    compliant: int
+    open_findings: int
+    fixable: int
+    overdue: int
+    undetermined: int
+    by_severity: dict[str, int]
+
+
+def trend(session: Session, *, now: datetime, days: int = 90) -> list[Point]:
+    """Return how the fleet stood at the end of each of the last ``days`` days, oldest first.
+
+    The last one is how it stands now; empty before the first scan. One query.
+    """
+    last_of_day = (
+        select(func.max(models.Snapshot.id))
+        .where(models.Snapshot.at > now - timedelta(days=days), models.Snapshot.at <= now)
+        .group_by(_day(models.Snapshot.at))
+    )
+    rows = session.scalars(
+        select(models.Snapshot)
+        .where(models.Snapshot.id.in_(last_of_day))
+        .order_by(models.Snapshot.at)
+    )
+    return [
+        Point(
+            row.at,
+            row.hosts,
+            row.reporting,
+            row.judged,
+            row.compliant,
+            row.open_findings,
+            row.fixable,
+            row.overdue,
+            row.undetermined,
+            dict(row.by_severity),
+        )
+        for row in rows
+    ]
+
+
+def _day(column: InstrumentedAttribute[datetime]) -> ColumnElement[int]:
+    return type_coerce(column, BigInteger) // 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class DueSoon:
+    """What becomes overdue within a time."""
+
+    findings: int
+    hosts: int
+    unplanned: int  # of the hosts: in no plan that is still to end
+
+
+def due_soon(session: Session, *, now: datetime, within: timedelta) -> DueSoon:
+    """Return what becomes overdue within ``within`` of ``now``. One query."""
+    due = models.HostDue
+    planned = exists().where(
+        models.Task.host_id == due.host_id,
+        models.Task.plan_id == models.Plan.id,
+        models.Plan.state.in_([state.value for state in OPEN_PLANS]),
+    )
+    unplanned = case((~planned, due.host_id))
+    found = session.execute(
+        select(
+            func.sum(due.findings),
+            func.count(due.host_id.distinct()),
+            func.count(unplanned.distinct()),
+        ).where(due.due >= now, due.due < now + within)
+    ).one()
+    return DueSoon(*(int(number or 0) for number in found))
+
+
+@dataclass(frozen=True, slots=True)
+class HostWork:
+    """A host's part in a plan."""
+
+    plan_id: int
+    title: str
+    plan_state: str
+    ring: str
+    state: str
+    since: datetime
+    reason: str
+
+
+def work_of(session: Session, host_id: int, limit: int = 20) -> list[HostWork]:
+    """Return a host's tasks, the latest plan first. One query."""
+    rows = session.execute(
+        select(
+            models.Plan.id,
+            models.Plan.title,
+            models.Plan.state,
+            models.Ring.name,
+            models.Task.state,
+            models.Task.state_since,
+            models.Task.reason,
+        )
+        .join(models.Plan, models.Plan.id == models.Task.plan_id)
+        .join(models.Ring, models.Ring.id == models.Task.ring_id)
+        .where(models.Task.host_id == host_id)
+        .order_by(models.Plan.id.desc())
+        .limit(limit)
+    )
+    return [HostWork(*row) for row in rows]

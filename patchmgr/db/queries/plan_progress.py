@@ -1,0 +1,182 @@
+"""How a plan is getting on: its tasks, failures first, and its timeline."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.queries import paging
+from patchmgr.db.queries.paging import Page
+from patchmgr.domain.rollout.states import TaskState
+
+_task, _ring, _host, _event = models.Task, models.Ring, models.Host, models.PlanEvent
+
+# What needs somebody comes first, then what is under way, then what waits, then what is over.
+_ORDER = (
+    TaskState.FAILED,
+    TaskState.ROLLED_BACK,
+    TaskState.TIMED_OUT,
+    TaskState.LOST,
+    TaskState.REBOOT_PENDING,
+    TaskState.RUNNING,
+    TaskState.LEASED,
+    TaskState.INSTALLED,
+    TaskState.DEFERRED,
+    TaskState.QUEUED,
+    TaskState.VERIFIED,
+    TaskState.SKIPPED,
+    TaskState.CANCELLED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLine:
+    """One host's part of a plan, and what happens to it next."""
+
+    id: int
+    host_id: int
+    host: str
+    ring: str
+    state: TaskState
+    state_since: datetime
+    attempt: int
+    deadline: datetime | None
+    dispatched_at: datetime | None
+    finished_at: datetime | None
+    window: str | None
+    package: str
+    reason: str
+    output: str
+    reported_by: str
+    next: str  # a sentence: what the machine does, or waits for, next
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """A line of the timeline."""
+
+    id: int
+    at: datetime
+    by: str
+    kind: str
+    message: str
+    ring: str
+    host: str  # empty: more than one
+
+
+def tasks(
+    session: Session,
+    plan_id: int,
+    *,
+    ring: str = "",
+    state: str = "",
+    search: str = "",
+    limit: int = paging.PAGE,
+    cursor: str = "",
+) -> Page[TaskLine]:
+    """Return a plan's tasks, failures first, then by ring and host. Two queries."""
+    conditions: list[ColumnElement[bool]] = [_task.plan_id == plan_id]
+    if ring:
+        conditions.append(_ring.name == ring)
+    if state:
+        conditions.append(_task.state == state)
+    if search.strip():
+        wanted = search.strip().lower()
+        conditions.append(func.lower(_host.hostname).contains(wanted, autoescape=True))
+    rank = case({one.value: number for number, one in enumerate(_ORDER)}, value=_task.state)
+    query = (
+        select(_task, _host.hostname, _ring.name, _ring.position, rank)
+        .join(_ring, _ring.id == _task.ring_id)
+        .join(_host, _host.id == _task.host_id)
+    )
+    counted = query.where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
+    total = session.scalar(counted) or 0
+    order: tuple[Any, ...] = (rank, _ring.position, _host.hostname)
+    if cursor:
+        values = paging.decode(cursor, len(order))
+        conditions.append(paging.after(order, values, descending=[False] * len(order)))
+    rows = session.execute(query.where(*conditions).order_by(*order).limit(limit + 1)).all()
+    lines = tuple(_line(row, host, name) for row, host, name, _, _ in rows[:limit])
+    follows = None
+    if len(rows) > limit:
+        _, host, _, position, number = rows[limit - 1]
+        follows = paging.encode([number, position, host])
+    return Page(lines, total, follows)
+
+
+def events(
+    session: Session,
+    plan_id: int,
+    *,
+    host_id: int | None = None,
+    tasks: bool = False,
+    limit: int = paging.PAGE,
+    cursor: str = "",
+) -> Page[EventLine]:
+    """Return a plan's timeline, the newest first; ``tasks`` includes what concerns one host.
+
+    With ``host_id`` it is the history of that host's part. Two queries.
+    """
+    conditions: list[ColumnElement[bool]] = [_event.plan_id == plan_id]
+    if host_id is not None:
+        conditions.append(_event.host_id == host_id)
+    elif not tasks:
+        conditions.append(_event.host_id.is_(None))
+    counted = select(func.count()).select_from(_event).where(*conditions)
+    total = session.scalar(counted) or 0
+    if cursor:
+        conditions.append(_event.id < paging.decode_id(cursor))
+    rows = session.execute(
+        select(_event, _host.hostname)
+        .outerjoin(_host, _host.id == _event.host_id)
+        .where(*conditions)
+        .order_by(_event.id.desc())
+        .limit(limit + 1)
+    ).all()
+    lines = tuple(
+        EventLine(row.id, row.at, row.by, row.kind, row.message, row.ring, host or "")
+        for row, host in rows[:limit]
+    )
+    follows = paging.encode([lines[-1].id]) if len(rows) > limit else None
+    return Page(lines, total, follows)
+
+
+def _line(row: models.Task, host: str, ring: str) -> TaskLine:
+    state = TaskState(row.state)
+    return TaskLine(
+        row.id,
+        row.host_id,
+        host,
+        ring,
+        state,
+        row.state_since,
+        row.attempt,
+        row.deadline,
+        row.dispatched_at,
+        row.finished_at,
+        row.window,
+        row.package,
+        row.reason,
+        row.output,
+        row.reported_by,
+        _next(row, state),
+    )
+
+
+def _next(row: models.Task, state: TaskState) -> str:
+    by = f" by {row.deadline:%Y-%m-%d %H:%M} UTC" if row.deadline else ""
+    window = f"window {row.window}" if row.window else "a free place"
+    return {
+        TaskState.QUEUED: f"waits for its ring and {window}",
+        TaskState.DEFERRED: f"is handed out again when {window} opens",
+        TaskState.LEASED: f"must begin{by}, or it is taken back and handed out again",
+        TaskState.RUNNING: f"must report{by}, or it is timed out",
+        TaskState.INSTALLED: f"an inventory must show the new versions{by}, or it is lost",
+        TaskState.REBOOT_PENDING: f"an inventory must show it rebooted{by}, or it is lost",
+        TaskState.FAILED: "nothing, until somebody retries it; a late result is still taken",
+        TaskState.TIMED_OUT: "nothing, until somebody retries it; a late result is still taken",
+        TaskState.LOST: "an inventory that shows the new versions still verifies it",
+    }.get(state, "")

@@ -1,0 +1,426 @@
+"""Plans as pages and the API show them: the list, one plan with its rings, what awaits whom."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.queries import paging
+from patchmgr.db.queries.paging import Page
+from patchmgr.db.queries.rollouts import ring_of, rings, rollout_of
+from patchmgr.db.queries.windows import Freezes, freezes_at
+from patchmgr.domain.content import difference
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.gates import Condition, gate
+from patchmgr.domain.rollout.machine import awaited_person, current_ring
+from patchmgr.domain.rollout.model import Rollout, Signal, Tally
+from patchmgr.domain.rollout.states import (
+    ACTIVE_PLANS,
+    AT_WORK,
+    UNSUCCESSFUL,
+    UNVERIFIED,
+    WAITING_TASKS,
+    PlanState,
+    RingState,
+    TaskState,
+)
+from patchmgr.errors import NotFoundError
+
+_plan = models.Plan
+
+# What a person can do to a plan in each state, while no halt signal is open.
+COMMANDS: Mapping[PlanState, tuple[str, ...]] = {
+    PlanState.DRAFT: ("edit", "propose", "cancel"),
+    PlanState.PROPOSED: ("edit", "approve", "reject", "cancel"),
+    PlanState.APPROVED: ("edit", "start", "reject", "cancel"),
+    PlanState.RUNNING: ("pause", "halt", "results", "retry", "cancel"),
+    PlanState.PAUSED: ("resume", "results", "retry", "cancel"),
+    PlanState.HALTED: ("acknowledge", "results", "retry", "cancel"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """A line of the list of plans."""
+
+    id: int
+    title: str
+    state: PlanState
+    state_since: datetime
+    author: str
+    reason: str
+    due: datetime | None
+    hosts: int
+    changes: int
+    findings: int
+    severity: str
+    created_at: datetime
+    approvals_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RingView:
+    """A ring: how it is set, where it stands, and what its gate asks for."""
+
+    id: int
+    position: int
+    name: str
+    settings: RingSettings
+    state: RingState
+    state_since: datetime | None
+    started_at: datetime | None
+    soak_until: datetime | None
+    finished_at: datetime | None
+    deadline: datetime | None
+    reason: str
+    tally: Tally
+    gate: tuple[Condition, ...]
+    counts: Mapping[str, int]  # every task state that it has -> hosts
+
+    @property
+    def hosts(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Return its hosts by how it goes: waiting, at work, unverified, verified, ..."""
+        groups = {
+            "waiting": WAITING_TASKS,
+            "at_work": AT_WORK,
+            "unverified": UNVERIFIED,
+            "verified": (TaskState.VERIFIED,),
+            "failed": UNSUCCESSFUL,
+            "other": (TaskState.SKIPPED, TaskState.CANCELLED),
+        }
+        return {name: self.tally.of(*states) for name, states in groups.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLine:
+    """A decision on a plan; ``void_at`` is set when the content changed under it."""
+
+    decision: str
+    ring: str
+    by: str
+    at: datetime
+    content_hash: str
+    comment: str
+    void_at: datetime | None
+    void_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDetail:
+    """A plan with everything that one page shows at once."""
+
+    id: int
+    title: str
+    series: str
+    state: PlanState
+    state_since: datetime
+    state_by: str
+    reason: str
+    author: str
+    authors: tuple[str, ...]
+    content_hash: str
+    approvals_needed: int
+    approvals: tuple[ApprovalLine, ...]
+    approvals_given: int  # that count for the plan as it is
+    selection: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    windows: Mapping[str, Mapping[str, Any]]
+    due: datetime | None
+    created_at: datetime
+    proposed_at: datetime | None
+    approved_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    signals: tuple[Signal, ...]  # open ones
+    rings: tuple[RingView, ...]
+    current: int | None  # position of the first ring that is not over
+    counts: Mapping[str, int]  # task state -> hosts
+    live: int
+    awaits: str  # who must act before it goes on; empty: nobody
+    commands: tuple[str, ...]  # what its state allows
+    frozen: str  # why nothing may change now; empty: it may
+    changed: tuple[str, ...]  # since the last approval that fell; empty: nothing, or none fell
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPlan:
+    """A plan under way, for the overview."""
+
+    id: int
+    title: str
+    state: PlanState
+    state_since: datetime
+    reason: str
+    ring: str  # the one at work; empty when all are over
+    ring_state: str
+    hosts: int
+    verified: int
+    failed: int
+
+
+def listing(
+    session: Session,
+    *,
+    states: Collection[str] = (),
+    search: str = "",
+    limit: int = paging.PAGE,
+    cursor: str = "",
+) -> Page[PlanLine]:
+    """Return plans, the newest first. Two queries."""
+    conditions: list[ColumnElement[bool]] = []
+    if states:
+        conditions.append(_plan.state.in_(sorted(states)))
+    if search.strip():
+        found = func.lower(_plan.title).contains(search.strip().lower(), autoescape=True)
+        number = search.strip().lstrip("#")
+        is_number = number.isascii() and number.isdigit() and len(number) < 10
+        conditions.append(or_(found, _plan.id == int(number)) if is_number else found)
+    total = session.scalar(select(func.count()).select_from(_plan).where(*conditions)) or 0
+    query = _lines().where(*conditions)
+    if cursor:
+        query = query.where(_plan.id < paging.decode_id(cursor))
+    rows = session.execute(query.order_by(_plan.id.desc()).limit(limit + 1)).all()
+    lines = tuple(_line(row) for row in rows[:limit])
+    follows = paging.encode([lines[-1].id]) if len(rows) > limit else None
+    return Page(lines, total, follows)
+
+
+def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
+    """Return one plan. Raises `NotFoundError`. Six queries."""
+    plan = session.get(models.Plan, plan_id)
+    if plan is None:
+        raise NotFoundError("plan", plan_id)
+    rows = rings(session, plan_id)
+    rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {})
+    freezes = freezes_at(session, now)
+    views = tuple(_view(row, rollout, position, freezes, now) for position, row in enumerate(rows))
+    counts: dict[str, int] = {}
+    for view in views:
+        for state, number in view.counts.items():
+            counts[state] = counts.get(state, 0) + number
+    approvals = _approvals(session, plan_id)
+    return PlanDetail(
+        id=plan.id,
+        title=plan.title,
+        series=plan.series,
+        state=rollout.state,
+        state_since=plan.state_since,
+        state_by=plan.state_by,
+        reason=plan.reason,
+        author=plan.author,
+        authors=tuple(plan.authors),
+        content_hash=plan.content_hash,
+        approvals_needed=plan.approvals_needed,
+        approvals=approvals,
+        approvals_given=sum(not one.ring for one in rollout.approvals),
+        selection=plan.selection,
+        summary=plan.summary,
+        windows=plan.windows,
+        due=plan.due,
+        created_at=plan.created_at,
+        proposed_at=plan.proposed_at,
+        approved_at=plan.approved_at,
+        started_at=plan.started_at,
+        finished_at=plan.finished_at,
+        expires_at=plan.expires_at,
+        signals=rollout.signals,
+        rings=views,
+        current=current_ring(rollout),
+        counts=counts,
+        live=rollout.live,
+        awaits=_awaits(rollout),
+        commands=commands(rollout),
+        frozen=freezes.frozen,
+        changed=_changed(session, plan, approvals),
+        revision=plan.revision,
+    )
+
+
+def commands(rollout: Rollout) -> tuple[str, ...]:
+    """Return what a person can do to a plan now; the machine refuses all else."""
+    offered = COMMANDS.get(rollout.state, ("results",) if rollout.live else ())
+    if not rollout.signals or rollout.state is PlanState.HALTED:
+        return offered
+    # Nothing begins or goes on over an open signal.
+    return ("acknowledge", *(one for one in offered if one not in ("start", "resume")))
+
+
+def awaiting_approval(session: Session, not_author: str) -> list[PlanLine]:
+    """Return the plans that ``not_author`` could approve: not theirs, not decided by them."""
+    row = models.Approval
+    decided = exists().where(
+        row.plan_id == _plan.id, row.by == not_author, row.void_at.is_(None), row.ring == ""
+    )
+    query = (
+        _lines().add_columns(_plan.authors).where(_plan.state == PlanState.PROPOSED.value, ~decided)
+    )
+    rows = session.execute(query.order_by(_plan.proposed_at, _plan.id)).all()
+    return [_line(row) for row in rows if not_author not in row[-1]]
+
+
+def rings_awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine, str]]:
+    """Return (plan, ring) where a ring of a plan under way waits for its own approval."""
+    row, ring = models.Approval, models.Ring
+    given = exists().where(
+        row.plan_id == _plan.id,
+        row.ring == ring.name,
+        row.void_at.is_(None),
+        row.content_hash == _plan.content_hash,
+    )
+    rows = session.execute(
+        _lines()
+        .add_columns(_plan.authors, ring.name, ring.settings)
+        .join(ring, and_(ring.plan_id == _plan.id, ring.state == RingState.WAITING_GATE.value))
+        .where(_plan.state.in_([state.value for state in ACTIVE_PLANS]), ~given)
+        .order_by(_plan.id)
+    ).all()
+    return [
+        (_line(row), name)
+        for row in rows
+        for authors, name, settings in [row[-3:]]
+        if settings["needs_approval"] and not_author not in authors
+    ]
+
+
+def running(session: Session) -> list[RunningPlan]:
+    """Return the plans under way, stopped ones first. Two queries."""
+    plans = session.scalars(
+        select(_plan)
+        .where(_plan.state.in_([state.value for state in ACTIVE_PLANS]))
+        .order_by((_plan.state == PlanState.RUNNING.value), _plan.state_since, _plan.id)
+    ).all()
+    ring = models.Ring
+    by_plan: dict[int, list[models.Ring]] = {plan.id: [] for plan in plans}
+    for row in session.scalars(
+        select(ring).where(ring.plan_id.in_(by_plan)).order_by(ring.plan_id, ring.position)
+    ):
+        by_plan[row.plan_id].append(row)
+    return [_running(plan, by_plan[plan.id]) for plan in plans]
+
+
+def _running(plan: models.Plan, rows: Sequence[models.Ring]) -> RunningPlan:
+    views = [ring_of(row) for row in rows]
+    now = next((v for v in views if v.state not in (RingState.PASSED, RingState.SKIPPED)), None)
+    return RunningPlan(
+        plan.id,
+        plan.title,
+        PlanState(plan.state),
+        plan.state_since,
+        plan.reason,
+        now.name if now else "",
+        now.state.value if now else "",
+        sum(sum(view.tally.states.values()) for view in views),
+        sum(view.tally.of(TaskState.VERIFIED) for view in views),
+        sum(view.tally.of(*UNSUCCESSFUL) for view in views),
+    )
+
+
+def _view(
+    row: models.Ring, rollout: Rollout, position: int, freezes: Freezes, now: datetime
+) -> RingView:
+    ring = rollout.rings[position]
+    return RingView(
+        id=row.id,
+        position=position,
+        name=ring.name,
+        settings=ring.settings,
+        state=ring.state,
+        state_since=ring.since,
+        started_at=ring.started,
+        soak_until=ring.soak_until,
+        finished_at=ring.finished,
+        deadline=ring.deadline,
+        reason=ring.reason,
+        tally=ring.tally,
+        gate=gate(rollout, position, now, freezes.frozen),
+        counts={str(state): number for state, number in ring.tally.states.items()},
+    )
+
+
+def _awaits(rollout: Rollout) -> str:
+    if person := awaited_person(rollout):
+        return person
+    position = current_ring(rollout)
+    if rollout.state is not PlanState.RUNNING or position is None:
+        return ""
+    ring = rollout.rings[position]
+    waits = ring.state is RingState.WAITING_GATE and ring.settings.needs_approval
+    return f"an approver, for ring {ring.name}" if waits else ""
+
+
+def _approvals(session: Session, plan_id: int) -> tuple[ApprovalLine, ...]:
+    row = models.Approval
+    return tuple(
+        ApprovalLine(
+            one.decision,
+            one.ring,
+            one.by,
+            one.at,
+            one.content_hash,
+            one.comment,
+            one.void_at,
+            one.void_reason,
+        )
+        for one in session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.id))
+    )
+
+
+def _changed(
+    session: Session, plan: models.Plan, approvals: Sequence[ApprovalLine]
+) -> tuple[str, ...]:
+    """Return what is other than in the content that was approved last and is no longer."""
+    fallen = [one for one in approvals if one.void_at is not None]
+    if not fallen or any(one.content_hash == plan.content_hash for one in approvals):
+        return ()
+    row = models.PlanVersion
+    settings = {
+        version.content_hash: version.settings
+        for version in session.scalars(select(row).where(row.plan_id == plan.id).order_by(row.id))
+    }
+    before, after = settings.get(fallen[-1].content_hash), settings.get(plan.content_hash)
+    return difference(before, after) if before and after else ()
+
+
+def _lines() -> Select[Any]:
+    return select(
+        _plan.id,
+        _plan.title,
+        _plan.state,
+        _plan.state_since,
+        _plan.author,
+        _plan.reason,
+        _plan.due,
+        _plan.summary,
+        _plan.created_at,
+        _plan.approvals_needed,
+    )
+
+
+def _line(row: Row[Any]) -> PlanLine:
+    values: Any = row[:10]
+    number, title, state, since, author, reason, due, summary, created, needed = values
+    return PlanLine(
+        number,
+        title,
+        PlanState(state),
+        since,
+        author,
+        reason,
+        due,
+        summary.get("hosts", 0),
+        summary.get("changes", 0),
+        summary.get("findings", 0),
+        summary.get("severity", "unknown"),
+        created,
+        needed,
+    )

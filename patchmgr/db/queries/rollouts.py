@@ -1,0 +1,82 @@
+"""Rollouts as their rows say: plan, rings and approvals, with whichever tasks the caller has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import from_micros
+from patchmgr.domain import rings as ring_settings
+from patchmgr.domain.rollout.model import Approval, Ring, Rollout, Signal, Tally, Task
+from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
+
+
+def rings(session: Session, plan_id: int) -> Sequence[models.Ring]:
+    """Return a plan's rings in order."""
+    row = models.Ring
+    return session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.position)).all()
+
+
+def rollout_of(
+    session: Session, plan: models.Plan, rings: Sequence[Ring], tasks: Mapping[int, Task]
+) -> Rollout:
+    """Return the rollout of ``plan``; its counters are whole, its tasks those given."""
+    row = models.Approval
+    approvals = session.scalars(
+        select(row)
+        .where(row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve")
+        .order_by(row.id)
+    )
+    return Rollout(
+        rings=tuple(rings),
+        tasks=tasks,
+        authors=frozenset(plan.authors),
+        content_hash=plan.content_hash,
+        approvals_needed=plan.approvals_needed,
+        state=PlanState(plan.state),
+        since=plan.state_since,
+        by=plan.state_by,
+        reason=plan.reason,
+        deadline=plan.expires_at,
+        due=plan.due,
+        approvals=tuple(Approval(one.by, one.at, one.content_hash, one.ring) for one in approvals),
+        signals=tuple(signal_of(one) for one in plan.halt_signals),
+        acknowledged=dict(plan.acknowledged),
+    )
+
+
+def ring_of(row: models.Ring) -> Ring:
+    return Ring(
+        settings=ring_settings.from_json(row.settings),
+        tally=tally_from_json(row.tally),
+        state=RingState(row.state),
+        since=row.state_since,
+        started=row.started_at,
+        soak_until=row.soak_until,
+        finished=row.finished_at,
+        deadline=row.deadline,
+        reason=row.reason,
+    )
+
+
+def tally_from_json(document: Mapping[str, Any]) -> Tally:
+    states: dict[str, int] = {TaskState(name): n for name, n in document["states"].items()}
+    return Tally(
+        states,
+        document["unreached"],
+        document["reboots_lost"],
+        dict(document["packages"]),
+        document["accepted"],
+    )
+
+
+def signal_of(document: Mapping[str, Any]) -> Signal:
+    return Signal(
+        document["kind"],
+        document["subject"],
+        document["level"],
+        document["why"],
+        from_micros(document["at"]),
+    )

@@ -1,0 +1,118 @@
+"""The database as the services see it: one place that opens transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+READ_ONLY = "patchmgr_read_only"
+BACKENDS = ("sqlite", "postgresql")
+BUSY_TIMEOUT = 30_000  # ms a writer waits for another to finish
+CACHE = -16_384  # KiB of SQLite page cache a connection, negative as the pragma wants it
+POOL, OVERFLOW = 8, 32  # connections kept, and more when every thread of a worker asks
+ANALYSED = 1_000  # rows of an index that SQLite's ANALYZE looks at
+MMAP = 256 * 1024 * 1024  # bytes
+ALONE = 0x70617463  # key of the lock in PostgreSQL; any number that nothing else here uses
+
+
+class Database:
+    """Opens transactions on one database, SQLite or PostgreSQL.
+
+    `reading` gives a session on a snapshot that takes no write lock; `writing` gives one that has
+    the write lock from its first statement (SQLite: ``BEGIN IMMEDIATE``; without it concurrent
+    read-modify-write loses updates) and commits when the block ends without an error; `trying`
+    gives one that never commits.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session for reads; whatever it changed is rolled back."""
+        with (
+            self.engine.connect().execution_options(**{READ_ONLY: True}) as connection,
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[Session]:
+        """Yield a session whose changes are committed together, or not at all.
+
+        ``alone`` is for what brings in inventory or advisories, and for the scan that reads them:
+        one at a time. A scan notes how far it has read by highest ids, which says nothing while
+        others may still commit lower ones. SQLite has one writer at a time anyway.
+        """
+        with (
+            self.engine.connect() as connection,
+            Session(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            if alone and not self.is_sqlite:
+                session.execute(select(func.pg_advisory_xact_lock(ALONE)))
+            yield session
+
+    @contextmanager
+    def trying(self) -> Iterator[Session]:
+        """Yield a session as `writing` does, alone, and roll back whatever it changed."""
+        with self.engine.connect() as connection, Session(connection) as session:
+            if not self.is_sqlite:
+                session.execute(select(func.pg_advisory_xact_lock(ALONE)))
+            yield session
+            session.rollback()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def refresh_statistics(session: Session) -> None:
+    """Let the query planner see what a large change made of the tables."""
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(text(f"PRAGMA analysis_limit={ANALYSED}"))
+    session.execute(text("ANALYZE"))
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in BACKENDS:
+        raise ArgumentError(f"{parsed.get_backend_name()!r} is not one of {', '.join(BACKENDS)}")
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT / 1000}, pool_size=POOL, max_overflow=OVERFLOW
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are ours to begin, see `_begin`
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        f"busy_timeout={BUSY_TIMEOUT}",
+        "foreign_keys=ON",
+        f"cache_size={CACHE}",
+        f"mmap_size={MMAP}",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
