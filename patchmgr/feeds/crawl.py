@@ -1,0 +1,107 @@
+"""The one loop that walks a feed, over the network or over files alike."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from patchmgr.domain.advisories import Advisory
+from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The body at an address, and what lets us ask later whether it has changed."""
+
+    body: bytes  # as sent: perhaps compressed, or an archive of documents
+    etag: str = ""
+    last_modified: str = ""
+    digest: str = ""  # SHA-256 of the body as it was sent, hex
+
+
+class Fetch(Protocol):
+    def __call__(self, url: str, *, unless_known: bool) -> Document | None:
+        """Return the document; None when ``unless_known`` and it is the one already known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """All that a feed says now."""
+
+    advisories: tuple[Advisory, ...]  # by ref
+    documents: Mapping[str, Document]  # by URL, without their bodies
+    set_aside: tuple[SetAside, ...]
+    skipped: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Basket:
+    advisories: dict[str, Advisory] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+    set_aside: list[SetAside] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def crawl(
+    feed: Feed,
+    start: Iterable[str],
+    fetch: Fetch,
+    *,
+    platform: str = "",
+    follow: bool = True,
+    max_unpacked: int = MAX_UNPACKED,
+) -> Harvest | None:
+    """Return everything ``feed`` says, read breadth first, each URL once; None when unchanged.
+
+    As soon as one start document has changed, those that had not are read as well, so that a
+    harvest is always whole. Raises whatever ``fetch`` and ``feed.read`` raise (`FeedError`).
+    """
+    queue = deque(start)
+    seen = set(queue)
+    known: list[str] = []
+    basket = _Basket()
+    while queue:
+        url = queue.popleft()
+        document = fetch(url, unless_known=not basket.documents)
+        if document is None:
+            known.append(url)
+            continue
+        basket.documents[url] = replace(document, body=b"")
+        queue.extend(known)
+        known = []
+        for name, body in unpack(url, document.body, feed.suffixes, max_unpacked):
+            page = feed.read(name, body, platform)
+            _add(basket, page)
+            fresh = [link for link in dict.fromkeys(page.follow) if follow and link not in seen]
+            queue.extend(fresh)
+            seen.update(fresh)
+    if not basket.documents:
+        return None
+    return Harvest(
+        tuple(basket.advisories[ref] for ref in sorted(basket.advisories)),
+        basket.documents,
+        tuple(basket.set_aside),
+        dict(sorted(basket.skipped.items())),
+    )
+
+
+def _add(basket: _Basket, page: Page) -> None:
+    """Put a page in the basket; an advisory that several documents speak of has all their fixes."""
+    basket.set_aside += page.set_aside
+    basket.skipped.update(page.skipped)
+    for advisory in page.advisories:
+        known = basket.advisories.get(advisory.ref)
+        basket.advisories[advisory.ref] = _merged(known, advisory) if known else advisory
+
+
+def _merged(known: Advisory, more: Advisory) -> Advisory:
+    return replace(
+        known,
+        cves=tuple(dict.fromkeys(known.cves + more.cves)),
+        title=known.title or more.title,
+        severity=max(known.severity, more.severity),
+        published=min((at for at in (known.published, more.published) if at), default=None),
+        fixes=tuple(dict.fromkeys(known.fixes + more.fixes)),
+    )

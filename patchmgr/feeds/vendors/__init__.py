@@ -1,0 +1,1 @@
+"""One module per vendor: where its advisories start, and how to read them."""

@@ -1,0 +1,107 @@
+"""The loop that walks a feed, with a feed and a network made of dictionaries."""
+
+import pytest
+
+from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
+from patchmgr.errors import FeedUnreachableError
+from patchmgr.feeds.base import Page, SetAside
+from patchmgr.feeds.crawl import Document, crawl
+
+
+class Pages:
+    """A feed whose pages are given."""
+
+    name, title, start, suffixes = "pages", "Pages", ("index",), (".json",)
+
+    def __init__(self, **pages):
+        self.pages = pages
+        self.read_so_far = []
+
+    def read(self, url, body, platform=""):
+        self.read_so_far.append((url, platform))
+        return self.pages[url]
+
+
+class Net:
+    """Documents by address; those in ``known`` have not changed."""
+
+    def __init__(self, *, known=()):
+        self.known = known
+        self.asked = []
+
+    def __call__(self, url, *, unless_known):
+        self.asked.append((url, unless_known))
+        if unless_known and url in self.known:
+            return None
+        return Document(url.encode(), etag=url)
+
+
+def advisory(ref, *packages, severity=Severity.UNKNOWN):
+    fixes = tuple(Fix("debian:12", each, Match.SOURCE, Status.NO_FIX) for each in packages)
+    return Advisory(ref, severity=severity, fixes=fixes)
+
+
+def test_each_page_is_read_once_breadth_first():
+    feed = Pages(
+        a=Page(follow=("c", "b", "c")), b=Page(follow=("a", "d")), c=Page(), d=Page(follow=("b",))
+    )
+
+    crawl(feed, ("a", "b"), Net())
+
+    assert [url for url, _platform in feed.read_so_far] == ["a", "b", "c", "d"]
+
+
+def test_a_feed_whose_start_has_not_changed_has_not_changed():
+    net = Net(known=("a", "b"))
+
+    assert crawl(Pages(), ("a", "b"), net) is None
+    assert net.asked == [("a", True), ("b", True)]
+
+
+def test_once_one_document_has_changed_all_are_read():
+    feed = Pages(a=Page((advisory("A"),)), b=Page((advisory("B"),)), c=Page((advisory("C"),)))
+    net = Net(known=("a", "c"))
+
+    harvest = crawl(feed, ("a", "b", "c"), net)
+
+    assert net.asked == [("a", True), ("b", True), ("c", False), ("a", False)]
+    assert [each.ref for each in harvest.advisories] == ["A", "B", "C"]
+    assert set(harvest.documents) == {"a", "b", "c"}
+
+
+def test_files_do_not_follow_links():
+    feed = Pages(a=Page(follow=("https://elsewhere.example/b",)))
+
+    crawl(feed, ("a",), Net(), follow=False, platform="debian:12")
+
+    assert feed.read_so_far == [("a", "debian:12")]
+
+
+def test_an_advisory_of_several_documents_has_the_statements_of_all():
+    feed = Pages(
+        a=Page((advisory("A", "x", "y", severity=Severity.LOW),)),
+        b=Page((advisory("A", "y", "z", severity=Severity.HIGH),)),
+    )
+
+    (merged,) = crawl(feed, ("a", "b"), Net()).advisories
+
+    assert [fix.package for fix in merged.fixes] == ["x", "y", "z"]
+    assert merged.severity is Severity.HIGH
+
+
+def test_what_was_set_aside_and_skipped_is_kept_in_sum():
+    aside = SetAside("A", "a", "odd")
+    feed = Pages(a=Page(set_aside=(aside,), skipped={"x": 1}), b=Page(skipped={"x": 2, "w": 1}))
+
+    harvest = crawl(feed, ("a", "b"), Net())
+
+    assert harvest.set_aside == (aside,)
+    assert harvest.skipped == {"w": 1, "x": 3}
+
+
+def test_an_error_ends_the_walk():
+    def broken(url, *, unless_known):
+        raise FeedUnreachableError(url)
+
+    with pytest.raises(FeedUnreachableError, match="a"):
+        crawl(Pages(), ("a",), broken)

@@ -1,0 +1,117 @@
+"""Compressed documents: unpacked when whole, refused when damaged or hostile."""
+
+import gzip
+import io
+import lzma
+import zipfile
+
+import pytest
+import zstandard
+
+from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds.unpack import MIB, unpack
+
+BODY = b'{"apt": 1}' * 500
+JSON = (".json",)
+
+
+def zipped(**members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), content)
+    return out.getvalue()
+
+
+PACKED = {
+    "gz": gzip.compress(BODY, mtime=0),
+    "xz": lzma.compress(BODY),
+    "zst": zstandard.compress(BODY),
+}
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_packed_document_is_unpacked(kind):
+    assert list(unpack("a", PACKED[kind], JSON)) == [("a", BODY)]
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_two_streams_in_a_row_are_one_document(kind):
+    assert list(unpack("a", PACKED[kind] * 2, JSON)) == [("a", BODY * 2)]
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_every_truncation_is_noticed(kind):
+    for length in range(8, len(PACKED[kind]) - 1):
+        with pytest.raises(FeedMalformedError, match=r"^a: damaged or cut off"):
+            list(unpack("a", PACKED[kind][:length], JSON))
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_damage_is_noticed(kind):
+    damaged = bytearray(PACKED[kind])
+    damaged[len(damaged) // 2] ^= 0xFF
+
+    try:
+        content = [body for _name, body in unpack("a", bytes(damaged), JSON)]
+    except FeedMalformedError:
+        return
+    assert kind == "zst"  # written without a checksum
+    assert content != [BODY]
+
+
+def test_what_is_not_packed_stays_as_it_is():
+    assert list(unpack("a.gz", BODY, JSON)) == [("a.gz", BODY)]
+    assert list(unpack("a", b"", JSON)) == [("a", b"")]
+
+
+def test_an_archive_gives_the_documents_that_the_feed_takes():
+    archive = zipped(b_json=BODY, a__c_json_gz=PACKED["gz"], readme_txt=b"x")
+
+    assert list(unpack("z", archive, JSON)) == [("z/a/c.json.gz", BODY), ("z/b.json", BODY)]
+
+
+def test_a_document_may_be_packed_again_for_the_way():
+    assert list(unpack("a", gzip.compress(PACKED["xz"], mtime=0), JSON)) == [("a", BODY)]
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        gzip.compress(bytes(20 * MIB), mtime=0),
+        lzma.compress(bytes(20 * MIB)),
+        zstandard.compress(bytes(20 * MIB)),
+        gzip.compress(gzip.compress(bytes(20 * MIB)), mtime=0),
+        zipped(a_json=bytes(9 * MIB), b_json=bytes(9 * MIB)),
+    ],
+    ids=["gz", "xz", "zst", "twice", "zip"],
+)
+def test_a_bomb_is_refused(bomb):
+    with pytest.raises(FeedMalformedError, match="unpacks to more than 10 MiB"):
+        list(unpack("a", bomb, JSON, limit=10 * MIB))
+
+
+def test_a_parcel_in_a_parcel_in_a_parcel_is_refused():
+    body = BODY
+    for _ in range(4):
+        body = gzip.compress(body, mtime=0)
+
+    with pytest.raises(FeedMalformedError, match="packed more than 3 times over"):
+        list(unpack("a", body, JSON))
+
+
+def test_an_encrypted_archive_is_refused():
+    archive = bytearray(zipped(a_json=BODY))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        archive[archive.index(signature) + offset] |= 1
+
+    with pytest.raises(FeedMalformedError, match=r"a\.json is encrypted or packed"):
+        list(unpack("a", bytes(archive), JSON))
+
+
+def test_a_damaged_archive_is_refused():
+    archive = zipped(a_json=BODY)
+
+    for length in range(4, len(archive) - 1, 7):
+        with pytest.raises(FeedMalformedError):
+            list(unpack("a", archive[:length], JSON))
