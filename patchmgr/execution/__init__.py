@@ -1,0 +1,1 @@
+"""How orders reach hosts: a port, and its adapters."""

@@ -1,0 +1,1 @@
+"""How people hear of what happened: a port, and its adapters."""
