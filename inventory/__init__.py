@@ -1,0 +1,1 @@
+"""Reading hosts: files and reports in, host facts and package sets stored."""

@@ -1,0 +1,198 @@
+"""Bringing ``hosts.csv`` in: rows meet the fleet by ``external_id``, else by hostname."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory import csv_file, hosts_csv
+from inventory.hosts_csv import HostRow, HostsFile, Problem
+from inventory.intake import Change, Difference, move_platform, new_host
+from patchmgr.db import models
+from patchmgr.db.session import Database
+from patchmgr.domain.packages import platform
+from patchmgr.errors import BadFileError, BadRow
+from patchmgr.services import audit
+
+NAME_KEPT = 240  # characters of a name that is given away
+_PLAIN = tuple(
+    column for column in hosts_csv.COLUMNS if column not in ("hostname", "external_id", "tags")
+)
+_DUE_DATE_FACTS = {"environment", "criticality", "exposure"}  # inputs of the urgency policy
+
+
+def import_hosts(
+    db: Database,
+    path: Path,
+    *,
+    actor: str,
+    now: datetime,
+    mapping: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    rejects: Path | None = None,
+) -> Difference:
+    """Store the hosts of ``path``; return the difference it makes.
+
+    A column that the file does not have leaves what is stored; an empty cell empties it. With
+    ``rejects`` the good rows are taken and the others written there; without it any bad row
+    refuses the file. Raises `BadFileError`.
+    """
+    file = hosts_csv.read(path, mapping)
+    with db.trying() if dry_run else db.writing(alone=True) as session:
+        fleet = _Fleet(session, file)
+        fleet.check(file)
+        bad = sorted(file.bad, key=lambda row: row.row)
+        if bad and rejects is None:
+            raise BadFileError(path.name, bad)
+        difference = Difference(rows=len(file.rows) + len(bad), rejected=len(bad))
+        _vacate_names(session, fleet, file)
+        for row in file.rows:
+            difference.count(_apply(session, fleet, row, now))
+        if not dry_run:
+            audit.record(
+                session,
+                at=now,
+                actor=actor,
+                action="hosts.import",
+                subject=path.name,
+                details=difference.summary(),
+            )
+            if rejects is not None:  # before the commit: rows must not be lost
+                csv_file.write_rejects(rejects, file.layout, bad)
+    return difference
+
+
+class _Fleet:
+    """The stored hosts, by both names a row can meet them under."""
+
+    def __init__(self, session: Session, file: HostsFile) -> None:
+        rows = session.scalars(select(models.Host)).all()
+        self.by_name = {row.hostname.lower(): row for row in rows}
+        self.by_external = {row.external_id: row for row in rows if row.external_id}
+        self.names_before: dict[int, str] = {}  # of hosts whose name goes to another
+        # A host that one row means by its external id is not what another means by its old name.
+        self._claimed = {
+            self.by_external[row.external_id].id
+            for row in file.rows
+            if row.external_id in self.by_external
+        }
+
+    def find(self, row: HostRow) -> models.Host | None:
+        """Return the host that ``row`` means; None for a new one."""
+        if row.external_id in self.by_external:
+            return self.by_external[row.external_id]
+        named = self.by_name.get(row.hostname.lower())
+        if named is None or named.id in self._claimed or _gives_way(named, row):
+            return None
+        return named
+
+    def name(self, host: models.Host) -> str:
+        """Return the name of ``host`` as it was before this import."""
+        return self.names_before.get(host.id, host.hostname)
+
+    def check(self, file: HostsFile) -> None:
+        """Move the rows that contradict the fleet to the refused ones.
+
+        A refused row keeps its host's name taken, which may refuse another: so again, until all
+        that is left fits together.
+        """
+        while True:
+            leaving = {found.id for row in file.rows if (found := self.find(row))}
+            good = []
+            for row in file.rows:
+                if (why := self._contradiction(row, leaving)) is None:
+                    good.append(row)
+                else:
+                    file.bad.append(BadRow(row.row, *why, file.record(row)))
+            if len(good) == len(file.rows):
+                return
+            file.rows = good
+
+    def _contradiction(self, row: HostRow, leaving: set[int]) -> Problem | None:
+        """Return why ``row`` cannot be; ``leaving`` are hosts that get their name from the file."""
+        found, named = self.find(row), self.by_name.get(row.hostname.lower())
+        if named is None:
+            return None
+        if found is not named:
+            if named.id in leaving or named.retired_at is not None:
+                return None
+            why = f"is the name of another host; retire that one first: hosts retire {row.hostname}"
+            return "hostname", row.hostname, why
+        if row.external_id and named.external_id and named.external_id != row.external_id:
+            why = (
+                f"differs from {named.external_id!r}, which the host {named.hostname} has; two "
+                f"machines under one name are not merged: hosts retire {named.hostname} first, if "
+                "this one has taken its place"
+            )
+            return "external_id", row.external_id, why
+        return None
+
+
+def _gives_way(named: models.Host, row: HostRow) -> bool:
+    """Return whether ``named`` is a retired machine, and ``row`` one that took its place."""
+    its_own = named.external_id or row.external_id
+    return named.retired_at is not None and bool(row.external_id) and its_own != row.external_id
+
+
+def _vacate_names(session: Session, fleet: _Fleet, file: HostsFile) -> None:
+    """Free the names that change hands, which the unique column would refuse."""
+    for row in file.rows:
+        owner = fleet.by_name.get(row.hostname.lower())
+        if owner is not None and owner is not fleet.find(row):
+            fleet.names_before[owner.id] = owner.hostname
+    for owner in list(fleet.by_name.values()):
+        if owner.id in fleet.names_before:
+            # What a retired host is called from now on; a host of the file gets its new name soon.
+            owner.hostname = f"{owner.hostname[:NAME_KEPT]}~{owner.id}"
+    session.flush()
+
+
+def _apply(session: Session, fleet: _Fleet, row: HostRow, now: datetime) -> Change:
+    found = fleet.find(row)
+    host = found or new_host(row.hostname, now)
+    before = host.platform
+    changed = _set_columns(host, row, fleet.name(host))
+    if host.retired_at is not None:
+        host.retired_at = None
+        host.judged_set_id = None
+        changed.append("no longer retired")
+    where = platform(host.os_id, host.os_release)
+    if found is None:
+        host.platform = where
+        session.add(host)
+        return Change(row.hostname, "new")
+    if not changed:
+        return Change(row.hostname, "unchanged")
+    host.updated_at = now
+    if where != before:
+        host.platform = where
+        session.flush()
+        move_platform(session, host, now)
+    if any(change.split(":")[0] in _DUE_DATE_FACTS for change in changed):
+        host.judged_set_id = None
+    return Change(row.hostname, "changed", tuple(changed))
+
+
+def _set_columns(host: models.Host, row: HostRow, name: str) -> list[str]:
+    """Give ``host``, called ``name`` until now, the values of ``row``; say what changed."""
+    changed = []
+    values: dict[str, object] = {
+        column: row.values[column] for column in _PLAIN if column in row.values
+    }
+    values["hostname"] = row.hostname
+    if row.external_id:
+        values["external_id"] = row.external_id
+    if row.tags is not None:
+        values["tags"] = row.tags
+    for column, value in values.items():
+        old = name if column == "hostname" else getattr(host, column)
+        if old != value:
+            setattr(host, column, value)
+            changed.append(f"{column}: {_shown(old)} -> {_shown(value)}")
+    return changed
+
+
+def _shown(value: object) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value or "(empty)")

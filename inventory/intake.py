@@ -1,0 +1,462 @@
+"""Bringing inventory in: host rows, package files, reports. Each call is one transaction.
+
+Everything is checked before anything is written; a call that raises has changed nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from inventory import csv_file, hosts_csv, packages_csv, sets
+from inventory.managers import READERS
+from inventory.report import Listing
+from patchmgr.db import models
+from patchmgr.db.base import table_of
+from patchmgr.db.bulk import in_lists
+from patchmgr.db.session import Database
+from patchmgr.domain.packages import Package, Platform, platform
+from patchmgr.errors import InputError, NotFoundError
+from patchmgr.services import audit, exposures
+
+MODES = ("snapshot", "merge")
+EXAMPLES = 20  # of each kind in a difference
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an import does, or would do, to one host."""
+
+    host: str
+    kind: str  # "new", "changed", "unchanged"
+    details: tuple[str, ...] = ()  # "environment: test -> production", "+openssl 3.0.17-1"
+
+
+@dataclass(slots=True)
+class Difference:
+    """What an import does to the inventory: totals, and examples of what changes."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    added: int = 0  # package versions that hosts get
+    removed: int = 0  # package versions that hosts lose
+    rows: int = 0
+    rejected: int = 0
+    changes: list[Change] = field(default_factory=list)
+
+    def count(self, change: Change) -> None:
+        setattr(self, change.kind, getattr(self, change.kind) + 1)
+        if change.kind != "unchanged" and len(self.changes) < EXAMPLES:
+            self.changes.append(change)
+
+    def summary(self) -> dict[str, int]:
+        return {
+            "rows": self.rows,
+            "new": self.new,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "packages_added": self.added,
+            "packages_removed": self.removed,
+            "rejected": self.rejected,
+        }
+
+
+def import_packages(
+    db: Database,
+    path: Path,
+    *,
+    actor: str,
+    now: datetime,
+    mode: str = "snapshot",
+    mapping: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    rejects: Path | None = None,
+) -> Difference:
+    """Store what ``path`` says its hosts have installed; return the difference it makes.
+
+    ``snapshot`` replaces what each named host has, ``merge`` adds to it (a package that the host
+    has in another version is replaced). With ``rejects`` the good rows are taken and the others
+    written there; without it any bad row refuses the file. Raises `BadFileError`, `InputError`.
+    """
+    if mode not in MODES:
+        raise InputError({"mode": f"{mode!r} is not one of {', '.join(MODES)}"})
+    file = packages_csv.read(path, mapping)
+    with db.trying() if dry_run else db.writing(alone=True) as session:
+        hosts = _hosts_by_name(session)
+        unknown = [name for name in file.hosts if name.lower() not in hosts]
+        packages_csv.unknown_hosts(file, unknown)
+        packages_csv.check_whole(file, but_rejects=rejects is not None)
+        difference = Difference(rows=file.rows, rejected=file.bad_count)
+        _store_packages(session, file, hosts, difference, mode=mode, now=now)
+        if not dry_run:
+            audit.record(
+                session,
+                at=now,
+                actor=actor,
+                action="packages.import",
+                subject=path.name,
+                details={"mode": mode, **difference.summary()},
+            )
+            if rejects is not None:  # before the commit: rows must not be lost
+                bad = sorted(file.bad, key=lambda row: row.row)
+                csv_file.write_rejects(rejects, file.layout, bad)
+    return difference
+
+
+def submit_report(
+    db: Database,
+    *,
+    host: str,
+    os: str,
+    format: str,  # noqa: A002 -- the word of the command line and the API
+    text: str,
+    actor: str,
+    now: datetime,
+) -> Difference:
+    """Store a host's own listing; a host not seen before joins the inventory.
+
+    ``os`` is ``ID:RELEASE``, empty when the host is known already. Raises `InputError` and
+    `BadFileError`; `NotFoundError` for an unknown host without ``os``.
+    """
+    if format not in READERS:
+        known = ", ".join(sorted(READERS))
+        raise InputError({"format": f"{format!r} is no report format we read ({known})"})
+    if (why := hosts_csv.wrong("hostname", host)) is not None:
+        raise InputError({"host": f"{host[:80]!r} {why}"})
+    os_id, _, os_release = os.partition(":")
+    os_id = os_id.lower()  # os-release(5): ID is in lower case
+    bad_word = hosts_csv.wrong("os_id", os_id) or hosts_csv.wrong("os_release", os_release)
+    if os and (not os_id or not os_release or bad_word):
+        raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
+    listing = READERS[format](text)
+    difference = Difference(rows=len(listing.packages))
+    with db.writing(alone=True) as session:
+        row = _reporting_host(session, host, os_id, os_release, now)
+        is_new = row.package_set_id is None
+        row.held = sorted(listing.held)
+        row.reported_at = now
+        if row.retired_at is not None:
+            row.retired_at = None
+            row.judged_set_id = None
+        changed = _store_listing(session, row, listing, difference, now)
+        difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
+        if changed:
+            audit.record(
+                session,
+                at=now,
+                actor=actor,
+                action="report.submit",
+                subject=f"host {row.hostname}",
+                details={"format": format, **difference.summary()},
+            )
+    return difference
+
+
+def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
+    """Take a host out of every list and count; its history stays. Raises `NotFoundError`."""
+    with db.writing(alone=True) as session:
+        row = session.scalar(
+            select(models.Host).where(
+                func.lower(models.Host.hostname) == name.lower(), models.Host.retired_at.is_(None)
+            )
+        )
+        if row is None:
+            raise NotFoundError("host", name)
+        row.retired_at = now
+        row.judged_set_id = None
+        row.updated_at = now
+        exposures.close_all(session, row.id, now)
+        audit.record(
+            session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
+        )
+
+
+def move_platform(session: Session, host: models.Host, now: datetime) -> None:
+    """Restate what ``host`` has installed as versions of its new platform, after an upgrade."""
+    if host.package_set_id is None:
+        return
+    members = session.scalar(
+        select(models.PackageSet.members).where(models.PackageSet.id == host.package_set_id)
+    )
+    packages = [sets.package(row) for row in sets.packages_of(session, members or b"")]
+    encoded = sets.encode(session, Platform(host.platform), packages)
+    (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
+    _point(session, [(host.id, set_id)], now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    id: int
+    hostname: str
+    platform: Platform
+    set_id: int | None
+
+
+def _hosts_by_name(session: Session) -> dict[str, _Host]:
+    host = models.Host
+    rows = session.execute(
+        select(host.id, host.hostname, host.platform, host.package_set_id).where(
+            host.retired_at.is_(None)
+        )
+    )
+    return {
+        name.lower(): _Host(number, name, Platform(where), set_id)
+        for number, name, where, set_id in rows
+    }
+
+
+def _store_packages(
+    session: Session,
+    file: packages_csv.PackagesFile,
+    hosts: Mapping[str, _Host],
+    difference: Difference,
+    *,
+    mode: str,
+    now: datetime,
+) -> None:
+    by_platform: dict[Platform, list[tuple[_Host, npt.NDArray[np.intp]]]] = {}
+    for name, codes in file.hosts.items():
+        host = hosts[name.lower()]
+        positions = np.frombuffer(codes, np.uint32).astype(np.intp)
+        by_platform.setdefault(host.platform, []).append((host, positions))
+    moved: list[tuple[int, int]] = []
+    for where, members in by_platform.items():
+        pairs = _joined(members)
+        if mode == "merge":
+            encoded, pairs = _merged(session, where, file.packages, pairs)
+        else:
+            encoded, pairs = _used(session, where, file.packages, pairs)
+        set_ids = sets.store(session, encoded, [positions for _, positions in pairs], now)
+        current = _members(session, [host.set_id for host, _ in pairs], pairs, set_ids)
+        for (host, positions), set_id in zip(pairs, set_ids, strict=True):
+            if host.set_id == set_id:
+                difference.count(Change(host.hostname, "unchanged"))
+                continue
+            gets, loses = _come_and_gone(encoded.ids[positions], current.get(host.set_id or 0))
+            difference.added += gets
+            difference.removed += loses
+            difference.count(
+                Change(
+                    host.hostname,
+                    _kind(is_new=host.set_id is None, changed=True),
+                    (f"+{gets} packages", f"-{loses} packages"),
+                )
+            )
+            moved.append((host.id, set_id))
+    _point(session, moved, now)
+    _reported(session, [hosts[name.lower()].id for name in file.hosts], now)
+
+
+def _come_and_gone(has: sets.Ids, had: sets.Ids | None) -> tuple[int, int]:
+    """Return how many versions a host gets and loses, by what it has and what it had."""
+    now = sets.without_repeats(has.astype(np.intp))
+    if had is None:
+        return len(now), 0
+    return len(np.setdiff1d(now, had)), len(np.setdiff1d(had, now))
+
+
+def _joined(
+    members: Sequence[tuple[_Host, npt.NDArray[np.intp]]],
+) -> list[tuple[_Host, npt.NDArray[np.intp]]]:
+    """Put together what names that differ only in case say of one host."""
+    joined: dict[int, tuple[_Host, npt.NDArray[np.intp]]] = {}
+    for host, positions in members:
+        _, before = joined.get(host.id, (host, positions[:0]))
+        joined[host.id] = (host, np.concatenate([before, positions]))
+    return list(joined.values())
+
+
+def _used(
+    session: Session,
+    where: Platform,
+    packages: Sequence[Package],
+    pairs: list[tuple[_Host, npt.NDArray[np.intp]]],
+) -> tuple[sets.Encoded, list[tuple[_Host, npt.NDArray[np.intp]]]]:
+    """Encode only the packages that hosts of this platform have."""
+    used = np.zeros(len(packages), bool)
+    for _, positions in pairs:
+        used[positions] = True
+    place = np.cumsum(used) - 1
+    encoded = sets.encode(session, where, [packages[i] for i in map(int, np.flatnonzero(used))])
+    return encoded, [(host, place[positions]) for host, positions in pairs]
+
+
+def _merged(
+    session: Session,
+    where: Platform,
+    packages: Sequence[Package],
+    pairs: list[tuple[_Host, npt.NDArray[np.intp]]],
+) -> tuple[sets.Encoded, list[tuple[_Host, npt.NDArray[np.intp]]]]:
+    """Add to each host's packages what it already has, unless the file has another version."""
+    everything = list(packages)
+    place = {package: position for position, package in enumerate(everything)}
+    merged = []
+    for host, positions in pairs:
+        given = {_slot(packages[position]) for position in map(int, positions)}
+        kept = [
+            package
+            for package in map(sets.package, _installed(session, host))
+            if _slot(package) not in given
+        ]
+        for package in kept:
+            if place.setdefault(package, len(everything)) == len(everything):
+                everything.append(package)
+        more = np.fromiter((place[package] for package in kept), np.intp, len(kept))
+        merged.append((host, np.concatenate([positions, more])))
+    return _used(session, where, everything, merged)
+
+
+def _slot(package: Package) -> tuple[str, str, str]:
+    return package.manager, package.name, package.arch
+
+
+def _installed(session: Session, host: _Host) -> list[models.PackageVersion]:
+    if host.set_id is None:
+        return []
+    row = session.get_one(models.PackageSet, host.set_id)
+    return sets.packages_of(session, row.members)
+
+
+def _members(
+    session: Session,
+    set_ids: Sequence[int | None],
+    pairs: Sequence[tuple[_Host, npt.NDArray[np.intp]]],
+    new_ids: Sequence[int],
+) -> dict[int, sets.Ids]:
+    """Return the members of the sets that hosts leave."""
+    left = [
+        old
+        for (host, _), old, new in zip(pairs, set_ids, new_ids, strict=True)
+        if old is not None and old != new
+    ]
+    found: dict[int, sets.Ids] = {}
+    for part in in_lists(left):
+        rows = session.execute(
+            select(models.PackageSet.id, models.PackageSet.members).where(
+                models.PackageSet.id.in_(part)
+            )
+        )
+        found.update((number, sets.unpack(members)) for number, members in rows)
+    return found
+
+
+def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Let each (host, set) be what the host has from ``now`` on."""
+    if not moved:
+        return
+    session.flush()
+    connection = session.connection()
+    history, host = table_of(models.HostPackageSet), table_of(models.Host)
+    connection.execute(
+        update(history)
+        .where(history.c.host_id == bindparam("b_host"), history.c.until.is_(None))
+        .values(until=now),
+        [{"b_host": host_id} for host_id, _ in moved],
+    )
+    connection.execute(
+        history.insert(),
+        [
+            {"host_id": host_id, "package_set_id": set_id, "since": now, "until": None}
+            for host_id, set_id in moved
+        ],
+    )
+    connection.execute(
+        update(host)
+        .where(host.c.id == bindparam("b_host"))
+        .values(package_set_id=bindparam("b_set"), updated_at=now),
+        [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
+    )
+    session.expire_all()
+
+
+def _reported(session: Session, host_ids: Sequence[int], now: datetime) -> None:
+    for part in in_lists(list(host_ids)):
+        session.execute(
+            update(models.Host)
+            .where(models.Host.id.in_(part))
+            .values(reported_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _store_listing(
+    session: Session, row: models.Host, listing: Listing, difference: Difference, now: datetime
+) -> bool:
+    packages = sorted(listing.packages)
+    encoded = sets.encode(session, Platform(row.platform), packages)
+    (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
+    if set_id == row.package_set_id:
+        return False
+    had: Iterable[Any] = ()
+    if row.package_set_id is not None:
+        had = sets.unpack(session.get_one(models.PackageSet, row.package_set_id).members)
+    had_ids = np.asarray(had, np.uint32)
+    difference.added += len(np.setdiff1d(encoded.ids, had_ids))
+    difference.removed += len(np.setdiff1d(had_ids, encoded.ids))
+    host_id = row.id
+    _point(session, [(host_id, set_id)], now)
+    session.refresh(row)
+    return True
+
+
+def _reporting_host(
+    session: Session, name: str, os_id: str, os_release: str, now: datetime
+) -> models.Host:
+    row = session.scalar(
+        select(models.Host).where(func.lower(models.Host.hostname) == name.lower())
+    )
+    if row is None:
+        if not os_id:
+            raise NotFoundError("host", name)
+        row = new_host(name, now)
+        session.add(row)
+    where = platform(os_id, os_release)
+    if os_id and row.platform != where:
+        row.os_id, row.os_release, row.platform = os_id, os_release, where
+        row.updated_at = now
+        session.flush()
+        move_platform(session, row, now)
+    session.flush()
+    return row
+
+
+def new_host(name: str, now: datetime) -> models.Host:
+    """Return a host of which nothing but its name is known."""
+    return models.Host(
+        hostname=name,
+        external_id=None,
+        os_id="",
+        os_release="",
+        platform="",
+        arch="",
+        environment="",
+        site="",
+        owner="",
+        criticality="",
+        exposure="",
+        ring="",
+        window="",
+        tags=[],
+        package_set_id=None,
+        judged_set_id=None,
+        reported_at=None,
+        running_kernel="",
+        reboot_pending=False,
+        held=[],
+        created_at=now,
+        updated_at=now,
+        retired_at=None,
+    )
+
+
+def _kind(*, is_new: bool, changed: bool) -> str:
+    if is_new:
+        return "new"
+    return "changed" if changed else "unchanged"

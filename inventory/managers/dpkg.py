@@ -1,0 +1,196 @@
+"""Debian and Ubuntu packages, from ``dpkg-query`` or from dpkg's status file.
+
+Source: dpkg-query(1), deb-control(5), and the status words of dpkg's ``lib/dpkg/parse.c``. A
+package counts as installed when its files are on the machine: ``half-configured`` does, and
+``config-files`` (removed, configuration kept) does not.
+"""
+
+import re
+from collections.abc import Iterator
+
+from inventory.report import Listing
+from patchmgr.domain.packages import Package
+from patchmgr.errors import BadFileError, BadRow
+
+COMMAND = (
+    "dpkg-query",
+    "-W",
+    "-f",
+    "${Package}\\t${Version}\\t${Architecture}\\t${source:Package}\\t${source:Version}\\t${Status}\\n",
+)
+FILE = "dpkg listing"
+
+_PRESENT = {
+    "installed",
+    "half-configured",
+    "half-installed",
+    "unpacked",
+    "triggers-awaited",
+    "triggers-pending",
+}
+_STATES = _PRESENT | {"not-installed", "config-files"}
+_ABBREVIATED = {"i": "installed", "F": "half-configured", "H": "half-installed"} | {
+    "U": "unpacked",
+    "W": "triggers-awaited",
+    "t": "triggers-pending",
+    "c": "config-files",
+    "n": "not-installed",
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*", re.ASCII | re.IGNORECASE)
+_SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
+# ${Status} or ${db:Status-Abbrev}: no source package or version looks like that.
+_STATUS = re.compile(r"[a-z]+ [a-z]+ [a-z-]+|[uihrp][ncHUFWti]R?")
+_FIELDS = {"package", "status", "version", "architecture", "source"}
+_TEXT = re.compile(r"[^\s\x00-\x1f\x7f]*")
+_LONGEST = {"name": 200, "version": 200, "arch": 64, "source": 200, "source_version": 200}
+
+
+def read(listing: str) -> Listing:
+    """Return what is installed according to ``listing``: a status file or tab-separated lines.
+
+    Lines are those of `COMMAND`, with or without its last column; or name and version as plain
+    ``dpkg-query -W`` prints them, then the architecture, then a ``${Source}``, then a status, as
+    far as they are there. Raises `BadFileError` naming each line that is neither.
+    """
+    bad: list[BadRow] = []
+    entries = _stanzas(listing, bad) if _is_status(listing) else _lines(listing, bad)
+    packages, held = set(), set()
+    for want, state, package in entries:
+        if state in _PRESENT:
+            packages.add(package)
+            if want == "hold":
+                held.add(package.name)
+    if not bad and not packages:
+        bad.append(BadRow(0, "", "", "lists no installed package; an empty host is not believed"))
+    if bad:
+        raise BadFileError(FILE, bad)
+    return Listing(frozenset(packages), frozenset(held))
+
+
+Entry = tuple[str, str, Package]  # what is wanted, the state it is in, the package
+
+
+def _is_status(listing: str) -> bool:
+    return re.match(r"\s*[A-Za-z-]+:(?: |\n)", listing) is not None
+
+
+def _split(listing: str) -> list[str]:
+    """Return the lines of ``listing``, parted by line ends alone; Unicode has more signs for it."""
+    return listing.replace("\r\n", "\n").split("\n")
+
+
+def _stanzas(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
+    """Yield the entries of a status file, whose stanzas are parted by blank lines."""
+    fields: dict[str, str] = {}
+    start = 1
+    for number, line in enumerate([*_split(listing), ""], start=1):
+        if not line.strip():
+            if fields:
+                yield from _stanza(fields, start, bad)
+                fields = {}
+            continue
+        if not fields:
+            start = number
+        if line[0] in " \t":
+            fields.setdefault("", "")  # a continued field; none of those that are read here
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            bad.append(BadRow(number, "", line, "is not a field of a dpkg status file"))
+            continue
+        if name.lower() in _FIELDS:
+            fields[name.lower()] = value.strip()
+        else:
+            fields.setdefault("", "")
+
+
+def _stanza(fields: dict[str, str], row: int, bad: list[BadRow]) -> Iterator[Entry]:
+    name = fields.get("package", "")
+    # The status.d files of distroless images have no Status: what is listed there is installed.
+    want, _, state = fields.get("status", "install ok installed").partition(" ok ")
+    if " " in want or not state:
+        want, state = want.split(" ")[0], fields.get("status", "").rpartition(" ")[2]
+    if not name and set(fields) <= {""}:
+        return
+    if state in _STATES and state not in _PRESENT:
+        return
+    version = fields.get("version", "")
+    given = _source(fields.get("source", ""), version)
+    package = _package(name, version, fields.get("architecture", ""), *given)
+    if (problem := _problem(package, state)) is None:
+        yield want, state, package
+    else:
+        bad.append(BadRow(row, *problem))
+
+
+def _source(field: str, version: str) -> tuple[str, str]:
+    """Return name and version of the source in a ``Source`` field: ``acl`` or ``acl (2.3-1)``."""
+    source = _SOURCE.fullmatch(field)
+    name, source_version = source.groups() if source else ("", None)
+    return name, source_version or version
+
+
+def _lines(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
+    for number, line in enumerate(_split(listing), start=1):
+        if not line.strip():
+            continue
+        columns = [field.strip() for field in line.split("\t")]
+        want, state = "install", "installed"
+        if len(columns) > 2 and _STATUS.fullmatch(columns[-1]):
+            want, state = _status(columns.pop())
+        match columns:
+            case [name, version, *arch] if len(arch) < 2:
+                rest = ("".join(arch), "", "")
+            case [name, version, arch, source] if not source or _SOURCE.fullmatch(source):
+                rest = (arch, *_source(source, version))
+            case [name, version, arch, source, source_version]:
+                rest = (arch, source, source_version)
+            case [name, version, arch, source, source_version, status]:
+                rest = (arch, source, source_version)
+                want, state = _status(status)
+            case _:
+                why = "is not dpkg-query output; see docs/inventory.md for the command"
+                bad.append(BadRow(number, "", line, why))
+                continue
+        if state in _STATES and state not in _PRESENT:
+            continue
+        package = _package(name, version, *rest)
+        if (problem := _problem(package, state)) is None:
+            yield want, state, package
+        else:
+            bad.append(BadRow(number, *problem))
+
+
+def _status(text: str) -> tuple[str, str]:
+    """Return (want, state) of ``${Status}`` ("hold ok installed") or of its abbreviation ("hi")."""
+    words = text.split()
+    if len(words) == 3:  # want, error flag, state
+        return words[0], words[2]
+    if len(words) == 1 and len(text) in (2, 3):
+        return ("hold" if text[0] == "h" else "install"), _ABBREVIATED.get(text[1], text)
+    return "install", text
+
+
+def _package(name: str, version: str, arch: str, source: str, source_version: str) -> Package:
+    name, _, qualifier = name.partition(":")  # "libc6:amd64"
+    # A source package of the same name and version goes without saying in dpkg's status; it is
+    # written out here, so that one package is one package however it was reported.
+    return Package(
+        "dpkg", name, version, arch or qualifier, source or name, source_version or version
+    )
+
+
+def _problem(package: Package, state: str) -> tuple[str, str, str] | None:
+    if state not in _STATES:
+        return "status", state, "is no state of dpkg"
+    if not _NAME.fullmatch(package.name):
+        return "package", package.name, "is not the name of a Debian package"
+    if not package.version:
+        return "version", "", f"is missing for {package.name}"
+    for column, longest in _LONGEST.items():
+        value = getattr(package, column)
+        if len(value) > longest:
+            return column, value, f"is longer than {longest} characters"
+        if not _TEXT.fullmatch(value):
+            return column, value, "has spaces or control characters"
+    return None

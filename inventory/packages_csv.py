@@ -1,0 +1,306 @@
+"""Reading ``packages.csv`` (design.md 5.1): millions of rows, each touched once.
+
+A fleet's file repeats the same package versions over and over, so each row is dictionary-encoded
+as it is read: what follows the hostname is looked up as one string, and only a string never seen
+before is taken apart and checked. A host's rows, which stand together in what inventories export,
+are cut out of a block of text in one go. Files that need more (quotes, the hostname not first)
+go through the `csv` module to the same result; a property test holds the two equal.
+"""
+
+import csv
+import io
+import re
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TextIO
+
+from inventory import csv_file
+from inventory.csv_file import Layout
+from patchmgr.domain.packages import MANAGERS, Package
+from patchmgr.errors import BadFileError, BadRow, InputError
+
+REQUIRED = ("hostname", "manager", "name", "version")
+COLUMNS = (*REQUIRED, "arch", "source", "source_version")
+BLOCK = 1 << 18  # characters read at a time: a few thousand rows
+FEW = 8  # rows a host must have near by for cutting in one go to pay
+NEAR = 4096  # characters
+BAD = 0xFFFFFFFF  # the code of a row that was refused
+KEPT_BAD = 100_000  # refused rows kept with their text; more make it the wrong file
+
+_TEXT = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_LONGEST = {"name": 200, "version": 200, "source": 200, "source_version": 200}
+_WORD = 64
+
+Problem = tuple[str, str, str]  # column, value, remedy
+
+
+@dataclass(slots=True)
+class PackagesFile:
+    """What a file says: its distinct packages, and which of them each host has.
+
+    ``hosts`` maps a hostname to codes, indexes into ``packages``, in the order of the file and
+    with repeats; ``first_row`` says where each host first stands.
+    """
+
+    layout: Layout
+    packages: list[Package] = field(default_factory=list)
+    hosts: "dict[str, array[int]]" = field(default_factory=dict)
+    first_row: dict[str, int] = field(default_factory=dict)
+    bad: list[BadRow] = field(default_factory=list)
+    bad_count: int = 0
+    rows: int = 0  # good and bad
+
+    def refuse(self, row: int, problem: Problem, record: str) -> None:
+        """Count a bad row, and keep it while there is room."""
+        self.bad_count += 1
+        if len(self.bad) < KEPT_BAD:
+            self.bad.append(BadRow(row, *problem, record))
+
+
+def read(path: Path, mapping: Mapping[str, str] | None = None) -> PackagesFile:
+    """Return what the file at ``path`` says. Raises `BadFileError` when it is no such file."""
+    layout = csv_file.recognise(path, known=COLUMNS, required=REQUIRED, mapping=mapping)
+    file = PackagesFile(layout)
+    reader = _Reader(file)
+    try:
+        with csv_file.open_text(path) as text:
+            text.readline()
+            reader.read(text)
+    except UnicodeDecodeError as error:
+        raise csv_file.undecodable(path) from error
+    if file.bad_count:
+        _drop_bad(file)
+    return file
+
+
+def _drop_bad(file: PackagesFile) -> None:
+    """Take refused rows out; a host of which no row is good is not in the file at all."""
+    for host, codes in list(file.hosts.items()):
+        if BAD in codes:
+            file.hosts[host] = array("I", (code for code in codes if code != BAD))
+        if not file.hosts[host]:
+            del file.hosts[host], file.first_row[host]
+
+
+class _Reader:
+    """The state of one pass over a file."""
+
+    def __init__(self, file: PackagesFile) -> None:
+        self.file = file
+        self.line = 2  # of the row that comes next
+        self.codes: dict[str, int] = {}  # text after the hostname -> code
+        self.by_package: dict[Package, int] = {}
+        self.problems: dict[str, Problem] = {}  # refused text -> its problem
+        self.delimiter = file.layout.delimiter
+        self.width = len(file.layout.header)
+
+    def read(self, text: TextIO) -> None:
+        simple = self.file.layout.index["hostname"] == 0 and self.width > 1
+        while simple and (block := text.read(BLOCK)):
+            block += text.readline()
+            plain = block.replace("\r\n", "\n") if "\r" in block else block
+            if '"' in plain or "\r" in plain:
+                self._by_csv(chain(io.StringIO(block, newline=""), text))
+                return
+            following = self.line + plain.count("\n")
+            self._block(plain.removesuffix("\n"))
+            self.line = following
+        if not simple:
+            self._by_csv(text)
+
+    def _block(self, text: str) -> None:
+        """Take whole lines without quotes: host by host where a host's rows stand together."""
+        start, end = 0, len(text)
+        while start < end:
+            cut = text.find(self.delimiter, start)
+            host = text[start:cut]
+            again = f"\n{host}{self.delimiter}"
+            if cut < 0 or "\n" in host or text.count(again, cut, cut + NEAR) < FEW:
+                start = self._line(text, start)
+                continue
+            stop = text.find("\n", self._reach(text, again, cut))
+            stop = end if stop < 0 else stop
+            rests = text[cut + 1 : stop].split(again)
+            rests[-1], more, tail = rests[-1].partition("\n")
+            start = stop - len(tail) if more else stop + 1
+            self._run(host, rests, again)
+
+    @staticmethod
+    def _reach(text: str, again: str, start: int) -> int:
+        """Return how far to look for a host's rows: past windows, ever wider, that have some."""
+        width = NEAR
+        while start < len(text) and text.find(again, start, start + width) >= 0:
+            start += width
+            width *= 2
+        return start
+
+    def _line(self, text: str, start: int) -> int:
+        """Take the line of ``text`` that begins at ``start``; return where the next one does."""
+        end = text.find("\n", start)
+        line = text[start:] if end < 0 else text[start:end]
+        host, found, rest = line.partition(self.delimiter)
+        if found:
+            self._run(host, [rest], "")
+            return start + len(line) + 1
+        if line:
+            problem = ("", "", f"has 1 field, the header has {self.width}")
+            self.file.refuse(self.line, problem, line)
+            self.file.rows += 1
+        self.line += 1
+        return start + len(line) + 1
+
+    def _run(self, host: str, rests: list[str], again: str) -> None:
+        """Take rows of one host, each given as the text after the hostname."""
+        codes = list(map(self.codes.get, rests))
+        if None in codes:
+            for position, rest in enumerate(rests):
+                if codes[position] is None:
+                    if "\n" in rest:  # another host's rows stood in between
+                        self._apart(host, rests, position, again)
+                        return
+                    codes[position] = self._code(rest)
+        self._add(host, rests, array("I", codes))  # type: ignore[arg-type] # no None is left
+
+    def _apart(self, host: str, rests: list[str], position: int, again: str) -> None:
+        """Take the rows before ``position``, then what follows line by line."""
+        if position:
+            self._run(host, rests[:position], again)
+        text = f"{host}{self.delimiter}" + again.join(rests[position:])
+        start = 0
+        while start < len(text):
+            start = self._line(text, start)
+
+    def _add(self, host: str, rests: Sequence[str], codes: "array[int]") -> None:
+        host = host.strip()
+        known = self.file.hosts.get(host)
+        if known is None:
+            self.file.hosts[host] = codes
+            self.file.first_row[host] = self.line
+        else:
+            known.extend(codes)
+        if self.problems and BAD in codes:
+            for position, code in enumerate(codes):
+                if code == BAD:
+                    rest = rests[position]
+                    record = f"{host}{self.delimiter}{rest}"
+                    self.file.refuse(self.line + position, self.problems[rest], record)
+        self.line += len(rests)
+        self.file.rows += len(rests)
+
+    def _code(self, rest: str) -> int:
+        fields = ["", *rest.split(self.delimiter)]
+        code = self._encode(rest, fields)
+        self.codes[rest] = code
+        return code
+
+    def _encode(self, text: str, fields: list[str]) -> int:
+        """Return the code of a row's package; ``fields[hostname]`` is not looked at."""
+        problem = _problem(self.file.layout, fields)
+        if problem is not None:
+            self.problems[text] = problem
+            return BAD
+        package = _package(self.file.layout, fields)
+        code = self.by_package.setdefault(package, len(self.file.packages))
+        if code == len(self.file.packages):
+            self.file.packages.append(package)
+        return code
+
+    def _by_csv(self, lines: Iterable[str]) -> None:
+        """Take the remaining lines through the `csv` module."""
+        layout = self.file.layout
+        at = layout.index["hostname"]
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        codes: dict[tuple[str, ...], int] = {}
+        for number, fields in csv_file.numbered(reader, layout.path, first=self.line):
+            self.file.rows += 1
+            if len(fields) != self.width:
+                why = f"has {len(fields)} fields, the header has {self.width}"
+                record = csv_file.write_record(fields, self.delimiter)
+                self.file.refuse(number, ("", "", why), record)
+                continue
+            host = fields[at].strip()
+            fields[at] = ""
+            key = tuple(fields)
+            code = codes.get(key)
+            text = ""
+            if code is None or code == BAD:
+                text = csv_file.write_record(fields, self.delimiter)
+                code = codes[key] = self._encode(text, fields)
+            if code == BAD:
+                fields[at] = host
+                record = csv_file.write_record(fields, self.delimiter)
+                self.file.refuse(number, self.problems[text], record)
+            if host not in self.file.hosts:
+                self.file.hosts[host] = array("I")
+                self.file.first_row[host] = number
+            self.file.hosts[host].append(code)
+
+
+def _package(layout: Layout, fields: Sequence[str]) -> Package:
+    return Package(
+        *(
+            fields[position].strip() if (position := layout.index.get(column)) is not None else ""
+            for column in ("manager", "name", "version", "arch", "source", "source_version")
+        )
+    )
+
+
+def _problem(layout: Layout, fields: Sequence[str]) -> Problem | None:
+    """Return what is wrong with a row; the hostname is not judged."""
+    if len(fields) != len(layout.header):
+        return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
+    for column, position in layout.index.items():
+        if column == "hostname":
+            continue
+        value = fields[position].strip()
+        if not value:
+            if column in REQUIRED:
+                return column, value, "is empty"
+            continue
+        if column == "manager" and value not in MANAGERS:
+            return column, value, f"is no package manager we know ({', '.join(MANAGERS)})"
+        if len(value) > _LONGEST.get(column, _WORD):
+            return column, value, f"is longer than {_LONGEST.get(column, _WORD)} characters"
+        if not _TEXT.fullmatch(value):
+            return column, value, "has spaces or control characters"
+    return None
+
+
+def unknown_hosts(file: PackagesFile, unknown: Sequence[str]) -> None:
+    """Refuse every row of the hosts in ``unknown``, which the inventory does not have."""
+    for host in unknown:
+        row = file.first_row.pop(host)
+        codes = file.hosts.pop(host)
+        rows = "" if len(codes) == 1 else f" (one of its {len(codes)} rows)"
+        why = f"is no host of the inventory{rows}; import hosts.csv first"
+        if not host:
+            why = "is empty (this row and others); every row needs a hostname"
+        for place, code in enumerate(codes):
+            if len(file.bad) >= KEPT_BAD:
+                file.bad_count += len(codes) - place
+                break
+            fields = _fields(file.layout, host, file.packages[code])
+            record = csv_file.write_record(fields, file.layout.delimiter)
+            file.refuse(row, ("hostname", host, why), record)
+
+
+def _fields(layout: Layout, host: str, package: Package) -> list[str]:
+    fields = [""] * len(layout.header)
+    for column, position in layout.index.items():
+        fields[position] = host if column == "hostname" else getattr(package, column)
+    return fields
+
+
+def check_whole(file: PackagesFile, *, but_rejects: bool) -> None:
+    """Raise `BadFileError` when any row was refused; `InputError` for too many to set aside."""
+    if not file.bad_count:
+        return
+    refused = BadFileError(file.layout.file, file.bad, file.bad_count)
+    if not but_rejects:
+        raise refused
+    if file.bad_count > KEPT_BAD:
+        why = f"has {file.bad_count} bad rows, too many to set aside; the first: {file.bad[0]}"
+        raise InputError({file.layout.file: why}) from refused

@@ -1,0 +1,203 @@
+"""Storing package sets: each distinct version once, each distinct set once (ADR 0003).
+
+A version's digest is SHA-256 over its identifying columns, a set's over its members' digests in
+their order; so equal content has one name in every database. Members are kept as sorted
+``package_version`` ids, little-endian uint32.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import Base, table_of
+from patchmgr.db.bulk import in_lists
+from patchmgr.domain.packages import Package, Platform
+from patchmgr.domain.signed import judged_source
+
+Ids = npt.NDArray[np.uint32]
+Digests = npt.NDArray[np.uint8]  # one row of 32 bytes a package
+
+T = TypeVar("T")
+
+MEMBER = np.dtype("<u4")
+LOOKED_UP = 2_000  # digests up to which asking for each beats reading a platform's all
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Packages of one platform as the database knows them, in the order they were given."""
+
+    ids: Ids
+    digests: Digests
+
+
+def pack(ids: Ids) -> bytes:
+    """Return distinct ids, in any order, in the stored form."""
+    return np.sort(ids).astype(MEMBER).tobytes()
+
+
+def unpack(members: bytes) -> Ids:
+    """Return the sorted ids of a stored set."""
+    return np.frombuffer(members, dtype=MEMBER)
+
+
+def encode(session: Session, platform: Platform, packages: Sequence[Package]) -> Encoded:
+    """Return ids and digests of ``packages``, storing those never seen on ``platform``."""
+    digests = [_digest(platform, package) for package in packages]
+    known = _known_versions(session, platform, digests)
+    missing = {
+        digest: package
+        for digest, package in zip(digests, packages, strict=True)
+        if digest not in known
+    }
+    if missing:
+        rows = [_row(platform, package, digest) for digest, package in missing.items()]
+        _insert_new(session, models.PackageVersion, rows)
+        known |= _known_versions(session, platform, list(missing))
+    return Encoded(
+        np.fromiter((known[digest] for digest in digests), np.uint32, len(digests)),
+        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, hashlib.sha256().digest_size),
+    )
+
+
+def store(
+    session: Session, encoded: Encoded, members: Sequence[npt.NDArray[np.intp]], now: datetime
+) -> list[int]:
+    """Return the id of each set, storing the new ones.
+
+    Each of ``members`` holds positions in ``encoded``, in any order and with repeats.
+    """
+    if not members:
+        return []
+    place = np.empty(len(encoded.ids), np.intp)
+    place[np.lexsort(encoded.digests.T[::-1])] = np.arange(len(encoded.ids))
+    by_digest: dict[bytes, npt.NDArray[np.intp]] = {}
+    names = []
+    for positions in members:
+        distinct = without_repeats(positions)
+        ordered = distinct[np.argsort(place[distinct])]
+        name = hashlib.sha256(encoded.digests[ordered].tobytes()).digest()
+        by_digest[name] = distinct
+        names.append(name)
+    known = _known_sets(session, list(by_digest))
+    rows = [
+        {
+            "digest": name,
+            "members": pack(encoded.ids[distinct]),
+            "size": len(distinct),
+            "created_at": now,
+        }
+        for name, distinct in by_digest.items()
+        if name not in known
+    ]
+    if rows:
+        _insert_new(session, models.PackageSet, rows)
+        known |= _known_sets(session, [name for name in by_digest if name not in known])
+    return [known[name] for name in names]
+
+
+def packages_of(session: Session, members: bytes) -> list[models.PackageVersion]:
+    """Return the versions of a stored set, in the order of its members."""
+    found: dict[int, models.PackageVersion] = {}
+    for part in in_lists(unpack(members).tolist()):
+        rows = session.scalars(
+            select(models.PackageVersion).where(models.PackageVersion.id.in_(part))
+        )
+        found.update((row.id, row) for row in rows)
+    return [found[member] for member in unpack(members).tolist()]
+
+
+def without_repeats(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return ``positions`` sorted, each once. Quicker than `numpy.unique` for a host's few."""
+    ordered = np.sort(positions)
+    if len(ordered) < 2:  # nothing to compare
+        return ordered
+    first: npt.NDArray[np.bool_] = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    return ordered[first]
+
+
+def package(row: models.PackageVersion) -> Package:
+    """Return a stored version as a value."""
+    return Package(row.manager, row.name, row.version, row.arch, row.source, row.source_version)
+
+
+def _digest(platform: Platform, package: Package) -> bytes:
+    fields = (
+        platform,
+        package.manager,
+        package.name,
+        package.version,
+        package.arch,
+        package.source,
+        package.source_version,
+    )
+    return hashlib.sha256(_SEPARATOR.join(fields).encode()).digest()
+
+
+def _row(platform: Platform, package: Package, digest: bytes) -> dict[str, Any]:
+    source, version = judged_source(
+        package.manager,
+        platform,
+        package.name,
+        package.version,
+        package.source,
+        package.source_version,
+    )
+    return {
+        "platform": platform,
+        "manager": package.manager,
+        "name": package.name,
+        "version": package.version,
+        "arch": package.arch,
+        "source": package.source,
+        "source_version": package.source_version,
+        "judged_source": source,
+        "judged_version": version,
+        "digest": digest,
+    }
+
+
+def _known_versions(
+    session: Session, platform: Platform, digests: Sequence[bytes]
+) -> dict[bytes, int]:
+    version = models.PackageVersion
+    query = select(version.digest, version.id)
+    if len(digests) > LOOKED_UP:
+        return _pairs(session, query.where(version.platform == platform))
+    known: dict[bytes, int] = {}
+    for part in in_lists(digests):
+        known |= _pairs(session, query.where(version.digest.in_(part)))
+    return known
+
+
+def _known_sets(session: Session, digests: Sequence[bytes]) -> dict[bytes, int]:
+    known: dict[bytes, int] = {}
+    for part in in_lists(digests):
+        known |= _pairs(
+            session,
+            select(models.PackageSet.digest, models.PackageSet.id).where(
+                models.PackageSet.digest.in_(part)
+            ),
+        )
+    return known
+
+
+def _pairs(session: Session, query: Any) -> dict[bytes, int]:
+    return {bytes(digest): number for digest, number in session.execute(query)}
+
+
+def _insert_new(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert ``rows``, leaving out those that somebody else has stored meanwhile."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table_of(model)).on_conflict_do_nothing()
+    session.connection().execute(statement, list(rows))

@@ -1,0 +1,314 @@
+"""Bringing hosts.csv in (design.md 5.1): what is taken, what is refused, who is who."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from inventory import hosts_csv
+from patchmgr.db import models
+from patchmgr.errors import BadFileError, InputError
+
+
+def refused(inventory, text, **options):
+    """Return what is said about a refused file; nothing of it may be stored."""
+    before = inventory.size()
+    with pytest.raises(BadFileError) as error:
+        inventory.hosts(text, **options)
+    assert inventory.size() == before
+    return str(error.value)
+
+
+def test_every_column_is_stored(inventory):
+    inventory.hosts(
+        "\ufeffexternal_id;hostname;os_id;os_release;arch;environment;site;owner;criticality;"
+        "exposure;ring;window;tags\r\n"
+        'i-1;web1;debian;12;amd64;production;"ber;lin";"Web ""team""";high;public;canary;night;'
+        "role=web pci  eu\r\n"
+    )
+
+    host = inventory.host("web1")
+    assert (host.external_id, host.platform, host.arch) == ("i-1", "debian:12", "amd64")
+    assert (host.environment, host.site, host.owner) == ("production", "ber;lin", 'Web "team"')
+    assert (host.criticality, host.exposure) == ("high", "public")
+    assert (host.ring, host.window, host.tags) == ("canary", "night", ["eu", "pci", "role=web"])
+
+
+def test_importing_twice_changes_nothing(inventory, now):
+    text = "hostname,external_id,os_id,os_release,tags\nweb1,i-1,debian,12,b a\nweb2,,,,\n"
+    inventory.hosts(text)
+    before, size = inventory.host("web1"), inventory.size()
+
+    again = inventory.hosts(text, now=now + timedelta(days=1))
+
+    assert (again.new, again.changed, again.unchanged) == (0, 0, 2)
+    assert inventory.size() == size
+    assert inventory.host("web1").updated_at == before.updated_at
+
+
+def test_a_column_that_the_file_lacks_keeps_its_value_and_an_empty_cell_empties_it(inventory):
+    inventory.hosts("hostname,site,owner\nweb1,berlin,web\n")
+
+    difference = inventory.hosts("hostname,owner\nweb1,\n")
+
+    host = inventory.host("web1")
+    assert (host.site, host.owner) == ("berlin", "")
+    assert difference.changes[0].details == ("owner: web -> (empty)",)
+
+
+def test_a_dry_run_tells_the_difference_and_changes_nothing(inventory):
+    inventory.hosts("hostname,external_id,site\nweb1,i-1,berlin\nweb2,i-2,\n")
+    size = inventory.size()
+
+    text = "hostname,external_id,site\nweb2,i-1,rome\nweb1,i-2,\nweb3,,\n"
+    difference = inventory.hosts(text, dry_run=True)
+
+    assert (difference.new, difference.changed, difference.unchanged) == (1, 2, 0)
+    assert difference.changes[0].details == ("site: berlin -> rome", "hostname: web1 -> web2")
+    assert inventory.size() == size
+    assert inventory.host("web1").external_id == "i-1"
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (",,,", "row 3, column hostname: is empty; every host needs a hostname"),
+        ("web 2,,,", "row 3, column hostname: 'web 2' is not a hostname"),
+        ("-web,,,", "row 3, column hostname: '-web' is not a hostname"),
+        ("wéb,,,", "row 3, column hostname: 'wéb' is not a hostname"),
+        (f"{'w' * 254},,,", "is longer than 253 characters"),
+        ("WEB1,,,", "row 3, column hostname: 'WEB1' stands on row 2 already"),
+        ("web2,i-1,,", "row 3, column external_id: 'i-1' stands on row 2 already"),
+        ("web2,,dmz,", "row 3, column exposure: 'dmz' is neither public nor internal"),
+        ("web2,,,a=b=c ok =x", "row 3, column tags: 'a=b=c ok =x' has the tag '=x'"),
+        ("web2,i\0,,", "row 3, column external_id: 'i\\x00' has control characters"),
+        ("web2", "row 3: has 1 fields, the header has 4"),
+        ("web2,,,,", "row 3: has 5 fields, the header has 4"),
+    ],
+)
+def test_a_bad_row_refuses_the_file_and_is_named(on_sqlite, row, why):
+    said = refused(on_sqlite, f"hostname,external_id,exposure,tags\nweb1,i-1,,\n{row}\nweb9,,,\n")
+
+    assert said.startswith("hosts.csv: row 3")
+    assert why in said
+    assert "\n" not in said
+
+
+def test_all_bad_rows_are_named_at_once_up_to_a_screenful(on_sqlite):
+    said = refused(on_sqlite, "hostname\n" + "".join(f"a {number}\n" for number in range(50)))
+
+    assert said.count("\n") == 20
+    assert said.splitlines()[-1] == "hosts.csv: and 30 more; --rejects FILE writes them all"
+
+
+def test_unknown_columns_are_refused_unless_mapped(on_sqlite):
+    text = "name,stage,colour\nweb1,production,red\n"
+
+    assert "'stage' is no column we know" in refused(on_sqlite, text)
+    mapping = {"name": "hostname", "environment": "stage", "colour": "-"}
+    on_sqlite.hosts(text, mapping=mapping)
+
+    assert on_sqlite.host("web1").environment == "production"
+
+
+def test_quotes_blank_lines_and_embedded_line_ends_keep_the_row_numbers_right(on_sqlite):
+    text = 'hostname,owner\r\n\r\nweb1,"two\r\nlines"\r\n\r\nweb 2,x\r\n'
+
+    said = refused(on_sqlite, text)
+
+    assert said.splitlines() == [
+        "hosts.csv: row 3, column owner: 'two\\r\\nlines' has control characters",
+        (
+            "hosts.csv: row 6, column hostname: 'web 2' is not a hostname (letters, digits, dots, "
+            "hyphens, underscores)"
+        ),
+    ]
+
+
+# --- rejects -------------------------------------------------------------------------------------
+
+
+def test_rejects_take_the_good_rows_and_keep_the_bad_ones_as_they_stood(inventory, tmp_path):
+    out = tmp_path / "bad.csv"
+
+    difference = inventory.hosts('hostname;site\nweb1;a\nweb 2;"b;c"\nweb3;\nx\n', rejects=out)
+
+    assert inventory.names() == ["web1", "web3"]
+    assert (difference.new, difference.rejected, difference.rows) == (2, 2, 4)
+    assert out.read_bytes().decode() == (
+        "hostname;site;reason\r\n"
+        "web 2;\"b;c\";row 3, column hostname: 'web 2' is not a hostname (letters, digits, dots, "
+        "hyphens, underscores)\r\n"
+        "x;;row 5: has 1 fields, the header has 2\r\n"
+    )
+
+
+def test_a_repaired_rejects_file_can_be_imported_and_refused_again(inventory, tmp_path):
+    out, again = tmp_path / "bad.csv", tmp_path / "again.csv"
+    inventory.hosts("hostname,site\nweb 1,a\nweb 2,b\n", rejects=out)
+
+    repaired = out.read_text().replace("web 1,", "web1,")
+    inventory.hosts(repaired, rejects=again)
+
+    assert inventory.host("web1").site == "a"
+    assert again.read_text().splitlines()[0] == "hostname,site,reason"
+    assert again.read_text().splitlines()[1].startswith('web 2,b,"row 3, column hostname')
+
+
+def test_rejects_that_cannot_be_written_change_nothing(inventory, tmp_path):
+    with pytest.raises(InputError, match="No such file or directory"):
+        inventory.hosts("hostname\nweb1\nweb 2\n", rejects=tmp_path / "no" / "bad.csv")
+
+    assert inventory.names() == []
+
+
+def test_rejects_never_overwrite_the_file_itself(on_sqlite, tmp_path):
+    with pytest.raises(InputError, match="is the file to import"):
+        on_sqlite.hosts("hostname\nweb1\nweb 2\n", rejects=tmp_path / "hosts.csv")
+
+    assert (tmp_path / "hosts.csv").read_text() == "hostname\nweb1\nweb 2\n"
+
+
+# --- who is who ----------------------------------------------------------------------------------
+
+
+def test_a_host_is_known_by_its_external_id_and_keeps_its_history_under_a_new_name(inventory):
+    inventory.hosts("hostname,external_id\nold,i-1\n")
+    inventory.packages("hostname,manager,name,version\nold,dpkg,x,1\n")
+
+    difference = inventory.hosts("hostname,external_id\nnew,i-1\n")
+
+    assert inventory.names() == ["new"]
+    assert difference.changes[0].details == ("hostname: old -> new",)
+    assert inventory.installed("new") == ["x 1"]
+
+
+def test_a_host_without_external_id_is_known_by_its_name_in_any_case_and_gets_one(inventory):
+    inventory.hosts("hostname\nweb1\n")
+
+    inventory.hosts("hostname,external_id\nWEB1,i-1\n")
+
+    assert inventory.names() == ["WEB1"]
+    assert inventory.host("WEB1").external_id == "i-1"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"a": "1", "b": "2"}, {"b": "1", "a": "2"}),
+        ({"a": "1", "b": "2", "c": "3"}, {"b": "1", "c": "2", "a": "3"}),
+        ({"a": "1", "b": "2"}, {"b": "1", "c": "2"}),
+        ({"a": "1"}, {"c": "1", "a": "9"}),
+        ({"a": "1"}, {"c": "1", "a": ""}),
+    ],
+    ids=["swap", "circle", "chain", "taken-over", "taken-over-without-id"],
+)
+def test_names_may_change_hands_within_a_file(inventory, before, after):
+    def file(hosts):
+        return "hostname,external_id\n" + "".join(f"{n},{number}\n" for n, number in hosts.items())
+
+    inventory.hosts(file(before))
+    ids = {host.external_id: host.id for host in map(inventory.host, before)}
+
+    inventory.hosts(file(after))
+
+    assert inventory.names() == sorted(after)
+    for name, number in after.items():
+        host = inventory.host(name)
+        assert host.external_id == (number or None)
+        assert number not in ids or host.id == ids[number]
+    again = inventory.hosts(file(after))
+    assert again.unchanged == len(after)
+
+
+def test_a_name_is_not_taken_from_a_host_whose_own_row_is_refused(inventory, tmp_path):
+    inventory.hosts("hostname,external_id\na,1\nb,2\nc,3\n")
+
+    # 1 wants the name of 2, which wants the name of 3, which is not in the file.
+    text = "hostname,external_id\nb,1\nc,2\nd,4\n"
+    difference = inventory.hosts(text, rejects=tmp_path / "bad.csv")
+
+    assert (difference.new, difference.rejected) == (1, 2)
+    assert inventory.names() == ["a", "b", "c", "d"]
+    assert [inventory.host(name).external_id for name in "abcd"] == ["1", "2", "3", "4"]
+
+
+def test_two_machines_under_one_name_are_not_merged(inventory):
+    inventory.hosts("hostname,external_id\nweb1,i-1\n")
+
+    said = refused(inventory, "hostname,external_id\nweb1,i-2\n")
+
+    assert "row 2, column external_id: 'i-2' differs from 'i-1'" in said
+    assert "hosts retire web1" in said
+
+
+def test_a_machine_takes_the_name_of_a_retired_one_which_keeps_its_history(inventory, now):
+    from inventory import intake
+
+    inventory.hosts("hostname,external_id\nweb1,i-1\n")
+    inventory.packages("hostname,manager,name,version\nweb1,dpkg,x,1\n")
+    old = inventory.host("web1").id
+    intake.retire(inventory.db, "WEB1", actor="test", now=now)
+
+    difference = inventory.hosts("hostname,external_id\nweb1,i-2\n")
+
+    assert difference.new == 1
+    assert inventory.host("web1").id != old
+    assert inventory.installed("web1") == []
+    assert inventory.installed(f"web1~{old}") == ["x 1"]
+    assert inventory.names() == ["web1"]
+
+
+def test_a_retired_host_that_is_in_a_file_again_is_back(inventory, now):
+    from inventory import intake
+
+    inventory.hosts("hostname\nweb1\n")
+    intake.retire(inventory.db, "web1", actor="test", now=now)
+    assert inventory.names() == []
+
+    difference = inventory.hosts("hostname\nweb1\n")
+
+    assert inventory.names() == ["web1"]
+    assert difference.changes[0].details == ("no longer retired",)
+
+
+def test_a_host_of_another_platform_has_its_packages_stated_as_that_platforms(inventory, now):
+    inventory.hosts("hostname,os_id,os_release\nweb1,debian,11\n")
+    inventory.packages("hostname,manager,name,version\nweb1,dpkg,x,1\nweb1,dpkg,y,2\n")
+
+    later = now + timedelta(days=1)
+    inventory.hosts("hostname,os_release\nweb1,12\n", now=later)
+
+    assert inventory.host("web1").platform == "debian:12"
+    assert inventory.installed("web1") == ["x 1", "y 2"]
+    assert inventory.history("web1") == [(now, later), (later, None)]
+    with inventory.db.reading() as session:
+        rows = session.execute(select(models.PackageVersion.platform, models.PackageVersion.name))
+        assert sorted(map(tuple, rows)) == [
+            (platform, name) for platform in ("debian:11", "debian:12") for name in "xy"
+        ]
+
+
+def test_a_rolling_release_has_no_version(on_sqlite):
+    on_sqlite.hosts("hostname,os_id,os_release\na,arch,\nb,,\n")
+
+    assert on_sqlite.host("a").platform == "arch:rolling"
+    assert on_sqlite.host("b").platform == ""
+
+
+def test_an_import_is_audited_once(inventory):
+    inventory.hosts("hostname\nweb1\n")
+
+    with inventory.db.reading() as session:
+        (entry,) = session.scalars(select(models.AuditEntry))
+    assert (entry.action, entry.actor, entry.subject) == ("hosts.import", "test", "hosts.csv")
+    assert entry.details["new"] == 1
+
+
+def test_the_os_is_spelt_as_os_release_spells_it(tmp_path):
+    file = tmp_path / "hosts.csv"
+    file.write_text("hostname,os_id,os_release\nweb01,Debian,12\n")
+
+    (row,) = hosts_csv.read(file).rows
+
+    assert row.values["os_id"] == "debian"
