@@ -1,0 +1,70 @@
+"""The audit log: append-only, and chained, so that a changed or missing entry shows.
+
+Each entry's hash is SHA-256 over the previous entry's hash and its own content as canonical JSON.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import to_micros
+
+_LOCK = 0x7061746368  # any constant: PostgreSQL's advisory lock that serialises the chain
+
+
+def record(
+    session: Session,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Append an entry, in the transaction of the act that it describes."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    previous = session.scalar(
+        select(models.AuditEntry.hash).order_by(models.AuditEntry.id.desc()).limit(1)
+    )
+    entry = models.AuditEntry(
+        at=at,
+        actor=actor,
+        action=action,
+        subject=subject[:200],
+        details=dict(details or {}),
+        previous=previous or "",
+        hash="",
+    )
+    entry.hash = _hash(entry)
+    session.add(entry)
+    session.flush()
+
+
+def first_broken(session: Session) -> int | None:
+    """Return the id of the first entry that does not continue the chain; None when all do."""
+    previous = ""
+    for entry in session.scalars(select(models.AuditEntry).order_by(models.AuditEntry.id)):
+        if entry.previous != previous or entry.hash != _hash(entry):
+            return entry.id
+        previous = entry.hash
+    return None
+
+
+def _hash(entry: models.AuditEntry) -> str:
+    content = [
+        entry.previous,
+        to_micros(entry.at),
+        entry.actor,
+        entry.action,
+        entry.subject,
+        entry.details,
+    ]
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""The work of a plan as files to carry it out by hand."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from patchmgr.db.queries import plan_content
+from patchmgr.db.session import Database
+from patchmgr.domain.accounts import Role
+from patchmgr.errors import InputError
+from patchmgr.execution import ansible, manual
+from patchmgr.services import audit
+from patchmgr.services.roles import require
+
+FORMS = ("csv", "ansible", "ansible-zip")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file: its name, its media type, its bytes."""
+
+    name: str
+    media_type: str
+    body: bytes
+    hosts: int
+
+
+def export(
+    db: Database,
+    plan_id: int,
+    form: str,
+    *,
+    actor: str,
+    role: Role,
+    now: datetime,
+    whole: bool = False,
+) -> Exported:
+    """Return what may be done now, or with ``whole`` the plan with all its rings, for reading.
+
+    ``form`` is one of `FORMS`; "ansible" is one playbook that carries its hosts, "ansible-zip" is
+    playbook and inventory apart. Raises `InputError`, `NotFoundError`, `ForbiddenError`.
+    """
+    require(role, Role.VIEWER if whole else Role.OPERATOR, "exporting work")
+    if form not in FORMS:
+        raise InputError({"format": f"{form!r} is none of {', '.join(FORMS)}"})
+    with db.writing() as session:
+        exported = _file(session, plan_id, form, whole=whole)
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="plan.export",
+            subject=f"plan {plan_id}",
+            details={"format": form, "whole": whole, "hosts": exported.hosts},
+        )
+    return exported
+
+
+def _file(session: Session, plan_id: int, form: str, *, whole: bool) -> Exported:
+    lines = plan_content.work(session, plan_id, whole=whole)
+    hosts = len({line.host for line in lines})
+    stem = f"plan-{plan_id}"
+    if form == "csv":
+        return Exported(f"{stem}.csv", "text/csv", manual.work_csv(lines).encode(), hosts)
+    if form == "ansible":
+        body = ansible.playbook(plan_id, lines).encode()
+        return Exported(f"{stem}.yml", "application/yaml", body, hosts)
+    return Exported(f"{stem}.zip", "application/zip", ansible.archive(plan_id, lines), hosts)

@@ -1,0 +1,333 @@
+"""Steps 2 and 3 of a scan: which hosts have a judged version, and how they stand.
+
+Hosts whose package set changed are worked out anew. Of the others, only those that have a version
+whose judgements changed are touched, and only in what that version brings; so one new advisory
+costs what it changes. Hosts pass in blocks, which bounds the memory of a large fleet.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import (
+    BigInteger,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy import type_coerce as coerce
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import table_of, to_micros
+from patchmgr.db.bulk import insert_raw
+from patchmgr.domain.urgency import Policy
+from patchmgr.services.counts import (
+    NEVER,
+    Calendar,
+    Flags,
+    Host,
+    Ints,
+    Outlook,
+    among,
+    count,
+    fetch,
+    increase,
+)
+from patchmgr.services.judging import Judged, Opened
+
+MEMBER = np.dtype("<u4")  # as patchmgr.db.models.PackageSet.members is packed
+BLOCK = 4_000  # hosts worked on at a time
+RUN = 500  # hosts from which asking for a range of ids beats asking for each
+
+exposure, host = table_of(models.Exposure), table_of(models.Host)
+host_count, host_due = table_of(models.HostCount), table_of(models.HostDue)
+
+_COLUMNS: tuple[Any, ...] = (  # of a `Host`, in its order
+    models.Host.id,
+    models.Host.package_set_id,
+    models.Host.judged_set_id,
+    models.Host.retired_at.is_not(None),
+    models.Host.environment,
+    models.Host.criticality,
+    models.Host.exposure,
+)
+
+
+@dataclass(slots=True)
+class Exposed:
+    """What changed."""
+
+    hosts: int = 0  # looked at
+    opened: int = 0
+    closed: int = 0
+
+    def add(self, opened: int, closed: int) -> None:
+        self.opened += opened
+        self.closed += closed
+
+
+def bring_up_to_date(
+    session: Session, judged: Judged, policy: Policy, now: datetime, *, since: int | None
+) -> Exposed:
+    """Store the exposures and counts that follow from ``judged``; return what changed.
+
+    ``since`` is the last package version that there was at the scan before: none after it can be
+    in a set which that scan saw. None works everything out anew.
+    """
+    exposed = Exposed()
+    full = since is None
+    touched = sorted(number for number in judged.touched if since is None or number <= since)
+    changed = _hosts(session, everything=full)
+    calendar = Calendar(policy)
+    if touched and not full:
+        changed += _Touch(session, judged, touched, calendar, now).bring_up_to_date(exposed)
+    if changed:
+        outlook = Outlook(session, calendar)
+        for block in _blocks(sorted(changed, key=lambda each: each.id)):
+            _work_out(session, block, outlook, exposed, now)
+    return exposed
+
+
+def close_all(session: Session, host_id: int, now: datetime) -> None:
+    """Let a host that leaves the fleet have no finding any more, in the caller's transaction."""
+    connection = session.connection()
+    connection.execute(
+        update(exposure)
+        .where(exposure.c.host_id == host_id, exposure.c.until.is_(None))
+        .values(until=now)
+    )
+    connection.execute(delete(host_count).where(host_count.c.host_id == host_id))
+    connection.execute(delete(host_due).where(host_due.c.host_id == host_id))
+
+
+def _hosts(session: Session, *, everything: bool) -> list[Host]:
+    """Return hosts in the order of their ids: all, or those whose set the last scan did not see."""
+    row = models.Host
+    query = select(*_COLUMNS).order_by(row.id)
+    if not everything:
+        query = query.where(
+            or_(
+                and_(row.judged_set_id.is_(None), row.package_set_id.is_not(None)),
+                row.judged_set_id != row.package_set_id,
+            )
+        )
+    return [Host._make(found) for found in session.connection().execute(query).cursor.fetchall()]
+
+
+def _blocks(hosts: Sequence[Host]) -> Iterator[Sequence[Host]]:
+    for start in range(0, len(hosts), BLOCK):
+        yield hosts[start : start + BLOCK]
+
+
+# --- hosts worked out anew ---------------------------------------------------------------------
+
+
+def _work_out(
+    session: Session, hosts: Sequence[Host], outlook: Outlook, exposed: Exposed, now: datetime
+) -> None:
+    """Open and close the exposures of ``hosts`` by difference, and count them afresh."""
+    wanted = _wanted(session, hosts, outlook.judged)
+    stored = _stored(session, hosts)  # id, host, version, first seen
+    current = _pair(stored[:, 1], stored[:, 2])
+    stays = np.isin(current, wanted)
+    opening, closing = np.setdiff1d(wanted, current), stored[~stays]
+    first_seen = np.full(len(opening), to_micros(now), np.int64)
+    _carry(session, opening, closing, first_seen)
+    _close(session, closing[:, 0], now)
+    _open(session, opening, first_seen, now)
+    exposed.hosts += len(hosts)
+    exposed.add(len(opening), len(closing))
+    opened = np.column_stack([opening >> 32, opening & 0xFFFFFFFF, first_seen])
+    rows = np.concatenate([stored[stays, 1:], opened])
+    count(session, hosts, rows[np.argsort(rows[:, 0], kind="stable")], outlook)
+    session.connection().execute(
+        update(host).where(host.c.id == bindparam("b_id")).values(judged_set_id=bindparam("b_set")),
+        [{"b_id": each.id, "b_set": each.set_id} for each in hosts],
+    )
+
+
+def _wanted(session: Session, hosts: Sequence[Host], judged: Flags) -> Ints:
+    """Return the (host, version) pairs of ``hosts`` with a judged version, sorted."""
+    present = [each for each in hosts if not each.retired]
+    members = _members(session, present)
+    found = [
+        _pair(np.int64(each.id), _flagged(members[each.set_id], judged))
+        for each in present
+        if each.set_id is not None
+    ]
+    return np.concatenate([np.empty(0, np.int64), *found])
+
+
+def _members(session: Session, hosts: Sequence[Host]) -> dict[int, Ints]:
+    row = models.PackageSet
+    query = select(row.id, row.members)
+    ids = {each.set_id for each in hosts if each.set_id is not None}
+    found = session.connection().execute(query.where(among(session, row.id, ids)))
+    return {number: np.frombuffer(packed, MEMBER) for number, packed in found.cursor.fetchall()}
+
+
+def _flagged(members: Ints, flags: Flags) -> Ints:
+    low = members[: np.searchsorted(members, len(flags))]
+    return low[flags[low]]
+
+
+def _pair(hosts: Ints | np.int64, versions: Ints) -> Ints:
+    """Return each (host, version) as one number, so that sets of them are sets of numbers."""
+    return (hosts << 32) | versions.astype(np.int64)
+
+
+def _stored(session: Session, hosts: Sequence[Host]) -> Ints:
+    """Return the open exposures of ``hosts``: id, host, version, first seen (microseconds)."""
+    query = select(
+        exposure.c.id,
+        exposure.c.host_id,
+        exposure.c.package_version_id,
+        coerce(exposure.c.first_seen, BigInteger),
+    ).where(exposure.c.until.is_(None))
+    ids = [each.id for each in hosts]
+    if len(ids) > RUN:  # a run of hosts: ask for the range, leave out the few in between
+        rows = fetch(session, query.where(exposure.c.host_id.between(ids[0], ids[-1])))
+        return rows[np.isin(rows[:, 1], ids)]
+    return fetch(session, query.where(among(session, exposure.c.host_id, ids)))
+
+
+def _close(session: Session, ids: Ints, now: datetime) -> None:
+    if len(ids):
+        session.connection().execute(
+            update(exposure).where(exposure.c.id == bindparam("b_id")).values(until=now),
+            [{"b_id": number} for number in ids.tolist()],
+        )
+
+
+def _open(session: Session, pairs: Ints, first_seen: Ints, now: datetime) -> None:
+    """Insert exposures in their raw form: the one statement of a scan that has millions of rows."""
+    hosts, versions = (pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist()
+    rows = zip(hosts, versions, first_seen.tolist(), [to_micros(now)] * len(pairs), strict=True)
+    columns = ("host_id", "package_version_id", "first_seen", "since")
+    insert_raw(session, models.Exposure, columns, rows)
+
+
+def _carry(session: Session, opening: Ints, closing: Ints, first_seen: Ints) -> None:
+    """Give pairs that open the first sight of the version that they replace on the host.
+
+    An update to a version that is vulnerable as well must not restart the clock.
+    """
+    updated = np.intersect1d(opening >> 32, closing[:, 1])
+    if not len(updated):
+        return
+    places = np.flatnonzero(np.isin(opening >> 32, updated))
+    closing = closing[np.isin(closing[:, 1], updated)]
+    slots = _slots(session, np.concatenate([opening[places] & 0xFFFFFFFF, closing[:, 2]]))
+    since: dict[tuple[int, tuple[str, str, str]], int] = {}
+    for _, host_id, version_id, seen in closing.tolist():
+        slot = (host_id, slots[version_id])
+        since[slot] = min(seen, since.get(slot, NEVER))
+    for place in places.tolist():
+        pair = int(opening[place])
+        slot = (pair >> 32, slots[pair & 0xFFFFFFFF])
+        first_seen[place] = since.get(slot, first_seen[place])
+
+
+def _slots(session: Session, versions: Ints) -> dict[int, tuple[str, str, str]]:
+    """Return what a version is a version of: (manager, name, architecture)."""
+    row = models.PackageVersion
+    query = select(row.id, row.manager, row.name, row.arch)
+    return {
+        number: (manager, name, arch)
+        for number, manager, name, arch in session.execute(
+            query.where(among(session, row.id, np.unique(versions).tolist()))
+        )
+    }
+
+
+# --- hosts touched by a changed judgement --------------------------------------------------------
+
+
+class _Touch:
+    """Brings hosts with unchanged sets up to date in what changed judgements mean for them."""
+
+    def __init__(
+        self,
+        session: Session,
+        judged: Judged,
+        touched: Sequence[int],
+        calendar: Calendar,
+        now: datetime,
+    ) -> None:
+        self._session, self._calendar, self._now = session, calendar, now
+        # One flag more than there are touched versions: what lies beyond is looked up there.
+        self._touched = np.zeros(touched[-1] + 2, bool)
+        self._touched[touched] = True
+        self._lost = np.zeros(len(self._touched), bool)
+        self._lost[[number for number in touched if number in judged.closed]] = True
+        self._opened: dict[int, list[Opened]] = defaultdict(list)
+        for made in judged.opened:
+            self._opened[made.version_id].append(made)
+        self._had = _exposed_through(session, touched)
+
+    def bring_up_to_date(self, exposed: Exposed) -> list[Host]:
+        """Return the hosts that need to be worked out anew: those that lost a judgement.
+
+        What is left of a count cannot be told from the count alone.
+        """
+        anew: list[Host] = []
+        gaining: list[tuple[Host, tuple[int, ...]]] = []
+        for rows in self._unchanged():
+            owners, versions = self._inside([row[-1] for row in rows])
+            loses = np.zeros(len(rows), bool)
+            loses[owners[self._lost[versions]]] = True
+            anew += [Host._make(rows[place][:-1]) for place in np.flatnonzero(loses).tolist()]
+            stays = ~loses[owners]
+            owners, versions = owners[stays], versions[stays]
+            ids = np.array([row[0] for row in rows], np.int64)
+            pairs = np.setdiff1d(_pair(ids[owners], versions), self._had)
+            _open(self._session, pairs, np.full(len(pairs), to_micros(self._now)), self._now)
+            exposed.add(len(pairs), 0)
+            of_host: dict[int, list[int]] = defaultdict(list)
+            for owner, version in zip(owners.tolist(), versions.tolist(), strict=True):
+                of_host[owner].append(version)
+            gaining += [
+                (Host._make(rows[owner][:-1]), tuple(found)) for owner, found in of_host.items()
+            ]
+        exposed.hosts += len(gaining)
+        increase(self._session, gaining, self._opened, self._calendar, self._now)
+        return anew
+
+    def _unchanged(self) -> Iterator[Sequence[Any]]:
+        """Yield the hosts with the set that the last scan saw, in blocks: host and its members."""
+        row, package_set = models.Host, models.PackageSet
+        query = (
+            select(*_COLUMNS, package_set.members)
+            .join(package_set, package_set.id == row.package_set_id)
+            .where(row.judged_set_id == row.package_set_id, row.retired_at.is_(None))
+            .order_by(row.id)
+            .limit(BLOCK)
+        )
+        last = 0
+        connection = self._session.connection()
+        while rows := connection.execute(query.where(row.id > last)).cursor.fetchall():
+            yield rows
+            last = rows[-1][0]
+
+    def _inside(self, packed: Sequence[bytes]) -> tuple[Ints, Ints]:
+        """Return the touched versions in sets: (place of the set, version)."""
+        ends = np.cumsum([len(each) for each in packed]) // MEMBER.itemsize
+        versions = np.frombuffer(b"".join(packed), MEMBER)
+        hits = np.flatnonzero(np.take(self._touched, versions, mode="clip"))
+        return np.searchsorted(ends, hits, side="right"), versions[hits].astype(np.int64)
+
+
+def _exposed_through(session: Session, versions: Sequence[int]) -> Ints:
+    """Return the open (host, version) pairs of ``versions``."""
+    query = select(exposure.c.host_id, exposure.c.package_version_id).where(
+        exposure.c.until.is_(None)
+    )
+    rows = fetch(session, query.where(among(session, exposure.c.package_version_id, versions)))
+    return _pair(rows[:, 0], rows[:, 1])

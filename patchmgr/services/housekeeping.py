@@ -1,0 +1,67 @@
+"""Throw away what has served its purpose: sign-ins, job runs, uploads. Never the audit log."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from patchmgr.config import Settings
+from patchmgr.db import models
+from patchmgr.db.session import Database
+from patchmgr.services import accounts, jobs
+
+RUNS_KEPT = 500  # newest runs of each job
+UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
+UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How many of each went."""
+
+    sign_ins: int
+    runs: int
+    uploads: int
+
+    def __str__(self) -> str:
+        counts = {
+            "old sign-ins and attempts": self.sign_ins,
+            "old job runs": self.runs,
+            "stale uploads": self.uploads,
+        }
+        return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+
+
+def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
+    """Delete what is too old to matter, then the uploaded files that nothing refers to."""
+    sign_ins = accounts.forget_old(db, now=now, longest=timedelta(hours=settings.session_hours))
+    with db.writing() as session:
+        runs = jobs.forget(session, keep=RUNS_KEPT)
+        uploads = _discard_uploads(session, now)
+        kept = set(
+            session.scalars(select(models.Import.stored).where(models.Import.state == "previewed"))
+        )
+    _remove_files(settings.uploads, kept, before=now - UPLOADING)
+    return Tidied(sign_ins, runs, uploads)
+
+
+def _discard_uploads(session: Session, now: datetime) -> int:
+    stale = session.scalars(
+        select(models.Import).where(
+            models.Import.state == "previewed", models.Import.uploaded_at < now - UPLOADS_KEPT
+        )
+    ).all()
+    for upload in stale:
+        upload.state = "discarded"
+        upload.finished_at = now
+    return len(stale)
+
+
+def _remove_files(folder: Path, kept: set[str], *, before: datetime) -> None:
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if file.name not in kept and file.is_file() and file.stat().st_mtime < before.timestamp():
+            file.unlink(missing_ok=True)

@@ -1,0 +1,334 @@
+"""Step 1 of a scan: judge each distinct package version against the statements about it.
+
+A version is judged once for the whole fleet, however many hosts have it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import table_of
+from patchmgr.db.bulk import in_lists
+from patchmgr.domain.advisories import OPEN, Fix, Match, Severity, Status
+from patchmgr.domain.matching import Verdict, decisive, is_about, judge, platforms_of
+
+ASKED = 20_000  # values past which reading a whole table beats asking for them
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A stored package version, as far as advisories judge it."""
+
+    id: int
+    platform: str
+    manager: str
+    name: str
+    version: str
+    source: str
+    source_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A judgement that a scan newly made."""
+
+    version_id: int
+    severity: Severity
+    status: Status
+    published: datetime | None
+
+
+@dataclass(slots=True)
+class Judged:
+    """What judging changed."""
+
+    versions: int = 0  # looked at
+    opened: list[Opened] = field(default_factory=list)
+    closed: set[int] = field(default_factory=set)  # versions that lost a judgement
+
+    @property
+    def touched(self) -> set[int]:
+        """The versions whose judgements are not what they were."""
+        return self.closed | {each.version_id for each in self.opened}
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A stored fix, with what a judgement keeps of its advisory."""
+
+    fix_id: int
+    advisory_id: int
+    published: datetime | None
+    fix: Fix
+
+
+Said = Mapping[tuple[str, str, str], Sequence[_Statement]]  # by (platform, package, match)
+Wanted = Mapping[tuple[int, int], tuple[_Statement, Verdict]]  # by (version, advisory)
+
+
+def bring_up_to_date(
+    session: Session, last: models.ScanRun | None, now: datetime, *, seen: int = 0
+) -> Judged:
+    """Judge what is new since ``last``, everything for None; store and return the difference.
+
+    ``seen`` is the highest version that was ever judged before.
+    """
+    versions = _versions(session, last)
+    if not versions:
+        return Judged()
+    said = _statements(session, versions)
+    cache: dict[tuple[str, ...], list[tuple[_Statement, Verdict]]] = {}
+    wanted: dict[tuple[int, int], tuple[_Statement, Verdict]] = {}
+    for version in versions:
+        key: tuple[str, ...] = (
+            version.platform,
+            version.manager,
+            version.source,
+            version.source_version,
+        )
+        if any((p, version.name, Match.BINARY) in said for p in platforms_of(version.platform)):
+            key = (*key, version.name, version.version)
+        if key not in cache:
+            cache[key] = _verdicts(version, said)
+        for statement, verdict in cache[key]:
+            wanted[version.id, statement.advisory_id] = (statement, verdict)
+    earlier = _earlier(session, [each for each in versions if each.id > seen]) if seen else {}
+    judged = _store(session, [version.id for version in versions], wanted, earlier, now)
+    judged.versions = len(versions)
+    return judged
+
+
+def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
+    """Return the versions to judge: all, or those that are new or newly spoken of."""
+    row = models.PackageVersion
+    query = select(
+        row.id,
+        row.platform,
+        row.manager,
+        row.name,
+        row.version,
+        row.judged_source,
+        row.judged_version,
+    )
+    if last is None:
+        return [Version(*found) for found in session.execute(query)]
+    found = {
+        version[0]: Version(*version)
+        for version in session.execute(query.where(row.id > last.package_version_id))
+    }
+    for names in in_lists(_newly_said(session, last.feed_revision_id)):
+        by_column: dict[str, list[str]] = defaultdict(list)
+        for _, package, match in names:
+            by_column[match].append(package)
+        where = or_(
+            row.judged_source.in_(by_column[Match.SOURCE]),
+            row.name.in_(by_column[Match.BINARY]),
+        )
+        found.update(
+            (version[0], Version(*version)) for version in session.execute(query.where(where))
+        )
+    return list(found.values())
+
+
+def _newly_said(session: Session, revision: int) -> list[tuple[str, str, str]]:
+    """Return (platform, package, match) of what is said otherwise since ``revision``.
+
+    These are statements made or taken back, and all of an advisory that is changed itself: it may
+    have another date of publication.
+    """
+    fix, advisory, made = models.Fix, models.Advisory, models.FeedRevision
+    changed = (
+        select(advisory.id)
+        .join(made, and_(made.feed_id == advisory.feed_id, made.made_at == advisory.changed_at))
+        .where(made.id > revision)
+    )
+    rows = session.execute(
+        select(fix.platform, fix.package, fix.match)
+        .where(
+            or_(
+                fix.since_revision_id > revision,
+                fix.until_revision_id > revision,
+                and_(fix.until_revision_id.is_(None), fix.advisory_id.in_(changed)),
+            )
+        )
+        .distinct()
+    )
+    return [(platform, package, match) for platform, package, match in rows]
+
+
+def _statements(session: Session, versions: Sequence[Version]) -> Said:
+    """Return the current statements about ``versions``, by (platform, package, match).
+
+    "Not affected" is left out: nothing comes of it here, and it is most of what vendors say.
+    """
+    platforms = {name for v in versions for name in platforms_of(v.platform)}
+    names = {v.name for v in versions} | {v.source for v in versions}
+    fix, advisory = models.Fix, models.Advisory
+    query = (
+        select(
+            fix.id,
+            fix.advisory_id,
+            advisory.published,
+            fix.platform,
+            fix.package,
+            fix.match,
+            fix.status,
+            fix.fixed,
+            fix.introduced,
+            fix.severity,
+            fix.reason,
+            fix.scheme,
+        )
+        .join(advisory, advisory.id == fix.advisory_id)
+        .where(
+            fix.until_revision_id.is_(None),
+            fix.platform.in_(sorted(platforms)),
+            fix.status != Status.NOT_AFFECTED,
+        )
+    )
+    queries = [query.where(fix.package.in_(part)) for part in in_lists(sorted(names))]
+    said: dict[tuple[str, str, str], list[_Statement]] = defaultdict(list)
+    for each in queries if len(names) <= ASKED else [query]:
+        for fix_id, advisory_id, published, *columns in session.execute(each):
+            platform, package, match, status, fixed, introduced, severity, reason, scheme = columns
+            value = Fix(
+                platform,
+                package,
+                Match(match),
+                Status(status),
+                fixed,
+                introduced,
+                Severity(severity),
+                reason,
+                scheme,
+            )
+            statement = _Statement(fix_id, advisory_id, published, value)
+            said[platform, package, match].append(statement)
+    return said
+
+
+def _verdicts(version: Version, said: Said) -> list[tuple[_Statement, Verdict]]:
+    """Return the verdicts on ``version`` that make a finding, one an advisory."""
+    by_advisory: dict[int, list[tuple[_Statement, Verdict]]] = defaultdict(list)
+    for platform in platforms_of(version.platform):
+        for match, name, text in (
+            (Match.SOURCE, version.source, version.source_version),
+            (Match.BINARY, version.name, version.version),
+        ):
+            for statement in said.get((platform, name, match), ()):
+                if is_about(statement.fix.scheme, version.manager):
+                    verdict = judge(text, statement.fix)
+                    by_advisory[statement.advisory_id].append((statement, verdict))
+    found = []
+    for judged in by_advisory.values():
+        deciding = decisive((statement.fix, verdict) for statement, verdict in judged)
+        if deciding is not None and deciding[1].status in OPEN:
+            found.append(next(pair for pair in judged if pair[0].fix is deciding[0]))
+    return found
+
+
+def _earlier(session: Session, new: Sequence[Version]) -> dict[tuple[int, int], datetime]:
+    """Return since when an advisory spoke of earlier versions of the ``new`` ones' packages.
+
+    By (version, advisory). A host that updates to a version that is vulnerable as well has the
+    finding since then, though nobody has seen that version before.
+    """
+    row, version = models.Judgement, models.PackageVersion
+    query = (
+        select(version.manager, version.name, row.advisory_id, func.min(row.first_seen))
+        .join(version, version.id == row.package_version_id)
+        .where(row.until.is_(None))
+        .group_by(version.manager, version.name, row.advisory_id)
+    )
+    names = sorted({each.name for each in new})
+    queries = [query.where(version.name.in_(part)) for part in in_lists(names)]
+    first: dict[tuple[str, str], list[tuple[int, datetime]]] = defaultdict(list)
+    for each in queries if len(names) <= ASKED else [query]:
+        for manager, name, advisory_id, seen in session.execute(each):
+            first[manager, name].append((advisory_id, seen))
+    return {
+        (each.id, advisory_id): seen
+        for each in new
+        for advisory_id, seen in first.get((each.manager, each.name), ())
+    }
+
+
+def _store(
+    session: Session,
+    version_ids: Sequence[int],
+    wanted: Wanted,
+    earlier: Mapping[tuple[int, int], datetime],
+    now: datetime,
+) -> Judged:
+    """Close what no longer holds, open what newly does."""
+    table = table_of(models.Judgement)
+    judged = Judged()
+    closing: list[int] = []
+    kept: set[tuple[int, int]] = set()
+    first_seen = dict(earlier)
+    for row_id, version_id, advisory_id, seen, *stood in _open(session, version_ids):
+        subject = (version_id, advisory_id)
+        new = wanted.get(subject)
+        if new is not None and [new[0].fix_id, new[1].status, new[0].published] == stood:
+            kept.add(subject)
+            continue
+        closing.append(row_id)
+        judged.closed.add(version_id)
+        first_seen[subject] = seen
+    connection = session.connection()
+    if closing:
+        connection.execute(
+            update(table).where(table.c.id == bindparam("b_id")).values(until=now),
+            [{"b_id": row_id} for row_id in closing],
+        )
+    opening = []
+    for (version_id, advisory_id), (statement, verdict) in wanted.items():
+        if (version_id, advisory_id) in kept:
+            continue
+        judged.opened.append(
+            Opened(version_id, statement.fix.severity, verdict.status, statement.published)
+        )
+        opening.append(
+            {
+                "package_version_id": version_id,
+                "advisory_id": advisory_id,
+                "fix_id": statement.fix_id,
+                "status": verdict.status.value,
+                "severity": int(statement.fix.severity),
+                "reason": verdict.reason,
+                # A statement that only changed its words does not restart the clock.
+                "first_seen": first_seen.get((version_id, advisory_id), now),
+                "published": statement.published,
+                "since": now,
+                "until": None,
+            }
+        )
+    if opening:
+        connection.execute(insert(table), opening)
+    return judged
+
+
+def _open(session: Session, version_ids: Sequence[int]) -> Iterator[Any]:
+    """Yield the open judgements of the versions."""
+    row = models.Judgement
+    query = select(
+        row.id,
+        row.package_version_id,
+        row.advisory_id,
+        row.first_seen,
+        row.fix_id,
+        row.status,
+        row.published,
+    ).where(row.until.is_(None))
+    if len(version_ids) > ASKED:
+        wanted = set(version_ids)
+        yield from (found for found in session.execute(query) if found[1] in wanted)
+        return
+    for part in in_lists(version_ids):
+        yield from session.execute(query.where(row.package_version_id.in_(part)))

@@ -1,0 +1,338 @@
+"""From open findings to the exact content of a plan."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.bulk import in_lists
+from patchmgr.db.queries.windows import known_windows
+from patchmgr.domain import urgency
+from patchmgr.domain.advisories import Match, Severity, Status
+from patchmgr.domain.content import Content, Place, place
+from patchmgr.domain.plans import Proposal, Selection, Statement, propose_items
+from patchmgr.domain.rings import HostFacts, RingSettings
+from patchmgr.domain.windows import Window
+from patchmgr.errors import ConflictError, NotFoundError
+from patchmgr.services import policies
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan's content, and what its makers must know besides."""
+
+    content: Content
+    proposal: Proposal
+    due: datetime | None  # earliest among the findings it closes
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """When a statement was made, for due dates."""
+
+    published: datetime | None
+    first_seen: datetime
+
+
+def draft(
+    session: Session,
+    selection: Selection,
+    rings: Sequence[RingSettings],
+    *,
+    series: str,
+    approvals_needed: int,
+) -> Draft:
+    """Return what a plan for ``selection`` would change, where and when.
+
+    Raises `NotFoundError` for an advisory, CVE, package or host that nobody has heard of,
+    `ConflictError` when there is nothing to change.
+    """
+    _check(session, selection)
+    statements, said = _statements(session, selection)
+    hosts = _hosts(session, selection.hosts)
+    exposed = _exposed(session, {one.version_id for one in statements}, hosts)
+    held = {number: set(row.held) for number, row in hosts.items() if row.held}
+    proposal = propose_items(statements, exposed, held)
+    windows = known_windows(session)
+    facts = [facts_of(hosts[number]) for number in sorted(proposal.hosts)]
+    places = place(facts, rings, series, windows)
+    proposal, places, left_out = _reachable(proposal, places, windows, hosts)
+    if not proposal.hosts:
+        raise ConflictError(_nothing(proposal, left_out))
+    content = Content(
+        proposal.changes, places, tuple(rings), _used(windows, places), approvals_needed
+    )
+    due = _due(session, proposal, statements, said)
+    return Draft(content, proposal, due, _summary(content, proposal, left_out))
+
+
+def place_again(
+    session: Session, numbers: Collection[int], rings: Sequence[RingSettings], series: str
+) -> tuple[dict[int, Place], dict[str, Window]]:
+    """Return where the hosts of a plan stand in other rings, and the windows they then need.
+
+    Raises `ConflictError` for a host whose own window does not exist.
+    """
+    hosts = _hosts(session, ())
+    windows = known_windows(session)
+    facts = [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts]
+    places = place(facts, rings, series, windows)
+    lost = [hosts[n].hostname for n, at in places.items() if not _exists(at.window, windows)]
+    if lost:
+        raise ConflictError(f"the maintenance window of {lost[0]} does not exist; add it first")
+    return places, _used(windows, places)
+
+
+def facts_of(row: models.Host) -> HostFacts:
+    return HostFacts(
+        row.id,
+        row.hostname,
+        row.ring,
+        row.environment,
+        row.site,
+        row.owner,
+        row.criticality,
+        row.exposure,
+        row.platform,
+        tuple(row.tags),
+        row.window,
+    )
+
+
+def _check(session: Session, selection: Selection) -> None:
+    version, advisory = models.PackageVersion, models.Advisory
+    for ref in selection.advisories:
+        if session.scalar(select(advisory.id).where(advisory.ref == ref).limit(1)) is None:
+            raise NotFoundError("advisory", ref)
+    for cve in selection.cves:
+        named = or_(advisory.ref == cve, (" " + advisory.cves + " ").contains(f" {cve} "))
+        if session.scalar(select(advisory.id).where(named).limit(1)) is None:
+            raise NotFoundError("CVE", cve)
+    for name in selection.packages:
+        named = or_(version.name == name, version.judged_source == name)
+        if session.scalar(select(version.id).where(named).limit(1)) is None:
+            raise NotFoundError("package", name)
+
+
+def _statements(
+    session: Session, selection: Selection
+) -> tuple[list[Statement], dict[tuple[int, str], _Said]]:
+    """Return the open statements about every source that the selection touches."""
+    version, judgement = models.PackageVersion, models.Judgement
+    advisory, fix = models.Advisory, models.Fix
+    query = (
+        select(
+            version.id,
+            version.platform,
+            version.manager,
+            version.name,
+            version.arch,
+            version.version,
+            version.judged_source,
+            version.judged_version,
+            judgement.status,
+            fix.fixed,
+            fix.match,
+            advisory.ref,
+            judgement.severity,
+            advisory.cves,
+            judgement.published,
+            judgement.first_seen,
+        )
+        .select_from(judgement)
+        .join(version, version.id == judgement.package_version_id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .join(fix, fix.id == judgement.fix_id)
+        .where(judgement.until.is_(None))
+        .order_by(version.id, advisory.ref)
+    )
+    found: list[Statement] = []
+    said: dict[tuple[int, str], _Said] = {}
+    for row in session.execute(query):
+        number, platform, manager, name, arch, installed, source, source_version = row[:8]
+        status, fixed, match, ref, rated, cves, published, first_seen = row[8:]
+        severity = Severity(rated)
+        selected = selection.covers(ref, cves.split(), (name, source), severity)
+        found.append(
+            Statement(
+                number,
+                platform,
+                manager,
+                name,
+                arch,
+                installed,
+                source,
+                source_version,
+                Status(status),
+                fixed,
+                Match(match),
+                ref,
+                severity,
+                selected,
+            )
+        )
+        said[number, ref] = _Said(published, first_seen)
+    concerned = {(one.platform, one.source) for one in found if one.selected}
+    return [one for one in found if (one.platform, one.source) in concerned], said
+
+
+def _hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:
+    query = select(models.Host).where(models.Host.retired_at.is_(None))
+    hosts = {row.id: row for row in session.scalars(query)}
+    if not names:
+        return hosts
+    by_name = {row.hostname.lower(): row for row in hosts.values()}
+    for name in names:
+        if name.lower() not in by_name:
+            raise NotFoundError("host", name)
+    return {by_name[name.lower()].id: by_name[name.lower()] for name in names}
+
+
+def _exposed(
+    session: Session, versions: Collection[int], hosts: Collection[int]
+) -> dict[int, list[int]]:
+    exposure = models.Exposure
+    found: dict[int, list[int]] = defaultdict(list)
+    for part in in_lists(sorted(versions)):
+        for host, number in session.execute(
+            select(exposure.host_id, exposure.package_version_id).where(
+                exposure.until.is_(None), exposure.package_version_id.in_(part)
+            )
+        ):
+            if host in hosts:
+                found[host].append(number)
+    return found
+
+
+def _reachable(
+    proposal: Proposal,
+    places: Mapping[int, Place],
+    windows: Mapping[str, Window],
+    hosts: Mapping[int, models.Host],
+) -> tuple[Proposal, dict[int, Place], list[dict[str, str]]]:
+    """Leave out hosts that could never have their turn, and say so."""
+    left_out = [
+        {
+            "host": hosts[n].hostname,
+            "reason": f"its maintenance window {at.window!r} does not exist",
+        }
+        for n, at in places.items()
+        if not _exists(at.window, windows)
+    ]
+    if not left_out:
+        return proposal, dict(places), []
+    kept = {n: at for n, at in places.items() if _exists(at.window, windows)}
+    lost = places.keys() - kept.keys()
+    return proposal.without(lost), kept, sorted(left_out, key=lambda one: one["host"])
+
+
+def _exists(window: str | None, windows: Mapping[str, Window]) -> bool:
+    return window is None or window in windows
+
+
+def _used(windows: Mapping[str, Window], places: Mapping[int, Place]) -> dict[str, Window]:
+    names = {at.window for at in places.values()}
+    return {name: window for name, window in windows.items() if name in names}
+
+
+def _nothing(proposal: Proposal, left_out: Sequence[Mapping[str, str]]) -> str:
+    if left_out:
+        first = left_out[0]
+        return (
+            f"nothing to plan: {first['host']}: {first['reason']}"
+            f"{f', and {len(left_out) - 1} more hosts' if len(left_out) > 1 else ''}; "
+            "add it with: patchmgr windows add"
+        )
+    if proposal.excluded:
+        reasons = sorted({one.reason for one in proposal.excluded})
+        return f"nothing to plan: what was asked for cannot be installed ({'; '.join(reasons)})"
+    return "nothing to plan: no open finding is what was asked for"
+
+
+def _summary(
+    content: Content, proposal: Proposal, left_out: list[dict[str, str]]
+) -> dict[str, Any]:
+    positions = [0] * len(content.rings)
+    for at in content.places.values():
+        positions[at.ring] += 1
+    too_short = sorted(
+        {
+            at.window
+            for at in content.places.values()
+            if at.window is not None
+            and content.windows[at.window].duration <= content.rings[at.ring].needed_time
+        }
+    )
+    worst: dict[str, int] = {}
+    for change in content.changes:
+        worst[change.source] = max(worst.get(change.source, 0), change.severity)
+    sources = sorted(worst, key=lambda source: (-worst[source], source))
+    return {
+        "hosts": len(content.places),
+        "changes": len(content.changes),
+        "items": sum(len(hosts) for hosts in content.changes.values()),
+        "findings": sum(len(c.advisories) * len(hosts) for c, hosts in content.changes.items()),
+        "advisories": len({ref for change in content.changes for ref in change.advisories}),
+        "severity": max((c.severity for c in content.changes), default=Severity.UNKNOWN).word,
+        "packages": len({change.package for change in content.changes}),
+        "sources": len(sources),
+        "worst_sources": sources[:10],
+        "rings": {ring.name: n for ring, n in zip(content.rings, positions, strict=True)},
+        "excluded": len(proposal.excluded),
+        "left_out": left_out,
+        "any_time": sum(at.window is None for at in content.places.values()),
+        "windows_too_short": too_short,
+    }
+
+
+def _due(
+    session: Session,
+    proposal: Proposal,
+    statements: Iterable[Statement],
+    said: Mapping[tuple[int, str], _Said],
+) -> datetime | None:
+    """Return the earliest due date among the findings that the plan closes."""
+    host, exposure = models.Host, models.Exposure
+    _, policy = policies.active(session)
+    combinations: dict[int, list[tuple[datetime, str, str, str]]] = defaultdict(list)
+    versions = proposal.versions
+    for part in in_lists(sorted(versions)):
+        for number, first_seen, exposed, environment, criticality in session.execute(
+            select(
+                exposure.package_version_id,
+                func.min(exposure.first_seen),
+                host.exposure,
+                host.environment,
+                host.criticality,
+            )
+            .join(host, host.id == exposure.host_id)
+            .where(
+                exposure.until.is_(None),
+                host.retired_at.is_(None),
+                exposure.package_version_id.in_(part),
+            )
+            .group_by(
+                exposure.package_version_id, host.exposure, host.environment, host.criticality
+            )
+        ):
+            combinations[number].append((first_seen, exposed, environment, criticality))
+    earliest: datetime | None = None
+    for one in statements:
+        change = versions.get(one.version_id)
+        if change is None or one.advisory not in change.advisories:
+            continue
+        when = said[one.version_id, one.advisory]
+        for first_seen, exposed, environment, criticality in combinations[one.version_id]:
+            inputs = urgency.Inputs(one.severity, None, exposed, environment, criticality)
+            row = urgency.decide(policy, inputs)
+            seen = max(first_seen, when.first_seen)
+            due = urgency.due_date(row, when.published, seen, policy.clock)
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+    return earliest

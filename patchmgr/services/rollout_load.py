@@ -1,0 +1,177 @@
+"""The part of a rollout that a step may touch, from its tables.
+
+Finished tasks stay where they are; their counts travel in the rings' tallies. So a tick costs what
+can change, and not what the plan is large.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
+from sqlalchemy.orm import Session, aliased
+
+from patchmgr.db import models
+from patchmgr.db.bulk import in_lists
+from patchmgr.db.queries.rollouts import ring_of, rollout_of
+from patchmgr.domain.rollout.events import Tick
+from patchmgr.domain.rollout.model import Ring, Rollout, Task
+from patchmgr.domain.rollout.states import (
+    AT_WORK,
+    DISPATCHING_RINGS,
+    OVER_RINGS,
+    UNVERIFIED,
+    WAITING_RINGS,
+    RingState,
+    TaskState,
+)
+from patchmgr.errors import NotFoundError
+
+_task = models.Task
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tasks to load beside those at work or deferred."""
+
+    hosts: Collection[int] = ()
+    waiting: bool = False  # all that wait, as an end of the plan needs
+    tick: Tick | None = None  # those whose turn it can be at this tick
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plan's rows, and the rollout that they say."""
+
+    plan: models.Plan
+    rings: Sequence[models.Ring]
+    rollout: Rollout
+    task_ids: Mapping[int, int]  # by host
+
+
+def load(session: Session, plan_id: int, wanted: Wanted, at: datetime) -> Loaded:
+    """Return a plan under its row lock. Raises `NotFoundError`."""
+    plan = session.get(models.Plan, plan_id, with_for_update=True)
+    if plan is None:
+        raise NotFoundError("plan", plan_id)
+    rows = session.scalars(
+        select(models.Ring).where(models.Ring.plan_id == plan_id).order_by(models.Ring.position)
+    ).all()
+    rings = [ring_of(row) for row in rows]
+    tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at)
+    rollout = rollout_of(session, plan, rings, tasks)
+    return Loaded(plan, rows, rollout, task_ids)
+
+
+def _tasks(
+    session: Session,
+    plan: models.Plan,
+    rows: Sequence[models.Ring],
+    rings: Sequence[Ring],
+    *,
+    wanted: Wanted,
+    at: datetime,
+) -> tuple[dict[int, Task], dict[int, int]]:
+    position_of = {row.id: row.position for row in rows}
+    columns: list[Any] = [
+        _task.id, _task.ring_id, _task.host_id, _task.window, _task.state, _task.state_since,
+        _task.attempt, _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at,
+        _task.finished_at, _task.seen_at, _task.package, _task.not_back, _task.reason,
+        _task.output, _task.reported_by,
+    ]  # fmt: skip
+    tasks: dict[int, Task] = {}
+    ids: dict[int, int] = {}
+
+    def take(*conditions: ColumnElement[bool], limit: int | None = None) -> None:
+        query = select(*columns).where(_task.plan_id == plan.id, *conditions).limit(limit)
+        for number, ring_id, host, window, state, *rest in session.execute(
+            query.order_by(_task.host_id)
+        ):
+            if host in ids:
+                continue
+            ids[host] = number
+            tasks[host] = _loaded_task(host, position_of[ring_id], window, state, rest)
+
+    take(_task.state.in_([*AT_WORK, TaskState.DEFERRED]))
+    for part in in_lists(sorted(wanted.hosts)):
+        take(_task.host_id.in_(part))
+    if wanted.waiting or (plan.expires_at is not None and plan.expires_at <= at):
+        take(_task.state == TaskState.QUEUED)
+    elif wanted.tick is not None:
+        take(_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news()))
+        for row, ring, room in _turns(rows, rings, at):
+            free = [] if room is None else _free(ring, wanted.tick)
+            take(_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free, limit=room)
+    return tasks, ids
+
+
+def _turns(
+    rows: Sequence[models.Ring], rings: Sequence[Ring], at: datetime
+) -> Iterable[tuple[models.Ring, Ring, int | None]]:
+    """Yield the rings whose queued tasks a tick may touch, and how many; None is all.
+
+    A ring whose patience is over may end all its queued ones; otherwise no more than can go out.
+    """
+    for row, ring in zip(rows, rings, strict=True):
+        if ring.deadline is not None and ring.deadline <= at and ring.state in DISPATCHING_RINGS:
+            yield row, ring, None
+        elif ring.state in (*DISPATCHING_RINGS, *WAITING_RINGS, RingState.PENDING):
+            room = ring.settings.max_concurrent - ring.tally.of(*AT_WORK)
+            if room > 0:
+                yield row, ring, room
+        if ring.state not in OVER_RINGS and ring.state not in DISPATCHING_RINGS:
+            return  # those after it have to wait for it
+
+
+def _has_news() -> ColumnElement[bool]:
+    """The host has sent an inventory that was not held against its task yet."""
+    host = models.Host
+    known = func.coalesce(
+        type_coerce(_task.seen_at, BigInteger), type_coerce(_task.dispatched_at, BigInteger)
+    )
+    return exists().where(
+        host.id == _task.host_id, type_coerce(host.reported_at, BigInteger) > known
+    )
+
+
+def _free(ring: Ring, tick: Tick) -> list[ColumnElement[bool]]:
+    """Return the conditions for tasks of ``ring`` that could begin now; `latest_start` decides."""
+    latest = tick.at + ring.settings.needed_time
+    if tick.frozen or (tick.frozen_from is not None and tick.frozen_from <= latest):
+        return [false()]
+    fitting = [name for name, closes in tick.windows.items() if closes > latest]
+    return [or_(_task.window.is_(None), _task.window.in_(fitting)), ~_is_busy_elsewhere()]
+
+
+def _is_busy_elsewhere() -> ColumnElement[bool]:
+    """Another plan is at work on the host: two at a time would be in each other's way."""
+    other = aliased(models.Task)
+    return exists().where(
+        and_(
+            other.host_id == _task.host_id,
+            other.plan_id != _task.plan_id,
+            other.state.in_([*AT_WORK, TaskState.REBOOT_PENDING]),
+        )
+    )
+
+
+def _loaded_task(host: int, ring: int, window: str | None, state: str, rest: list[Any]) -> Task:
+    (
+        since, attempt, misses, deadline, dispatched, begun, finished, seen, package, not_back,
+        reason, output, by,
+    ) = rest  # fmt: skip
+    return Task(
+        host, ring, window, TaskState(state), since, attempt, misses, deadline, dispatched, begun,
+        finished, seen, package, not_back, reason, output, by,
+    )  # fmt: skip

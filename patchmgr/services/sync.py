@@ -1,0 +1,286 @@
+"""Bring one feed up to date: fetch, read, and store the difference as a new revision.
+
+Everything is fetched and read before the transaction begins. That one transaction holds the changed
+advisories, the revision, and the validators of the documents they came from, so that no crash can
+leave validators without their content. A feed that fails keeps its data and says why.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from patchmgr.config import Settings
+from patchmgr.db import models
+from patchmgr.db.session import Database
+from patchmgr.errors import FeedError, FeedMalformedError, InputError
+from patchmgr.feeds import FEEDS
+from patchmgr.feeds.base import Feed
+from patchmgr.feeds.crawl import Harvest, crawl
+from patchmgr.feeds.files import Files
+from patchmgr.feeds.transport import Known, Limits, Transport
+from patchmgr.services import advisory_store, audit
+from patchmgr.services.advisory_store import Difference
+
+EXAMPLES = 5  # records set aside that a revision names
+SOURCES = 20  # addresses or files that a revision names
+_PLATFORM = re.compile(r"[a-z0-9._-]+:[A-Za-z0-9._+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What a sync did."""
+
+    feed: str
+    changed: bool
+    revision_id: int | None  # the revision that the feed is at now
+    counts: Mapping[str, int]  # advisories, fixes, new, changed, withdrawn, unchanged
+    note: str = ""  # what a person should know: records set aside, releases skipped
+
+
+def named(name: str) -> Feed:
+    """Return the feed called ``name``. Raises `InputError` naming those that exist."""
+    if name not in FEEDS:
+        raise InputError(f"no feed {name!r}; known: {', '.join(sorted(FEEDS))}")
+    return FEEDS[name]
+
+
+def ensure_feeds(db: Database) -> None:
+    """Make a row for each feed that has none yet."""
+    with db.reading() as session:
+        known = set(session.scalars(select(models.Feed.name)))
+    if known >= set(FEEDS):
+        return
+    insert_new = sqlite_insert if db.is_sqlite else postgresql_insert
+    with db.writing() as session:
+        session.execute(
+            insert_new(models.Feed).on_conflict_do_nothing(),  # another process may be as quick
+            [
+                {"name": name, "title": feed.title, "enabled": True, "state": "never", "error": ""}
+                for name, feed in FEEDS.items()
+            ],
+        )
+
+
+def switch(db: Database, name: str, *, on: bool, actor: str, now: datetime) -> None:
+    """Let the schedule sync a feed, or not; what it said stays. Raises `InputError`."""
+    named(name)
+    ensure_feeds(db)
+    with db.writing() as session:
+        row = _row(session, name)
+        if row.enabled is on:
+            return
+        row.enabled = on
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="feed.enable" if on else "feed.disable",
+            subject=f"feed {name}",
+        )
+
+
+def sync(
+    db: Database,
+    name: str,
+    *,
+    settings: Settings,
+    now: datetime,
+    actor: str,
+    source: Path | None = None,
+    platform: str | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[str], None] = lambda _stage: None,
+) -> SyncResult:
+    """Bring feed ``name`` up to date from the network, or from the vendor's files at ``source``.
+
+    ``platform`` is for documents that do not say of which one they speak; ``progress`` is told
+    what is being done. Raises `FeedError` when
+    the network feed cannot be reached or read: yesterday's data stays and the feed is marked
+    failed. Raises `InputError` for an unknown name or a ``source`` that cannot be read, which
+    changes nothing.
+    """
+    feed = named(name)
+    if platform and not _PLATFORM.fullmatch(platform):
+        raise InputError(f"{platform!r} is not a platform such as debian:12")
+    if source is not None:
+        progress(f"reading {source}")
+        harvest = _from_files(feed, source, platform or "")
+        ensure_feeds(db)
+        progress(f"storing {len(harvest.advisories)} advisories")
+        return _store(db, feed, harvest, now=now, actor=actor, documents=False)
+    ensure_feeds(db)
+    try:
+        fetch = Transport(_known(db, name), limits or Limits(), progress=progress)
+        fetched = crawl(feed, _addresses(feed, settings), fetch, platform=platform or "")
+        if fetched is None:
+            return _unchanged(db, name, now)
+        harvest = _whole(fetched)
+        progress(f"storing {len(harvest.advisories)} advisories")
+        return _store(db, feed, harvest, now=now, actor=actor, documents=True)
+    except FeedError as error:
+        _failed(db, name, now, str(error))
+        raise
+
+
+def _from_files(feed: Feed, source: Path, platform: str) -> Harvest:
+    files = Files(source, feed.suffixes)
+    try:
+        return _whole(crawl(feed, files.start, files, platform=platform, follow=False))
+    except FeedError as error:
+        raise InputError(str(error)) from error
+
+
+def _addresses(feed: Feed, settings: Settings) -> tuple[str, ...]:
+    """Return where ``feed`` starts: its setting ``<name>_url`` where there is one."""
+    configured = getattr(settings, f"{feed.name}_url", "")
+    return (configured,) if configured else feed.start
+
+
+def _whole(harvest: Harvest | None) -> Harvest:
+    """Return ``harvest``. Raises `FeedMalformedError` when there is nothing in it."""
+    if harvest is None or not harvest.advisories:
+        names = ", ".join(harvest.documents) if harvest else "the feed"
+        raise FeedMalformedError(f"{names}: no advisory in it")
+    return harvest
+
+
+def _known(db: Database, name: str) -> dict[str, Known]:
+    document = models.FeedDocument
+    with db.reading() as session:
+        rows = session.execute(
+            select(document.url, document.etag, document.last_modified)
+            .join(models.Feed, models.Feed.id == document.feed_id)
+            .where(models.Feed.name == name)
+        )
+        return {url: Known(etag, last_modified) for url, etag, last_modified in rows}
+
+
+def _failed(db: Database, name: str, now: datetime, why: str) -> None:
+    with db.writing() as session:
+        row = _row(session, name)
+        row.state, row.error, row.attempted_at = "failed", why, now
+
+
+def _unchanged(db: Database, name: str, now: datetime) -> SyncResult:
+    with db.writing() as session:
+        row = _row(session, name)
+        _succeed(session, row, now)
+        current = session.get(models.FeedRevision, row.revision_id)
+        total = current.counts["advisories"] if current else 0
+        counts = {"advisories": total, "unchanged": total}
+        return SyncResult(name, False, row.revision_id, counts, "unchanged since the last sync")
+
+
+def _row(session: Session, name: str) -> models.Feed:
+    """Return the feed's row, locked: two syncs of one feed store one after the other."""
+    return session.scalars(
+        select(models.Feed).where(models.Feed.name == name).with_for_update()
+    ).one()
+
+
+def _succeed(session: Session, row: models.Feed, now: datetime) -> None:
+    row.state, row.error, row.attempted_at, row.succeeded_at = "ok", "", now, now
+    session.add(models.FeedSync(feed_id=row.id, at=now))
+
+
+def _store(
+    db: Database, feed: Feed, harvest: Harvest, *, now: datetime, actor: str, documents: bool
+) -> SyncResult:
+    with db.writing(alone=True) as session:
+        row = _row(session, feed.name)
+        difference = advisory_store.compare(session, row.id, harvest)
+        note = _note(harvest)
+        if documents or difference:
+            _remember_documents(session, row, harvest if documents else None)
+        _succeed(session, row, now)
+        if not difference:
+            counts = {"advisories": len(difference.contents), "unchanged": len(difference.contents)}
+            return SyncResult(feed.name, False, row.revision_id, counts, note)
+        revision = models.FeedRevision(
+            feed_id=row.id,
+            digest=advisory_store.digest_of_all(difference.contents),
+            made_at=now,
+            source=_sources(harvest),
+            counts={},
+        )
+        session.add(revision)
+        session.flush()
+        advisory_store.apply(session, row.id, revision.id, difference, now)
+        platforms = advisory_store.statements_by_platform(session, harvest, difference.kept)
+        counts = _counts(difference, sum(platforms.values()))
+        revision.counts = {
+            **counts,
+            "platforms": platforms,
+            "skipped": dict(harvest.skipped),
+            "set_aside": len(harvest.set_aside),
+            "set_aside_examples": [f"{a.where}: {a.reason}" for a in harvest.set_aside[:EXAMPLES]],
+        }
+        row.revision_id = revision.id
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="feed.sync",
+            subject=feed.name,
+            details={"revision": revision.id, "source": revision.source, **counts},
+        )
+        return SyncResult(feed.name, True, revision.id, counts, note)
+
+
+def _remember_documents(session: Session, row: models.Feed, harvest: Harvest | None) -> None:
+    """Replace what is known of the feed's documents; None: the content is not from the network."""
+    document = models.FeedDocument
+    session.execute(delete(document).where(document.feed_id == row.id))
+    if harvest is not None:
+        session.execute(
+            insert(document),
+            [
+                {
+                    "feed_id": row.id,
+                    "url": url,
+                    "etag": each.etag,
+                    "last_modified": each.last_modified,
+                    "digest": each.digest,
+                }
+                for url, each in harvest.documents.items()
+            ],
+        )
+
+
+def _sources(harvest: Harvest) -> str:
+    names = sorted(harvest.documents)
+    more = f" and {len(names) - SOURCES} more" if len(names) > SOURCES else ""
+    return " ".join(names[:SOURCES]) + more
+
+
+def _counts(difference: Difference, fixes: int) -> dict[str, int]:
+    total = len(difference.contents)
+    changed = len(difference.new) + len(difference.changed)
+    return {
+        "advisories": total,
+        "fixes": fixes,
+        "new": len(difference.new),
+        "changed": len(difference.changed),
+        "withdrawn": len(difference.withdrawn),
+        "unchanged": total - changed,
+    }
+
+
+def _note(harvest: Harvest) -> str:
+    """Return in a line what of the feed could not be used."""
+    parts = [
+        f"{count} statements about {release!r} skipped: no such release is known"
+        for release, count in harvest.skipped.items()
+    ]
+    if harvest.set_aside:
+        first = harvest.set_aside[0]
+        count = len(harvest.set_aside)
+        parts.append(f"{count} odd records set aside, such as {first.where}: {first.reason}")
+    return "; ".join(parts)

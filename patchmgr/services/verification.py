@@ -1,0 +1,135 @@
+"""What the inventories say about the hosts of a plan."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.bulk import in_lists
+from patchmgr.db.queries import hosts as host_queries
+from patchmgr.domain.advisories import Match
+from patchmgr.domain.plans import Change, Evidence, unfinished
+from patchmgr.domain.rollout.events import InventorySeen, Tick
+from patchmgr.domain.rollout.model import Rollout, Task
+from patchmgr.domain.rollout.states import IN_FLIGHT, WAITING_TASKS, PlanState, TaskState
+
+_MAY_STILL_BE_VERIFIED = (TaskState.LOST, TaskState.TIMED_OUT)
+
+
+def awaiting_evidence(session: Session, plan_id: int) -> list[int]:
+    """Return the hosts given up on that have sent an inventory since."""
+    task, host = models.Task, models.Host
+    known = func.coalesce(
+        *(
+            type_coerce(column, BigInteger)
+            for column in (task.seen_at, task.dispatched_at, task.state_since)
+        )
+    )
+    return list(
+        session.scalars(
+            select(task.host_id)
+            .join(host, host.id == task.host_id)
+            .where(
+                task.plan_id == plan_id,
+                task.state.in_(_MAY_STILL_BE_VERIFIED),
+                type_coerce(host.reported_at, BigInteger) > known,
+            )
+        )
+    )
+
+
+def seen(session: Session, plan_id: int, rollout: Rollout, tick: Tick) -> list[InventorySeen]:
+    """Return what the latest inventory of each loaded host shows, where it is news.
+
+    Hosts that wait are looked at too, when their turn could come: what is there already need not
+    be ordered.
+    """
+    tasks = [task for task in rollout.tasks.values() if _matters(task, rollout, tick)]
+    reports = _reports(session, [task.host for task in tasks])
+    news = [task.host for task in tasks if _is_news(task, reports.get(task.host))]
+    if not news:
+        return []
+    changes = changes_of(session, plan_id, news)
+    names = {change.package for found in changes.values() for change in found}
+    shown: dict[int, list[Evidence]] = defaultdict(list)
+    for one in host_queries.installed(session, news, names):
+        shown[one.host_id].append(
+            Evidence(one.package, one.arch, one.version, one.judged_source, one.judged_version)
+        )
+    events = []
+    for host in news:
+        at, reboot_pending = reports[host]
+        verified = not unfinished(changes[host], shown[host])
+        events.append(InventorySeen(host, at, verified, reboot_pending))
+    return events
+
+
+def changes_of(session: Session, plan_id: int, hosts: Sequence[int]) -> dict[int, list[Change]]:
+    """Return what the plan changes on each of ``hosts``."""
+    item, row = models.PlanItem, models.PlanChange
+    known: dict[int, Change] = {}
+    found: dict[int, list[Change]] = {host: [] for host in hosts}
+    for part in in_lists(hosts):
+        pairs = session.execute(
+            select(item.host_id, item.change_id).where(
+                item.plan_id == plan_id, item.host_id.in_(part)
+            )
+        ).all()
+        missing = sorted({change for _, change in pairs} - known.keys())
+        for some in in_lists(missing):
+            for change in session.scalars(select(row).where(row.id.in_(some))):
+                known[change.id] = change_of(change)
+        for host, change_id in pairs:
+            found[host].append(known[change_id])
+    return found
+
+
+def change_of(row: models.PlanChange) -> Change:
+    """Return the domain's change of a row, without its advisories."""
+    return Change(
+        row.platform,
+        row.manager,
+        row.package,
+        row.arch,
+        row.source,
+        row.from_version,
+        row.to_version,
+        Match(row.match),
+    )
+
+
+def _matters(task: Task, rollout: Rollout, tick: Tick) -> bool:
+    if task.state in (*IN_FLIGHT, *_MAY_STILL_BE_VERIFIED):
+        return True
+    is_open = task.window is None or task.window in tick.windows
+    return (
+        task.state in WAITING_TASKS
+        and rollout.state is PlanState.RUNNING
+        and is_open
+        and not tick.frozen
+    )
+
+
+def _is_news(task: Task, report: tuple[datetime, bool] | None) -> bool:
+    if report is None:
+        return False
+    known = task.seen or task.dispatched or task.since
+    return task.state in WAITING_TASKS or known is None or report[0] > known
+
+
+def _reports(session: Session, hosts: Collection[int]) -> Mapping[int, tuple[datetime, bool]]:
+    """Return when each host's last inventory was taken in, and whether it waits for a reboot."""
+    row = models.Host
+    found: dict[int, tuple[datetime, bool]] = {}
+    for part in in_lists(sorted(hosts)):
+        for number, at, reboot_pending in session.execute(
+            select(row.id, row.reported_at, row.reboot_pending).where(
+                row.id.in_(part), row.reported_at.is_not(None)
+            )
+        ):
+            if at is not None:
+                found[number] = (at, reboot_pending)
+    return found

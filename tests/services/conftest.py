@@ -1,0 +1,170 @@
+"""A small Debian fleet that went through the real doors: imports, feed, scan."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from inventory import host_import, intake
+from patchmgr import config
+from patchmgr.db.queries import plan_content, plan_progress
+from patchmgr.db.queries import plans as plan_queries
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.plans import Selection
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.events import Outcome
+from patchmgr.services import plans, rollouts, scan, sync
+
+HOUR = timedelta(hours=1)
+
+TRACKER = {
+    "openssl": {
+        "CVE-2026-1001": ("resolved", "3.0.17-1~deb12u1", "high"),
+        "CVE-2026-1002": ("resolved", "3.0.17-1~deb12u2", "low"),
+    },
+    "curl": {
+        "CVE-2026-2001": ("resolved", "7.88.1-10+deb12u9", "medium"),
+        "CVE-2026-2002": ("open", "", "low"),
+    },
+    "linux": {"CVE-2026-3001": ("resolved", "6.1.190-1", "high")},
+}
+
+OLD = (
+    ("openssl", "3.0.15-1~deb12u1", "openssl", "3.0.15-1~deb12u1"),
+    ("libssl3", "3.0.15-1~deb12u1", "openssl", "3.0.15-1~deb12u1"),
+    ("curl", "7.88.1-10+deb12u8", "curl", "7.88.1-10+deb12u8"),
+    ("linux-image-6.1.0-37-amd64", "6.1.187-1", "linux", "6.1.187-1"),
+    ("bash", "5.2.15-2", "bash", "5.2.15-2"),
+)
+
+EVERYTHING = Selection()
+CANARY = RingSettings("canary", fields={"ring": "canary"}, max_failures=0, soak=2 * HOUR)
+BROAD = RingSettings("broad", max_failures=1)
+
+
+class Fleet:
+    """Drives plans as people would; ``now`` moves when told."""
+
+    def __init__(self, db, folder, now):
+        self.db, self.folder, self.now = db, folder, now
+        self.settings = config.load({"PATCHMGR_HOME": str(folder / "home")})
+        self.names = [f"c{n}" for n in (1, 2)] + [f"b{n}" for n in (1, 2, 3)]
+
+    def set_up(self, window=""):
+        rows = "".join(
+            f"{name},debian,12,{'canary' if name[0] == 'c' else ''},{window}\n"
+            for name in self.names
+        )
+        self._file("hosts.csv", f"hostname,os_id,os_release,ring,window\n{rows}")
+        host_import.import_hosts(self.db, self.folder / "hosts.csv", actor="test", now=self.now)
+        self.inventory(dict.fromkeys(self.names, OLD))
+        self.feed(TRACKER)
+        self.scan()
+
+    def feed(self, tracker):
+        document = {
+            source: {
+                cve: {
+                    "scope": "local",
+                    "releases": {
+                        "bookworm": {
+                            "status": status,
+                            "urgency": urgency,
+                            "repositories": {"bookworm": "1"},
+                            **({"fixed_version": fixed} if fixed else {}),
+                        }
+                    },
+                }
+                for cve, (status, fixed, urgency) in cves.items()
+            }
+            for source, cves in tracker.items()
+        }
+        path = self._file("tracker.json", json.dumps(document))
+        sync.sync(
+            self.db, "debian", source=path, settings=self.settings, now=self.now, actor="test"
+        )
+
+    def scan(self):
+        scan.scan(self.db, now=self.now, settings=self.settings)
+
+    def inventory(self, packages):
+        rows = "".join(
+            f"{host},dpkg,{name},{version},amd64,{source},{source_version}\n"
+            for host, installed in packages.items()
+            for name, version, source, source_version in installed
+        )
+        header = "hostname,manager,name,version,arch,source,source_version\n"
+        path = self._file("packages.csv", header + rows)
+        intake.import_packages(self.db, path, actor="test", now=self.now)
+
+    def create(self, rings=(CANARY, BROAD), selection=EVERYTHING, **more):
+        return plans.create(
+            self.db,
+            selection=selection,
+            rings=rings,
+            actor="ann",
+            role=Role.OPERATOR,
+            now=self.now,
+            **more,
+        )
+
+    def do(self, verb, plan_id, actor="ann", role=Role.ADMIN, **more):
+        getattr(plans, verb)(self.db, plan_id, actor=actor, role=role, now=self.now, **more)
+
+    def started(self, **more):
+        plan_id = self.create(**more)
+        self.do("propose", plan_id)
+        self.do("approve", plan_id, actor="bob")
+        self.do("start", plan_id)
+        return plan_id
+
+    def report(self, plan_id, *hosts, outcome=Outcome.INSTALLED, **more):
+        rows = [rollouts.ResultRow(host, outcome, **more) for host in hosts]
+        return rollouts.report_results(
+            self.db, plan_id, rows, actor="ann", role=Role.OPERATOR, now=self.now
+        )
+
+    def tick(self, forward=timedelta(0)):
+        self.now += forward
+        return rollouts.tick(self.db, now=self.now)
+
+    def get(self, plan_id):
+        with self.db.reading() as session:
+            return plan_queries.get(session, plan_id, now=self.now)
+
+    def tasks(self, plan_id):
+        with self.db.reading() as session:
+            lines = plan_progress.tasks(session, plan_id, limit=1000).lines
+        return {line.host: line for line in lines}
+
+    def states(self, plan_id):
+        return {host: line.state.value for host, line in self.tasks(plan_id).items()}
+
+    def work(self, plan_id, **more):
+        with self.db.reading() as session:
+            return plan_content.work(session, plan_id, **more)
+
+    def rows(self, model):
+        with self.db.reading() as session:
+            return list(session.scalars(select(model).order_by(model.id)))
+
+    def _file(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def fleet(db, tmp_path, now):
+    made = Fleet(db, tmp_path, now)
+    made.set_up()
+    return made
+
+
+@pytest.fixture
+def sqlite_fleet(sqlite_db, tmp_path, now):
+    """The fleet for tests to which the kind of database makes no difference."""
+    made = Fleet(sqlite_db, tmp_path, now)
+    made.set_up()
+    return made

@@ -1,0 +1,184 @@
+"""Killed at any statement: an import, a sync and a scan have happened whole, or not at all."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, event
+
+from inventory import host_import, intake
+from patchmgr import config
+from patchmgr.db import migrate
+from patchmgr.db.session import Database
+from patchmgr.services import policies, scan, sync
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+HOSTS = "hostname,external_id,os_id,os_release\n" + "".join(
+    f"h{number},i-{number},debian,12\n" for number in range(5)
+)
+RENAMED = "hostname,external_id,os_release\nh1,i-0,11\nh0,i-1,12\n"
+PACKAGES = "hostname,manager,name,version\n" + "".join(
+    f"h{number % 5},dpkg,p{number % 4},{1 + number % 3}\n" for number in range(40)
+)
+TRACKER = {
+    f"p{number}": {
+        f"CVE-2026-000{number}": {
+            "releases": {
+                "bookworm": {"status": "resolved", "fixed_version": "3", "urgency": "high"}
+            }
+        }
+    }
+    for number in range(3)
+}
+REDONE = 7  # of so many places to be killed at, one has the work done again
+INVENTORY = ("host", "package_version", "package_set", "host_package_set", "audit_entry")
+FEEDS = ("advisory", "fix", "feed_revision", "feed_document", "feed_sync", "audit_entry")
+FOUND = (
+    "judgement",
+    "exposure",
+    "host_count",
+    "host_due",
+    "scan_run",
+    "snapshot",
+    "host_fact",
+    "host",
+)
+
+
+@pytest.fixture
+def template(_sqlite_template):
+    return _sqlite_template
+
+
+class Place:
+    """A folder with a database; the files that come in lie in ``files``."""
+
+    def __init__(self, folder, files):
+        folder.mkdir(exist_ok=True)
+        self.folder, self.files = folder, files
+        self.path = folder / "patchmgr.db"
+
+    def file(self, name, content):
+        path = self.files / name
+        path.write_text(content)
+        return path
+
+    def hosts(self, content=HOSTS):
+        with self.opened() as db:
+            host_import.import_hosts(db, self.file("hosts.csv", content), actor="test", now=NOW)
+
+    def packages(self):
+        with self.opened() as db:
+            path = self.file("packages.csv", PACKAGES)
+            intake.import_packages(db, path, actor="test", now=NOW)
+
+    def sync(self):
+        path = self.file("tracker.json", json.dumps(TRACKER))
+        with self.opened() as db:
+            sync.sync(db, "debian", source=path, settings=self.settings(), now=NOW, actor="test")
+
+    def scan(self):
+        with self.opened() as db:
+            scan.scan(db, settings=self.settings(), now=NOW)
+
+    def settings(self):
+        return config.load({"PATCHMGR_HOME": str(self.folder)})
+
+    def opened(self):
+        return closing(Database(f"sqlite:///{self.path}"))
+
+    def content(self, tables):
+        """Return all rows of ``tables``; the database must be sound."""
+        with closing(sqlite3.connect(self.path)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+            return {
+                name: sorted(map(repr, db.execute(f'SELECT * FROM "{name}"'))) for name in tables
+            }
+
+
+def prepared(place, *steps):
+    with place.opened() as db:
+        sync.ensure_feeds(db)
+        policies.ensure_default(db, now=NOW)
+    for step in steps:
+        step(place)
+
+
+WORK = {
+    "hosts": (INVENTORY, (), Place.hosts),
+    "renames": (INVENTORY, (Place.hosts, Place.packages), lambda place: place.hosts(RENAMED)),
+    "packages": (INVENTORY, (Place.hosts,), Place.packages),
+    "sync": (FEEDS, (), Place.sync),
+    "scan": (FOUND, (Place.hosts, Place.packages, Place.sync), Place.scan),
+}
+
+
+def killed_at(point, work, place):
+    """Carry ``work`` out in a process that is killed before its statement or commit ``point``.
+
+    Return whether it came that far.
+    """
+    process = os.fork()
+    if process == 0:
+        left = [point]
+
+        def die(*_anything):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, "before_cursor_execute", die)
+        event.listen(Engine, "commit", die)
+        try:
+            work(place)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(process, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize(("tables", "before", "work"), WORK.values(), ids=WORK)
+def test_killed_anywhere_it_has_not_happened_and_can_be_done_again(
+    tmp_path, template, tables, before, work
+):
+    start = Place(tmp_path / "start", tmp_path)
+    shutil.copy(template, start.path)
+    prepared(start, *before)
+    untouched, kept = start.content(tables), start.path.read_bytes()
+    work(start)
+    done = start.content(tables)
+    assert done != untouched
+
+    point = 0
+    while True:
+        place = Place(tmp_path / str(point), tmp_path)
+        place.path.write_bytes(kept)
+        if not killed_at(point, work, place):
+            break
+        assert place.content(tables) == untouched
+        if point % REDONE == 0:
+            work(place)
+            assert place.content(tables) == done
+        point += 1
+    assert place.content(tables) == done
+    assert point > 5  # begin, statements, commit
+
+
+def test_a_first_start_that_was_killed_can_be_made_again(tmp_path):
+    def start(place):
+        with place.opened() as db:
+            migrate.upgrade(db)
+
+    done = Place(tmp_path / "done", tmp_path)
+    start(done)
+    for point in (1, 10, 40):
+        place = Place(tmp_path / str(point), tmp_path)
+        assert killed_at(point, start, place)
+        start(place)
+        assert place.content(("alembic_version",)) == done.content(("alembic_version",))

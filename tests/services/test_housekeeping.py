@@ -1,0 +1,90 @@
+"""Housekeeping: what has served its purpose goes, everything else and the audit log stays."""
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from patchmgr import config
+from patchmgr.db import models
+from patchmgr.services import audit
+from patchmgr.services.housekeeping import tidy
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    found = config.load({"PATCHMGR_HOME": str(tmp_path / "home")})
+    found.uploads.mkdir()
+    return found
+
+
+def upload(db, settings, name, at, state="previewed"):
+    """Store an upload of ``at``, its file as old as that."""
+    file = settings.uploads / name
+    file.write_text("hostname\n")
+    os.utime(file, (at.timestamp(), at.timestamp()))
+    with db.writing() as session:
+        session.add(
+            models.Import(
+                kind="hosts",
+                mode="",
+                filename="hosts.csv",
+                stored=name,
+                state=state,
+                mapping={},
+                preview={},
+                uploaded_by="ann",
+                uploaded_at=at,
+                finished_at=None,
+                error="",
+            )
+        )
+
+
+def states(db):
+    with db.reading() as session:
+        return {each.stored: each.state for each in session.query(models.Import)}
+
+
+def test_an_upload_nobody_confirmed_goes_after_a_week(db, settings, now):
+    upload(db, settings, "old", now - 8 * DAY)
+    upload(db, settings, "waiting", now - 6 * DAY)
+    upload(db, settings, "applied", now - 2 * DAY, state="applied")
+
+    done = tidy(db, settings=settings, now=now)
+
+    assert done.uploads == 1
+    assert states(db) == {"old": "discarded", "waiting": "previewed", "applied": "applied"}
+    assert [file.name for file in settings.uploads.iterdir()] == ["waiting"]
+
+
+def test_a_file_still_being_uploaded_is_left_alone(db, settings, now):
+    file = settings.uploads / "arriving"
+    file.write_text("hostn")
+    os.utime(file, (now.timestamp(), now.timestamp()))
+
+    tidy(db, settings=settings, now=now)
+
+    assert file.exists()
+
+
+def test_old_failed_sign_ins_go_and_the_audit_log_stays(db, settings, now):
+    with db.writing() as session:
+        session.add(models.LoginAttempt(subject="ann", at=now - 30 * DAY))
+        audit.record(session, at=now - 900 * DAY, actor="ann", action="user.add", subject="bob")
+
+    done = tidy(db, settings=settings, now=now)
+
+    assert str(done) == "1 old sign-ins and attempts"
+    with db.reading() as session:
+        assert session.query(models.LoginAttempt).count() == 0
+        assert session.query(models.AuditEntry).count() == 1
+
+
+def test_tidying_twice_finds_nothing_the_second_time(db, settings, now):
+    upload(db, settings, "old", now - 8 * DAY)
+    tidy(db, settings=settings, now=now)
+
+    assert str(tidy(db, settings=settings, now=now)) == ""

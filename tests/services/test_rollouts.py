@@ -1,0 +1,405 @@
+"""Plans under way in their tables: from findings to completed, ticks at once, crashes."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, func, select, update
+
+from inventory import intake
+from patchmgr.db import models
+from patchmgr.db.queries import plan_progress
+from patchmgr.db.queries import plans as queries
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.plans import Selection
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.windows import Freeze
+from patchmgr.errors import BadFileError, ForbiddenError, IllegalTransitionError
+from patchmgr.services import exports, outbox, plans, rollouts, windows
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+FIXED = {"openssl": "3.0.17-1~deb12u2", "curl": "7.88.1-10+deb12u9"}
+NEW = tuple(
+    (name, version, source, version)
+    for name, version, source in (
+        ("openssl", FIXED["openssl"], "openssl"),
+        ("libssl3", FIXED["openssl"], "openssl"),
+        ("curl", FIXED["curl"], "curl"),
+        ("bash", "5.2.15-2", "bash"),
+    )
+)
+
+
+def new(*hosts):
+    return dict.fromkeys(hosts, NEW)
+
+
+def consistent(fleet):
+    """The stored counters are what the stored tasks say, whatever happened before."""
+    task, ring = models.Task, models.Ring
+    with fleet.db.reading() as session:
+        for row in session.scalars(select(ring)):
+            counted = dict(
+                session.execute(
+                    select(task.state, func.count())
+                    .where(task.ring_id == row.id)
+                    .group_by(task.state)
+                ).all()
+            )
+            assert row.tally["states"] == counted
+        for plan in session.scalars(select(models.Plan)):
+            if plan.state != "running":
+                leased = select(func.count()).where(task.plan_id == plan.id, task.state == "leased")
+                assert session.scalar(leased) == 0
+    return True
+
+
+def test_a_whole_plan_from_findings_to_completed(fleet):
+    plan_id = fleet.started()
+    assert fleet.states(plan_id) == {
+        "c1": "leased", "c2": "leased", "b1": "queued", "b2": "queued", "b3": "queued",
+    }  # fmt: skip
+    assert {line.host for line in fleet.work(plan_id)} == {"c1", "c2"}
+
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, "c1", "c2")
+    assert fleet.states(plan_id)["c1"] == "installed"
+    assert {line.host for line in fleet.work(plan_id)} == set()
+
+    fleet.now += 50 * MINUTE
+    fleet.inventory(new("c1", "c2"))
+    assert fleet.tick().verified == 2
+    assert fleet.get(plan_id).rings[0].state == "soaking"
+    assert fleet.states(plan_id)["b1"] == "queued"
+
+    assert fleet.tick(2 * HOUR).dispatched == 3
+    assert fleet.get(plan_id).rings[0].state == "passed"
+
+    fleet.now += HOUR
+    fleet.inventory(new("b1", "b2", "b3"))
+    fleet.tick()
+    detail = fleet.get(plan_id)
+    assert detail.state == "completed"
+    assert detail.reason == "hosts: 5 verified"
+    assert (detail.live, detail.counts) == (0, {"verified": 5})
+    assert detail.finished_at is not None
+    assert consistent(fleet)
+    fleet.scan()
+    with fleet.db.reading() as session:
+        assert queries.running(session) == []
+        told = plan_progress.events(session, plan_id, tasks=True, limit=100).lines
+    assert [e.kind for e in told if e.host == "c1"] == [
+        "task_verified",
+        "task_installed",
+        "dispatched",
+    ]
+
+
+def test_a_second_tick_changes_nothing(fleet):
+    plan_id = fleet.started()
+    before = fleet.get(plan_id)
+    result = fleet.tick()
+
+    assert (result.plans, result.changed, result.dispatched) == (1, 0, 0)
+    assert fleet.get(plan_id).revision == before.revision
+
+
+def test_one_failure_in_the_canary_halts_and_a_person_lets_it_go_on(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", outcome=Outcome.FAILED, package="openssl", output="dpkg: error 1")
+    halted = fleet.get(plan_id)
+
+    assert (halted.state, halted.reason) == ("halted", "1 failure in ring canary, its cap is 0")
+    assert halted.commands == ("acknowledge", "results", "retry", "cancel")
+    assert fleet.states(plan_id)["c2"] == "queued"
+    first = fleet.tasks(plan_id)
+    assert next(iter(first)) == "c1", "failures first"
+    assert first["c1"].output == "dpkg: error 1"
+    assert "halted" in [row.payload.get("kind") for row in fleet.rows(models.Outbox)]
+
+    plans.retry(
+        fleet.db, plan_id, ["c1"], reason="disk was full", actor="ann", role=Role.OPERATOR,
+        now=fleet.now,
+    )  # fmt: skip
+    fleet.do("acknowledge", plan_id, reason="disk was full")
+    tasks = fleet.tasks(plan_id)
+    assert (tasks["c1"].state, tasks["c1"].attempt) == ("leased", 2)
+    assert (tasks["c2"].state, tasks["c2"].attempt) == ("leased", 2)
+    assert fleet.get(plan_id).rings[0].tally.failures == 0
+    assert consistent(fleet)
+
+
+def test_results_are_checked_whole(fleet):
+    plan_id = fleet.started()
+    rows = [
+        rollouts.ResultRow("c1", Outcome.INSTALLED, row=2),
+        rollouts.ResultRow("b1", Outcome.INSTALLED, row=3),
+        rollouts.ResultRow("nobody", Outcome.INSTALLED, row=4),
+        rollouts.ResultRow("c2", Outcome.INSTALLED, attempt=7, row=5),
+    ]
+    with pytest.raises(BadFileError) as refused:
+        rollouts.report_results(
+            fleet.db, plan_id, rows, actor="ann", role=Role.OPERATOR, now=fleet.now
+        )
+
+    assert [(bad.row, bad.remedy) for bad in refused.value.rows] == [
+        (3, "it was never handed out; its turn has not come"),
+        (4, "there is no such host"),
+        (5, "attempt 7 was never handed out"),
+    ]
+    assert fleet.states(plan_id)["c1"] == "leased", "nothing was taken"
+
+
+def test_results_need_a_started_plan_and_the_role(fleet):
+    plan_id = fleet.create()
+    with pytest.raises(IllegalTransitionError):
+        fleet.report(plan_id, "c1")
+    with pytest.raises(ForbiddenError):
+        rollouts.report_results(fleet.db, plan_id, [], actor="eve", role=Role.VIEWER, now=fleet.now)
+
+
+def test_a_reported_reboot_and_an_inventory_that_still_waits_for_one(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", reboot_pending=True)
+    fleet.report(plan_id, "c2")
+    fleet.now += HOUR
+    fleet.inventory(new("c1", "c2"))
+    with fleet.db.writing() as session:
+        session.execute(
+            update(models.Host).where(models.Host.hostname == "c2").values(reboot_pending=True)
+        )
+    fleet.tick()
+
+    assert fleet.states(plan_id)["c1"] == "verified"
+    assert fleet.states(plan_id)["c2"] == "reboot_pending"
+
+
+def test_a_host_that_is_there_already_is_not_ordered_again(fleet):
+    plan_id = fleet.create()
+    fleet.inventory(new("c1"))
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+    fleet.do("start", plan_id)
+
+    assert fleet.tasks(plan_id)["c1"].state == "skipped"
+    assert fleet.tasks(plan_id)["c1"].reason == "it has every target version already"
+
+
+def test_an_inventory_that_shows_only_part_does_not_verify(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1")
+    fleet.now += HOUR
+    fleet.inventory({"c1": (*NEW[:2], ("curl", "7.88.1-10+deb12u8", "curl", "7.88.1-10+deb12u8"))})
+    fleet.tick()
+
+    assert fleet.states(plan_id)["c1"] == "installed"
+
+
+def test_a_freeze_stops_a_running_plan_and_its_end_lets_it_go_on(fleet):
+    plan_id = fleet.started()
+    freeze = Freeze("quarter end", fleet.now, fleet.now + 6 * HOUR, "closing the books")
+    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    fleet.tick(MINUTE)
+    frozen = fleet.get(plan_id)
+
+    assert fleet.states(plan_id)["c1"] == "deferred"
+    assert "closing the books" in frozen.frozen
+    fleet.tick(6 * HOUR)
+    assert fleet.tasks(plan_id)["c1"].state == "leased"
+    assert fleet.tasks(plan_id)["c1"].attempt == 2
+
+
+def test_a_withdrawn_advisory_halts(fleet):
+    plan_id = fleet.started()
+    fleet.now += HOUR
+    fleet.feed({"openssl": {"CVE-2026-1001": ("resolved", "3.0.17-1~deb12u1", "high")}})
+    fleet.tick()
+    detail = fleet.get(plan_id)
+
+    assert detail.state == "halted"
+    assert {signal.subject for signal in detail.signals} == {"CVE-2026-1002", "CVE-2026-2001"}
+    fleet.do("acknowledge", plan_id, reason="still right")
+    fleet.tick()
+    assert fleet.get(plan_id).state == "running"
+
+
+def test_two_plans_are_not_at_work_on_one_host_at_a_time(fleet):
+    curl = Selection(packages=("curl",))
+    openssl = Selection(packages=("openssl",))
+    one = fleet.started(rings=[RingSettings("all", max_concurrent=5)], selection=curl)
+    two = fleet.started(rings=[RingSettings("all", max_concurrent=5)], selection=openssl)
+
+    assert set(fleet.states(one).values()) == {"leased"}
+    assert set(fleet.states(two).values()) == {"queued"}
+    fleet.report(one, "c1")
+    fleet.tick()
+    assert fleet.states(two)["c1"] == "leased"
+
+
+def test_a_cancelled_plan_follows_what_runs_to_its_end(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", outcome=Outcome.RUNNING)
+    fleet.do("cancel", plan_id, reason="wrong fleet")
+    detail = fleet.get(plan_id)
+
+    assert (detail.state, detail.live, detail.commands) == ("cancelled", 1, ("results",))
+    fleet.tick(5 * HOUR)
+    assert fleet.states(plan_id)["c1"] == "timed_out"
+    fleet.report(plan_id, "c1")
+    fleet.now += HOUR
+    fleet.inventory(new("c1"))
+    fleet.tick()
+    assert fleet.states(plan_id)["c1"] == "verified"
+    assert fleet.get(plan_id).live == 0
+    assert fleet.tick().plans == 0
+    assert consistent(fleet)
+
+
+def test_effects_leave_through_the_outbox_once(fleet):
+    plan_id = fleet.started()
+    kinds = [row.kind for row in fleet.rows(models.Outbox)]
+    heard = []
+
+    class Ear:
+        name = "ear"
+
+        def send(self, message):
+            heard.append((message.plan, message.kind))
+
+    done = outbox.deliver(fleet.db, now=fleet.now, channels=[Ear()])
+    again = outbox.deliver(fleet.db, now=fleet.now, channels=[Ear()])
+
+    assert kinds == ["notify", "notify", "dispatch"]
+    assert (done.done, again.done) == (3, 0)
+    assert heard == [(plan_id, "proposed"), (plan_id, "approved")]
+
+
+@pytest.mark.parametrize("form", exports.FORMS)
+def test_work_is_exported_for_whoever_carries_it_out(fleet, form):
+    plan_id = fleet.started()
+
+    def export(**more):
+        return exports.export(
+            fleet.db, plan_id, form, actor="ann", role=Role.OPERATOR, now=fleet.now, **more
+        )
+
+    assert (export().hosts, export(whole=True).hosts) == (2, 5)
+    assert export().body == export().body
+
+
+def test_ticks_at_once_hand_out_each_host_once(fleet):
+    plan_id = fleet.create(rings=[RingSettings("all", max_concurrent=5)])
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+    freeze = Freeze("f", fleet.now, fleet.now + MINUTE, "so that starting hands out nothing")
+    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    fleet.do("start", plan_id)
+    fleet.now += 2 * MINUTE
+    results = []
+    together = threading.Barrier(4)
+
+    def one():
+        together.wait()
+        results.append(rollouts.tick(fleet.db, now=fleet.now))
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(result.dispatched for result in results) == 5
+    assert [result.failed for result in results] == [{}] * 4
+    orders = [row for row in fleet.rows(models.Outbox) if row.kind == "dispatch"]
+    assert sum(len(row.payload["orders"]) for row in orders) == 5
+    assert {task.attempt for task in fleet.tasks(plan_id).values()} == {1}
+
+
+class Crash(BaseException):
+    """Not an error of ours: as if the process were killed."""
+
+
+def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fleet):
+    """Whatever statement a tick dies at, the next one arrives where it would have arrived."""
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", "c2")
+    fleet.now += HOUR
+    fleet.inventory(new("c1", "c2"))
+    fleet.now += MINUTE
+    before = _story(fleet, plan_id)
+    crashes = 0
+    for nth in range(1, 200):
+        if _tick_dying_at(fleet, nth):
+            break
+        crashes += 1
+        assert _story(fleet, plan_id) == before
+        assert consistent(fleet)
+    after = _story(fleet, plan_id)
+
+    assert crashes > 10
+    assert after != before
+    assert fleet.get(plan_id).rings[0].state == "soaking"
+    assert fleet.tick().changed == 0
+
+
+def _tick_dying_at(fleet, nth):
+    """Tick, dying before the ``nth`` statement; return whether it came to its end before."""
+    seen = 0
+
+    def die(*_):
+        nonlocal seen
+        seen += 1
+        if seen == nth:
+            raise Crash
+
+    event.listen(fleet.db.engine, "before_cursor_execute", die)
+    try:
+        rollouts.tick(fleet.db, now=fleet.now)
+    except Crash:
+        return False
+    finally:
+        event.remove(fleet.db.engine, "before_cursor_execute", die)
+    return True
+
+
+def _story(fleet, plan_id):
+    detail = fleet.get(plan_id)
+    return (
+        detail.state,
+        detail.revision,
+        [(ring.name, ring.state, dict(ring.counts)) for ring in detail.rings],
+        fleet.states(plan_id),
+        len(fleet.rows(models.Outbox)),
+        len(fleet.rows(models.PlanEvent)),
+    )
+
+
+def test_a_page_of_tasks_goes_on_where_the_last_one_ended(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", outcome=Outcome.FAILED)
+    seen, cursor = [], ""
+    with fleet.db.reading() as session:
+        while True:
+            page = plan_progress.tasks(session, plan_id, limit=2, cursor=cursor)
+            seen += [line.host for line in page.lines]
+            cursor = page.next or ""
+            if not cursor:
+                break
+
+    assert page.total == 5
+    assert seen == ["c1", "c2", "b1", "b2", "b3"]
+
+
+def test_a_host_that_was_retired_gets_no_turn(fleet):
+    plan_id = fleet.started()
+    fleet.now += MINUTE
+    intake.retire(fleet.db, "b1", actor="ann", now=fleet.now)
+    intake.retire(fleet.db, "c1", actor="ann", now=fleet.now)
+    fleet.tick()
+
+    tasks = fleet.tasks(plan_id)
+    assert (tasks["b1"].state, tasks["b1"].reason) == ("skipped", "the host was retired")
+    assert tasks["c1"].state == "skipped"
+    assert consistent(fleet)

@@ -1,0 +1,764 @@
+"""The scan: the same findings by whatever way one gets there, dated, and remembered."""
+
+import os
+import shutil
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from inventory import host_import, intake
+from patchmgr import config
+from patchmgr.db import models
+from patchmgr.db.queries import explanations
+from patchmgr.db.queries import findings as queries
+from patchmgr.db.session import Database
+from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
+from patchmgr.domain.urgency import PRESETS, Clock, Inputs, Policy, Row, decide, due_date
+from patchmgr.feeds.crawl import Harvest
+from patchmgr.services import policies, scan, sync
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+WHEN = {"actor": "test"}
+
+
+class Fleet:
+    """A fleet on which days pass: `wait` moves the clock, the rest happens at its instant."""
+
+    def __init__(self, db, folder):
+        self.db, self.folder, self.at = db, folder, NOON
+        self.settings = config.load({"PATCHMGR_HOME": str(folder / "home")})
+        with db.writing() as session:
+            session.add(
+                models.Feed(name="made-up", title="", enabled=True, state="never", error="")
+            )
+
+    def wait(self, days):
+        self.at += days * DAY
+
+    def hosts(self, text):
+        path = self.folder / "hosts.csv"
+        path.write_text(text)
+        return host_import.import_hosts(self.db, path, now=self.at, **WHEN)
+
+    def host(self, name, **facts):
+        facts = {"os_id": "debian", "os_release": "12"} | facts
+        self.hosts(f"hostname,{','.join(facts)}\n{name},{','.join(facts.values())}\n")
+
+    def packages(self, **hosts):
+        """Give each host its packages, each "name version" or "manager name version source"."""
+        lines = ["hostname,manager,name,version,arch,source"]
+        for host, packages in hosts.items():
+            for each in packages:
+                words = each.split()
+                name, version, *source = words if words[0] != "pypi" else words[1:]
+                manager = words[0] if words[0] == "pypi" else "dpkg"
+                lines.append(f"{host},{manager},{name},{version},amd64,{(source or [''])[0]}")
+        path = self.folder / "packages.csv"
+        path.write_text("\n".join(lines) + "\n")
+        intake.import_packages(self.db, path, now=self.at, **WHEN)
+
+    def report(self, host, packages, release="12"):
+        """Let a host send its own listing; of a name with several versions the last stays."""
+        lines = {each.split()[0]: each.split()[1] for each in packages}
+        intake.submit_report(
+            self.db,
+            host=host,
+            os=f"debian:{release}",
+            format="dpkg",
+            text="".join(f"{name}\t{version}\n" for name, version in lines.items()),
+            now=self.at,
+            **WHEN,
+        )
+
+    def retire(self, name):
+        intake.retire(self.db, name, now=self.at, **WHEN)
+
+    def advise(self, *advisories):
+        """Let the feed say just this from now on."""
+        harvest = Harvest(tuple(advisories), {}, (), {})
+        feed = SimpleNamespace(name="made-up")
+        sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
+
+    def adopt(self, policy):
+        policies.adopt(self.db, policy, now=self.at, **WHEN)
+
+    def scan(self, *, full=False):
+        return scan.scan(self.db, now=self.at, settings=self.settings, full=full)
+
+    def findings(self, at=None, **filters):
+        """Return (host, package, installed, advisory, status, fixed) of every finding."""
+        return [
+            (line.host, line.package, line.installed, line.advisory, line.status, line.fixed)
+            for line in self.lines(at, **filters)
+        ]
+
+    def lines(self, at=None, **filters):
+        with self.db.reading() as session:
+            return list(queries.every(session, queries.FindingFilter(**filters), at))
+
+    def explain(self, host, package, at=None):
+        with self.db.reading() as session:
+            return explanations.explain(session, host, package, at=at or self.at)
+
+    def stored(self):
+        """Return everything that a scan keeps: judgements, exposures, counts and due dates."""
+        judgement, exposure = models.Judgement, models.Exposure
+        with self.db.reading() as session:
+            open_judgements = session.execute(
+                select(
+                    judgement.package_version_id,
+                    judgement.advisory_id,
+                    judgement.fix_id,
+                    judgement.status,
+                    judgement.severity,
+                    judgement.first_seen,
+                    judgement.published,
+                ).where(judgement.until.is_(None))
+            )
+            open_exposures = session.execute(
+                select(exposure.host_id, exposure.package_version_id, exposure.first_seen).where(
+                    exposure.until.is_(None)
+                )
+            )
+            return (
+                sorted(map(repr, open_judgements)),
+                sorted(map(repr, open_exposures)),
+                counts(session),
+                dues(session),
+            )
+
+
+def counts(session):
+    """Return the stored counts by hostname, of hosts that have findings."""
+    names = ("open_findings", "fixable", "undetermined", "worst", "earliest_due")
+    names += tuple(severity.word for severity in Severity)
+    rows = session.execute(
+        select(models.Host.hostname, models.HostCount).join(
+            models.HostCount, models.HostCount.host_id == models.Host.id
+        )
+    )
+    return {
+        name: {each: getattr(row, each) for each in names}
+        for name, row in rows
+        if row.open_findings
+    }
+
+
+def dues(session):
+    due = models.HostDue
+    rows = session.execute(
+        select(models.Host.hostname, due.due, due.findings)
+        .join(due, due.host_id == models.Host.id)
+        .where(due.findings != 0)
+    )
+    return {(name, at): number for name, at, number in rows}
+
+
+def counted(lines):
+    """Count findings as the scan does, from the findings themselves."""
+    hosts = {}
+    for line in lines:
+        known = hosts.setdefault(line.host, Counter())
+        known["open_findings"] += 1
+        known["fixable"] += line.status == "affected"
+        known["undetermined"] += line.status == "undetermined"
+        known[line.severity.word] += 1
+    names = ("open_findings", "fixable", "undetermined", *(s.word for s in Severity))
+    found = {host: {name: known[name] for name in names} for host, known in hosts.items()}
+    for host, known in found.items():
+        mine = [line for line in lines if line.host == host]
+        known["worst"] = max(line.severity for line in mine)
+        known["earliest_due"] = min((line.due for line in mine if line.due), default=None)
+    return found
+
+
+def advisory(ref, *fixes, severity=Severity.MEDIUM, published=None):
+    return Advisory(ref, (ref,), "", severity, published, "", fixes)
+
+
+def fix(package, fixed="", status=Status.AFFECTED, *, on="debian:12", match=Match.SOURCE, **more):
+    more = {"severity": Severity.MEDIUM, "scheme": "dpkg"} | more
+    return Fix(on, package, match, status, fixed, **more)
+
+
+@pytest.fixture
+def fleet(db, tmp_path):
+    return Fleet(db, tmp_path)
+
+
+@pytest.fixture
+def on_sqlite(sqlite_db, tmp_path):
+    return Fleet(sqlite_db, tmp_path)
+
+
+# --- any way there leads to the same -------------------------------------------------------------
+
+HOSTS = ("a", "b", "c")
+VERSIONS = st.sampled_from(["1", "2", "3", "1:0", "none-such"])
+INSTALLED = st.lists(
+    st.tuples(st.sampled_from(["x", "y", "libx"]), VERSIONS, st.sampled_from(["", "x"])).map(
+        " ".join
+    ),
+    min_size=1,
+    max_size=4,
+)
+FIXES = st.builds(
+    fix,
+    st.sampled_from(["x", "y", "libx"]),
+    st.sampled_from(["2", "3", "1:1", "not-one"]),
+    st.sampled_from([*[Status.AFFECTED] * 3, *Status]),
+    on=st.sampled_from(["debian:12", "debian:12", "debian:11"]),
+    match=st.sampled_from(Match),
+    severity=st.sampled_from(Severity),
+    introduced=st.sampled_from(["", "", "2"]),
+)
+ADVISORIES = st.lists(
+    st.tuples(
+        st.sampled_from(["A", "B", "C"]),
+        st.lists(FIXES, max_size=3),
+        st.sampled_from([None, NOON - DAY, NOON + 2 * DAY]),
+    ),
+    max_size=3,
+    unique_by=lambda each: each[0],
+)
+POLICIES = (
+    PRESETS["severity"],
+    Policy("quick", 1, (Row("public", {"exposure": ("public",)}, 1, ""), Row("rest", {}, 9, ""))),
+    Policy(
+        "published",
+        1,
+        (
+            Row("prod", {"environment": ("prod",), "severity": ("high", "low")}, 3, ""),
+            Row("rest", {}, None, ""),
+        ),
+        Clock.PUBLISHED,
+    ),
+    Policy("detected", 1, (Row("rest", {}, 5, ""),), Clock.DETECTED),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("packages"), st.dictionaries(st.sampled_from(HOSTS), INSTALLED, min_size=1)),
+    st.tuples(st.just("advise"), ADVISORIES),
+    st.tuples(
+        st.just("host"),
+        st.sampled_from(HOSTS),
+        st.sampled_from(["prod", "test"]),
+        st.sampled_from(["public", "internal"]),
+        st.sampled_from(["12", "12", "11"]),
+    ),
+    st.tuples(st.just("report"), st.sampled_from(HOSTS), INSTALLED, st.sampled_from(["12", "11"])),
+    st.tuples(st.just("retire"), st.sampled_from(HOSTS)),
+    st.tuples(st.just("policy"), st.sampled_from(POLICIES)),
+    st.tuples(st.just("scan")),
+    st.tuples(st.just("scan")),
+)
+
+
+def play(fleet, steps):
+    """Carry out ``steps``, a day apart; a host must be there to be given packages."""
+    for name in HOSTS:
+        fleet.host(name)
+    retired = set()
+    for kind, *what in steps:
+        fleet.wait(1)
+        match kind, what:
+            case "packages", [hosts]:
+                there = {host: each for host, each in hosts.items() if host not in retired}
+                fleet.packages(**there)
+            case "advise", [said]:
+                fleet.advise(*(advisory(r, *f, published=p) for r, f, p in said))
+            case "host", [name, environment, exposure, release]:
+                fleet.host(name, environment=environment, exposure=exposure, os_release=release)
+                retired.discard(name)
+            case "report", [name, packages, release]:
+                fleet.report(name, packages, release)
+                retired.discard(name)
+            case "retire", [name] if name not in retired:
+                fleet.retire(name)
+                retired.add(name)
+            case "policy", [policy]:
+                fleet.adopt(policy)
+            case "scan", _:
+                fleet.scan()
+    fleet.wait(1)
+    fleet.scan()
+
+
+def check(fleet):
+    """Hold what an incremental scan left to the findings, and to a full scan."""
+    incremental, lines = fleet.stored(), fleet.lines()
+    with fleet.db.reading() as session:
+        assert dates_out_of_date(session) == []
+        assert counts(session) == counted(lines)
+        assert dues(session) == Counter((line.host, line.due) for line in lines if line.due)
+    fleet.scan(full=True)
+    assert fleet.stored() == incremental
+    assert fleet.scan().changed is False
+
+
+def dates_out_of_date(session):
+    """Return the open judgements whose advisory is said to be published at another time."""
+    judgement, advisory = models.Judgement, models.Advisory
+    query = (
+        select(judgement.id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(judgement.until.is_(None), judgement.published.is_distinct_from(advisory.published))
+    )
+    return list(session.scalars(query))
+
+
+@pytest.fixture(scope="module")
+def template(_sqlite_template):
+    return _sqlite_template
+
+
+@pytest.fixture(scope="module")
+def postgresql(_postgresql, _postgresql_template):
+    return _postgresql, _postgresql_template
+
+
+@settings(max_examples=25)
+@given(st.lists(STEPS, min_size=3, max_size=14))
+def test_an_incremental_scan_comes_to_what_a_full_scan_comes_to(template, steps):
+    with sqlite_fleet(template) as fleet, sqlite_fleet(template) as fresh:
+        play(fleet, steps)
+        check(fleet)
+        play(fresh, [step for step in steps if step[0] != "scan"])
+        assert fresh.findings() == fleet.findings()
+
+
+@contextmanager
+def sqlite_fleet(template):
+    with TemporaryDirectory() as folder:
+        db = Database(f"sqlite:///{shutil.copy(template, Path(folder) / 'patchmgr.db')}")
+        yield Fleet(db, Path(folder))
+        db.close()
+
+
+@settings(max_examples=4)
+@given(st.lists(STEPS, min_size=4, max_size=14))
+def test_so_it_does_on_postgresql(postgresql, steps):
+    server, template = postgresql
+    name = f"scan_{os.getpid()}_{next(NUMBERS)}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    db = Database(server.url(name))
+    with TemporaryDirectory() as folder:
+        fleet = Fleet(db, Path(folder))
+        play(fleet, steps)
+        check(fleet)
+    db.close()
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+NUMBERS = count()
+
+
+# --- what is found -------------------------------------------------------------------------------
+
+
+def test_statuses_that_make_a_finding(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1", "y 5", "z 1"])
+    fleet.advise(
+        advisory("A", fix("x", "2"), fix("y", "5")),
+        advisory("B", fix("x", status=Status.NO_FIX, reason="postponed")),
+        advisory("C", fix("x", status=Status.UNDETERMINED)),
+        advisory("D", fix("x", status=Status.NOT_AFFECTED)),
+        advisory("E", fix("z", "2", on="debian:11")),
+    )
+
+    fleet.scan()
+
+    assert fleet.findings() == [
+        ("a", "x", "1", "A", "affected", "2"),
+        ("a", "x", "1", "B", "no_fix", ""),
+        ("a", "x", "1", "C", "undetermined", ""),
+    ]
+
+
+def test_a_version_that_cannot_be_read_is_undetermined_and_not_safe(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x vendor-build"])
+    fleet.advise(advisory("A", fix("x", "2")))
+
+    fleet.scan()
+
+    (line,) = fleet.lines()
+    assert (line.status, line.fixed, line.due) == ("undetermined", "", None)
+    assert "'vendor-build' is not a dpkg version" in line.reason
+
+
+def test_what_is_written_for_a_release_holds_for_its_minor_releases(fleet):
+    fleet.host("a", os_id="rhel", os_release="9.4")
+    fleet.host("b", os_id="rhel", os_release="9")
+    fleet.packages(a=["x 1"], b=["x 1"])
+    fleet.advise(
+        advisory("A", fix("x", "2", on="rhel:9")), advisory("B", fix("x", "2", on="rhel:9.4"))
+    )
+
+    fleet.scan()
+
+    assert [(line.host, line.advisory) for line in fleet.lines()] == [
+        ("a", "A"),
+        ("a", "B"),
+        ("b", "A"),
+    ]
+
+
+def test_a_python_package_is_not_the_distribution_s_package_of_that_name(fleet):
+    fleet.host("a")
+    fleet.packages(a=["pypi requests 1", "x 1"])
+    fleet.advise(advisory("A", fix("requests", "2")))
+
+    fleet.scan()
+
+    assert fleet.findings() == []
+    assert fleet.explain("a", "requests").installed[0].considered == ()
+
+
+def test_a_platform_without_a_feed_has_no_finding_but_is_known_to_be_blind(fleet):
+    fleet.host("a", os_id="plan9", os_release="4")
+    fleet.host("b")
+    fleet.packages(a=["x 1"], b=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+
+    fleet.scan()
+
+    assert [line.host for line in fleet.lines()] == ["b"]
+    assert (fleet.explain("a", "x").has_feed, fleet.explain("b", "x").has_feed) == (False, True)
+    with fleet.db.reading() as session:
+        snapshot = session.scalars(select(models.Snapshot)).one()
+    assert (snapshot.hosts, snapshot.judged) == (2, 1)
+
+
+def test_a_retired_host_leaves_findings_and_counts_at_once(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+
+    fleet.wait(1)
+    fleet.retire("a")
+
+    assert fleet.findings() == []
+    assert fleet.findings(at=fleet.at - timedelta(hours=1)) != []
+    with fleet.db.reading() as session:
+        assert (counts(session), dues(session)) == ({}, {})
+
+
+def test_nothing_new_is_no_work(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+
+    again = fleet.scan()
+
+    assert (again.versions, again.hosts, again.opened, again.closed) == (0, 0, 0, 0)
+    assert again.findings == 1
+
+
+# --- since when ----------------------------------------------------------------------------------
+
+
+def first_seen(fleet):
+    return {(line.host, line.advisory): (line.first_seen - NOON) / DAY for line in fleet.lines()}
+
+
+def test_an_update_to_a_version_that_is_vulnerable_as_well_does_not_restart_the_clock(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "3")))
+    fleet.scan()
+
+    fleet.wait(5)
+    fleet.packages(a=["x 2"])  # which nobody has had before
+    fleet.scan()
+
+    assert fleet.findings() == [("a", "x", "2", "A", "affected", "3")]
+    assert first_seen(fleet) == {("a", "A"): 0}
+
+
+def test_a_host_that_gets_a_vulnerable_version_later_has_the_finding_since_then(fleet):
+    fleet.host("a")
+    fleet.host("b")
+    fleet.packages(a=["x 1"], b=["x 3"])
+    fleet.advise(advisory("A", fix("x", "3")))
+    fleet.scan()
+
+    fleet.wait(5)
+    fleet.packages(b=["x 2"])
+    fleet.scan()
+
+    assert first_seen(fleet) == {("a", "A"): 0, ("b", "A"): 5}
+
+
+def test_a_changed_fix_keeps_the_time_of_first_sight(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", status=Status.NO_FIX)))
+    fleet.scan()
+
+    fleet.wait(5)
+    fleet.advise(advisory("A", fix("x", "2", severity=Severity.HIGH)))
+    fleet.scan()
+
+    assert fleet.findings() == [("a", "x", "1", "A", "affected", "2")]
+    assert first_seen(fleet) == {("a", "A"): 0}
+
+
+def test_a_version_that_an_advisory_takes_in_later_is_found_then(fleet):
+    fleet.host("a")
+    fleet.host("b")
+    fleet.packages(a=["x 1"], b=["x 2"])
+    fleet.advise(advisory("A", fix("x", "2")), advisory("B", fix("x", "9")))
+    fleet.scan()
+
+    fleet.wait(5)
+    fleet.advise(advisory("A", fix("x", "3")), advisory("B", fix("x", "9")))
+    fleet.scan()
+
+    assert first_seen(fleet) == {("a", "A"): 0, ("a", "B"): 0, ("b", "A"): 5, ("b", "B"): 0}
+
+
+def test_a_finding_that_went_and_came_back_is_new(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+    fleet.wait(1)
+    fleet.packages(a=["x 2"])
+    fleet.scan()
+
+    fleet.wait(1)
+    fleet.packages(a=["x 1"])
+    fleet.scan()
+
+    assert first_seen(fleet) == {("a", "A"): 2}
+
+
+def test_findings_as_of_an_instant_are_what_was_known_then(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.wait(1)
+    fleet.scan()
+    fleet.wait(1)
+    fleet.advise(advisory("A", fix("x", status=Status.NO_FIX)), advisory("B", fix("x", "2")))
+    fleet.scan()
+    fleet.wait(1)
+    fleet.packages(a=["x 2"])
+    fleet.scan()
+
+    def known(day):
+        return [(line.advisory, line.status) for line in fleet.lines(NOON + day * DAY)]
+
+    assert known(0) == []  # imported, and not yet scanned
+    assert known(1) == [("A", "affected")]
+    assert known(1.9) == [("A", "affected")]
+    assert known(2) == [("A", "no_fix"), ("B", "affected")]
+    assert known(3) == [("A", "no_fix")]
+
+
+# --- until when ---------------------------------------------------------------------------------
+
+
+def test_an_advisory_that_is_dated_later_moves_the_due_date(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+    assert [line.due for line in fleet.lines()] == [NOON + 30 * DAY]
+
+    fleet.wait(1)
+    fleet.advise(advisory("A", fix("x", "2"), published=NOON + DAY))
+    fleet.scan()
+
+    (line,) = fleet.lines()
+    assert (line.first_seen, line.due) == (NOON, NOON + 31 * DAY)
+    assert fleet.explain("a", "x").installed[0].considered[0].due == line.due
+    with fleet.db.reading() as session:
+        assert dues(session) == {("a", NOON + 31 * DAY): 1}
+
+
+def test_another_policy_gives_other_due_dates_with_the_next_scan(fleet):
+    fleet.host("a", exposure="public")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2", severity=Severity.CRITICAL)))
+    fleet.scan()
+    assert [line.due for line in fleet.lines()] == [NOON + 7 * DAY]
+
+    fleet.wait(1)
+    fleet.adopt(POLICIES[1])
+    fleet.scan()
+
+    assert [(line.due, line.due_row) for line in fleet.lines()] == [(NOON + DAY, "public")]
+    with fleet.db.reading() as session:
+        assert dues(session) == {("a", NOON + DAY): 1}
+    assert [line.due for line in fleet.lines(NOON)] == [NOON + 7 * DAY]
+
+
+def test_a_fact_that_the_policy_asks_for_changes_the_due_date(fleet):
+    fleet.adopt(POLICIES[1])
+    fleet.host("a", exposure="internal")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+
+    fleet.hosts("hostname,exposure\na,public\n")
+    fleet.scan()
+
+    with fleet.db.reading() as session:
+        assert dues(session) == {("a", NOON + DAY): 1}
+
+
+WORDS = {
+    "severity": [severity.word for severity in Severity],
+    "exposure": ["public", "internal"],
+    "environment": ["prod", "test"],
+    "criticality": ["high", "low"],
+    "kev": ["yes", "no"],
+}
+ASKED = st.dictionaries(st.sampled_from(sorted(WORDS)), st.none(), min_size=1).flatmap(
+    lambda names: st.fixed_dictionaries(
+        {n: st.lists(st.sampled_from(WORDS[n]), min_size=1, unique=True).map(tuple) for n in names}
+    )
+)
+DAYS = st.one_of(st.none(), st.integers(0, 6))
+TABLES = st.builds(
+    lambda asked, last, clock: Policy(
+        "made-up",
+        1,
+        (
+            *(Row(str(i), when, days, "") for i, (when, days) in enumerate(asked)),
+            Row("z", {}, last, ""),
+        ),
+        clock,
+    ),
+    st.lists(st.tuples(ASKED, DAYS), max_size=4),
+    DAYS,
+    st.sampled_from(Clock),
+)
+
+
+@pytest.fixture(scope="module")
+def dated(_sqlite_template, tmp_path_factory):
+    """Findings of every severity, published at several times or not, on hosts of all facts."""
+    folder = tmp_path_factory.mktemp("dated")
+    fleet = Fleet(Database(f"sqlite:///{shutil.copy(_sqlite_template, folder / 'p.db')}"), folder)
+    fleet.hosts(
+        "hostname,os_id,os_release,environment,exposure,criticality\n"
+        "a,debian,12,prod,public,high\nb,debian,12,test,internal,low\nc,debian,12,,,\n"
+    )
+    fleet.packages(a=["x 1"], b=["x 1"], c=["x 1"])
+    published = (None, NOON - 3 * DAY, NOON + 2 * DAY)
+    fleet.advise(
+        *(
+            advisory(f"{severity.word}-{i}", fix("x", "2", severity=severity), published=at)
+            for severity in Severity
+            for i, at in enumerate(published)
+        ),
+        advisory("none", fix("x", status=Status.NO_FIX)),
+    )
+    fleet.scan()
+    yield fleet
+    fleet.db.close()
+
+
+FACTS = {"a": ("public", "prod", "high"), "b": ("internal", "test", "low"), "c": ("", "", "")}
+
+
+@settings(max_examples=30)
+@given(TABLES, st.integers(-4, 9))
+def test_the_due_date_that_the_database_computes_is_the_policy_s(dated, table, day):
+    dated.adopt(table)
+    dated.scan()  # pages look only at hosts that a scan has counted as overdue
+    moment, wanted = NOON + day * DAY, queries.FindingFilter(overdue=True)
+
+    lines = dated.lines()
+    with dated.db.reading() as session:
+        page = queries.listing(session, wanted, now=moment, limit=1000)
+
+    for line in lines:
+        row = decide(table, Inputs(line.severity, None, *FACTS[line.host]))
+        published = None if line.advisory == "none" else PUBLISHED[line.advisory[-1]]
+        expected = due_date(row, published, NOON, table.clock)
+        assert line.due == (expected if line.status == "affected" else None)
+    overdue = [(line.host, line.advisory) for line in lines if line.due and line.due < moment]
+    assert [(line.host, line.advisory) for line in page.lines] == overdue
+    assert page.total == len(overdue)
+
+
+PUBLISHED = {"0": None, "1": NOON - 3 * DAY, "2": NOON + 2 * DAY}
+
+
+# --- why -----------------------------------------------------------------------------------------
+
+
+def test_an_explanation_names_every_statement_and_what_it_was_compared_with(fleet):
+    fleet.host("a")
+    fleet.packages(a=["libx1 1-1 x"])
+    fleet.advise(
+        advisory("A", fix("x", "1-2", severity=Severity.HIGH), published=NOON - DAY),
+        advisory("B", fix("x", "1-1")),
+        advisory(
+            "C", fix("libx1", status=Status.NOT_AFFECTED, match=Match.BINARY, reason="no SSL")
+        ),
+        advisory("D", fix("x", status=Status.NO_FIX, reason="postponed")),
+    )
+    fleet.scan()
+
+    (explained,) = fleet.explain("A", "libx1").installed
+
+    said = {each.advisory: each for each in explained.considered}
+    assert list(said) == ["A", "D", "B", "C"]  # findings first, the worst first
+    assert {ref: each.status for ref, each in said.items()} == {
+        "A": "affected",
+        "B": "not_affected",
+        "C": "not_affected",
+        "D": "no_fix",
+    }
+    assert (said["A"].matched_name, said["A"].scheme, said["A"].feed) == ("x", "dpkg", "made-up")
+    assert said["A"].comparison == "1-1 is older than 1-2"
+    assert (said["A"].first_seen, said["A"].due) == (NOON, NOON + 14 * DAY)
+    assert said["A"].due_row == "severity-high"
+    assert said["B"].comparison == "1-1 is 1-1"
+    assert said["C"].comparison == "no SSL"
+    assert explanations.sentence(said["D"]) == (
+        "no fix: the vendor calls x affected by D and has nothing to install (postponed)"
+    )
+    assert explanations.what_would_change(said["A"]) == (
+        "would change: an inventory with source x at 1-2 or newer"
+    )
+
+
+def test_an_explanation_as_of_an_instant_is_of_what_was_said_and_installed_then(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+    fleet.wait(1)
+    fleet.packages(a=["x 2"])
+    fleet.advise(advisory("A", fix("x", "3")))
+    fleet.scan()
+
+    then, now = fleet.explain("a", "x", NOON).installed[0], fleet.explain("a", "x").installed[0]
+
+    assert (then.installed, then.considered[0].fixed) == ("1", "2")
+    assert (now.installed, now.considered[0].fixed) == ("2", "3")
+
+
+def test_a_source_name_explains_all_that_was_built_from_it(fleet):
+    fleet.host("a")
+    fleet.packages(a=["libx1 1 x", "libx-dev 1 x", "y 1"])
+
+    assert [each.package for each in fleet.explain("a", "x").installed] == ["libx-dev", "libx1"]
