@@ -1,0 +1,291 @@
+"""Each page shows what there is, says what to do when there is nothing, and asks few questions."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from patchmgr.db import models
+from patchmgr.domain.accounts import Role
+
+EMPTY = {
+    "/": "Nothing has been scanned yet",
+    "/hosts": "No hosts yet",
+    "/findings": "No open findings",
+    "/advisories": "No advisories yet",
+    "/feeds": "No feed has been synced yet",
+    "/coverage": "No hosts yet",
+    "/search": "Search the fleet",
+    "/search?q=zzz": "Nothing is called that",
+    "/admin/jobs": "No scheduler has run yet",
+    "/admin/health": "Nothing is wrong with the service",
+    "/admin/users": "No tokens yet",
+    "/admin/audit": "1</strong> entry",
+    "/account": "Preferences",
+}
+PAGES = {
+    "/": "Open findings",
+    "/hosts": "web-1",
+    "/hosts?state=silent": "silent-1",
+    "/hosts/web-1": "3.0.17-1~deb12u2",
+    "/hosts/web-1/packages": "libssl3",
+    "/hosts/web-1/changes/1-3": "5.2.15-3",
+    "/hosts/silent-1": "has never reported",
+    "/findings": "CVE-2026-1001",
+    "/findings?status=no_fix": "curl",
+    "/findings?severity=high%2B": "libssl3",
+    "/findings?overdue=yes": "libssl3",
+    "/findings/web-1/libssl3": "is older than",
+    "/findings/web-2/libssl3": "Nothing is open for",
+    "/findings/web-1/curl": "has nothing to install",
+    "/advisories": "CVE-2026-1001",
+    "/advisories?affecting=yes": "CVE-2026-1001",
+    "/advisories/CVE-2026-1001": "3.0.17-1~deb12u2",
+    "/cves/cve-2026-1001": "CVE-2026-1001",
+    "/feeds": "Debian",
+    "/feeds/debian": "Revisions",
+    "/coverage": "centos:6",
+    "/search?q=ssl": "libssl3",
+    "/admin/jobs": "scan",
+    "/admin/jobs/scan": "4 hosts",
+    "/admin/users": "the-admin",
+    "/admin/users/1": "Save role",
+    "/admin/users/1/disable": "Every sign-in of the account ends",
+    "/admin/audit": "hosts.import",
+    "/admin/audit?check=yes": "The chain is whole",
+    "/admin/audit?action=hosts.import": "hosts.csv",
+    "/admin/health": "Current",
+    "/account": "Europe/Vienna",
+}
+
+
+@pytest.mark.parametrize(("address", "said"), EMPTY.items())
+def test_a_page_without_anything_says_so_and_what_to_do(admin, address, said):
+    answer = admin.get(address)
+
+    assert answer.status_code == 200
+    assert said in answer.text
+
+
+@pytest.mark.parametrize(("address", "said"), PAGES.items())
+def test_a_page_shows_what_there_is_in_few_statements(fleet, admin, statements, address, said):
+    statements.clear()
+
+    answer = admin.get(address)
+
+    assert answer.status_code == 200
+    assert said in answer.text
+    assert len(statements) <= 12, statements
+
+
+def test_a_host_without_a_recent_report_is_not_called_clean(fleet, admin):
+    page = admin.get("/hosts/silent-1").text
+
+    assert "counts as not compliant" in page
+
+
+def test_why_names_feed_revision_comparison_policy_row_and_what_would_change(fleet, admin):
+    page = re.sub(r"<[^>]+>|\s+", " ", admin.get("/findings/web-1/libssl3").text)
+    page = re.sub(r"\s+", " ", page)
+
+    assert (
+        "openssl 3.0.15-1~deb12u1 is older than 3.0.17-1~deb12u2 , which fixes CVE-2026-1001"
+        in page
+    )
+    for evidence in (
+        "debian , revision 1",
+        "source package openssl at 3.0.15-1~deb12u1",
+        "by the rules of dpkg",
+        "by row severity-high of policy severity version 1",
+        "an inventory with source openssl at 3.0.17-1~deb12u2 or newer",
+    ):
+        assert evidence in page
+
+
+def test_a_filtered_list_is_a_link_with_chips_that_remove_a_filter(fleet, admin):
+    page = admin.get("/findings?status=affected&host=web-1").text
+
+    assert 'href="/findings?host=web-1"' in page  # the chip of the status
+    assert 'href="/findings?status=affected"' in page  # the chip of the host
+    assert "Clear all" in page
+
+
+def test_a_filter_that_matches_nothing_offers_to_clear_it(fleet, admin):
+    page = admin.get("/hosts?q=nothing-like-it").text
+
+    assert "Nothing matches these filters" in page
+    assert "No hosts yet" not in page
+
+
+def test_what_the_table_does_not_know_is_left_out_of_the_view(fleet, admin):
+    page = admin.get("/hosts?sort=password&platform=%3Cscript%3E&cols=nothing&from=-5").text
+
+    assert "<script>" not in page
+    assert "web-1" in page
+
+
+def test_a_cursor_that_nobody_gave_is_bad_input(fleet, admin):
+    assert admin.get("/hosts?cursor=nonsense").status_code == 422
+
+
+def test_the_csv_is_exactly_the_view(fleet, admin):
+    answer = admin.get("/findings?status=affected&cols=severity&cols=advisory&format=csv")
+
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="findings.csv"'
+    assert rows[0] == ["host", "severity", "advisory"]
+    assert ["web-1", "high", "CVE-2026-1001"] in rows
+    assert len(rows) == 1 + 4  # two packages of openssl, two flaws
+
+
+def test_a_cell_of_the_csv_is_no_formula(sqlite_db, admin, fleet):
+    with sqlite_db.writing() as session:
+        session.query(models.Host).filter_by(hostname="web-1").update({"owner": "=cmd()"})
+
+    rows = list(csv.DictReader(io.StringIO(admin.get("/hosts?format=csv").text)))
+
+    assert next(row["owner"] for row in rows if row["hostname"] == "web-1") == "'=cmd()"
+
+
+def test_a_long_list_has_pages_with_the_true_total(sqlite_db, clock, admin, tmp_path):
+    from inventory.host_import import import_hosts
+
+    names = "\n".join(f"host-{number:03d},debian,12" for number in range(120))
+    (tmp_path / "many.csv").write_text(f"hostname,os_id,os_release\n{names}\n", encoding="utf-8")
+    import_hosts(sqlite_db, tmp_path / "many.csv", actor="test", now=clock())
+
+    seen = []
+    address = "/hosts?sort=-hostname"
+    while address:
+        page = admin.get(address).text
+        assert ">120</strong> hosts" in page
+        seen += re.findall(r'href="/hosts/(host-\d+)"', page)
+        following = re.search(r'href="([^"]+)" rel="next"', page)
+        address = following[1].replace("&amp;", "&") if following else None
+
+    assert seen == [f"host-{number:03d}" for number in reversed(range(120))]
+    assert len(list(csv.reader(io.StringIO(admin.get("/hosts?format=csv").text)))) == 121
+
+
+def test_columns_can_be_chosen(fleet, admin):
+    page = admin.get("/hosts?cols=site").text
+
+    assert "vienna" in page
+    assert 'data-label="Owner"' not in page
+
+
+def test_searching_for_an_exact_name_leads_there(fleet, admin):
+    assert admin.get("/search?q=WEB-1").location == "/hosts/web-1"
+
+
+def test_what_one_may_not_do_is_not_offered(fleet, client):
+    page = client(Role.VIEWER).get("/admin/jobs").text
+
+    assert "Run now" not in page
+    assert "Users and tokens" not in page
+
+
+def test_an_operator_asks_for_a_job(fleet, operator):
+    answer = operator.post("/admin/jobs/scan", follow_redirects=True)
+
+    assert "scan is asked for" in answer.text
+    assert "Queued" in answer.text
+
+
+def test_an_admin_adds_a_user_who_can_then_sign_in(admin, client):
+    form = {"name": "bob", "role": "operator", "password": "a phrase of some length"}
+
+    assert "bob can sign in." in admin.post("/admin/users", data=form, follow_redirects=True).text
+    again = admin.post("/admin/users", data=form)
+    bob = client(None).post("/sign-in", data=form)
+
+    assert (again.status_code, bob.status_code) == (422, 303)
+    assert "there is a user &#39;bob&#39; already" in again.text
+
+
+def test_disabling_asks_once_and_names_whom(admin):
+    admin.post(
+        "/admin/users",
+        data={"name": "bob", "role": "viewer", "password": "a phrase of some length"},
+    )
+
+    asked = admin.get("/admin/users/2/disable").text
+    done = admin.post("/admin/users/2/disable", follow_redirects=True).text
+
+    assert "Disable bob" in asked
+    assert "bob is disabled." in done
+
+
+def test_the_key_of_a_token_is_shown_once(admin):
+    made = admin.post("/admin/tokens", data={"token-name": "ci", "token-role": "viewer"})
+
+    assert "pm_" in made.text
+    assert "pm_" not in admin.get("/admin/users").text
+
+
+def test_trouble_with_the_service_is_said_on_every_page(fleet, sqlite_db, clock, admin):
+    with sqlite_db.writing() as session:
+        feed = session.query(models.Feed).one()
+        feed.state, feed.error = "failed", "the document is cut short"
+
+    page = admin.get("/hosts").text
+
+    assert "Feed debian: the document is cut short" in page
+
+
+def test_a_feed_without_a_good_sync_for_long_is_trouble(fleet, admin):
+    assert "has had no good sync for 48 h" in admin.get("/hosts").text
+
+
+def test_a_schedule_that_stands_still_is_trouble(fleet, sqlite_db, clock, admin):
+    with sqlite_db.writing() as session:
+        session.query(models.ScheduledJob).update({"next_at": clock().replace(hour=1)})
+
+    assert "No scheduler is running" in admin.get("/hosts").text
+
+
+def test_a_changed_audit_entry_is_found(fleet, sqlite_db, admin):
+    with sqlite_db.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_entry_stays")
+        connection.exec_driver_sql(
+            "UPDATE audit_entry SET actor = 'x' WHERE action = 'hosts.import'"
+        )
+
+    assert "The chain is broken at entry" in admin.get("/admin/audit?check=yes").text
+
+
+def test_times_are_in_the_viewers_zone_and_it_is_named(fleet, admin):
+    admin.post("/account/preferences", data={"theme": "auto", "zone": "America/New_York"})
+
+    assert "2026-03-02 01:30:00 America/New_York" in admin.get("/hosts/web-1").text
+
+
+def test_the_service_says_that_it_is_alive_and_ready(client, fleet):
+    nobody = client(None)
+
+    assert nobody.get("/healthz").json == {"status": "alive"}
+    assert nobody.get("/readyz").json["status"] == "ready"
+
+
+def test_a_database_without_tables_is_not_ready(client, sqlite_db):
+    with sqlite_db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+
+    answer = client(None).get("/readyz")
+
+    assert (answer.status_code, answer.json["migrations"]) == (503, "needed")
+
+
+def test_the_numbers_of_the_fleet_are_for_those_who_may_read_it(fleet, client, sqlite_db, clock):
+    from patchmgr.services import accounts
+
+    _, key = accounts.create_token(sqlite_db, "scraper", Role.VIEWER, actor="test", now=clock())
+    browser = client(None)
+
+    without = browser.get("/metrics").text
+    with_token = browser.get("/metrics", headers={"Authorization": f"Bearer {key}"}).text
+
+    assert 'patchmgr_job_last_run_seconds{job="scan"} 7200.0' in without
+    assert "patchmgr_hosts" not in without
+    assert "patchmgr_hosts 4.0" in with_token

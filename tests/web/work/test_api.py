@@ -1,0 +1,349 @@
+"""The API: one route table, and a program that does what people do on the pages."""
+
+import gzip
+import json
+import re
+
+import pytest
+
+from patchmgr.domain.accounts import Role
+from web.api.document import openapi
+from web.api.routing import ROUTES
+
+LISTING = "".join(
+    f"{name}\t{{version}}\tamd64\topenssl\t{{version}}\tinstall ok installed\n"
+    for name in ("openssl", "libssl3")
+)
+
+
+@pytest.fixture
+def program(works, app):
+    """Return a client that sends a token of that role and reads JSON."""
+
+    def make(role):
+        headers = {"Authorization": f"Bearer {works.token(role)}"}
+        browser = app.test_client()
+
+        def ask(method, path, **more):
+            extra = more.pop("headers", {})
+            return browser.open(
+                f"/api/v1{path}", method=method, headers={**headers, **extra}, **more
+            )
+
+        return ask
+
+    return make
+
+
+@pytest.fixture
+def ask(program):
+    return program(Role.OPERATOR)
+
+
+# The document
+
+
+def test_every_address_is_in_the_document_and_the_other_way_round(app):
+    served = {
+        (method, re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/") and rule.endpoint != "api.docs"
+    }
+    documented = {
+        (method.upper(), path) for path, found in openapi()["paths"].items() for method in found
+    }
+
+    assert served == documented
+    assert len(documented) == len(ROUTES)
+
+
+def test_the_document_is_for_everybody_and_names_itself(app):
+    found = app.test_client().get("/api/v1/openapi.json").json
+
+    assert found["openapi"] == "3.1.0"
+    assert found["info"]["title"] == "patchmgr"
+
+
+def test_every_reference_of_the_document_leads_somewhere():
+    text = json.dumps(openapi())
+
+    wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+
+    assert wanted <= set(openapi()["components"]["schemas"])
+
+
+def test_every_operation_is_on_the_page_for_people(admin):
+    page = admin.get("/api/v1/docs").text
+
+    assert [one.name for one in ROUTES if f'id="{one.name}"' not in page] == []
+
+
+# Who may
+
+
+def test_a_token_opens_what_its_role_may(program):
+    viewer = program(Role.VIEWER)
+
+    assert viewer("GET", "/hosts").status_code == 200
+    refused = viewer("POST", "/plans", json={})
+    assert refused.status_code == 403
+    assert refused.mimetype == "application/problem+json"
+
+
+def test_a_token_that_nobody_made_opens_nothing(works, app):
+    answer = app.test_client().get("/api/v1/hosts", headers={"Authorization": "Bearer nonsense"})
+
+    assert (answer.status_code, answer.json["status"]) == (401, 401)
+
+
+# Reading
+
+
+def test_pages_follow_each_other_to_the_end(works, ask):
+    names, cursor = [], ""
+    while cursor is not None:
+        page = ask("GET", "/hosts", query_string={"limit": 1, "cursor": cursor}).json
+        names += [host["hostname"] for host in page["items"]]
+        cursor = page["next"]
+
+    assert names == sorted(works.names)
+    assert page["total"] == 4
+
+
+def test_findings_are_filtered_and_explained(works, ask):
+    found = ask("GET", "/findings", query_string={"host": "web-1", "package": "libssl3"}).json
+    why = ask("GET", "/hosts/web-1/packages/libssl3/why").json
+
+    (finding,) = found["items"]
+    assert (finding["advisory"], finding["severity"], finding["kev"]) == (
+        "CVE-2026-1001",
+        "high",
+        None,
+    )
+    assert why["host"] == "web-1"
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/hosts?limit=0", "limit"),
+        ("/hosts?limit=many", "limit"),
+        ("/hosts?colour=red", "colour"),
+        ("/hosts?cursor=nonsense", "cursor"),
+        ("/hosts?limit=1&limit=2", "limit"),
+        ("/hosts?owner=%00", "owner"),
+        ("/findings?overdue=perhaps", "overdue"),
+        ("/feeds?x=1", "x"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_named(works, ask, path, field):
+    answer = ask("GET", path)
+
+    assert answer.status_code == 422
+    assert field in answer.json["errors"]
+
+
+def test_what_is_not_there_is_404(works, ask):
+    for path in ("/hosts/nowhere", "/plans/7", "/plans/99999999999999999999", "/advisories/DSA-1"):
+        assert ask("GET", path).status_code == 404, path
+
+
+# A host reports
+
+
+def test_a_report_says_whether_it_changed_anything(works, ask):
+    body = LISTING.format(version="3.0.17-1~deb12u2")
+
+    first = ask("POST", "/hosts/web-1/reports", data=body).json
+    again = ask(
+        "POST",
+        "/hosts/web-1/reports",
+        data=gzip.compress(body.encode(), mtime=0),
+        headers={"Content-Encoding": "gzip"},
+    ).json
+
+    assert (first["changed"], first["packages_added"], first["packages_removed"]) == (True, 2, 2)
+    assert again["changed"] is False
+
+
+def test_a_host_not_seen_before_joins(works, ask):
+    body = LISTING.format(version="3.0.17-1~deb12u2")
+
+    refused = ask("POST", "/hosts/new-1/reports", data=body)
+    taken = ask("POST", "/hosts/new-1/reports?os=debian:12", data=body)
+
+    assert (refused.status_code, taken.status_code) == (404, 200)
+    assert ask("GET", "/hosts/new-1").json["host"]["platform"] == "debian:12"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"not gzip", "gzip"),
+        (gzip.compress(b"openssl\t1\n", mtime=0)[:-6], "gzip"),
+        (b"", "br"),
+        (b"\xff\xfe", "identity"),
+        (gzip.compress(b"a" * (33 * 1024 * 1024), mtime=0), "gzip"),
+    ],
+)
+def test_a_report_that_cannot_be_read_is_refused(works, ask, body, encoding):
+    headers = {"Content-Encoding": encoding}
+
+    answer = ask("POST", "/hosts/web-1/reports", data=body, headers=headers)
+
+    assert answer.status_code == 422
+
+
+# A plan, by programs
+
+
+def test_two_programs_bring_a_plan_from_draft_to_done(works, program):
+    operator, approver = program(Role.OPERATOR), program(Role.APPROVER)
+    body = {"selection": {"packages": ["openssl"]}, "rings": [{"name": "all", "window": "any"}]}
+
+    plan = operator("POST", "/plans", json=body).json
+    at = f"/plans/{plan['id']}"
+    assert operator("POST", f"{at}/propose").json["state"] == "proposed"
+    stale = approver("POST", f"{at}/approve", json={"content_hash": "0"})
+    assert stale.status_code == 409
+    signed = {"content_hash": plan["content_hash"], "comment": "yes"}
+    assert approver("POST", f"{at}/approve", json=signed).json["state"] == "approved"
+    assert operator("POST", f"{at}/start").json["state"] == "running"
+    work = operator("GET", f"{at}/export").text
+    results = "host,result\n" + "".join(f"{name},installed\n" for name in works.names[:2])
+    assert operator("POST", f"{at}/results", data=results, content_type="text/csv").json == {
+        "changed": 2,
+        "unchanged": 0,
+    }
+    rest = {"results": [{"host": name, "result": "installed"} for name in works.names[2:]]}
+    assert operator("POST", f"{at}/results", json=rest).json["changed"] == 2
+    works.patched(*works.names)
+
+    assert work.count("openssl") >= 4
+    done = operator("GET", at).json
+    assert (done["state"], done["rings"][0]["counts"]) == ("completed", {"verified": 4})
+    tasks = operator("GET", f"{at}/tasks").json
+    assert {task["state"] for task in tasks["items"]} == {"verified"}
+
+
+def test_who_made_a_plan_by_a_program_cannot_approve_it(works, program):
+    approver = program(Role.APPROVER)
+    plan = approver("POST", "/plans", json={"selection": {"packages": ["openssl"]}}).json
+    approver("POST", f"/plans/{plan['id']}/propose")
+
+    signed = {"content_hash": plan["content_hash"]}
+
+    assert approver("POST", f"/plans/{plan['id']}/approve", json=signed).status_code == 403
+
+
+def test_results_name_what_is_wrong_with_them(works, ask):
+    plan_id = works.started()
+    rows = {"results": [{"host": "nowhere", "result": "installed"}]}
+
+    by_json = ask("POST", f"/plans/{plan_id}/results", json=rows)
+    by_csv = ask(
+        "POST", f"/plans/{plan_id}/results", data="host\nx\n", headers={"Content-Type": "text/csv"}
+    )
+
+    assert (by_json.status_code, by_csv.status_code) == (422, 422)
+    assert by_json.json["errors"] == {"results.0.host": "there is no such host"}
+
+
+def test_pausing_needs_a_reason(works, ask):
+    plan_id = works.started()
+
+    assert ask("POST", f"/plans/{plan_id}/pause", json={}).status_code == 422
+    assert (
+        ask("POST", f"/plans/{plan_id}/pause", json={"reason": "lunch"}).json["state"] == "paused"
+    )
+    assert ask("POST", f"/plans/{plan_id}/pause", json={"reason": "lunch"}).status_code == 409
+
+
+def test_a_body_must_be_json_and_nothing_else(works, ask):
+    extra = ask("POST", "/plans", json={"selection": {}, "colour": "red"})
+    form = ask("POST", "/plans", data={"title": "x"})
+    broken = ask("POST", "/plans", data="{", headers={"Content-Type": "application/json"})
+
+    assert {extra.status_code, form.status_code, broken.status_code} == {422}
+    assert "colour" in extra.json["errors"]
+
+
+def test_a_host_is_found_by_its_id_as_well(ask):
+    (listed,) = ask("GET", "/hosts?search=web-1").json["items"]
+    body = LISTING.format(version="3.0.1-1")
+
+    assert ask("GET", f"/hosts/{listed['id']}").json["host"] == listed
+    assert ask("POST", f"/hosts/{listed['id']}/reports", data=body).json["host"] == "web-1"
+    assert ask("GET", f"/hosts/{listed['id']}/packages").json[0]["version"] == "3.0.1-1"
+    assert ask("GET", "/hosts/99999").status_code == 404
+    assert ask("GET", f"/hosts/{'9' * 50}").status_code == 404
+    assert ask("POST", "/hosts/99999/reports", data=body).status_code == 404
+
+
+def test_a_program_is_not_told_to_use_buttons(ask):
+    answer = ask("DELETE", "/hosts")
+
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+    assert "button" not in answer.json["detail"]
+
+
+def test_a_status_that_no_finding_has_is_refused(ask):
+    assert ask("GET", "/findings?status=affected").status_code == 200
+    assert ask("GET", "/findings?status=fixed").status_code == 422
+
+
+# Files, reports, jobs
+
+
+def test_an_import_can_be_tried_first(works, ask):
+    csv = "Server,environment\nnew-1,test\n"
+    query = {"dry_run": "true", "map": "Server=hostname"}
+
+    tried = ask("POST", "/imports/hosts", data=csv, query_string=query)
+    assert (tried.json["new"], ask("GET", "/hosts/new-1").status_code) == (1, 404)
+    ask("POST", "/imports/hosts", data=csv, query_string={"map": "Server=hostname"})
+
+    assert ask("GET", "/hosts/new-1").status_code == 200
+    assert list(works.settings.uploads.iterdir()) == []
+
+
+def test_an_import_with_bad_rows_changes_nothing_and_names_them(works, ask):
+    answer = ask("POST", "/imports/hosts", data="hostname\nnew-1\nnot a name\n")
+
+    assert answer.status_code == 422
+    assert "row 3" in answer.json["detail"]
+    assert ask("GET", "/hosts/new-1").status_code == 404
+
+
+def test_a_report_is_made_and_downloaded(works, ask):
+    made = ask("POST", "/reports", json={"formats": ["json"]})
+
+    (name,) = made.json["files"]
+    body = ask("GET", f"/reports/{made.json['id']}/files/{name}")
+    assert (made.status_code, body.status_code) == (201, 200)
+    assert ask("GET", "/reports").json["total"] == 1
+
+
+def test_feeds_and_jobs_are_listed(works, ask):
+    (feed,) = ask("GET", "/feeds").json
+
+    assert (feed["name"], feed["state"]) == ("debian", "ok")
+    assert ask("GET", "/jobs").json == []
+    assert ask("POST", "/jobs/nothing/runs").status_code == 404
+
+
+def test_windows_and_freezes_are_added(works, ask):
+    window = {"name": "nights", "rrule": "FREQ=DAILY;BYHOUR=3", "duration": "2h", "zone": "UTC"}
+    freeze = {
+        "name": "Year end",
+        "starts": "2026-12-20T00:00:00Z",
+        "ends": "2027-01-06T00:00:00+01:00",
+        "reason": "Nobody is here.",
+    }
+
+    assert ask("POST", "/windows", json=window).json[0]["duration"] == 7200
+    assert ask("POST", "/windows", json=window).status_code == 409
+    assert ask("POST", "/freezes", json=freeze).json[0]["ends"] == "2027-01-05T23:00:00Z"
+    assert ask("POST", "/freezes", json={**freeze, "starts": "now"}).status_code == 422

@@ -1,0 +1,143 @@
+"""Files through the browser: looked into, confirmed, discarded."""
+
+import io
+
+import pytest
+
+from patchmgr.domain.accounts import Role
+
+HOSTS = "hostname,environment\nnew-1,test\nweb-1,staging\n"
+
+
+@pytest.fixture
+def upload(operator):
+    """Return the address of an upload's page."""
+
+    def send(text, kind="hosts", name="hosts.csv", **more):
+        body = text if isinstance(text, bytes) else text.encode()
+        data = {"kind": kind, "mode": "snapshot", "file": (io.BytesIO(body), name), **more}
+        answer = operator.post("/imports", data=data)
+        assert answer.status_code == 303, answer.text
+        return answer.location
+
+    return send
+
+
+def test_looking_into_a_file_changes_nothing(works, operator, upload):
+    page = operator.get(upload(HOSTS)).text
+
+    assert "All 2 rows are good" in page
+    assert "environment: production → staging" in page
+    assert operator.get("/hosts/new-1").status_code == 404
+
+
+def test_a_confirmed_file_is_imported_and_a_scan_asked_for(works, operator, upload):
+    address = upload(HOSTS)
+
+    operator.post(f"{address}/apply")
+
+    assert operator.get("/hosts/new-1").status_code == 200
+    assert "2 rows were taken" in operator.get(address).text
+    assert operator.post(f"{address}/apply").status_code == 409
+    assert "queued" in operator.get("/admin/jobs").text.lower()
+    assert list(works.settings.uploads.iterdir()) == []
+
+
+def test_the_same_file_again_is_all_known(works, operator, upload):
+    operator.post(f"{upload(HOSTS)}/apply")
+
+    assert "Everything in this file is known already" in operator.get(upload(HOSTS)).text
+
+
+def test_bad_rows_are_shown_downloaded_and_left_behind(works, operator, upload):
+    address = upload("hostname,environment\nnew-1,test\nnot a name,test\n")
+
+    page = operator.get(address).text
+    rejects = operator.get(f"{address}/rejects.csv").text
+    operator.post(f"{address}/apply", data={"take_good": "1"})
+
+    assert "1 row cannot be taken" in page
+    assert "not a name" in page
+    header, row = rejects.splitlines()
+    assert header == "hostname,environment,reason"
+    assert row.startswith("not a name,test,")
+    assert operator.get("/hosts/new-1").status_code == 200
+
+
+def test_bad_rows_refuse_the_file_unless_the_good_ones_are_asked_for(works, operator, upload):
+    address = upload("hostname,environment\nnew-1,test\nnot a name,test\n")
+
+    answer = operator.post(f"{address}/apply")
+
+    assert answer.status_code == 422
+    assert "Nothing was changed" in answer.text
+    assert operator.get("/hosts/new-1").status_code == 404
+
+
+def test_unknown_columns_come_with_suggestions(works, operator, upload):
+    address = upload("Server;Env;Colour\nnew-1;test;red\n")
+
+    page = operator.get(address).text
+    operator.post(
+        f"{address}/mapping",
+        data={"column-0": "hostname", "column-1": "environment", "column-2": "-"},
+    )
+
+    assert "No column stands for hostname yet" in page
+    assert '<option value="hostname" selected>' in page
+    assert '<option value="environment" selected>' in page
+    assert "All 1 row are good" in operator.get(address).text.replace("1 rows", "1 row")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\xff\xfeh\x00o\x00", "is UTF-16"),
+        (b"\n", "is empty"),
+        (b"hostname\nn\xe4me\n", "is not UTF-8"),
+        (b'hostname\n"open\n', "is not CSV"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(works, operator, upload, body, said):
+    assert said in operator.get(upload(body)).text
+
+
+def test_a_name_of_a_file_is_never_a_path(works, operator, upload):
+    address = upload(HOSTS, name="../../etc/passwd")
+
+    assert "<h1>passwd" in operator.get(address).text.replace("\n", "")
+    (stored,) = works.settings.uploads.iterdir()
+    assert stored.name.startswith("hosts-")
+
+
+def test_packages_show_what_comes_and_goes(works, operator, upload):
+    text = "hostname,manager,name,version\nweb-1,dpkg,bash,5.2.15-2\n"
+
+    page = operator.get(upload(text, kind="packages")).text
+
+    assert "+1" in page
+    assert "\N{MINUS SIGN}2" in page
+
+
+def test_discarding_forgets_the_file(works, operator, upload):
+    address = upload(HOSTS)
+
+    operator.post(f"{address}/discard")
+
+    assert list(works.settings.uploads.iterdir()) == []
+    assert operator.post(f"{address}/apply").status_code == 409
+
+
+def test_a_viewer_sees_imports_and_brings_none(works, client, upload):
+    address = upload(HOSTS)
+    viewer = client(Role.VIEWER)
+
+    assert "Import 2 rows" not in viewer.get(address).text
+    assert viewer.post(f"{address}/apply").status_code == 403
+
+
+def test_an_upload_without_a_file_is_asked_for_one(works, operator):
+    answer = operator.post("/imports", data={"kind": "hosts"})
+
+    assert answer.status_code == 422
+    assert "Choose a file." in answer.text

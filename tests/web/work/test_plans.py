@@ -1,0 +1,325 @@
+"""Plans in the console: making, deciding, following; each rule that a page must keep."""
+
+import io
+
+import pytest
+
+from patchmgr.db.queries import plans as queries
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.states import PlanState
+
+TABS = ("", "/changes", "/hosts", "/why", "/times", "/risks", "/history", "/rollout")
+RING = {
+    "name": "all",
+    "soak": "0m",
+    "window": "any",
+    "expected": "30m",
+    "percent": "0",
+    "success_pct": "95",
+    "max_failures": "0",
+    "max_concurrent": "10",
+    "min_attempted": "3",
+    "field": "",
+    "value": "",
+}
+
+
+def form(*rings, **more):
+    values = {
+        f"ring-{number}-{name}": value
+        for number, ring in enumerate(rings or (RING,))
+        for name, value in ring.items()
+    }
+    return {"package": "openssl", "approvals": "1", **values, **more}
+
+
+@pytest.fixture
+def state(works):
+    def ask(plan_id):
+        with works.db.reading() as session:
+            return queries.get(session, plan_id, now=works.clock()).state
+
+    return ask
+
+
+# Making
+
+
+def test_a_link_fills_in_what_to_close(works, operator):
+    page = operator.get("/plans/new?host=web-1&advisory=CVE-2026-1001&package=openssl").text
+
+    assert 'name="host" value="web-1"' in page
+    assert 'name="advisory" value="CVE-2026-1001"' in page
+    assert page.count("<legend>Ring") == 1  # of one host nothing is a canary
+
+
+def test_a_draft_holds_what_is_open(works, operator):
+    answer = operator.post("/plans/new", data=form(title="OpenSSL"))
+
+    page = operator.get(answer.location).text
+    assert "8 findings" in page  # two packages on four hosts
+    assert "3.0.17-1~deb12u2" in page
+    assert "Propose" in page
+
+
+def test_buttons_of_the_form_add_and_remove_rings_and_keep_what_was_typed(works, operator):
+    more = operator.post("/plans/new", data=form(title="Typed", add_ring="yes"))
+    less = operator.post("/plans/new", data=form(RING, {**RING, "name": "b"}, remove_ring="0"))
+
+    assert (more.status_code, less.status_code) == (200, 200)
+    assert more.text.count("<legend>Ring") == 2
+    assert 'value="Typed"' in more.text
+    assert less.text.count("<legend>Ring") == 1
+    assert 'name="ring-0-name" value="b"' in less.text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"soak": "soon"}, "is not a duration"),
+        ({"percent": "many"}, "is not a whole number"),
+        ({"name": ""}, "needs a name"),
+        ({"window": "nowhere"}, "no maintenance window"),
+    ],
+)
+def test_what_is_wrong_with_a_ring_stands_at_it(works, operator, change, said):
+    answer = operator.post("/plans/new", data=form({**RING, **change}))
+
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"package": "nothing-like-it"}, "No package"),
+        ({"host": "nowhere"}, "No host"),
+        ({"severity": "critical"}, "Nothing to plan"),
+        ({"approvals": "9"}, "from 1 to 5"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_answered_in_words(works, operator, change, said):
+    answer = operator.post("/plans/new", data=form(**change))
+
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+def test_other_rings_let_approvals_fall_and_show_the_difference(works, operator, client):
+    plan_id = works.create()
+    works.do("propose", plan_id)
+    works.do("approve", plan_id, actor="bob")
+
+    operator.post(f"/plans/{plan_id}/rings", data=form({**RING, "max_failures": "2"}))
+
+    page = client(Role.APPROVER).get(f"/plans/{plan_id}").text
+    assert "Different from what was approved before" in page
+    assert "ring all was added" in page
+    assert "No longer counts" in operator.get(f"/plans/{plan_id}/history").text
+
+
+# Deciding
+
+
+def test_an_author_is_told_why_they_cannot_approve(works, client, person):
+    plan_id = works.create(actor=person(Role.APPROVER))
+    works.do("propose", plan_id)
+    approver = client(Role.APPROVER)
+
+    page = approver.get(f"/plans/{plan_id}").text
+    answer = approver.post(f"/plans/{plan_id}/approve")
+
+    assert "You made or edited this plan" in page
+    assert answer.status_code == 403
+
+
+def test_an_approval_signs_the_content_that_the_page_showed(works, client, state):
+    plan_id = works.create()
+    works.do("propose", plan_id)
+    approver = client(Role.APPROVER)
+
+    answer = approver.post(f"/plans/{plan_id}/approve", data={"content_hash": "0" * 64})
+
+    assert "the plan has changed" in approver.get(answer.location).text.lower()
+    assert state(plan_id) is PlanState.PROPOSED
+
+
+def test_rejecting_needs_a_comment(works, client, state):
+    plan_id = works.create()
+    works.do("propose", plan_id)
+    approver = client(Role.APPROVER)
+
+    refused = approver.post(f"/plans/{plan_id}/reject", data={"comment": " "})
+    assert "say why" in approver.get(refused.location).text
+    approver.post(f"/plans/{plan_id}/reject", data={"comment": "Not this week."})
+
+    assert state(plan_id) is PlanState.REJECTED
+    assert "Not this week." in approver.get(f"/plans/{plan_id}").text
+
+
+def test_what_awaits_me_is_what_others_proposed(works, client, person):
+    mine = works.create(actor=person(Role.APPROVER), title="Mine")
+    theirs = works.create(title="Somebody else's")
+    for plan_id in (mine, theirs):
+        works.do("propose", plan_id)
+
+    page = client(Role.APPROVER).get("/plans?mine=awaiting").text
+
+    assert f"/plans/{theirs}" in page
+    assert f'/plans/{mine}"' not in page
+
+
+# Under way
+
+
+@pytest.mark.parametrize("verb", [None, "propose", "pause", "halt"])
+@pytest.mark.parametrize("role", list(Role))
+def test_every_page_of_a_plan_opens_for_every_role(works, client, verb, role):
+    plan_id = works.create() if verb in (None, "propose") else works.started()
+    if verb:
+        works.do(verb, plan_id, **({} if verb == "propose" else {"reason": "so"}))
+    browser = client(role)
+
+    assert {browser.get(f"/plans/{plan_id}{tab}").status_code for tab in TABS} == {200}
+
+
+def test_a_halted_plan_leads_with_why_and_what_can_be_done(works, operator, state):
+    plan_id = works.started()
+    operator.post(
+        f"/plans/{plan_id}/hosts/canary-1/result",
+        data={"outcome": "failed", "package": "openssl", "output": "dpkg: error"},
+    )
+
+    page = operator.get(f"/plans/{plan_id}").text
+    before_rings = page.split("ring-cards")[0]
+    assert "1 failure in ring canary, its cap is 0" in before_rings
+    assert "Let it pass" in before_rings
+    assert "cancel the plan" in before_rings
+    assert "dpkg: error" in page
+
+    operator.post(f"/plans/{plan_id}/acknowledge", data={"reason": "that host is old"})
+    assert state(plan_id) is PlanState.RUNNING
+
+
+def test_a_failed_host_gets_another_turn(works, operator):
+    plan_id = works.started()
+    operator.post(f"/plans/{plan_id}/hosts/canary-1/result", data={"outcome": "failed"})
+
+    operator.post(f"/plans/{plan_id}/retry", data={"host": "canary-1", "reason": "disk is free"})
+
+    assert "another turn: disk is free" in operator.get(f"/plans/{plan_id}").text
+
+
+def test_a_pause_asks_for_a_reason(works, operator, state):
+    plan_id = works.started()
+
+    operator.post(f"/plans/{plan_id}/pause", data={"reason": ""})
+    assert state(plan_id) is PlanState.RUNNING
+    operator.post(f"/plans/{plan_id}/pause", data={"reason": "lunch"})
+    assert state(plan_id) is PlanState.PAUSED
+    operator.post(f"/plans/{plan_id}/resume")
+    assert state(plan_id) is PlanState.RUNNING
+
+
+def test_cancelling_asks_once_and_names_the_plan(works, operator, state):
+    plan_id = works.started()
+
+    page = operator.get(f"/plans/{plan_id}/cancel").text
+    empty = operator.post(f"/plans/{plan_id}/cancel", data={"reason": ""})
+    operator.post(f"/plans/{plan_id}/cancel", data={"reason": "superseded"})
+
+    assert f"Cancel plan {plan_id}, " in page
+    assert "3 hosts will not get what the plan says." in page
+    assert empty.status_code == 422
+    assert state(plan_id) is PlanState.CANCELLED
+
+
+def test_a_ring_with_an_approval_of_its_own_asks_for_it(works, client, operator):
+    rings = (
+        RingSettings("canary", fields={"ring": "canary"}, max_failures=0),
+        RingSettings("broad", needs_approval=True),
+    )
+    plan_id = works.started(rings=rings)
+    approver = client(Role.APPROVER)
+
+    assert "that needs the role approver" in operator.get(f"/plans/{plan_id}").text
+    assert "Approve ring broad" in approver.get(f"/plans/{plan_id}").text
+    approver.post(f"/plans/{plan_id}/approve", data={"ring": "broad"})
+    assert "Approve ring broad" not in approver.get(f"/plans/{plan_id}").text
+
+
+def test_the_work_of_now_is_downloaded(works, operator):
+    plan_id = works.started()
+
+    table = operator.get(f"/plans/{plan_id}/work.csv")
+    playbook = operator.get(f"/plans/{plan_id}/work.yml")
+    archive = operator.get(f"/plans/{plan_id}/work.zip")
+
+    assert {line.split(",")[2] for line in table.text.splitlines()[1:]} == {"canary-1"}
+    assert "ansible.builtin.apt" in playbook.text
+    assert archive.data.startswith(b"PK")
+    assert operator.get(f"/plans/{plan_id}/work.exe").status_code == 404
+
+
+def send(operator, plan_id, text):
+    data = {"file": (io.BytesIO(text.encode()), "results.csv")}
+    return operator.post(f"/plans/{plan_id}/results", data=data)
+
+
+def test_a_results_file_is_taken_whole(works, operator):
+    plan_id = works.started()
+
+    answer = send(operator, plan_id, "host,result\ncanary-1,installed\n")
+
+    page = operator.get(answer.location).text
+    assert "Taken: 1 result" in page
+    assert "Installed" in page
+
+
+def test_a_results_file_with_bad_rows_names_each(works, operator):
+    plan_id = works.started()
+
+    answer = send(operator, plan_id, "host,result\nnowhere,installed\nweb-1,installed\n")
+
+    assert answer.status_code == 422
+    assert "there is no such host" in answer.text
+    assert "its turn has not come" in answer.text
+
+
+def test_the_list_says_how_far_plans_are(works, operator):
+    plan_id = works.started(title="OpenSSL now")
+    works.create(title="Later")
+    operator.post(f"/plans/{plan_id}/hosts/canary-1/result", data={"outcome": "installed"})
+    works.patched("canary-1")
+
+    page = operator.get("/plans").text
+
+    assert "1 of 4" in page
+    assert "Later" not in operator.get("/plans?state=running").text
+    assert operator.get("/plans?format=csv").text.splitlines()[0].startswith("title,state,progress")
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("verb", ["create", "started"])
+def test_pages_of_a_plan_ask_at_most_twelve_questions(works, operator, statements, verb, tab):
+    plan_id = getattr(works, verb)()
+    operator.get("/plans")  # a session is seen now and then, not on every page
+
+    statements.clear()
+    operator.get(f"/plans/{plan_id}{tab}")
+
+    assert len(statements) <= 12, "\n".join(statements)
+
+
+@pytest.mark.parametrize(
+    "path", ["/plans", "/calendar", "/imports", "/reports", "/findings?q=openssl"]
+)
+def test_lists_ask_at_most_twelve_questions(works, operator, statements, path):
+    works.started()
+    operator.get("/plans")
+
+    statements.clear()
+    operator.get(path)
+
+    assert len(statements) <= 12, "\n".join(statements)

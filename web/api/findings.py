@@ -1,0 +1,162 @@
+"""Findings and advisories."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from patchmgr.db.queries import advisories as advisory_queries
+from patchmgr.db.queries import explanations
+from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.findings import FindingFilter
+from web.api.routing import route
+from web.api.values import (
+    Document,
+    Flag,
+    In,
+    Out,
+    PageOf,
+    Paging,
+    Plain,
+    SeverityWord,
+    When,
+    Words,
+    page,
+    severity,
+)
+from web.context import now, session
+
+
+class Finding(Out):
+    """A host, a package version and an advisory that is open there."""
+
+    host: str
+    platform: str
+    manager: str
+    package: str
+    arch: str
+    installed: str
+    fixed: str
+    status: str
+    advisory: str
+    cves: Words
+    severity: SeverityWord
+    kev: bool | None
+    first_seen: When
+    due: When | None
+    exception: str
+    reason: str
+
+
+class FindingQuery(Paging):
+    host: Plain = ""
+    platform: Plain = ""
+    environment: Plain = ""
+    package: Plain = Field("", description="An installed package, or its source.")
+    advisory: Plain = ""
+    cve: Plain = ""
+    status: Literal["", "affected", "no_fix", "undetermined"] = ""
+    severity_at_least: SeverityWord = "unknown"
+    overdue: Flag = False
+    search: Plain = ""
+
+
+class AtQuery(In):
+    at: When | None = Field(None, description="As of this instant; by default now.")
+
+
+class Advisory(Out):
+    """A vendor's statement."""
+
+    ref: str
+    feed: str
+    title: str
+    severity: SeverityWord
+    cves: Words
+    published: When | None
+    changed_at: When
+    withdrawn_at: When | None
+    url: str
+    hosts: int = Field(description="With an open finding of it.")
+
+
+class Fix(Out):
+    """What an advisory says of a package on a platform."""
+
+    platform: str
+    package: str
+    match: str
+    status: str
+    introduced: str
+    fixed: str
+    severity: SeverityWord
+    reason: str
+    since: When
+
+
+class AdvisoryInFull(Out):
+    advisory: Advisory
+    first_seen: When
+    fixes: list[Fix]
+
+
+class AdvisoryQuery(Paging):
+    search: Plain = Field("", description="Part of an id, CVE or title, or a package's name.")
+    severity_at_least: SeverityWord = "unknown"
+    feed: Plain = ""
+    platform: Plain = ""
+    affecting: Flag = Field(False, description="Only those with an open finding.")
+
+
+@route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
+def list_findings(query: FindingQuery) -> object:
+    """List open findings, by host, package and advisory."""
+    filters = FindingFilter(
+        host=query.host,
+        platform=query.platform,
+        environment=query.environment,
+        package=query.package,
+        advisory=query.advisory,
+        cve=query.cve.upper(),
+        status=query.status,
+        severity_at_least=severity(query.severity_at_least) or None,
+        overdue=query.overdue,
+        search=query.search,
+    )
+    found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
+    return page(found)
+
+
+@route(
+    "GET",
+    "/hosts/<hostname>/packages/<package>/why",
+    tag="findings",
+    query=AtQuery,
+    answer=Document,
+)
+def explain_finding(hostname: str, package: str, query: AtQuery) -> dict[str, Any]:
+    """Explain what was concluded about a package of a host, and from what."""
+    found = explanations.explain(session(), hostname, package, at=query.at or now())
+    return explanations.explanation_json(found)
+
+
+@route("GET", "/advisories", tag="advisories", query=AdvisoryQuery, answer=PageOf[Advisory])
+def list_advisories(query: AdvisoryQuery) -> object:
+    """List advisories, the most severe first."""
+    found = advisory_queries.listing(
+        session(),
+        search=query.search,
+        severity_at_least=severity(query.severity_at_least),
+        feed_name=query.feed,
+        platform=query.platform,
+        only_affecting=query.affecting,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return page(found)
+
+
+@route("GET", "/advisories/<ref>", tag="advisories", answer=AdvisoryInFull)
+def get_advisory(ref: str) -> object:
+    """Get one advisory with all that it says."""
+    found = advisory_queries.get(session(), ref)
+    return {"advisory": found.line, "first_seen": found.first_seen, "fixes": found.fixes}

@@ -1,0 +1,230 @@
+"""Hosts, their packages, and the reports they send."""
+
+import zlib
+from typing import Literal
+
+from flask import request
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from inventory import intake
+from patchmgr.db.queries import hosts as queries
+from patchmgr.db.queries.hosts import HostDetail, HostFilter
+from patchmgr.domain.accounts import Role
+from patchmgr.errors import InputError, NotFoundError
+from patchmgr.services import jobs
+from web.api.routing import LARGEST_ID, Raw, actor, route
+from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
+from web.context import db, now, session, settings
+
+REPORT_MB = 32  # of a host's listing, unpacked
+MEBIBYTE = 1024 * 1024
+
+
+class Host(Out):
+    """A managed machine."""
+
+    id: int
+    hostname: str
+    external_id: str
+    platform: str
+    arch: str
+    environment: str
+    site: str
+    owner: str
+    criticality: str
+    exposure: str
+    ring: str
+    window: str
+    tags: Words
+    packages: int
+    reported_at: When | None
+    reboot_pending: bool
+    retired_at: When | None
+    open_findings: int
+    fixable: int
+    worst: SeverityWord
+    earliest_due: When | None
+
+
+class HostInFull(Out):
+    """A managed machine with the facts that lists leave out."""
+
+    host: Host
+    running_kernel: str
+    held: Words
+    created_at: When
+    updated_at: When
+    findings_by_severity: dict[str, int]
+
+
+class Package(Out):
+    """An installed package version."""
+
+    manager: str
+    name: str
+    version: str
+    arch: str
+    source: str
+    source_version: str
+
+
+class HostQuery(Paging):
+    search: Plain = Field("", description="Part of a host name, owner or external id.")
+    platform: Plain = ""
+    environment: Plain = ""
+    site: Plain = ""
+    owner: Plain = ""
+    ring: Plain = ""
+    state: Literal["", "overdue", "silent", "reboot", "findings", "clean"] = ""
+    sort: Literal["hostname", "open_findings", "worst", "earliest_due", "reported_at"] = "hostname"
+
+
+class ReportQuery(In):
+    format: Literal["dpkg"] = Field("dpkg", description="Which package manager printed it.")
+    os: Plain = Field(
+        "", description="`ID:RELEASE` of os-release; may be left out for a known host."
+    )
+
+
+class ReportTaken(Out):
+    """What a host's report changed."""
+
+    host: str
+    changed: bool = Field(description="False: the report says what was known already.")
+    packages: int
+    packages_added: int
+    packages_removed: int
+
+
+@route("GET", "/hosts", tag="hosts", query=HostQuery, answer=PageOf[Host])
+def list_hosts(query: HostQuery) -> object:
+    """List hosts."""
+    filters = HostFilter(
+        search=query.search,
+        platform=query.platform,
+        environment=query.environment,
+        site=query.site,
+        owner=query.owner,
+        ring=query.ring,
+        state=query.state,
+    )
+    found = queries.listing(
+        session(),
+        filters,
+        now=now(),
+        silent_days=settings().silent_days,
+        sort=query.sort,
+        descending=query.sort in ("open_findings", "worst"),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return page(found)
+
+
+@route("GET", "/hosts/<hostname>", tag="hosts", answer=HostInFull)
+def get_host(hostname: str) -> object:
+    """Get one host.
+
+    By its name, or by its id where no host is called so.
+    """
+    found = _known(session(), hostname)
+    return {
+        "host": found.line,
+        "running_kernel": found.running_kernel,
+        "held": found.held,
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+        "findings_by_severity": found.by_severity,
+    }
+
+
+@route("GET", "/hosts/<hostname>/packages", tag="hosts", answer=list[Package])
+def list_packages(hostname: str) -> object:
+    """List what is installed on a host."""
+    set_id = _known(session(), hostname).package_set_id
+    return queries.packages(session(), set_id) if set_id else []
+
+
+@route(
+    "POST",
+    "/hosts/<hostname>/reports",
+    tag="hosts",
+    role=Role.OPERATOR,
+    query=ReportQuery,
+    headers={"Content-Encoding": "`gzip`, or nothing."},
+    raw=Raw(("text/plain", "application/octet-stream"), "The listing as the host prints it."),
+    answer=ReportTaken,
+)
+def submit_report(hostname: str, query: ReportQuery) -> object:
+    """Send what is installed on a host.
+
+    An unchanged report says so and costs no scan; a host not seen before joins the inventory. A
+    known host may be meant by its id, where `os` is left out.
+    """
+    if _is_id(hostname) and not query.os:
+        with db().reading() as reading:
+            hostname = _known(reading, hostname).line.hostname
+    made = intake.submit_report(
+        db(),
+        host=hostname,
+        os=query.os,
+        format=query.format,
+        text=_text(_unpacked()),
+        actor=actor(),
+        now=now(),
+    )
+    changed = bool(made.new or made.changed)
+    if changed:
+        with db().writing() as writing:
+            jobs.want(writing, "scan", now=now())
+    return {
+        "host": hostname,
+        "changed": changed,
+        "packages": made.rows,
+        "packages_added": made.added,
+        "packages_removed": made.removed,
+    }
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST_ID
+
+
+def _known(reading: Session, name: str) -> HostDetail:
+    """Return the host called ``name``, else the one with that id. Raises `NotFoundError`."""
+    try:
+        return queries.get(reading, name)
+    except NotFoundError:
+        if not _is_id(name):
+            raise
+    return queries.get(reading, int(name))
+
+
+def _unpacked() -> bytes:
+    """Return the body, unpacked, no more than a listing can be. Raises `InputError`."""
+    most = REPORT_MB * MEBIBYTE
+    too_large = InputError({"body": f"is larger than {REPORT_MB} MiB"})
+    match request.headers.get("Content-Encoding", "identity").strip().lower():
+        case "identity" | "":
+            body = request.stream.read(most + 1)
+        case "gzip":
+            unpack = zlib.decompressobj(wbits=31)
+            try:
+                body = unpack.decompress(request.stream.read(most + 1), most + 1)
+            except zlib.error as error:
+                raise InputError({"body": "is not gzip"}) from error
+            if len(body) <= most and not unpack.eof:
+                raise InputError({"body": "ends before the gzip stream does"})
+        case other:
+            raise InputError({"Content-Encoding": f"{other[:40]!r} is not gzip"})
+    if len(body) > most:
+        raise too_large
+    return body
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError({"body": "is not UTF-8"}) from error

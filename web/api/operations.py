@@ -1,0 +1,82 @@
+"""Feeds and jobs."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from patchmgr.db.queries import feeds as feed_queries
+from patchmgr.db.queries import jobs as job_queries
+from patchmgr.domain.accounts import Role
+from patchmgr.services import jobs
+from web.api.routing import actor, route
+from web.api.values import Document, Out, When
+from web.context import db, now, session, settings
+
+Whole = Annotated[
+    int,
+    BeforeValidator(
+        lambda value: int(value.total_seconds()) if isinstance(value, timedelta) else value
+    ),
+]
+
+
+class Feed(Out):
+    """A vendor feed and how fresh it is."""
+
+    name: str
+    title: str
+    enabled: bool
+    state: str = Field(description="never, ok or failed")
+    attempted_at: When | None
+    succeeded_at: When | None
+    error: str
+    revision_id: int | None
+    revision_at: When | None
+    source: str
+    counts: Document
+    is_stale: bool
+
+
+class Run(Out):
+    """One run of a job."""
+
+    id: int
+    job: str
+    trigger: str
+    state: str
+    started_at: When
+    finished_at: When | None
+    summary: str
+    error: str
+
+
+class Job(Out):
+    """Something that runs by the clock."""
+
+    name: str
+    every: Whole = Field(description="seconds")
+    next_at: When
+    last: Run | None
+
+
+@route("GET", "/feeds", tag="operations", answer=list[Feed])
+def list_feeds() -> object:
+    """List feeds and how fresh each is."""
+    return feed_queries.listing(session(), now=now(), stale_hours=settings().stale_feed_hours)
+
+
+@route("GET", "/jobs", tag="operations", answer=list[Job])
+def list_jobs() -> object:
+    """List scheduled jobs, each with its last run."""
+    return job_queries.listing(session())
+
+
+@route("POST", "/jobs/<name>/runs", tag="operations", role=Role.OPERATOR, answer=Run, status=202)
+def run_job(name: str) -> object:
+    """Ask for a run of a job; the scheduler picks it up.
+
+    A run that waits already is the one answered.
+    """
+    run_id = jobs.request(db(), name, actor=actor(), now=now())
+    return job_queries.run(session(), run_id)

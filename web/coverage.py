@@ -1,0 +1,61 @@
+"""Coverage: what the service cannot judge, so that nobody takes silence for safety."""
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from patchmgr.db.queries import coverage as queries
+from patchmgr.domain.accounts import Role
+from web.auth import requires
+from web.context import now, session, settings
+from web.tables import Column, Table, plain
+
+pages = Blueprint("coverage", __name__, url_prefix="/coverage")
+
+PLATFORMS = Table(
+    "platforms",
+    (
+        Column("platform", "Platform"),
+        Column("has_feed", "Advisories"),
+        Column("hosts", "Hosts", numeric=True),
+        Column("reporting", "Reporting", numeric=True),
+    ),
+)
+SILENT = Table(
+    "silent",
+    (
+        Column("hostname", "Host"),
+        Column("platform", "Platform"),
+        Column("owner", "Owner"),
+        Column("reported_at", "Last report"),
+    ),
+)
+UNCLEAR = Table(
+    "unclear",
+    (
+        Column("package", "Package"),
+        Column("version", "Version"),
+        Column("platform", "Platform"),
+        Column("reason", "Why it cannot be told"),
+        Column("advisories", "Advisories", numeric=True),
+    ),
+)
+
+
+@pages.get("")
+@requires(Role.VIEWER)
+def index() -> ResponseReturnValue:
+    found = queries.coverage(
+        session(),
+        now=now(),
+        silent_days=settings().silent_days,
+        stale_hours=settings().stale_feed_hours,
+    )
+    return render_template(
+        "coverage/index.html",
+        found=found,
+        silent_days=settings().silent_days,
+        stale_hours=settings().stale_feed_hours,
+        platforms=plain(found.platforms, PLATFORMS),
+        silent=plain(found.silent, SILENT),
+        unclear=plain(found.unclear, UNCLEAR),
+    )

@@ -1,0 +1,90 @@
+"""Findings: what is open where, and why."""
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from patchmgr.db.queries import explanations
+from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.domain.accounts import Role
+from web import choices
+from web.auth import requires
+from web.context import now, session
+from web.tables import Column, Fetched, Filter, Table, View, answer
+
+pages = Blueprint("findings", __name__, url_prefix="/findings")
+
+FINDINGS = Table(
+    "findings",
+    (
+        Column("host", "Host"),
+        Column("package", "Package"),
+        Column("installed", "Installed"),
+        Column("fixed", "Fixed in"),
+        Column("status", "Status"),
+        Column("severity", "Severity"),
+        Column("advisory", "Advisory"),
+        Column("due", "Due"),
+        Column("cves", "CVEs", shown=False),
+        Column("first_seen", "First seen", shown=False),
+        Column("platform", "Platform", shown=False),
+        Column("arch", "Architecture", shown=False),
+        Column("manager", "Manager", shown=False),
+        Column("exception", "Exception", shown=False),
+        Column("reason", "Reason", shown=False),
+    ),
+    filters=(
+        Filter("severity", "Severity", choices.SEVERITIES),
+        Filter("status", "Status", choices.STATUSES),
+        Filter("overdue", "Due date", (("yes", "Overdue"),)),
+        Filter("platform", "Platform"),
+        Filter("environment", "Environment"),
+        Filter("host", "Host", is_choice=False),
+        Filter("package", "Package", is_choice=False),
+        Filter("advisory", "Advisory", is_choice=False),
+        Filter("cve", "CVE", is_choice=False),
+    ),
+    search="Host, package, advisory or CVE",
+)
+
+
+@pages.get("")
+@requires(Role.VIEWER)
+def index() -> ResponseReturnValue:
+    def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
+        found = queries.listing(
+            session(), _filter(view), now=now(), limit=limit, cursor=cursor or ""
+        )
+        return Fetched.of(found)
+
+    options = choices.of_hosts("platform", "environment")
+    return answer("findings/list.html", FINDINGS, fetch, options=options)
+
+
+def _filter(view: View) -> FindingFilter:
+    return FindingFilter(
+        host=view.get("host"),
+        platform=view.get("platform"),
+        environment=view.get("environment"),
+        package=view.get("package"),
+        advisory=view.get("advisory"),
+        cve=view.get("cve").upper(),
+        status=view.get("status"),
+        severity=choices.exactly(view.get("severity")),
+        severity_at_least=choices.at_least(view.get("severity")),
+        overdue=bool(view.get("overdue")),
+        search=view.q,
+    )
+
+
+@pages.get("/<host>/<path:package>")
+@requires(Role.VIEWER)
+def why(host: str, package: str) -> ResponseReturnValue:
+    """Show what was concluded about a package of a host, and from what."""
+    found = explanations.explain(session(), host, package, at=now())
+    return render_template(
+        "findings/why.html",
+        found=found,
+        sentence=explanations.sentence,
+        would_change=explanations.what_would_change,
+    )

@@ -1,0 +1,95 @@
+"""HTML forms: friendly at the field, strict in the services they are handed to."""
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
+from patchmgr.errors import InputError
+from patchmgr.services.accounts import THEMES
+
+ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in Role]
+
+
+class Form(FlaskForm):  # type: ignore[misc] # WTForms is published without types
+    """A form with its token against forgery, which takes a service's refusal to its fields."""
+
+    def take(self, error: InputError) -> None:
+        """Put each problem of ``error`` beside the field it names, the others above the form."""
+        for name, why in error.problems.items():
+            field = self._fields.get(name)
+            if field is None:
+                self.form_errors.append(f"{name}: {why}" if name else why)
+            else:
+                field.errors = [*field.errors, why]
+
+
+class SignInForm(Form):
+    name = StringField("Name", [InputRequired("Enter your name."), Length(max=200)])
+    password = PasswordField("Password", [InputRequired("Enter your password.")])
+
+
+class PasswordForm(Form):
+    current = PasswordField("Current password", [InputRequired("Enter your current password.")])
+    password = PasswordField(
+        "New password",
+        [InputRequired("Enter a new password."), Length(max=PASSWORD_LONGEST)],
+        description=f"At least {PASSWORD_LENGTH} characters.",
+    )
+
+
+class PreferencesForm(Form):
+    theme = SelectField(
+        "Theme",
+        choices=[SelectChoice(name, name.capitalize()) for name in THEMES],
+        validate_choice=False,
+    )
+    zone = StringField(
+        "Time zone", [Optional()], description="Such as Europe/Vienna; empty for UTC."
+    )
+
+
+class UserForm(Form):
+    name = StringField("Name", [InputRequired("Enter a name.")], description="a-z 0-9 . _ - @")
+    role = SelectField("Role", choices=ROLES)
+    password = PasswordField(
+        "First password",
+        [InputRequired("Enter a password.")],
+        description=f"At least {PASSWORD_LENGTH} characters; they can change it.",
+    )
+
+
+class RoleForm(Form):
+    role = SelectField("Role", choices=ROLES)
+
+
+class TokenForm(Form):
+    name = StringField(
+        "Name", [InputRequired("Enter a name.")], description="Who or what will use it."
+    )
+    role = SelectField("Role", choices=ROLES)
+
+
+class ConfirmForm(Form):
+    """A form without fields of its own: a button on a page that says what it does."""
+
+
+class ReasonForm(Form):
+    """A confirmation that asks why."""
+
+    reason = TextAreaField("Reason", [InputRequired("Say why; it is kept with the decision.")])
+
+
+__all__ = [
+    "BooleanField",
+    "ConfirmForm",
+    "Form",
+    "PasswordForm",
+    "PreferencesForm",
+    "ReasonForm",
+    "RoleForm",
+    "SignInForm",
+    "TokenForm",
+    "UserForm",
+]

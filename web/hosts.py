@@ -1,0 +1,270 @@
+"""Fleet: the hosts, and each of them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from patchmgr.db.queries import findings as finding_queries
+from patchmgr.db.queries import hosts as queries
+from patchmgr.db.queries import overview, windows
+from patchmgr.db.queries.findings import FindingFilter, FindingLine
+from patchmgr.db.queries.hosts import HostFilter
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.packages import SCHEME_OF_MANAGER
+from patchmgr.domain.versions import SCHEMES
+from patchmgr.domain.windows import next_opening
+from web import choices
+from web.auth import requires
+from web.context import now, session, settings
+from web.tables import Column, Fetched, Filter, Table, View, answer, plain
+
+pages = Blueprint("hosts", __name__, url_prefix="/hosts")
+
+FINDINGS_SHOWN = 2000  # of one host; more than that is a page of its own
+
+STATES = (
+    ("overdue", "Overdue"),
+    ("findings", "With findings"),
+    ("clean", "Without findings"),
+    ("silent", "Silent"),
+    ("reboot", "Reboot pending"),
+)
+HOSTS = Table(
+    "hosts",
+    (
+        Column("hostname", "Host", sort=True),
+        Column("platform", "Platform"),
+        Column("environment", "Environment"),
+        Column("worst", "Worst", sort=True, descending=True),
+        Column("open_findings", "Findings", sort=True, descending=True, numeric=True),
+        Column("fixable", "Fixable", numeric=True),
+        Column("earliest_due", "Next due", sort=True),
+        Column("reported_at", "Last report", sort=True),
+        Column("reboot_pending", "Reboot", shown=False),
+        Column("owner", "Owner"),
+        Column("site", "Site", shown=False),
+        Column("ring", "Ring", shown=False),
+        Column("criticality", "Criticality", shown=False),
+        Column("exposure", "Exposure", shown=False),
+        Column("packages", "Packages", numeric=True, shown=False),
+        Column("arch", "Architecture", shown=False),
+        Column("tags", "Tags", shown=False),
+    ),
+    filters=(
+        Filter("state", "State", STATES),
+        Filter("platform", "Platform"),
+        Filter("environment", "Environment"),
+        Filter("owner", "Owner", is_choice=False),
+        Filter("site", "Site", is_choice=False),
+        Filter("ring", "Ring", is_choice=False),
+        Filter("retired", "Retired", (("yes", "Retired hosts"),)),
+    ),
+    sort="hostname",
+    search="Host name, owner or id",
+)
+
+
+@pages.get("")
+@requires(Role.VIEWER)
+def index() -> ResponseReturnValue:
+    def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
+        filters = HostFilter(
+            search=view.q,
+            platform=view.get("platform"),
+            environment=view.get("environment"),
+            site=view.get("site"),
+            owner=view.get("owner"),
+            ring=view.get("ring"),
+            state=view.get("state"),
+            retired=bool(view.get("retired")),
+        )
+        found = queries.listing(
+            session(),
+            filters,
+            now=now(),
+            silent_days=settings().silent_days,
+            sort=view.sort_key,
+            descending=view.is_descending,
+            limit=limit,
+            cursor=cursor or "",
+        )
+        return Fetched.of(found)
+
+    options = choices.of_hosts("platform", "environment")
+    return answer(
+        "hosts/list.html", HOSTS, fetch, options=options, silent_days=settings().silent_days
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFindings:
+    """A host's findings in one package: what to go to, and the most pressing facts."""
+
+    package: str
+    arch: str
+    source: str
+    installed: str
+    fixed: str  # the highest fixed version: installing it closes all of them; "" without one
+    worst: Severity
+    due: datetime | None
+    count: int
+    reason: str
+
+
+GROUPS = Table(
+    "packages",
+    (
+        Column("package", "Package"),
+        Column("change", "Installed and fixed", value=lambda row: row.installed),
+        Column("worst", "Worst"),
+        Column("count", "Findings", numeric=True),
+        Column("due", "Due"),
+    ),
+)
+WAITING = Table(
+    "packages",
+    (
+        Column("package", "Package"),
+        Column("installed", "Installed"),
+        Column("worst", "Worst"),
+        Column("count", "Findings", numeric=True),
+        Column("reason", "Why nothing can be done yet"),
+    ),
+)
+
+
+@pages.get("/<name>")
+@requires(Role.VIEWER)
+def show(name: str) -> ResponseReturnValue:
+    host = queries.get(session(), name)
+    found = finding_queries.listing(
+        session(), FindingFilter(host=host.line.hostname), now=now(), limit=FINDINGS_SHOWN
+    )
+    groups = {
+        status: by_package([line for line in found.lines if line.status == status])
+        for status in (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)
+    }
+    since = now() - timedelta(days=settings().silent_days)
+    return render_template(
+        "hosts/show.html",
+        host=host.line,
+        detail=host,
+        is_silent=host.line.reported_at is None or host.line.reported_at < since,
+        silent_days=settings().silent_days,
+        total=found.total,
+        fixable=plain(groups[Status.AFFECTED], GROUPS),
+        unfixed=plain(groups[Status.NO_FIX], WAITING),
+        unclear=plain(groups[Status.UNDETERMINED], WAITING),
+        history=queries.timeline(session(), host.line.id),
+        work=overview.work_of(session(), host.line.id),
+        opening=_next_opening(host.line.window),
+    )
+
+
+def _next_opening(name: str) -> datetime | None:
+    """Return when the window ``name`` opens next; None without one, or when it never does again."""
+    window = windows.known_windows(session()).get(name) if name else None
+    opening = next_opening(window, now()) if window else None
+    return opening[0] if opening else None
+
+
+def by_package(lines: Sequence[FindingLine]) -> list[PackageFindings]:
+    """Return a host's findings by package, the most pressing package first."""
+
+    def package(line: FindingLine) -> tuple[str, str, str]:
+        return line.package, line.arch, line.installed
+
+    groups = []
+    for _, same in groupby(sorted(lines, key=package), key=package):
+        group = sorted(same, key=lambda line: -line.severity)
+        first = group[0]
+        groups.append(
+            PackageFindings(
+                package=first.package,
+                arch=first.arch,
+                source=first.source,
+                installed=first.installed,
+                fixed=highest(first.manager, {line.fixed for line in group if line.fixed}),
+                worst=first.severity,
+                due=min((line.due for line in group if line.due), default=None),
+                count=len(group),
+                reason=next((line.reason for line in group if line.reason), ""),
+            )
+        )
+    return sorted(
+        groups, key=lambda group: (group.due is None, group.due, -group.worst, group.package)
+    )
+
+
+def highest(manager: str, candidates: Collection[str]) -> str:
+    """Return the highest of some versions as the manager's vendor sorts them; "" of none."""
+    key = SCHEMES[SCHEME_OF_MANAGER[manager]]
+    return max(candidates, key=key, default="")
+
+
+CHANGES = Table(
+    "changes",
+    (
+        Column("name", "Package"),
+        Column("arch", "Architecture"),
+        Column("before", "Before"),
+        Column("after", "After"),
+    ),
+)
+PACKAGES = Table(
+    "packages",
+    (
+        Column("name", "Package"),
+        Column("version", "Version"),
+        Column("arch", "Architecture"),
+        Column("manager", "Manager", shown=False),
+        Column("source", "Source"),
+        Column("source_version", "Source version", shown=False),
+    ),
+    search="Package or source",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A package before and after; an empty version means that it was not there."""
+
+    name: str
+    arch: str
+    before: str
+    after: str
+
+
+@pages.get("/<name>/changes/<int:before>-<int:after>")
+@requires(Role.VIEWER)
+def changes(name: str, before: int, after: int) -> ResponseReturnValue:
+    """Show what changed on a host from one package set to another."""
+    host = queries.get(session(), name)
+    found = queries.difference(session(), before, after)
+    rows = [Change(p.name, p.arch, "", p.version) for p in found.added]
+    rows += [Change(p.name, p.arch, p.version, "") for p in found.removed]
+    rows += [Change(old.name, old.arch, old.version, new.version) for old, new in found.updated]
+    rows.sort(key=lambda change: (change.name, change.arch))
+    return render_template(
+        "hosts/changes.html", host=host.line, difference=found, changes=plain(rows, CHANGES)
+    )
+
+
+@pages.get("/<name>/packages")
+@requires(Role.VIEWER)
+def packages(name: str) -> ResponseReturnValue:
+    host = queries.get(session(), name)
+
+    def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
+        found = queries.packages(session(), host.package_set_id) if host.package_set_id else []
+        wanted = [p for p in found if view.q.lower() in f"{p.name} {p.source}".lower()]
+        start = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() else 0
+        rest = str(start + limit) if len(wanted) > start + limit else ""
+        return Fetched(wanted[start : start + limit], len(wanted), rest)
+
+    return answer("hosts/packages.html", PACKAGES, fetch, host=host.line)

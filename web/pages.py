@@ -1,0 +1,39 @@
+"""Every blueprint of the console. A new page is its module, a line here, and its place."""
+
+from flask import Blueprint
+
+from web import (
+    admin,
+    advisories,
+    api,
+    auth,
+    calendar,
+    coverage,
+    feeds,
+    findings,
+    health,
+    hosts,
+    imports,
+    overview,
+    plans,
+    reports,
+    search,
+)
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    auth.pages,
+    overview.pages,
+    hosts.pages,
+    findings.pages,
+    advisories.pages,
+    feeds.pages,
+    coverage.pages,
+    imports.pages,
+    plans.pages,
+    calendar.pages,
+    reports.pages,
+    admin.pages,
+    search.pages,
+    health.pages,
+    api.pages,
+)

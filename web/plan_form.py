@@ -1,0 +1,204 @@
+"""The form of a plan: what it closes, its rings, its approvals. It works without JavaScript.
+
+Fields of the n-th ring are called ``ring-<n>-<setting>``; buttons of the form add and remove rings
+by sending it back, so nothing typed is lost.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from patchmgr.domain import durations
+from patchmgr.domain.advisories import Severity
+from patchmgr.domain.plans import Selection
+from patchmgr.domain.rings import (
+    ANY_TIME,
+    DEFAULT_RINGS,
+    MOST_RINGS,
+    OWN_WINDOW,
+    RingSettings,
+    from_json,
+)
+from patchmgr.errors import InputError
+
+FIELDS = {
+    "": "nobody by a field",
+    "ring": "ring of the host is",
+    "environment": "environment is",
+    "site": "site is",
+    "owner": "owner is",
+    "criticality": "criticality is",
+    "exposure": "exposure is",
+    "platform": "platform is",
+    "tag": "has the tag",
+}
+NUMBERS = ("percent", "success_pct", "max_failures", "max_concurrent", "min_attempted")
+TEXTS = ("name", "soak", "window", "expected")
+CHOSEN = ("advisory", "cve", "package", "host")
+ALL_HOSTS = RingSettings("all", max_failures=0)
+
+
+@dataclass(slots=True)
+class RingRow:
+    """One ring as it was typed, and what is wrong with it."""
+
+    values: dict[str, str]
+    needs_approval: bool = False
+    problems: list[str] = field(default_factory=list)
+    kept: Mapping[str, Any] = field(default_factory=dict)  # settings that the form does not show
+
+    def settings(self) -> RingSettings:
+        """Return the ring. Raises `InputError`."""
+        given = self.values
+        document: dict[str, Any] = {**self.kept, "needs_approval": self.needs_approval}
+        document.update({name: given[name].strip() for name in TEXTS})
+        for name in NUMBERS:
+            text = given[name].strip()
+            if not (text.isascii() and text.isdigit() and len(text) < 7):
+                raise InputError({_LABELS[name]: f"{text!r} is not a whole number"})
+            document[name] = int(text)
+        chosen, value = given["field"], given["value"].strip()
+        document["fields"] = {chosen: value} if chosen and value else {}
+        document.pop("min_soak", None)  # follows the soak
+        return from_json(document)
+
+
+_LABELS = {
+    "percent": "Share",
+    "success_pct": "Must succeed",
+    "max_failures": "Failures allowed",
+    "max_concurrent": "At a time",
+    "min_attempted": "Least attempted",
+}
+
+
+@dataclass(slots=True)
+class PlanForm:
+    """What was typed, and what is wrong with it."""
+
+    title: str = ""
+    chosen: dict[str, str] = field(default_factory=lambda: dict.fromkeys(CHOSEN, ""))
+    severity: str = ""
+    approvals: str = "1"
+    rings: list[RingRow] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def fresh(cls, asked: MultiDict[str, str]) -> "PlanForm":
+        """Return the form as a link opens it: ``?host=`` and the like, even several, filled in."""
+        rings = (ALL_HOSTS,) if len(asked.getlist("host")) == 1 else DEFAULT_RINGS
+        return cls(
+            chosen={name: " ".join(asked.getlist(name)).strip() for name in CHOSEN},
+            severity=asked.get("severity", ""),
+            rings=[row_of(ring) for ring in rings],
+        )
+
+    @classmethod
+    def read(cls, given: MultiDict[str, str], kept: Sequence[RingSettings] = ()) -> "PlanForm":
+        """Return the form as it was sent; ``kept`` are the plan's rings when it is edited."""
+        known = {ring.name: ring.to_json() for ring in kept}
+        rings = []
+        for number in range(MOST_RINGS):
+            if f"ring-{number}-name" not in given:
+                continue
+            values = {
+                name: given.get(f"ring-{number}-{name}", "")
+                for name in (*TEXTS, *NUMBERS, "field", "value")
+            }
+            hidden = known.get(given.get(f"ring-{number}-was", ""), {})
+            needs = f"ring-{number}-needs_approval" in given
+            rings.append(RingRow(values, needs_approval=needs, kept=hidden))
+        return cls(
+            title=given.get("title", ""),
+            chosen={name: given.get(name, "") for name in CHOSEN},
+            severity=given.get("severity", ""),
+            approvals=given.get("approvals", "1"),
+            rings=rings,
+        )
+
+    def change_rings(self, given: Mapping[str, str]) -> bool:
+        """Add or remove a ring when that button was pressed; return whether one was."""
+        if "add_ring" in given:
+            last = DEFAULT_RINGS[-1]
+            row = row_of(last)
+            row.values.update(name=f"ring {len(self.rings) + 1}", field="", value="")
+            self.rings.append(row)
+            return True
+        number = given.get("remove_ring", "")
+        if number.isascii() and number.isdigit() and int(number) < len(self.rings):
+            del self.rings[int(number)]
+            return True
+        return False
+
+    def take(self, error: InputError) -> None:
+        """Put each problem to the ring that it names, the others above the form."""
+        for name, why in error.problems.items():
+            text = f"{name}: {why}" if name else why
+            ring = next((r for r in self.rings if f"ring {r.values['name']!r}" in name), None)
+            (self.problems if ring is None else ring.problems).append(text)
+
+    def selection(self) -> Selection:
+        return Selection(
+            advisories=_words(self.chosen["advisory"]),
+            cves=tuple(word.upper() for word in _words(self.chosen["cve"])),
+            packages=_words(self.chosen["package"]),
+            hosts=_words(self.chosen["host"]),
+            severity_at_least=Severity[self.severity.upper()] if self.severity else Severity(0),
+        )
+
+    def ring_settings(self) -> tuple[RingSettings, ...]:
+        """Return the rings. Raises `InputError` with every problem of every ring."""
+        found, bad = [], {}
+        for number, row in enumerate(self.rings, start=1):
+            try:
+                found.append(row.settings())
+            except InputError as error:
+                name = row.values["name"] or f"number {number}"
+                row.problems += [f"{at}: {why}" if at else why for at, why in _flat(error)]
+                bad[f"ring {name}"] = "has a setting that cannot be"
+        if bad:
+            raise InputError(bad)
+        return tuple(found)
+
+    def approvals_needed(self) -> int:
+        """Return how many must approve. Raises `InputError`."""
+        if not (self.approvals.isascii() and self.approvals.isdigit()):
+            raise InputError({"approvals": f"{self.approvals!r} is not a whole number"})
+        return int(self.approvals[:6])
+
+
+def row_of(ring: RingSettings) -> RingRow:
+    """Return a ring as the form shows it."""
+    name, value = next(iter(ring.fields.items()), ("", ""))
+    return RingRow(
+        {
+            "name": ring.name,
+            "soak": durations.text(ring.soak),
+            "expected": durations.text(ring.expected),
+            "window": ring.window,
+            **{number: str(getattr(ring, number)) for number in NUMBERS},
+            "field": name,
+            "value": value,
+        },
+        needs_approval=ring.needs_approval,
+        kept=ring.to_json(),
+    )
+
+
+def window_options(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what a ring's window can be, with words for people."""
+    return [
+        (OWN_WINDOW, "each host's own"),
+        (ANY_TIME, "any time"),
+        *((name, name) for name in names),
+    ]
+
+
+def _flat(error: InputError) -> list[tuple[str, str]]:
+    return [(at.split(" of ring ")[0], why) for at, why in error.problems.items()]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))

@@ -1,0 +1,173 @@
+"""What could go wrong with a plan, as sentences with somewhere to look."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from patchmgr.db.queries.plan_review import Standing
+from patchmgr.db.queries.plans import PlanDetail
+from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
+from web.show import plural
+from web.timeline import Stage
+
+NAMED = 3  # hosts named in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A sentence; ``place`` and ``value`` say which page shows more."""
+
+    tone: str  # "bad", "warn", "info"
+    words: str
+    place: str = ""  # "host", "hosts", "plan", "advisory", "excluded", "timeline", "calendar"
+    value: str = ""
+
+
+def of(
+    plan: PlanDetail,
+    standing: Standing,
+    *,
+    stages: Sequence[Stage],
+    excluded: Mapping[str, tuple[int, int]],
+    now: datetime,
+) -> list[Risk]:
+    """Return what an approver should know, the worst first."""
+    if plan.state not in OPEN_PLANS:
+        return []
+    found = [
+        *_late(plan, stages, now),
+        *_signals(plan),
+        *_hosts(standing),
+        *_changes(plan, standing, excluded),
+    ]
+    order = {"bad": 0, "warn": 1, "info": 2}
+    return sorted(found, key=lambda risk: order[risk.tone])
+
+
+def worst(plan: PlanDetail, stages: Sequence[Stage], now: datetime) -> list[Risk]:
+    """Return only what an approver must not miss; it is said beside the decision."""
+    return [*_late(plan, stages, now), *_signals(plan)]
+
+
+def _late(plan: PlanDetail, stages: Sequence[Stage], now: datetime) -> list[Risk]:
+    due = plan.due
+    found = []
+    hopeless = [stage.name for stage in stages if stage.hosts and stage.ends is None]
+    if hopeless:
+        found.append(
+            Risk("bad", f"Ring {hopeless[0]} finds no window in the next 60 days.", "timeline")
+        )
+    if due is not None and due < now:
+        found.append(Risk("bad", "A due date of what it closes has passed already.", "timeline"))
+    elif due is not None:
+        late = [stage for stage in stages if stage.works_until and stage.works_until > due]
+        hosts = sum(stage.hosts for stage in late)
+        if hosts:
+            names = " and ".join(stage.name for stage in late)
+            found.append(
+                Risk(
+                    "bad",
+                    f"{plural(hosts, 'host')} in {names} can be reached only after the earliest "
+                    "due date.",
+                    "timeline",
+                )
+            )
+    found += [
+        Risk("bad", f"Window {name} is shorter than a host's work takes.", "calendar")
+        for name in plan.summary.get("windows_too_short", ())
+    ]
+    return found
+
+
+def _signals(plan: PlanDetail) -> list[Risk]:
+    """Return the open halt signals: an advisory that was withdrawn, for one."""
+    return [
+        Risk(
+            "bad",
+            f"{signal.why[:1].upper()}{signal.why[1:]}.",
+            "advisory" if signal.kind == "withdrawn" else "",
+            signal.subject,
+        )
+        for signal in plan.signals
+    ]
+
+
+def _hosts(standing: Standing) -> list[Risk]:
+    found = [
+        Risk(
+            "warn",
+            f"{plural(hosts, 'host')} of this plan {'is' if hosts == 1 else 'are'} also in plan "
+            f"{number}, {title}; they take turns.",
+            "plan",
+            str(number),
+        )
+        for number, title, hosts in standing.elsewhere
+    ]
+    for names, words in (
+        (standing.silent, "has been silent for too long: nobody can tell whether it worked"),
+        (standing.never_reported, "has never reported its packages"),
+        (standing.retired, "is retired since the plan was made"),
+        (standing.reboot_pending, "has a reboot pending from before"),
+    ):
+        if names:
+            found.append(Risk("warn", f"{_named(names)} {_many(words, names)}.", *_where(names)))
+    if standing.without_window:
+        found.append(
+            Risk(
+                "warn",
+                f"{plural(len(standing.without_window), 'host')} may change at any time: no window "
+                "is set for them.",
+                "hosts",
+                "any",
+            )
+        )
+    return found
+
+
+def _changes(
+    plan: PlanDetail, standing: Standing, excluded: Mapping[str, tuple[int, int]]
+) -> list[Risk]:
+    found = []
+    for reason, (versions, _) in excluded.items():
+        found.append(
+            Risk(
+                "info",
+                f"{plural(versions, 'package version')} that {'was' if versions == 1 else 'were'} "
+                f"asked for {'is' if versions == 1 else 'are'} not in it: "
+                f"{reason.split(';')[0]}.",
+                "excluded",
+            )
+        )
+    found += [
+        Risk("warn", f"{one['host']} is left out: {one['reason']}.", "host", one["host"])
+        for one in plan.summary.get("left_out", ())[:NAMED]
+    ]
+    if standing.first_time and plan.state not in ACTIVE_PLANS:
+        names = ", ".join(standing.first_time[:NAMED])
+        more = len(standing.first_time) - NAMED
+        found.append(
+            Risk(
+                "info",
+                f"The first time that {names}{f' and {more} more' if more > 0 else ''} "
+                f"{'is' if len(standing.first_time) == 1 else 'are'} changed to this version here.",
+            )
+        )
+    if len(plan.rings) == 1 and plan.summary["hosts"] > NAMED:
+        found.append(
+            Risk("warn", "All hosts are in one ring: nothing is tried on a few first.", "timeline")
+        )
+    return found
+
+
+def _named(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else plural(len(names), "host")
+
+
+def _many(words: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return words
+    return words.replace("has ", "have ", 1).replace("is ", "are ", 1).replace(" it ", " they ")
+
+
+def _where(names: Sequence[str]) -> tuple[str, str]:
+    return ("host", names[0]) if len(names) == 1 else ("hosts", "")

@@ -1,0 +1,262 @@
+"""When the rings of a plan run: an estimate from windows, freezes and soaks, and its picture.
+
+The estimate takes every host to succeed at its first turn: it says how soon things can be, not how
+they will be. The picture is an SVG; colours and hatching are the stylesheet's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from patchmgr.db.queries.plans import PlanDetail
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.gates import soak_length
+from patchmgr.domain.rollout.model import Ring, Rollout
+from patchmgr.domain.rollout.states import OVER_RINGS, RingState
+from patchmgr.domain.windows import Freeze, Opening, Window, openings
+from web.show import plural
+
+WIDTH, LEFT, ROW, TOP, BOTTOM = 960, 128, 46, 26, 26
+HORIZON = timedelta(days=60)
+SHORTEST = timedelta(hours=12)
+THINNEST = 3.0  # a bar that can still be seen
+
+Placement = Sequence[tuple[int, str | None, int]]  # ring, window, hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """When a ring works, and until when it soaks; None: not within the horizon."""
+
+    position: int
+    name: str
+    hosts: int
+    starts: datetime | None
+    works_until: datetime | None
+    ends: datetime | None
+    is_real: bool  # it has begun, so the start is what happened
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    x: float
+    width: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One ring of the picture; coordinates are those of its own view box."""
+
+    y: float
+    label: str
+    detail: str
+    state: str
+    windows: tuple[Bar, ...]
+    work: Bar | None
+    soak: Bar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    rows: tuple[Row, ...]
+    freezes: tuple[Bar, ...]
+    ticks: tuple[tuple[float, str], ...]
+    now_x: float
+    due_x: float | None
+    due_words: str
+    height: float
+    summary: str
+    width: int = WIDTH
+    left: int = LEFT
+    row: int = ROW
+    top: int = TOP
+
+
+def estimate(
+    rollout: Rollout,
+    placement: Placement,
+    windows: Mapping[str, Window],
+    freezes: Sequence[Freeze],
+    now: datetime,
+) -> tuple[Stage, ...]:
+    """Return when each ring runs, those that have begun from when they did."""
+    stages = []
+    free: datetime | None = now
+    for position, ring in enumerate(rollout.rings):
+        parts = [(window, count) for at, window, count in placement if at == position]
+        hosts = sum(count for _, count in parts)
+        begun = ring.started
+        if ring.state in OVER_RINGS:
+            ended = ring.finished or ring.since
+            works_until = ring.soak_until - ring.settings.soak if ring.soak_until else ended
+            stages.append(Stage(position, ring.name, hosts, begun, works_until, ended, True))
+            continue
+        if hosts == 0:
+            stages.append(Stage(position, ring.name, 0, None, None, None, False))
+            continue
+        if ring.state is RingState.SOAKING:
+            since, until = ring.since, ring.soak_until
+            stages.append(Stage(position, ring.name, hosts, begun, since, until, True))
+            free = max(now, until) if until else None
+            continue
+        turns = (
+            [_turn(ring.settings, windows.get(w or ""), n, freezes, free) for w, n in parts]
+            if free
+            else [None]
+        )
+        if free is None or any(turn is None for turn in turns):
+            stages.append(Stage(position, ring.name, hosts, begun, None, None, begun is not None))
+            free = None
+            continue
+        done = [turn for turn in turns if turn is not None]
+        works_until = max(end for _, end in done)
+        free = works_until + soak_length(rollout, position, works_until)
+        starts = begun or min(start for start, _ in done)
+        stages.append(
+            Stage(position, ring.name, hosts, starts, works_until, free, begun is not None)
+        )
+    return tuple(stages)
+
+
+def _turn(
+    ring: RingSettings,
+    window: Window | None,
+    hosts: int,
+    freezes: Sequence[Freeze],
+    after: datetime,
+) -> Opening | None:
+    """Return from when until when ``hosts`` of one window work, at the earliest."""
+    rounds = -(-hosts // ring.max_concurrent)
+    for start, end in _chances(window, after):
+        begin = max(start, after)
+        for freeze in freezes:
+            if freeze.starts < begin + ring.needed_time and begin < freeze.ends:
+                begin = freeze.ends
+        fit = (end - begin) // ring.needed_time if end > begin else 0
+        if fit >= rounds:
+            return begin, begin + rounds * ring.needed_time
+        rounds -= max(fit, 0)
+    return None
+
+
+def _chances(window: Window | None, after: datetime) -> Sequence[Opening]:
+    if window is None:
+        return [(after, after + HORIZON)]
+    return openings(window, after, after + HORIZON)
+
+
+def rollout_of(plan: PlanDetail) -> Rollout:
+    """Return what of a plan its timing depends on, as the domain knows it."""
+    rings = tuple(
+        Ring(
+            settings=ring.settings,
+            tally=ring.tally,
+            state=ring.state,
+            since=ring.state_since,
+            started=ring.started_at,
+            soak_until=ring.soak_until,
+            finished=ring.finished_at,
+        )
+        for ring in plan.rings
+    )
+    return Rollout(
+        rings, {}, frozenset(plan.authors), plan.content_hash, state=plan.state, due=plan.due
+    )
+
+
+def draw(
+    stages: Sequence[Stage],
+    rollout: Rollout,
+    *,
+    placement: Placement,
+    windows: Mapping[str, Window],
+    freezes: Sequence[Freeze],
+    now: datetime,
+    days: "Days",
+) -> Picture:
+    """Return the picture of ``stages``."""
+    known = [at for s in stages for at in (s.starts, s.ends) if at is not None]
+    start = min([now, *known]) - timedelta(hours=1)
+    marks = [*known, now + SHORTEST, *([rollout.due] if rollout.due else [])]
+    end = min(max(marks), start + HORIZON)
+    end += (end - start) / 30
+    length = (end - start) / (WIDTH - LEFT)
+
+    def x(at: datetime) -> float:
+        return round(LEFT + min(max((at - start) / length, 0), WIDTH - LEFT), 1)
+
+    def bar(since: datetime | None, until: datetime | None, words: str) -> Bar | None:
+        if since is None or until is None or since >= end or until <= start:
+            return None
+        return Bar(x(since), max(round(x(until) - x(since), 1), THINNEST), words)
+
+    rows = []
+    for stage, ring in zip(stages, rollout.rings, strict=True):
+        names = sorted({w for at, w, _ in placement if at == stage.position and w})
+        shaded = [
+            bar(since, until, f"window {name} is open {days.span(since, until)}")
+            for name in names
+            if name in windows
+            for since, until in openings(windows[name], start, end)
+        ]
+        work = bar(stage.starts, stage.works_until, f"{stage.name} at work")
+        soak = bar(stage.works_until, stage.ends, f"{stage.name} soaks")
+        has_soak = soak is not None and stage.ends != stage.works_until
+        rows.append(
+            Row(
+                y=TOP + stage.position * ROW,
+                label=stage.name,
+                detail=plural(stage.hosts, "host"),
+                state=ring.state.value,
+                windows=tuple(one for one in shaded if one),
+                work=work,
+                soak=soak if has_soak else None,
+            )
+        )
+    frozen = [bar(one.starts, one.ends, f"freeze {one.name}: {one.reason}") for one in freezes]
+    last = stages[-1].ends if stages else None
+    due = rollout.due
+    return Picture(
+        rows=tuple(rows),
+        freezes=tuple(one for one in frozen if one),
+        ticks=tuple((x(at), words) for at, words in days.ticks(start, end)),
+        now_x=x(now),
+        due_x=x(due) if due is not None and start <= due <= end else None,
+        due_words="" if due is None else days.words(due),
+        height=TOP + len(rows) * ROW + BOTTOM,
+        summary="; ".join(days.sentence(stage) for stage in stages)
+        + (f"; the last ring ends {days.words(last)}" if last else ""),
+    )
+
+
+class Days:
+    """Words for instants, in the zone of who looks."""
+
+    def __init__(self, zone: object) -> None:
+        self.zone = zone
+
+    def words(self, at: datetime) -> str:
+        return f"{at.astimezone(self.zone):%a %d %b %H:%M}"  # type: ignore[arg-type] # a tzinfo
+
+    def span(self, since: datetime, until: datetime) -> str:
+        return f"{self.words(since)} to {self.words(until)}"
+
+    def ticks(self, start: datetime, end: datetime) -> list[tuple[datetime, str]]:
+        """Return midnights between ``start`` and ``end``, at most ten of them."""
+        local = start.astimezone(self.zone)  # type: ignore[arg-type] # a tzinfo
+        day = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        every = max(1, -(-((end - start) // timedelta(days=1)) // 9))
+        found = []
+        while day < end:
+            found.append(
+                (day, f"{day:%a} {day.day} {day:%b}" if every == 1 else f"{day.day} {day:%b}")
+            )
+            day += timedelta(days=every)
+        return found
+
+    def sentence(self, stage: Stage) -> str:
+        if stage.starts is None:
+            return f"{stage.name}: {'no hosts' if not stage.hosts else 'no window in sight'}"
+        until = f", until {self.words(stage.ends)}" if stage.ends else ""
+        return f"{stage.name}: {plural(stage.hosts, 'host')} from {self.words(stage.starts)}{until}"
