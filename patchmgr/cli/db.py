@@ -1,0 +1,197 @@
+"""``patchmgr db``: bring the schema up to date, check it, back it up, put a backup back."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import DatabaseError
+
+from patchmgr.cli.app import App, pass_app
+from patchmgr.db import migrate, models  # noqa: F401 -- registers every table
+from patchmgr.db.base import Base
+from patchmgr.db.session import READ_ONLY, Database
+from patchmgr.errors import ConflictError, InputError, NotFoundError
+from patchmgr.jobs import leader
+from patchmgr.services import audit
+
+PAGES = 4096  # pages copied at a time, so that writers get their turn
+
+
+@click.group()
+def db() -> None:
+    """The database: its schema, its health, its backups."""
+
+
+@db.command()
+@pass_app
+def upgrade(app: App) -> None:
+    """Bring the schema to what this program needs; safe to repeat."""
+    database = Database(app.settings.database_url)
+    before = migrate.state(database)
+    migrate.upgrade(database)
+    if before.is_current:
+        click.echo(f"the database is at schema {before.head}, nothing to do")
+    else:
+        click.echo(f"the database went from schema {before.current or 'none'} to {before.head}")
+
+
+@db.command()
+@pass_app
+def check(app: App) -> None:
+    """Say whether the schema, the stored data and the audit log are as they should be."""
+    problems = [*_damage(app.db), *_differences(app.db), *_broken_audit(app.db)]
+    if problems:
+        raise ConflictError("\n".join(problems))
+    click.echo("the database is sound: schema, data, audit log")
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@pass_app
+def backup(app: App, file: Path) -> None:
+    """Write a whole copy of the embedded database to FILE, also while it is being served."""
+    source = _embedded(app)
+    if file.exists():
+        raise ConflictError(f"{file} exists; a backup is never written over")
+    if not file.absolute().parent.is_dir():
+        raise InputError({"FILE": f"{file.parent} is not a folder"})
+    if not source.exists():
+        raise NotFoundError("database", str(source))
+    with _draft(file) as draft:
+        _copy(source, draft)
+        _verify(draft, source)
+    click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB, checked")
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@pass_app
+def restore(app: App, file: Path) -> None:
+    """Put the backup FILE in the place of the embedded database. Stop the service first.
+
+    What was there stays beside it, with ".before-restore" added to its name.
+    """
+    target = _embedded(app)
+    with _nobody_at_work(Database(app.settings.database_url)), _draft(target) as draft:
+        _copy(file, draft)
+        _verify(draft, file)
+        if target.exists():
+            kept = target.with_name(f"{target.name}.before-restore")
+            _fold_log(target)
+            target.replace(kept)
+            click.echo(f"the database that was there is kept as {kept}")
+        for leftover in ("-wal", "-shm"):
+            target.with_name(target.name + leftover).unlink(missing_ok=True)
+    restored = Database(app.settings.database_url)
+    migrate.upgrade(restored)  # a backup of an older program becomes one of this
+    restored.close()
+    click.echo(f"{target} is now what {file} holds")
+
+
+def _embedded(app: App) -> Path:
+    """Return the file of the embedded database. Raises `ConflictError` for PostgreSQL."""
+    url = Database(app.settings.database_url).engine.url
+    if url.get_backend_name() != "sqlite":
+        raise ConflictError("PostgreSQL has its own tools for this: pg_dump and pg_restore")
+    return Path(str(url.database))
+
+
+@contextlib.contextmanager
+def _draft(file: Path) -> Iterator[Path]:
+    """Yield a name beside ``file``; what is written there takes its place whole, or not at all."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _nobody_at_work(database: Database) -> Iterator[None]:
+    """Hold both locks of a service, so that none can start meanwhile."""
+    locks = [leader.scheduler_lock(database), leader.web_lock(database, shared=False)]
+    try:
+        for lock in locks:
+            if lock is not None and not lock.acquire():
+                raise ConflictError("patchmgr is serving this database; stop it first")
+        yield
+    finally:
+        for lock in locks:
+            if lock is not None:
+                lock.release()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database as of one instant, whoever writes to it (SQLite's online backup).
+
+    Raises `InputError` when ``source`` is not one.
+    """
+    try:
+        with (
+            contextlib.closing(
+                sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
+            ) as reading,
+            contextlib.closing(sqlite3.connect(target)) as writing,
+        ):
+            target.chmod(0o600)
+            reading.backup(writing, pages=PAGES)
+    except sqlite3.DatabaseError as error:
+        raise InputError({str(source): f"not a patchmgr backup: {error}"}) from error
+
+
+def _fold_log(file: Path) -> None:
+    """Bring what is still in the write-ahead log into the file itself."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _verify(draft: Path, said: Path) -> None:
+    """Raise `InputError`, naming ``said``, unless ``draft`` is a sound database of this program."""
+    opened = Database(f"sqlite:///{draft}")
+    try:
+        revision = migrate.state(opened).current
+        known = migrate.revisions()
+        if revision is None:
+            raise InputError({str(said): "a database, but not one of patchmgr"})
+        if revision not in known:
+            raise InputError({str(said): f"schema {revision}, this program knows {known[-1]}"})
+        if problems := _damage(opened):
+            raise InputError({str(said): problems[0]})
+    except DatabaseError as error:
+        raise InputError({str(said): f"damaged: {error.orig}"}) from error
+    finally:
+        opened.close()
+
+
+def _damage(database: Database) -> list[str]:
+    """Return what SQLite's own checks find; PostgreSQL watches over its files itself."""
+    if not database.is_sqlite:
+        return []
+    with database.reading() as session:
+        connection = session.connection()
+        found = connection.exec_driver_sql("PRAGMA quick_check(5)").scalars().all()
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    problems = [f"damaged: {line}" for line in found if line != "ok"]
+    problems += [f"{table} row {row} refers to a missing {to}" for table, row, to, _ in orphans]
+    return problems
+
+
+def _differences(database: Database) -> list[str]:
+    """Return how the schema differs from the models."""
+    with database.engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [f"schema: {step}" for step in compare_metadata(context, Base.metadata)]
+
+
+def _broken_audit(database: Database) -> list[str]:
+    with database.reading() as session:
+        entry = audit.first_broken(session)
+    return [] if entry is None else [f"the audit log was changed at entry {entry}"]

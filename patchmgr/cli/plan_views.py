@@ -1,0 +1,155 @@
+"""A plan as JSON and as text."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from patchmgr.cli.app import instant, show_table
+from patchmgr.db.queries.paging import Page
+from patchmgr.db.queries.plan_content import ChangeLine, ExclusionLine
+from patchmgr.db.queries.plan_progress import EventLine, TaskLine
+from patchmgr.db.queries.plans import PlanDetail, RingView
+
+
+def detail_json(
+    plan: PlanDetail,
+    changes: Sequence[ChangeLine] | None = None,
+    excluded: Sequence[ExclusionLine] | None = None,
+    tasks: Sequence[TaskLine] | None = None,
+    events: Sequence[EventLine] | None = None,
+) -> dict[str, Any]:
+    """Return a plan for programs; the listings that were not read are left out."""
+    plain = (
+        "id", "title", "state", "state_since", "state_by", "reason", "author", "content_hash",
+        "series", "approvals_needed", "approvals_given", "due", "created_at", "proposed_at",
+        "approved_at", "started_at", "finished_at", "expires_at", "awaits", "frozen", "live",
+    )  # fmt: skip
+    document: dict[str, Any] = {name: getattr(plan, name) for name in plain}
+    document |= {
+        "authors": list(plan.authors),
+        "selection": dict(plan.selection),
+        "summary": dict(plan.summary),
+        "commands": list(plan.commands),
+        "changed": list(plan.changed),
+        "counts": dict(plan.counts),
+        "signals": [asdict(signal) for signal in plan.signals],
+        "approvals": [asdict(one) for one in plan.approvals],
+        "windows": list(plan.windows.values()),
+        "rings": [_ring(ring) for ring in plan.rings],
+    }
+    if changes is not None:
+        document["changes"] = [asdict(one) | {"severity": one.severity.word} for one in changes]
+    if excluded is not None:
+        document["not_planned"] = [asdict(one) for one in excluded]
+    if tasks is not None:
+        document["tasks"] = [asdict(one) for one in tasks]
+    if events is not None:
+        document["events"] = [asdict(one) for one in events]
+    return document
+
+
+def print_detail(
+    plan: PlanDetail,
+    changes: Page[ChangeLine],
+    excluded: Page[ExclusionLine],
+    tasks: Page[TaskLine],
+    events: Page[EventLine],
+) -> None:
+    """Print a plan for people."""
+    click.echo(f"plan {plan.id}: {plan.title}")
+    click.echo(f"{plan.state.value} since {instant(plan.state_since)} by {plan.state_by}")
+    if plan.reason:
+        click.echo(f"reason: {plan.reason}")
+    if plan.awaits:
+        click.echo(f"waits for: {plan.awaits}")
+    for signal in plan.signals:
+        click.echo(f"halt signal: {signal.why} (since {instant(signal.at)})")
+    if plan.frozen:
+        click.echo(f"frozen: {plan.frozen}")
+    click.echo(f"author {plan.author}, content {plan.content_hash}")
+    click.echo(f"approvals: {plan.approvals_given} of {plan.approvals_needed}")
+    for line in plan.changed:
+        click.echo(f"changed since it was approved: {line}")
+    click.echo("")
+    show_table(
+        ("ring", "state", "since", "hosts", "verified", "failed", "reason"),
+        [_ring_row(ring) for ring in plan.rings],
+    )
+    current = plan.rings[plan.current] if plan.current is not None else None
+    if current is not None and plan.started_at is not None:
+        click.echo(f"\ngate of ring {current.name}")
+        show_table(
+            ("condition", "have", "need", "holds"),
+            [(one.name, one.have, one.need, one.holds) for one in current.gate],
+        )
+    _section("changes", changes)
+    show_table(
+        ("package", "arch", "from", "to", "of", "hosts", "advisories"),
+        [
+            (
+                one.package,
+                one.arch,
+                one.from_version,
+                one.to_version,
+                one.match,
+                one.hosts,
+                len(one.advisories),
+            )
+            for one in changes.lines
+        ],
+    )
+    _section("not planned", excluded)
+    show_table(
+        ("package", "version", "hosts", "reason"),
+        [(one.package, one.version, one.hosts, one.reason) for one in excluded.lines],
+    )
+    _section("tasks", tasks)
+    show_table(
+        ("host", "ring", "state", "attempt", "deadline", "reason"),
+        [
+            (one.host, one.ring, one.state.value, one.attempt, one.deadline, one.reason)
+            for one in tasks.lines
+        ],
+    )
+    _section("events", events)
+    show_table(
+        ("at", "by", "kind", "ring", "message"),
+        [(one.at, one.by, one.kind, one.ring, one.message) for one in events.lines],
+    )
+
+
+def _section(name: str, page: Page[Any]) -> None:
+    shown = len(page.lines)
+    click.echo(f"\n{name}: {page.total}" + (f", the first {shown}" if shown < page.total else ""))
+
+
+def _ring(ring: RingView) -> dict[str, Any]:
+    plain = (
+        "name", "position", "state", "state_since", "started_at", "soak_until", "finished_at",
+        "deadline", "reason", "hosts",
+    )  # fmt: skip
+    return {
+        **{name: getattr(ring, name) for name in plain},
+        "counts": dict(ring.counts),
+        "attempted": ring.tally.attempted,
+        "succeeded": ring.tally.succeeded,
+        "failures": ring.tally.failures,
+        "unverified": ring.tally.unverified,
+        "gate": [asdict(one) for one in ring.gate],
+        "settings": ring.settings.to_json(),
+    }
+
+
+def _ring_row(ring: RingView) -> tuple[object, ...]:
+    counts = ring.summary
+    return (
+        ring.name,
+        ring.state.value,
+        ring.state_since,
+        ring.hosts,
+        counts["verified"],
+        counts["failed"],
+        ring.reason,
+    )

@@ -1,0 +1,336 @@
+"""``patchmgr plans``: make them, agree on them, carry them out, and see how they get on."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from patchmgr.cli.acting import acting, as_option
+from patchmgr.cli.app import App, pass_app, show_json, show_listing
+from patchmgr.cli.plan_files import read_bytes, read_rings, write_bytes
+from patchmgr.cli.plan_views import detail_json, print_detail
+from patchmgr.db.queries import plan_content, plan_progress
+from patchmgr.db.queries import plans as queries
+from patchmgr.domain.advisories import Severity
+from patchmgr.domain.plans import Selection
+from patchmgr.domain.rings import DEFAULT_RINGS
+from patchmgr.errors import InputError
+from patchmgr.services import exports, outbox, policies, result_files, rollouts
+from patchmgr.services import plans as service
+
+_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+_id = click.argument("plan_id", metavar="ID", type=int)
+_reason = click.option("--reason", default="", help="Why; kept with the plan.")
+
+
+@click.group()
+def plans() -> None:
+    """Patch plans: exact content, rings, approval, rollout."""
+
+
+@plans.command()
+@click.option("--policy", help="Close what this SLA policy sets a due date for.")
+@click.option("--advisory", "advisories", multiple=True, help="Close this advisory (repeatable).")
+@click.option("--cve", "cves", multiple=True, help="Close this CVE (repeatable).")
+@click.option("--host", "hosts", multiple=True, help="Only on this host (repeatable).")
+@click.option("--package", "packages", multiple=True, help="Only this package (repeatable).")
+@click.option(
+    "--severity",
+    type=click.Choice([severity.word for severity in Severity]),
+    help="Only findings at least this bad.",
+)
+@click.option("--all", "everything", is_flag=True, help="Every open finding; as without options.")
+@click.option("--title", default="", help="By default the first package and how many more.")
+@click.option(
+    "--rings",
+    "rings_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML or JSON file of ring settings (docs/plans.md).",
+)
+@click.option("--approvals", type=int, default=1, show_default=True, help="People who must agree.")
+@as_option
+@_json
+@pass_app
+def create(
+    app: App,
+    policy: str | None,
+    advisories: tuple[str, ...],
+    cves: tuple[str, ...],
+    hosts: tuple[str, ...],
+    packages: tuple[str, ...],
+    severity: str | None,
+    everything: bool,
+    title: str,
+    rings_file: Path | None,
+    approvals: int,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
+    """Make a plan from open findings, and print its id."""
+    if everything and (advisories or cves or hosts or packages or severity):
+        raise InputError({"all": "takes no other selection beside it"})
+    worst = Severity[severity.upper()] if severity else Severity.UNKNOWN
+    selection = Selection(advisories, cves, packages, hosts, worst)
+    if policy is not None:
+        selection = _by_policy(app, policy, selection)
+    who = acting(app, as_name)
+    plan_id = service.create(
+        app.db,
+        selection=selection,
+        title=title,
+        rings=read_rings(rings_file) if rings_file else DEFAULT_RINGS,
+        approvals_needed=approvals,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
+    )
+    if not as_json:
+        click.echo(plan_id)
+        return
+    with app.db.reading() as session:
+        show_json(detail_json(queries.get(session, plan_id, now=app.now)))
+
+
+@plans.command("list")
+@click.option("--state", "states", multiple=True, help="Only in this state (repeatable).")
+@_json
+@pass_app
+def list_(app: App, states: tuple[str, ...], as_json: bool) -> None:
+    """List plans, the newest first."""
+    with app.db.reading() as session:
+        page = queries.listing(session, states=states, limit=1_000_000)
+    columns = (
+        "id", "state", "title", "author", "severity", "hosts", "changes", "findings", "due",
+        "state_since", "reason",
+    )  # fmt: skip
+    rows = [tuple(getattr(line, name) for name in columns) for line in page.lines]
+    show_listing(columns, rows, as_json)
+
+
+@plans.command()
+@_id
+@_json
+@pass_app
+def show(app: App, plan_id: int, as_json: bool) -> None:
+    """Show a plan: what changes, its rings and their gates, its tasks."""
+    everything = 10_000_000
+    with app.db.reading() as session:
+        detail = queries.get(session, plan_id, now=app.now)
+        limit = everything if as_json else 15
+        changes = plan_content.changes(session, plan_id, limit=limit)
+        excluded = plan_content.exclusions(session, plan_id, limit=limit)
+        tasks = plan_progress.tasks(session, plan_id, limit=limit)
+        events = plan_progress.events(session, plan_id, limit=everything if as_json else 10)
+    if as_json:
+        show_json(detail_json(detail, changes.lines, excluded.lines, tasks.lines, events.lines))
+    else:
+        print_detail(detail, changes, excluded, tasks, events)
+
+
+@plans.command()
+@_id
+@click.option(
+    "--rings",
+    "rings_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML or JSON file of ring settings (docs/plans.md).",
+)
+@click.option("--approvals", type=int, help="People who must agree.")
+@as_option
+@pass_app
+def edit(
+    app: App, plan_id: int, rings_file: Path | None, approvals: int | None, as_name: str | None
+) -> None:
+    """Give a plan that has not started other rings; given approvals fall."""
+    who = acting(app, as_name)
+    changed = service.edit(
+        app.db,
+        plan_id,
+        rings=read_rings(rings_file) if rings_file else None,
+        approvals_needed=approvals,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
+    )
+    click.echo("\n".join(changed) or "nothing changed")
+
+
+def _command(name: str, does: str, call: Callable[..., None], *, needs_reason: bool = True) -> None:
+    """Register a command that does one thing to one plan."""
+
+    def run(app: App, plan_id: int, reason: str, as_name: str | None, as_json: bool) -> None:
+        who = acting(app, as_name)
+        words = {"reason": reason} if needs_reason else {}
+        call(app.db, plan_id, **words, actor=who.name, role=who.role, now=app.now)
+        with app.db.reading() as session:
+            detail = queries.get(session, plan_id, now=app.now)
+        if as_json:
+            show_json(detail_json(detail))
+        else:
+            click.echo(f"plan {plan_id} is {detail.state.value}")
+
+    run.__doc__ = does
+    plans.command(name)(_id(_reason(as_option(_json(pass_app(run))))))
+
+
+_command("propose", "Ask for approval.", service.propose, needs_reason=False)
+_command("reject", "Refuse a plan for good; needs --reason.", service.reject)
+_command("start", "Start an approved plan.", service.start, needs_reason=False)
+_command("pause", "Hand out nothing more; needs --reason.", service.pause)
+_command("resume", "Let a paused plan go on.", service.resume)
+_command("cancel", "End a plan; needs --reason.", service.cancel)
+_command("halt", "Stop a plan until somebody acknowledges it; needs --reason.", service.halt)
+_command("acknowledge", "Let open halt signals pass; needs --reason.", service.acknowledge)
+
+
+@plans.command()
+@_id
+@click.option("--ring", default="", help="Approve this ring, where it needs its own approval.")
+@click.option("--hash", "content_hash", help="Approve only if the content still has this hash.")
+@_reason
+@as_option
+@_json
+@pass_app
+def approve(
+    app: App,
+    plan_id: int,
+    ring: str,
+    content_hash: str | None,
+    reason: str,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
+    """Consent to a plan's content; its author cannot."""
+    who = acting(app, as_name)
+    service.approve(
+        app.db,
+        plan_id,
+        ring=ring,
+        content_hash=content_hash,
+        comment=reason,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
+    )
+    with app.db.reading() as session:
+        detail = queries.get(session, plan_id, now=app.now)
+    if as_json:
+        show_json(detail_json(detail))
+    else:
+        missing = detail.approvals_needed - detail.approvals_given
+        more = f", {missing} more needed" if missing > 0 and not ring else ""
+        click.echo(f"plan {plan_id} is {detail.state.value}{more}")
+
+
+@plans.command()
+@_id
+@click.argument("hosts", nargs=-1, required=True)
+@_reason
+@as_option
+@pass_app
+def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: str | None) -> None:
+    """Give HOSTS that ended without success another turn."""
+    who = acting(app, as_name)
+    service.retry(app.db, plan_id, hosts, reason=reason, actor=who.name, role=who.role, now=app.now)
+    click.echo(f"{len(hosts)} hosts wait for another turn")
+
+
+@plans.command()
+@_id
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "ansible"]), required=True, help="What to write."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A file; for ansible a name in .zip gives playbook and inventory apart. Default: stdout.",
+)
+@click.option("--whole", is_flag=True, help="All rings, to read; not only what may be done now.")
+@as_option
+@pass_app
+def export(
+    app: App, plan_id: int, form: str, out: Path | None, whole: bool, as_name: str | None
+) -> None:
+    """Write the work that may be done now, for people or for Ansible."""
+    who = acting(app, as_name)
+    if form == "ansible" and out is not None and out.suffix.lower() == ".zip":
+        form = "ansible-zip"
+    exported = service_export(app, plan_id, form, who, whole=whole)
+    if out is None:
+        sys.stdout.buffer.write(exported.body)
+        sys.stdout.buffer.flush()
+        return
+    write_bytes(out, exported.body)
+    click.echo(f"{out}: {exported.hosts} hosts")
+
+
+def service_export(app: App, plan_id: int, form: str, who: Any, *, whole: bool) -> exports.Exported:
+    """Return the export as ``who``."""
+    return exports.export(
+        app.db, plan_id, form, whole=whole, actor=who.name, role=who.role, now=app.now
+    )
+
+
+@plans.command()
+@_id
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@as_option
+@_json
+@pass_app
+def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bool) -> None:
+    """Take results from FILE: CSV with host,result[,package,output,attempt,reboot]; - is stdin."""
+    body = sys.stdin.buffer.read() if str(file) == "-" else read_bytes(file)
+    name = "stdin" if str(file) == "-" else str(file)
+    who = acting(app, as_name)
+    taken = result_files.report_file(
+        app.db, plan_id, body, file=name, actor=who.name, role=who.role, now=app.now
+    )
+    if as_json:
+        show_json({"changed": taken.changed, "unchanged": taken.unchanged})
+    else:
+        click.echo(f"{taken.changed} taken, {taken.unchanged} said nothing new")
+
+
+@plans.command()
+@_json
+@pass_app
+def tick(app: App, as_json: bool) -> None:
+    """Move every plan on to where it must be now; the scheduler does the same by itself."""
+    result = rollouts.tick(app.db, now=app.now)
+    outbox.deliver(app.db, now=app.now)
+    counts = {
+        "plans": result.plans,
+        "changed": result.changed,
+        "dispatched": result.dispatched,
+        "verified": result.verified,
+        "failed": {str(number): why for number, why in result.failed.items()},
+    }
+    if as_json:
+        show_json(counts)
+    else:
+        click.echo(
+            f"{result.changed} of {result.plans} plans moved, {result.dispatched} hosts handed out"
+        )
+    for number, why in result.failed.items():
+        click.echo(f"patchmgr: plan {number} cannot be moved: {why}", err=True)
+    if result.failed:
+        sys.exit(1)
+
+
+def _by_policy(app: App, name: str, selection: Selection) -> Selection:
+    """Narrow ``selection`` to severities that the active policy sets a due date for."""
+    with app.db.reading() as session:
+        _, policy = policies.active(session)
+    if policy.name != name:
+        raise InputError({"policy": f"{name!r} is not in force, {policy.name!r} is"})
+    dated = [
+        severity
+        for severity in Severity
+        if any(
+            row.days is not None and severity.word in row.when.get("severity", (severity.word,))
+            for row in policy.rows
+        )
+    ]
+    return selection.only(dated)

@@ -1,0 +1,135 @@
+"""``patchmgr scan`` and ``patchmgr findings``."""
+
+import csv
+import sys
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+
+import click
+
+from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_table
+from patchmgr.db.queries import explanations, hosts
+from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.explanations import Explanation
+from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.domain.advisories import Severity
+from patchmgr.services import scan as service
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="From nothing; the answer is the same.")
+@click.option("--json", "as_json", is_flag=True)
+@pass_app
+def scan(app: App, full: bool, as_json: bool) -> None:
+    """Compare the inventory with the advisories."""
+    result = service.scan(app.db, now=app.now, settings=app.settings, full=full)
+    if as_json:
+        show_json(result.summary())
+        return
+    click.echo(
+        f"{result.findings} findings open; {result.versions} package versions judged, "
+        f"{result.hosts} hosts looked at, exposures: {result.opened} opened, {result.closed} closed"
+    )
+
+
+@click.group(invoke_without_command=True)
+@click.option("--host", default="")
+@click.option("--platform", default="", help="Such as debian:12.")
+@click.option("--package", default="", help="Installed package, or its source.")
+@click.option("--advisory", default="")
+@click.option("--cve", default="")
+@click.option("--status", type=click.Choice(["affected", "no_fix", "undetermined"]), default=None)
+@click.option("--severity", type=click.Choice([s.word for s in Severity]), help="At least this.")
+@click.option("--at", type=AT, help="As of this instant (ISO 8601).")
+@click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.pass_context
+def findings(
+    ctx: click.Context,
+    host: str,
+    platform: str,
+    package: str,
+    advisory: str,
+    cve: str,
+    status: str | None,
+    severity: str | None,
+    at: datetime | None,
+    format_: str,
+    as_json: bool,
+) -> None:
+    """List findings: what is wrong with which host."""
+    if ctx.invoked_subcommand is not None:
+        return
+    app = ctx.ensure_object(App)
+    filters = FindingFilter(
+        host=host,
+        platform=platform,
+        package=package,
+        advisory=advisory,
+        cve=cve,
+        status=status or "",
+        severity_at_least=Severity[severity.upper()] if severity else None,
+    )
+    with app.db.reading() as session:
+        if host:  # a misspelt name must not look like a host without findings
+            filters = replace(filters, host=hosts.get(session, host).line.hostname)
+        lines = map(queries.plain, queries.every(session, filters, at))
+        if as_json or format_ == "json":
+            show_json([*lines])
+        elif format_ == "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(queries.CSV_COLUMNS)
+            for line in lines:
+                line["first_seen"], line["due"] = instant(line["first_seen"]), instant(line["due"])
+                writer.writerow([line[name] for name in queries.CSV_COLUMNS])
+        else:
+            _table(lines)
+
+
+def _table(lines: "map[dict[str, object]]") -> None:
+    columns = ("host", "package", "installed", "fixed", "status", "advisory", "severity", "due")
+    shown = 1000
+    show_table(columns, [[line[name] for name in columns] for line in islice(lines, shown)])
+    more = sum(1 for _ in lines)
+    if more:
+        click.echo(f"and {more} more; --format csv prints all", err=True)
+
+
+@findings.command()
+@click.argument("host")
+@click.argument("package")
+@click.option("--at", type=AT, help="As of this instant (ISO 8601).")
+@click.option("--json", "as_json", is_flag=True)
+@pass_app
+def explain(app: App, host: str, package: str, at: datetime | None, as_json: bool) -> None:
+    """Say why PACKAGE on HOST is, or is not, a finding."""
+    with app.db.reading() as session:
+        explanation = explanations.explain(session, host, package, at=at or app.now)
+    if as_json:
+        show_json(explanations.explanation_json(explanation))
+        return
+    _say(explanation)
+
+
+def _say(explanation: Explanation) -> None:
+    for each in explanation.installed:
+        click.echo(
+            f"{each.package} {each.installed} on {explanation.host} ({explanation.platform}), "
+            f"judged as source {each.judged_source} {each.judged_version}"
+        )
+        if not explanation.has_feed:
+            click.echo(
+                "  undetermined: no feed speaks of this platform; nothing can be said of its safety"
+            )
+        elif not each.considered:
+            click.echo("  no finding: no advisory names it")
+        for said in each.considered:
+            click.echo(f"  {said.advisory}: {explanations.sentence(said)}")
+            click.echo(
+                f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}; matched "
+                f"on {said.match} {said.matched_name}; compared as {said.scheme}"
+                + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
+            )
+            if change := explanations.what_would_change(said):
+                click.echo(f"    {change}")

@@ -1,0 +1,67 @@
+"""``patchmgr tokens``: keys with which programs use the API."""
+
+import click
+
+from patchmgr.cli.app import App, pass_app, show_json, show_listing
+from patchmgr.db.queries import accounts as queries
+from patchmgr.domain.accounts import Role
+from patchmgr.services import accounts
+
+
+@click.group()
+def tokens() -> None:
+    """Keys of programs that use the API."""
+
+
+@tokens.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    required=True,
+    help="What it may do.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@pass_app
+def create(app: App, name: str, role: str, as_json: bool) -> None:
+    """Make a token for NAME and print its key, which cannot be shown again."""
+    token_id, key = accounts.create_token(app.db, name, Role(role), actor=app.actor, now=app.now)
+    if as_json:
+        show_json({"id": token_id, "name": name, "role": role, "key": key})
+        return
+    click.echo(
+        f"token {token_id} for {name} ({role}); keep the key, it is not shown again", err=True
+    )
+    click.echo(key)
+
+
+@tokens.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List the tokens, without their keys."""
+    with app.db.reading() as session:
+        found = queries.tokens(session)
+    columns = ("id", "name", "role", "state", "created_by", "created_at", "used_at")
+    rows = [
+        (
+            each.id,
+            each.name,
+            each.role.value,
+            "revoked" if each.revoked_at else "active",
+            each.created_by,
+            each.created_at,
+            each.used_at,
+        )
+        for each in found
+    ]
+    show_listing(columns, rows, as_json)
+
+
+@tokens.command()
+@click.argument("token_id", metavar="ID", type=int)
+@pass_app
+def revoke(app: App, token_id: int) -> None:
+    """Make token ID useless at once."""
+    accounts.revoke_token(app.db, token_id, actor=app.actor, now=app.now)
+    click.echo(f"revoked token {token_id}")

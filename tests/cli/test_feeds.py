@@ -1,0 +1,153 @@
+"""`patchmgr feeds`, `advisories`, `cves` and `versions`, as scripts call them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from patchmgr.cli import main
+from patchmgr.cli.app import App
+
+
+@pytest.fixture
+def run(tmp_path, server):
+    """Run a command; return exit code, standard output and standard error."""
+    environ = {"PATCHMGR_HOME": str(tmp_path / "home"), "PATCHMGR_DEBIAN_URL": server.url()}
+
+    def call(*arguments, stdin=None):
+        result = CliRunner().invoke(main, arguments, input=stdin, obj=App(environ))
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result.exit_code, result.stdout, result.stderr
+
+    return call
+
+
+@pytest.fixture
+def tracker(tmp_path):
+    path = tmp_path / "tracker.json"
+    release = {"status": "resolved", "fixed_version": "1.2-3", "urgency": "high"}
+    path.write_text(json.dumps({"openssl": {"CVE-2026-1000": {"releases": {"bookworm": release}}}}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "answer"), [("1.0~rc1", "1.0", "<"), ("1.0", "0:1.0-0", "="), ("1.10", "1.9", ">")]
+)
+def test_two_versions_are_compared(run, a, b, answer):
+    assert run("versions", "compare", "dpkg", a, b) == (0, f"{answer}\n", "")
+
+
+def test_pairs_are_answered_line_by_line(run):
+    code, out, err = run(
+        "versions", "compare", "dpkg", "-", stdin="1\t2\n2\t1-\n\n1\t1-0\r\n1\t2\t3\n3\t2"
+    )
+
+    assert (code, out) == (2, "<\n?\n?\n=\n?\n>\n")
+    assert err.splitlines() == [
+        "patchmgr: line 2: '1-' is not a dpkg version",
+        "patchmgr: line 3: '' is not two versions with a tab between them",
+        "patchmgr: line 5: '2\\t3' is not a dpkg version",
+    ]
+
+
+def test_pairs_without_fault_end_well(run):
+    assert run("versions", "compare", "dpkg", "-", stdin="1\t2\n") == (0, "<\n", "")
+    assert run("versions", "compare", "dpkg", "-", stdin="") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("dpkg", "1", "1-"), "'1-' is not a dpkg version"),
+        (("dpkg", "", "1"), "'' is not a dpkg version"),
+        (("dpkg", "-1", "1"), "'-1' is not a dpkg version"),
+        (("nix", "1", "1"), "unknown version scheme 'nix'; known: dpkg"),
+        (("dpkg", "1"), "give two versions, or - to read pairs from the standard input"),
+    ],
+)
+def test_what_cannot_be_compared_is_bad_input(run, arguments, error):
+    assert run("versions", "compare", *arguments) == (2, "", f"patchmgr: {error}\n")
+
+
+def test_a_feed_is_read_from_a_file_and_shown(run, tracker):
+    code, out, err = run("feeds", "sync", "debian", "--from", str(tracker))
+    assert (code, err) == (0, "")
+    assert out == "debian: 1 advisories with 1 statements; 1 new, 0 changed, 0 withdrawn\n"
+    assert run("feeds", "sync", "debian", "--from", str(tracker))[1] == (
+        "debian: unchanged, 1 advisories\n"
+    )
+
+    (listed,) = json.loads(run("feeds", "list", "--json")[1])
+    (status,) = json.loads(run("feeds", "status", "--json")[1])
+
+    assert (listed["name"], listed["state"], listed["advisories"]) == ("debian", "ok", 1)
+    assert (status["stale"], status["fixes"], status["error"]) == (False, 1, "")
+
+
+def test_an_advisory_and_a_cve_are_shown(run, tracker):
+    run("feeds", "sync", "debian", "--from", str(tracker))
+
+    shown = json.loads(run("advisories", "show", "CVE-2026-1000", "--json")[1])
+    by_cve = json.loads(run("cves", "show", "cve-2026-1000", "--json")[1])
+
+    (statement,) = shown["statements"]
+    assert (statement["package"], statement["fixed"], statement["severity"]) == (
+        "openssl",
+        "1.2-3",
+        "high",
+    )
+    assert by_cve["advisories"] == [shown]
+    assert (
+        "debian:12  openssl  source  affected  1.2-3  high"
+        in run("advisories", "show", "CVE-2026-1000")[1]
+    )
+
+
+def test_what_is_not_there_is_said_so(run):
+    assert run("advisories", "show", "DSA-1") == (1, "", "patchmgr: no advisory 'DSA-1'\n")
+    assert run("cves", "show", "CVE-1") == (1, "", "patchmgr: no advisory about CVE 'CVE-1'\n")
+
+
+def test_the_network_is_asked_without_a_file(run, server, tracker):
+    server.answer((200, {}, tracker.read_bytes()))
+
+    (result,) = json.loads(run("feeds", "sync", "--json")[1])
+
+    assert (result["feed"], result["changed"], result["counts"]["new"]) == ("debian", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [((404, {}, b""), "the server says 404 Not Found"), ((200, {}, b"<html>"), "a page of HTML")],
+)
+def test_a_feed_that_fails_is_for_later(run, server, answer, why):
+    server.answer(answer)
+
+    code, out, err = run("feeds", "sync", "debian")
+
+    assert (code, out) == (75, "")
+    assert err.startswith(f"patchmgr: feed debian: {server.url()}: ")
+    assert why in err
+    assert why in run("feeds", "status")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("nix",), "no feed 'nix'; known: debian"),
+        (("debian", "--from", "/nowhere"), "/nowhere: no such file or directory"),
+        (("--from", "/nowhere"), "--from /nowhere needs the name of one feed, such as debian"),
+        (("debian", "--platform", "x"), "'x' is not a platform such as debian:12"),
+    ],
+)
+def test_a_wrong_call_is_bad_input(run, arguments, error):
+    assert run("feeds", "sync", *arguments) == (2, "", f"patchmgr: {error}\n")
+
+
+def test_a_bad_file_is_bad_input(run, tracker):
+    tracker.write_text('{"openssl": {"CVE')
+
+    code, out, err = run("feeds", "sync", "debian", "--from", str(tracker))
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"patchmgr: {tracker}: not whole JSON: ")

@@ -1,0 +1,335 @@
+"""``patchmgr hosts``, ``packages`` and ``report`` as scripts use them (design.md 5.2)."""
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from patchmgr.cli import main
+from patchmgr.cli.app import App
+
+
+@pytest.fixture
+def home(tmp_path, _sqlite_template):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "patchmgr.db").write_bytes(_sqlite_template.read_bytes())
+    return home
+
+
+@pytest.fixture
+def run(home):
+    """Run the command in ``home``; return exit code, stdout and stderr. No error may escape."""
+
+    def run(*words, text=None, **environ):
+        app = App({"PATCHMGR_HOME": str(home), **environ})
+        words = [str(word) for word in words]
+        result = CliRunner().invoke(main, words, obj=app, input=text, catch_exceptions=False)
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path):
+    def file(text, name="file.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return file
+
+
+HOSTS = (
+    "hostname,external_id,os_id,os_release,environment\nb,i-2,debian,12,test\na,i-1,debian,12,\n"
+)
+PACKAGES = "hostname,manager,name,version,arch\na,dpkg,x,1,amd64\na,dpkg,y,2,all\n"
+
+
+@pytest.fixture
+def fleet(run, file):
+    assert run("hosts", "import", file(HOSTS))[0] == 0
+    assert run("packages", "import", file(PACKAGES))[0] == 0
+
+
+def test_an_import_says_what_it_did(run, file):
+    assert run("hosts", "import", file(HOSTS)) == (
+        0,
+        "new: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n",
+        "",
+    )
+    assert run("packages", "import", file(PACKAGES))[1] == (
+        "new: a  +2 packages; -0 packages\n"
+        "2 rows; hosts: 1 new, 0 changed, 0 unchanged; package versions: +2 -0\n"
+    )
+
+
+def test_a_dry_run_prints_what_would_be(run, file):
+    code, out, err = run("hosts", "import", "--dry-run", file(HOSTS))
+
+    assert (code, err) == (0, "")
+    assert out.endswith("2 rows; hosts: 2 would be new, 0 would be changed, 0 unchanged\n")
+    assert run("hosts", "list")[1] == "nothing to show\n"
+
+
+def test_differences_and_listings_are_json_when_asked(run, file, fleet):
+    code, out, _ = run("packages", "import", "--json", file(PACKAGES))
+    assert (code, json.loads(out)["unchanged"], json.loads(out)["dry_run"]) == (0, 1, False)
+
+    listed = json.loads(run("hosts", "list", "--json")[1])
+    assert [(line["hostname"], line["packages"], line["platform"]) for line in listed] == [
+        ("a", 2, "debian:12"),
+        ("b", 0, "debian:12"),
+    ]
+    shown = json.loads(run("hosts", "show", "A", "--json")[1])
+    assert [each["name"] for each in shown["package_versions"]] == ["x", "y"]
+    assert [each["until"] for each in shown["history"]] == [None]
+    report = run(
+        "report",
+        "submit",
+        "--host",
+        "c",
+        "--os",
+        "debian:12",
+        "--format",
+        "dpkg",
+        "--json",
+        "-",
+        text="x\t1\n",
+    )
+    assert json.loads(report[1])["new"] == 1
+
+
+def test_columns_are_mapped_on_the_command_line(run, file):
+    path = file("name;stage;note\na;test;hello\n")
+
+    code, *_ = run(
+        "hosts",
+        "import",
+        path,
+        "--map",
+        "name=hostname",
+        "--map",
+        "environment=stage",
+        "--map",
+        "note=-",
+    )
+
+    assert code == 0
+    assert json.loads(run("hosts", "list", "--json")[1])[0]["environment"] == "test"
+
+
+def test_rejects_are_written_and_told(run, file, tmp_path):
+    out = tmp_path / "bad.csv"
+
+    code, _, err = run("hosts", "import", file("hostname\na\nb b\n"), "--rejects", out)
+
+    assert (code, err) == (0, f"1 rows refused to {out}\n")
+    assert out.read_text().splitlines()[0] == "hostname,reason"
+
+
+def test_merging_adds(run, file, fleet):
+    run(
+        "packages", "import", "--mode", "merge", file("hostname,manager,name,version\na,dpkg,z,1\n")
+    )
+
+    assert json.loads(run("hosts", "show", "a", "--json")[1])["packages"] == 3
+
+
+def test_a_host_as_of_before_it_was_known_has_no_packages(run, fleet):
+    shown = json.loads(run("hosts", "show", "a", "--at", "2020-01-01", "--json")[1])
+
+    assert (shown["packages"], shown["package_versions"]) == (0, [])
+
+
+def test_a_retired_host_is_listed_only_with_the_retired(run, fleet):
+    assert run("hosts", "retire", "a")[0] == 0
+
+    assert [line["hostname"] for line in json.loads(run("hosts", "list", "--json")[1])] == ["b"]
+    assert json.loads(run("hosts", "list", "--retired", "--json")[1])[0]["hostname"] == "a"
+    assert run("hosts", "retire", "a") == (1, "", "patchmgr: no host 'a'\n")
+
+
+# --- bad input: one line that says what, where and what to do; nothing changed -------------------
+
+SUBMIT = ("report", "submit", "--host", "a", "--os", "debian:12", "--format", "dpkg")
+BAD = {
+    "missing file": (("hosts", "import", "/no/such.csv"), "/no/such.csv: No such file"),
+    "directory": (("hosts", "import", "/"), "'/' is a directory"),
+    "no file": (("packages", "import"), "Missing argument 'FILE'"),
+    "mode": (("packages", "import", "x", "--mode", "all"), "'all' is not one of"),
+    "map": (("hosts", "import", "x", "--map", "name"), "--map name: is not NEW=COLUMN"),
+    "half a map": (("hosts", "import", "x", "--map", "name="), "--map name=: is not NEW=COLUMN"),
+    "option": (("hosts", "list", "--color"), "No such option '--color'"),
+    "verb": (("hosts", "remove"), "No such command 'remove'"),
+    "noun": (("host",), "No such command 'host'"),
+    "state": (("hosts", "list", "--state", "bad"), "state: 'bad' is not one of overdue"),
+    "time": (("hosts", "show", "a", "--at", "soon"), "'soon' is not an ISO 8601 date or time"),
+    "far time": (("findings", "--at", "0001-01-01T00:00+14:00"), "is not an ISO 8601"),
+    "report file": ((*SUBMIT, "/no/such"), "/no/such: No such file"),
+    "report directory": ((*SUBMIT, "/"), "/: Is a directory"),
+    "report format": (("report", "submit", "--host", "a", "--format", "x", "-"), "'x' is not"),
+    "report host": (("report", "submit", "--format", "dpkg", "-"), "Missing option '--host'"),
+    "no role": (("users", "add", "a"), "Missing option '--role'. Choose from: viewer, operator"),
+    "empty report": ((*SUBMIT, "-"), "-: lists no installed package"),
+    "host name": (
+        ("report", "submit", "--host", "a b", "--os", "x:1", "--format", "dpkg", "-"),
+        "host: 'a b' is not a hostname",
+    ),
+    "status": (("findings", "--status", "fixed"), "'fixed' is not one of"),
+    "format": (("findings", "--format", "xml"), "'xml' is not one of"),
+}
+
+
+@pytest.mark.parametrize(("words", "why"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_exit_2(run, words, why):
+    code, out, err = run(*words)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("patchmgr: ")
+    assert why in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("hosts", b"", "is empty; the first row is the header"),
+        ("hosts", b"hostname\nb b\n", "row 2, column hostname: 'b b' is not a hostname"),
+        ("hosts", b"hostname\n\xff\n", "row 2: 'ÿ\\n' is not UTF-8; save the file as UTF-8"),
+        ("hosts", "hostname\n".encode("utf-16"), "is UTF-16; save the file as UTF-8"),
+        ("hosts", b"\x00\x1b[31m" * 99, "is not the header of a CSV file"),
+        ("packages", b"\x89PNG\r\n\x1a\n\x00", "is not UTF-8"),
+        ("packages", b"hostname,name\n", "column manager: is missing from the header"),
+        ("packages", b'hostname,manager,name,version\na,dpkg,"x,1\n', "row 2: is not CSV"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line_and_exit_2(run, file, name, content, why):
+    code, out, err = run(name, "import", file(content))
+
+    assert (code, out) == (2, "")
+    assert why in err
+    assert "file.csv" in err
+    assert "".join(err.splitlines()).isprintable()
+
+
+def test_every_bad_row_is_a_line(run, file, fleet):
+    rows = "hostname,manager,name,version\na,dpkg,,1\na,yum,x,1\nc,dpkg,x,1\n"
+
+    code, out, err = run("packages", "import", file(rows))
+
+    assert (code, out) == (2, "")
+    assert [line.split(": ")[:3] for line in err.splitlines()] == [
+        ["patchmgr", "file.csv", "row 2, column name"],
+        ["patchmgr", "file.csv", "row 3, column manager"],
+        ["patchmgr", "file.csv", "row 4, column hostname"],
+    ]
+
+
+def test_a_file_that_cannot_be_opened_is_said(run, file):
+    path = file(HOSTS) / "hosts.csv"
+
+    assert run("hosts", "import", path) == (2, "", f"patchmgr: {path}: Not a directory\n")
+
+
+# --- the database --------------------------------------------------------------------------------
+
+
+def test_a_fresh_home_gets_its_database_and_nobody_else_can_read_it(tmp_path, run, home):
+    (home / "patchmgr.db").unlink()
+    new = tmp_path / "new"
+
+    assert run("hosts", "list", PATCHMGR_HOME=str(new)) == (0, "nothing to show\n", "")
+    assert (new / "patchmgr.db").exists()
+    assert stat.S_IMODE(new.stat().st_mode) == 0o700
+    assert stat.S_IMODE((new / "secret-key").stat().st_mode) == 0o600
+
+
+def test_a_database_of_somebody_else_is_refused_and_left_alone(run, home):
+    path = home / "patchmgr.db"
+    path.unlink()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE songs (title TEXT)")
+
+    code, out, err = run("hosts", "list")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("patchmgr: the database is at schema none, this program needs ")
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
+
+
+def test_an_older_or_newer_schema_is_refused_with_the_remedy(run, home):
+    with closing(sqlite3.connect(home / "patchmgr.db")) as db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+        db.commit()
+
+    code, _, err = run("hosts", "list")
+
+    assert code == 1
+    assert err.endswith("run: patchmgr db upgrade\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "why"),
+    [
+        ("nonsense", 2, "PATCHMGR_DATABASE_URL: Could not parse"),
+        ("mysql://x/y", 2, "PATCHMGR_DATABASE_URL: 'mysql' is not one of sqlite, postgresql"),
+        ("sqlite:////proc/no/x.db", 2, "PATCHMGR_DATABASE_URL: "),
+        ("postgresql://127.0.0.1:1/x", 75, "the database did not answer: connection failed"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_one_line(run, url, code, why):
+    got, out, err = run("hosts", "list", PATCHMGR_DATABASE_URL=url)
+
+    assert (got, out) == (code, "")
+    assert err.startswith(f"patchmgr: {why}")
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_no_database_is_one_line(run, home):
+    (home / "patchmgr.db").write_bytes(b"not a database" * 100)
+
+    assert run("hosts", "list") == (
+        1,
+        "",
+        "patchmgr: the database cannot be used: file is not a database\n",
+    )
+
+
+# --- as a process --------------------------------------------------------------------------------
+
+
+def process(home, *words, **options):
+    environ = os.environ | {"PATCHMGR_HOME": str(home)}
+    command = [sys.executable, "-m", "patchmgr", *map(str, words)]
+    return subprocess.run(command, env=environ, capture_output=True, check=False, **options)
+
+
+def test_the_command_runs_as_a_process(home, file):
+    imported = process(home, "hosts", "import", file(HOSTS), text=True)
+    refused = process(home, "hosts", "import", file("hostname\na a\n"), text=True)
+
+    assert (imported.returncode, imported.stderr) == (0, "")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("patchmgr: file.csv: row 2, column hostname: 'a a' is not")
+
+
+def test_a_reader_that_goes_away_is_no_error(home, file):
+    rows = "".join(f"host-{number:05},\n" for number in range(2_000))
+    process(home, "hosts", "import", file("hostname,site\n" + rows))
+
+    command = f"{sys.executable} -m patchmgr hosts list | head -1; echo ${{PIPESTATUS[0]}}"
+    environ = os.environ | {"PATCHMGR_HOME": str(home)}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environ, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[1:] == ["0"]
+    assert done.stderr == ""
