@@ -1,0 +1,45 @@
+"""The demo, served on a free port by the real command, for the scripts beside this file."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PATIENCE = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service: where it is, its process, and the password of its demo users."""
+
+    address: str
+    pid: int
+    password: str
+
+
+@contextmanager
+def served_demo() -> Iterator[Served]:
+    """Load the demo into a home of its own and serve it until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="patchmgr-demo-") as folder:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHMGR_")}
+        environ |= {
+            "PATCHMGR_HOME": str(Path(folder) / "home"),
+            "PATCHMGR_DEBIAN_URL": "http://127.0.0.1:9/",  # nobody listens there
+        }
+        patchmgr = [sys.executable, "-m", "patchmgr"]
+        subprocess.run([*patchmgr, "demo"], check=True, env=environ, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*patchmgr, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            address = re.search(r"http://\S+", process.stdout.readline()).group()
+            password = (Path(folder) / "home" / "demo-password").read_text().strip()
+            yield Served(address, process.pid, password)
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)

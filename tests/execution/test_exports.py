@@ -1,0 +1,133 @@
+"""Work as files: exact, harmless in a spreadsheet, and a playbook that says what it may do."""
+
+import csv
+import io
+import json
+import zipfile
+
+import pytest
+import yaml
+
+from patchmgr.domain.advisories import Match
+from patchmgr.domain.plans import WorkLine
+from patchmgr.errors import InputError
+from patchmgr.execution import ansible, manual
+from patchmgr.execution.results import read
+
+
+def line(host="web1", package="openssl", **more) -> WorkLine:
+    values = {
+        "plan": 7,
+        "ring": "canary",
+        "arch": "amd64",
+        "from_version": "3.0.15-1~deb12u1",
+        "to_version": "3.0.17-1~deb12u2",
+        "match": Match.SOURCE,
+        "source": "openssl",
+        "attempt": 1,
+        "state": "leased",
+    } | more
+    return WorkLine(host=host, package=package, **values)
+
+
+WORK = [line(), line(package="libssl3"), line(host="db1", ring="Early 2", match=Match.BINARY)]
+
+
+def test_the_csv_has_a_row_per_host_and_package():
+    rows = list(csv.DictReader(io.StringIO(manual.work_csv(WORK))))
+
+    assert rows[0] == {
+        "plan": "7",
+        "ring": "canary",
+        "host": "web1",
+        "package": "openssl",
+        "arch": "amd64",
+        "from": "3.0.15-1~deb12u1",
+        "to": "3.0.17-1~deb12u2",
+        "attempt": "1",
+        "state": "leased",
+        "match": "source",
+        "source": "openssl",
+    }
+    assert [row["host"] for row in rows] == ["web1", "web1", "db1"]
+
+
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
+def test_no_cell_becomes_a_formula(evil):
+    assert list(csv.reader(io.StringIO(manual.work_csv([line(ring=evil)]))))[1][1] == f"'{evil}"
+
+
+def test_no_work_is_a_header():
+    assert manual.work_csv([]).count("\n") == 1
+
+
+def test_the_playbook_carries_its_hosts_by_ring():
+    hosts, upgrade, results = yaml.safe_load(ansible.playbook(7, WORK))
+
+    carried = hosts["vars"]["patchmgr_hosts"]
+    assert [(one["host"], one["group"]) for one in carried] == [
+        ("web1", "ring_canary"),
+        ("db1", "ring_early_2"),
+    ]
+    assert carried[0]["packages"][1] == {
+        "name": "libssl3",
+        "to": "3.0.17-1~deb12u2",
+        "match": "source",
+    }
+    steps = {step["name"]: step for step in upgrade["tasks"][0]["block"]}
+    assert steps["Upgrade packages that are there"]["ansible.builtin.apt"] == {
+        "name": "{{ patchmgr_packages | map(attribute='name') | list }}",
+        "state": "latest",
+        "only_upgrade": True,
+    }
+    assert "rescue" in upgrade["tasks"][0]
+    assert results["tasks"][0]["ansible.builtin.copy"]["dest"].endswith("results-plan-7.csv")
+
+
+def test_the_same_package_in_two_architectures_is_named_with_its_own():
+    work = [line(package="libc6"), line(package="libc6", arch="i386")]
+    hosts = yaml.safe_load(ansible.playbook(7, work))[0]["vars"]["patchmgr_hosts"]
+
+    assert [one["name"] for one in hosts[0]["packages"]] == ["libc6:amd64", "libc6:i386"]
+
+
+def test_the_inventory_says_the_same():
+    document = json.loads(ansible.inventory(7, WORK))
+    rings = document["all"]["children"]["patchmgr_plan_7"]["children"]
+
+    assert set(rings) == {"ring_canary", "ring_early_2"}
+    assert set(rings["ring_canary"]["hosts"]) == {"web1"}
+    assert yaml.safe_load(ansible.inventory(7, WORK)) == document
+
+
+def test_the_archive_has_both_and_is_the_same_each_time():
+    body = ansible.archive(7, WORK)
+    with zipfile.ZipFile(io.BytesIO(body)) as packed:
+        names = packed.namelist()
+
+    assert names == ["plan-7/playbook.yml", "plan-7/inventory.yml"]
+    assert body == ansible.archive(7, WORK)
+
+
+@pytest.mark.parametrize("evil", ["{{ lookup('pipe', 'id') }}", "a b", "-x", "x;y", "x\ny", ""])
+def test_what_ansible_could_read_as_more_than_a_word_is_refused(evil):
+    for work in (line(host=evil), line(package=evil), line(to_version=evil)):
+        with pytest.raises(InputError, match="cannot be written into a playbook"):
+            ansible.playbook(7, [work])
+
+
+def test_a_plan_without_work_is_a_playbook_without_hosts():
+    assert yaml.safe_load(ansible.playbook(7, []))[0]["vars"]["patchmgr_hosts"] == []
+
+
+def test_what_the_playbook_writes_can_be_read_back():
+    """The template's lines, as Ansible fills them in."""
+    written = (
+        "host,result,attempt,reboot,output\n"
+        'web1,installed,1,no,""\n'
+        "db1,failed,2,no,\"Upgrade: E: broken 'packages', see log\"\n"
+    )
+    first, second = read(written.encode(), "results-plan-7.csv")
+
+    assert (first.outcome.value, first.attempt) == ("installed", 1)
+    assert second.output.startswith("Upgrade: E: broken")
