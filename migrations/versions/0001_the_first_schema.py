@@ -420,22 +420,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_scheduled_job")),
     )
     op.create_table(
-        "setting",
-        sa.Column(
-            "key",
-            sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("value", sa.JSON(), nullable=False),
-        sa.Column("changed_at", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "changed_by",
-            sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_setting")),
-    )
-    op.create_table(
         "snapshot",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -1298,7 +1282,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_snapshot_at"))
 
     op.drop_table("snapshot")
-    op.drop_table("setting")
     op.drop_table("scheduled_job")
     with op.batch_alter_table("scan_run", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_scan_run_at"))

@@ -1,8 +1,6 @@
 """What every command shares: settings, the database, the clock, output, and errors said once."""
 
-import csv
 import getpass
-import io
 import json
 import os
 import sys
@@ -196,15 +194,6 @@ def show_listing(columns: Sequence[str], rows: Sequence[Sequence[object]], as_js
         show_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         show_table(columns, rows)
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return RFC 4180 text with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[_cell(value) for value in row] for row in rows])
-    return text.getvalue()
 
 
 def _cell(value: object) -> str:

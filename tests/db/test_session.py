@@ -13,11 +13,11 @@ THREADS, ROUNDS = 6, 20
 
 def counter(db, now):
     with db.writing() as session:
-        session.add(models.Setting(key="count", value={"n": 0}, changed_at=now, changed_by="test"))
+        session.add(models.Window(id=1, name="w", rrule="", zone="UTC", created_at=now, duration=0))
 
 
 def read(session):
-    return session.scalar(select(models.Setting.value).where(models.Setting.key == "count"))["n"]
+    return session.scalar(select(models.Window.duration))
 
 
 def test_no_update_is_lost_between_writers(sqlite_db, now):
@@ -25,8 +25,8 @@ def test_no_update_is_lost_between_writers(sqlite_db, now):
 
     def add_one(_round: int) -> None:
         with sqlite_db.writing() as session:
-            setting = session.get_one(models.Setting, "count")
-            setting.value = {"n": setting.value["n"] + 1}
+            window = session.get_one(models.Window, 1)
+            window.duration += 1
 
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(add_one, range(THREADS * ROUNDS)))
@@ -40,8 +40,8 @@ def test_no_update_is_lost_between_writers_that_lock_their_row(postgresql_db, no
 
     def add_one(_round: int) -> None:
         with postgresql_db.writing() as session:
-            setting = session.get_one(models.Setting, "count", with_for_update=True)
-            setting.value = {"n": setting.value["n"] + 1}
+            window = session.get_one(models.Window, 1, with_for_update=True)
+            window.duration += 1
 
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(add_one, range(THREADS * ROUNDS)))
@@ -56,7 +56,7 @@ def test_reading_does_not_wait_for_a_writer(db, now):
 
     def write_slowly() -> None:
         with db.writing() as session:
-            session.get_one(models.Setting, "count").value = {"n": 1}
+            session.get_one(models.Window, 1).duration = 1
             session.flush()
             written.set()
             finish.wait(10)

@@ -32,7 +32,6 @@ PEOPLE = {
     "viewer": Role.VIEWER,
 }
 OPERATOR, APPROVER, ADMIN = "operator", "approver", "admin"
-DONE, RUNNING, HALTED = "done", "running", "halted"
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
 

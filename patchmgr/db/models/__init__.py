@@ -19,7 +19,7 @@ from patchmgr.db.models.hosts import (
     PackageSet,
     PackageVersion,
 )
-from patchmgr.db.models.operations import JobRun, Report, ScheduledJob, Setting
+from patchmgr.db.models.operations import JobRun, Report, ScheduledJob
 from patchmgr.db.models.plans import (
     Approval,
     Freeze,
@@ -70,7 +70,6 @@ __all__ = [
     "Ring",
     "ScanRun",
     "ScheduledJob",
-    "Setting",
     "Snapshot",
     "Task",
     "User",

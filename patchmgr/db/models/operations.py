@@ -1,4 +1,4 @@
-"""The running of the service itself: jobs, reports made, settings changed in the console."""
+"""The running of the service itself: jobs, and reports made."""
 
 from datetime import datetime
 from typing import Any
@@ -48,14 +48,3 @@ class Report(Base):
     headline: Mapped[dict[str, Any]]
     files: Mapped[dict[str, Any]]  # file name -> SHA-256, hex
     stored: Mapped[Name]  # folder inside the home's reports folder
-
-
-class Setting(Base):
-    """A setting changed while running; environment and file settings are not stored here."""
-
-    __tablename__ = "setting"
-
-    key: Mapped[Word] = mapped_column(primary_key=True)
-    value: Mapped[dict[str, Any]]
-    changed_at: Mapped[datetime]
-    changed_by: Mapped[Name]
