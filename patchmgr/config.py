@@ -8,6 +8,7 @@ setting never silently keeps its default.
 import contextlib
 import os
 import secrets
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -137,10 +138,11 @@ def _default_home(environ: Mapping[str, str]) -> Path:
 def _secret(path: Path) -> str:
     """Return the key kept in ``path``, made there first when missing; two starters get one key."""
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
+        # A file of its own for each starter, threads included; mkstemp makes it 0600.
+        descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # whole or not at all; the first one stays
-        draft.unlink()
+        Path(draft).unlink()
     return path.read_text(encoding="ascii").strip()
