@@ -32,6 +32,14 @@ class Status(StrEnum):
 OPEN = (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)  # statuses that make a finding
 
 
+class Kind(StrEnum):
+    """What an advisory is for. Only `SECURITY` makes findings; the others say what is newer."""
+
+    SECURITY = "security"
+    BUGFIX = "bugfix"
+    ENHANCEMENT = "enhancement"
+
+
 class Match(StrEnum):
     """Which name of an installed package the vendor speaks of."""
 
@@ -43,8 +51,15 @@ class Match(StrEnum):
 class Fix:
     """One statement of an advisory: a package on a platform, and where the flaw ends.
 
-    ``introduced`` and ``fixed`` are versions of the platform's scheme, empty when the vendor names
-    none. ``reason`` is the vendor's own word for a status that needs one ("no-dsa: minor issue").
+    ``introduced``, ``fixed`` and ``last_affected`` are versions of ``scheme``, empty when the
+    vendor names none; ``introduced`` and ``last_affected`` are themselves affected. A flaw that
+    came and went has a statement for each range. ``reason`` is the vendor's own word for a status
+    that needs one ("no-dsa: minor issue").
+
+    The rest narrows whom it concerns: ``arch`` holds architectures separated by spaces, ``module``
+    is ``name:stream`` of a modular build (dnf), ``channel`` is what a host must be entitled to for
+    getting the fix, such as ``esm-infra`` or ``eus``; all are empty for everybody. ``after`` is
+    what the vendor says must follow the update: "reboot", "relogin" or "restart".
     """
 
     platform: str
@@ -55,12 +70,21 @@ class Fix:
     introduced: str = ""
     severity: Severity = Severity.UNKNOWN
     reason: str = ""
-    scheme: str = ""  # the version scheme of ``fixed`` and ``introduced``, such as "dpkg"
+    scheme: str = ""
+    last_affected: str = ""
+    arch: str = ""
+    module: str = ""
+    channel: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """One vendor statement with all its fixes; ``ref`` is the vendor's own id, unique in a feed."""
+    """One vendor statement with all its fixes; ``ref`` is the vendor's own id, unique in a feed.
+
+    ``aliases`` are other ids of the same flaw or the same statement (``GHSA-...`` of a
+    ``PYSEC-...``).
+    """
 
     ref: str
     cves: tuple[str, ...] = ()
@@ -69,3 +93,10 @@ class Advisory:
     published: datetime | None = None
     url: str = ""
     fixes: tuple[Fix, ...] = ()
+    kind: Kind = Kind.SECURITY
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it only records a CVE (``CVE-...``, ``UBUNTU-CVE-...``): no advisory yet."""
+        return self.ref.endswith(self.cves) if self.cves else False

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import ClassVar, Protocol
 
 from patchmgr.domain.advisories import Advisory
+from patchmgr.domain.flaws import FlawNote
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A record of a good document that is not what its vendor publishes, and why."""
+    """A record of a good document, or a whole document, that is not what its vendor publishes."""
 
     ref: str  # the advisory it belongs to; what is already known of that one is kept
     where: str  # such as "openssl, CVE-2026-1"
@@ -17,21 +19,50 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A package version that a repository of the vendor has to install."""
+
+    platform: str
+    suite: str  # "bookworm-security", "baseos"
+    manager: str
+    name: str
+    version: str
+    arch: str = ""
+    source: str = ""
+    source_version: str = ""
+    module: str = ""  # name:stream
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Until when a release, or a package on it, gets security updates."""
+
+    platform: str
+    package: str  # source package; "" for the release itself
+    level: str  # "standard", "lts", "elts", "esm"; for a package "ended" or "limited"
+    until: date | None  # the first day without; None: the vendor names no day
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """What one document told us: advisories, and further documents to fetch."""
+    """What one document told us, and further documents to fetch. Most kinds stay empty."""
 
     advisories: tuple[Advisory, ...] = ()
     follow: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     # Statements about releases that we cannot place: name of the release -> how many.
     skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[FlawNote, ...] = ()  # of feeds that speak of CVEs, not of packages
+    offers: tuple[Offer, ...] = ()  # of repositories
+    support: tuple[Support, ...] = ()
 
 
 class Feed(Protocol):
     """One vendor's advisories. Implementations do no I/O: `patchmgr.feeds.crawl` fetches.
 
-    When none of the ``start`` documents has changed, the feed has not: an index changes with what
-    it lists.
+    When none of the documents it starts from has changed, the feed has not: an index changes with
+    what it lists.
     """
 
     name: ClassVar[str]
@@ -45,3 +76,11 @@ class Feed(Protocol):
         Raises `FeedMalformedError` naming ``url`` and what is wrong.
         """
         ...
+
+    def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
+        """Return where to start for a fleet of ``platforms``: only what it needs."""
+        return self.start
+
+    def join(self, advisories: tuple[Advisory, ...]) -> tuple[Advisory, ...]:
+        """Return what all documents say together, from what each said: one advisory a ref."""
+        return advisories

@@ -17,7 +17,7 @@ import msgspec
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import FeedMalformedError, VersionError
-from patchmgr.feeds.base import Page, SetAside
+from patchmgr.feeds.base import Feed, Page, SetAside
 
 CVE_PAGE = "https://security-tracker.debian.org/tracker/"
 SCHEME = "dpkg"
@@ -67,7 +67,7 @@ class Record(msgspec.Struct, frozen=True):
     description: str | None = None
 
 
-class Debian:
+class Debian(Feed):
     name: ClassVar[str] = "debian"
     title: ClassVar[str] = "Debian security tracker"
     start: ClassVar[tuple[str, ...]] = (f"{CVE_PAGE}data/json",)

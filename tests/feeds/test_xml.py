@@ -1,0 +1,41 @@
+import pytest
+
+from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds.formats import xml
+
+URL = "https://feed.example/doc.xml"
+
+
+def test_elements_are_found_whatever_their_namespace():
+    body = b'<updates xmlns:x="urn:x"><x:update><id>A-1</id></x:update><update/></updates>'
+
+    assert [xml.text(each, "id") for each in xml.elements(URL, body, "update", "updates")] == [
+        "A-1",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"<updates><update>",
+        b"<html/>",
+        b'<!DOCTYPE updates [<!ENTITY a "aaaa">]><updates><update>&a;</update></updates>',
+        b'<!DOCTYPE u [<!ENTITY f SYSTEM "file:///etc/passwd">]><updates>&f;</updates>',
+        b"<updates>" + b"<update>" * 100_000,
+        b"<updates>\x00</updates>",
+    ],
+)
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda body: xml.root(URL, body, "updates"),
+        lambda body: list(xml.elements(URL, body, "update", "updates")),
+    ],
+    ids=["root", "elements"],
+)
+def test_what_is_not_the_document_is_refused_by_name(body, read):
+    with pytest.raises(FeedMalformedError, match=f"^{URL}: "):
+        read(body)
