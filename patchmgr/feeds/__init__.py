@@ -7,5 +7,7 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 
 from patchmgr.feeds.base import Feed
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.osv import Osv
+from patchmgr.feeds.vendors.ubuntu import Ubuntu
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(),)}
+FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(), Osv(), Ubuntu())}
