@@ -6,6 +6,12 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 """
 
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.vendors.azurelinux import AzureLinux
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.oracle_oval import OracleOval
+from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
+from patchmgr.feeds.vendors.redhat_oval import RedhatOval
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(),)}
+FEEDS: dict[str, Feed] = {
+    feed.name: feed for feed in (Debian(), RedhatCsaf(), RedhatOval(), OracleOval(), AzureLinux())
+}

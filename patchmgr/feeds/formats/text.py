@@ -1,0 +1,12 @@
+"""Prose of vendors, cut to what is stored and shown."""
+
+TITLE = 160  # characters kept of a description
+
+
+def shortened(text: str) -> str:
+    """Return ``text`` on one line of at most `TITLE` characters, cut between words."""
+    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(printable.split())
+    if len(line) <= TITLE:
+        return line
+    return line[: TITLE - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
