@@ -6,8 +6,23 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 """
 
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.vendors.azurelinux import AzureLinux
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.oracle_oval import OracleOval
 from patchmgr.feeds.vendors.osv import Osv
+from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
+from patchmgr.feeds.vendors.redhat_oval import RedhatOval
 from patchmgr.feeds.vendors.ubuntu import Ubuntu
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(), Osv(), Ubuntu())}
+FEEDS: dict[str, Feed] = {
+    feed.name: feed
+    for feed in (
+        AzureLinux(),
+        Debian(),
+        OracleOval(),
+        Osv(),
+        RedhatCsaf(),
+        RedhatOval(),
+        Ubuntu(),
+    )
+}
