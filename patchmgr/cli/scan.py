@@ -40,6 +40,11 @@ def scan(app: App, full: bool, as_json: bool) -> None:
 @click.option("--advisory", default="")
 @click.option("--cve", default="")
 @click.option("--status", type=click.Choice(["affected", "no_fix", "undetermined"]), default=None)
+@click.option(
+    "--exception",
+    type=click.Choice(["open", "excepted"]),
+    help="Only what no exception covers, or what one does.",
+)
 @click.option("--severity", type=click.Choice([s.word for s in Severity]), help="At least this.")
 @click.option("--at", type=AT, help="As of this instant (ISO 8601).")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
@@ -53,6 +58,7 @@ def findings(
     advisory: str,
     cve: str,
     status: str | None,
+    exception: str | None,
     severity: str | None,
     at: datetime | None,
     format_: str,
@@ -70,11 +76,12 @@ def findings(
         cve=cve,
         status=status or "",
         severity_at_least=Severity[severity.upper()] if severity else None,
+        exception=exception or "",
     )
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)
-        lines = map(queries.plain, queries.every(session, filters, at))
+        lines = map(queries.plain, queries.every(session, filters, at, now=app.now))
         if as_json or format_ == "json":
             show_json([*lines])
         elif format_ == "csv":
@@ -122,8 +129,12 @@ def _say(explanation: Explanation) -> None:
             click.echo(
                 "  undetermined: no feed speaks of this platform; nothing can be said of its safety"
             )
-        elif not each.considered:
+        elif not each.considered and not each.unrelated:
             click.echo("  no finding: no advisory names it")
+        if each.foreign:
+            click.echo(f"  no finding: {each.foreign} built it, not the vendor of the platform")
+        if each.idle:
+            click.echo(f"  no finding: {each.idle}")
         for said in each.considered:
             click.echo(f"  {said.advisory}: {explanations.sentence(said)}")
             click.echo(
@@ -131,5 +142,19 @@ def _say(explanation: Explanation) -> None:
                 f"on {said.match} {said.matched_name}; compared as {said.scheme}"
                 + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
             )
+            for ref, feed in said.also:
+                click.echo(f"    also told by {ref}, feed {feed}")
+            for one in said.exceptions:
+                click.echo(
+                    f"    covered by exception {one.label} until {instant(one.expires_at)}: "
+                    f"{one.reason}"
+                )
             if change := explanations.what_would_change(said):
                 click.echo(f"    {change}")
+        if each.unrelated:
+            click.echo("  considered, does not concern it:")
+        for other in each.unrelated:
+            click.echo(
+                f"    {other.advisory}: {other.why} ({other.feed} revision {other.revision} of "
+                f"{instant(other.revision_at)})"
+            )

@@ -100,6 +100,37 @@ def concerns(fix: Fix, subject: Subject) -> bool:
     )
 
 
+def why_not(fix: Fix, subject: Subject) -> str:
+    """Return why ``fix``, which names ``subject``, is not about it; "" when it is.
+
+    A part of a sentence, for people: "it is for i686, and this build is for x86_64".
+    """
+    if subject.foreign:
+        return f"{subject.foreign} built it, and the vendor speaks of its own builds only"
+    if not is_about(fix.scheme, subject.manager):
+        return f"it compares versions as {fix.scheme}, and this is a package of {subject.manager}"
+    if not _is_for_arch(fix.arch, subject.arch):
+        return f"it is for {' and '.join(fix.arch.split())}, and this build is for {subject.arch}"
+    if not _is_for_build(fix, subject):
+        return f"it is for {_stream(fix.module, fix.fixed)}, and this is {_build(subject)}"
+    if concerns(fix, subject):
+        return ""
+    needed = NAMES.get(fix.channel, fix.channel)
+    return f"it is for hosts entitled to {needed}, and this one is not"
+
+
+def _stream(module: str, version: str) -> str:
+    if module:
+        return f"the module stream {module}"
+    return "a module stream" if is_modular(version) else "builds of no module"
+
+
+def _build(subject: Subject) -> str:
+    if subject.module:
+        return f"a build of {subject.module}"
+    return "a build of another stream" if is_modular(subject.version) else "a build of no module"
+
+
 def _is_for_arch(listed: str, arch: str) -> bool:
     """A package may become, or stop being, independent of the machine; i686 is no x86_64."""
     wanted = set(listed.split())

@@ -2,6 +2,7 @@
 
 from patchmgr.db.models.accounts import ApiToken, AuditEntry, LoginAttempt, User, UserSession
 from patchmgr.db.models.advisories import Advisory, Feed, FeedDocument, FeedRevision, FeedSync, Fix
+from patchmgr.db.models.exceptions import FindingException, HostTag
 from patchmgr.db.models.findings import (
     Exposure,
     HostCount,
@@ -45,6 +46,7 @@ __all__ = [
     "FeedDocument",
     "FeedRevision",
     "FeedSync",
+    "FindingException",
     "Fix",
     "Freeze",
     "Host",
@@ -52,6 +54,7 @@ __all__ = [
     "HostDue",
     "HostFact",
     "HostPackageSet",
+    "HostTag",
     "Import",
     "JobRun",
     "Judgement",

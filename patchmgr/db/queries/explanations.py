@@ -1,5 +1,6 @@
 """Why a package on a host is, or is not, a finding: every statement held against it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,14 +11,43 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
+from patchmgr.db.queries.exceptions import Heeded, heeded
 from patchmgr.db.queries.findings import Dating, held, policy_at
-from patchmgr.domain.advisories import Fix, Match, Severity, Status
-from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
+from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
+from patchmgr.domain.kernels import Kernel, idle, kernel_of
+from patchmgr.domain.matching import Subject, Verdict, platforms_of
+from patchmgr.domain.weighing import Said, Weighed, weigh
 from patchmgr.errors import NotFoundError
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """An exception in force that covers a finding."""
+
+    id: int
+    label: str
+    reason: str
+    owner: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unrelated:
+    """A statement that names the package and does not concern this build of it."""
+
+    advisory: str
+    title: str
+    feed: str
+    revision: int
+    revision_at: datetime
+    document: str
+    stated: str
+    fixed: str
+    why: str  # "it is for i686, and this build is for x86_64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +77,13 @@ class Consideration:
     due: datetime | None
     due_row: str
     due_label: str
+    yields: str  # why it makes no finding of its own, though it calls the package affected
+    also: tuple[tuple[str, str], ...]  # (advisory, feed) that tell the same flaw
+    exceptions: tuple[Covering, ...]  # that cover the finding
 
     @property
     def is_finding(self) -> bool:
-        return self.status != Status.NOT_AFFECTED
+        return self.status != Status.NOT_AFFECTED and not self.yields
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +100,10 @@ class Explained:
     judged_source: str
     judged_version: str
     held: bool
+    foreign: str  # who built it, if not the vendor of the platform
+    idle: str  # why it does not count: a kernel that neither runs nor boots next
     considered: tuple[Consideration, ...]  # findings first, worst first
+    unrelated: tuple[Unrelated, ...]
 
     @property
     def findings(self) -> tuple[Consideration, ...]:
@@ -101,6 +137,8 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
     dating = Dating(policy_at(session, at))
+    heed = heeded(session, at)
+    kernels = _idle_kernels(session, row, versions, at)
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -111,35 +149,85 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         has_feed=_has_feed(session, row.platform),
         policy=f"{dating.policy.name} version {dating.policy.version}",
         installed=tuple(
-            Explained(
-                package_version_id=each.id,
-                manager=each.manager,
-                package=each.name,
-                arch=each.arch,
-                installed=each.version,
-                source=each.source,
-                source_version=each.source_version,
-                judged_source=each.judged_source,
-                judged_version=each.judged_version,
-                held=each.name in row.held,
-                considered=_considered(session, row, each, at, dating),
-            )
+            _explained(session, row, each, at, dating, heed, kernels.get(each.id, ""))
             for each in versions
         ),
     )
+
+
+def _explained(
+    session: Session,
+    on: models.Host,
+    subject: models.PackageVersion,
+    at: datetime,
+    dating: Dating,
+    heed: Heeded,
+    idle: str,
+) -> Explained:
+    rows = [tuple(row) for row in session.execute(_statements(subject, at))]
+    weighed = weigh(subject_of(subject), [_said(*row) for row in rows])
+    for each in weighed:
+        if each.is_finding and idle:
+            each.yields = idle
+    pairs = list(zip(rows, weighed, strict=True))
+    return Explained(
+        package_version_id=subject.id,
+        manager=subject.manager,
+        package=subject.name,
+        arch=subject.arch,
+        installed=subject.version,
+        source=subject.source,
+        source_version=subject.source_version,
+        judged_source=subject.judged_source,
+        judged_version=subject.judged_version,
+        held=subject.name in on.held,
+        foreign=subject_of(subject).foreign,
+        idle=idle,
+        considered=_considered(session, on, subject, at, dating, heed, pairs),
+        unrelated=_unrelated(pairs),
+    )
+
+
+def _said(said: models.Fix, about: models.Advisory, _made: object, feed_name: str) -> Said:
+    advised = Advisory(
+        about.ref,
+        tuple(about.cves.split()),
+        kind=Kind(about.kind),
+        aliases=tuple(about.aliases.split()),
+    )
+    return Said(about.id, advised, feed_name, value(said))
+
+
+def _idle_kernels(
+    session: Session, on: models.Host, versions: Sequence[models.PackageVersion], at: datetime
+) -> dict[int, str]:
+    """Return which of ``versions`` are kernels that neither run nor boot next, and why that is so.
+
+    By the kernel that runs now: what ran at another instant is not remembered.
+    """
+    asked = {each.id for each in versions if _kernel(each) is not None}
+    if not asked or not on.running_kernel:
+        return {}
+    likely = or_(version.name.like("linux-%"), version.name.like("kernel%"))
+    here = set(package_sets.members_of(session, _set_at(session, on.id, at)).tolist())
+    kernels = {
+        each.id: kernel
+        for each in session.scalars(select(version).where(likely))
+        if each.id in here and (kernel := _kernel(each)) is not None
+    }
+    why = f"installed, neither running ({on.running_kernel} is) nor next to boot"
+    return dict.fromkeys(asked & idle(on.running_kernel, kernels), why)
+
+
+def _kernel(row: models.PackageVersion) -> Kernel | None:
+    return kernel_of(row.manager, row.name, row.version, row.arch)
 
 
 def _installed_versions(
     session: Session, host_id: int, package: str, at: datetime
 ) -> list[models.PackageVersion]:
     """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    history = models.HostPackageSet
-    set_id = session.scalar(
-        select(history.package_set_id)
-        .where(history.host_id == host_id, held(history, at))
-        .order_by(history.since.desc())
-        .limit(1)
-    )
+    set_id = _set_at(session, host_id, at)
     if set_id is None:
         return []
     candidates = session.scalars(
@@ -150,6 +238,16 @@ def _installed_versions(
     here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
+
+
+def _set_at(session: Session, host_id: int, at: datetime) -> int | None:
+    history = models.HostPackageSet
+    return session.scalar(
+        select(history.package_set_id)
+        .where(history.host_id == host_id, held(history, at))
+        .order_by(history.since.desc())
+        .limit(1)
+    )
 
 
 def _has_feed(session: Session, platform: str) -> bool:
@@ -169,26 +267,26 @@ def _considered(
     subject: models.PackageVersion,
     at: datetime,
     dating: Dating,
+    heed: Heeded,
+    pairs: Iterable[tuple[Any, Weighed]],
 ) -> tuple[Consideration, ...]:
-    """Return what each statement that names ``subject`` means for it, findings first."""
+    """Return what each statement that concerns ``subject`` means for it, findings first."""
     seen = _first_seen(session, on.id, subject.id, at)
     found = []
-    for said, about, made, feed_name in session.execute(_statements(subject, at)):
-        match = Match(said.match)
-        judged_as = subject_of(subject)
-        text = judged_as.named(match)[1]
-        verdict = assess(judged_as, value(said))
+    for (said, about, made, feed_name), weighed in pairs:
+        verdict = weighed.verdict
         if verdict is None:
             continue
-        affects = verdict.status is not Status.NOT_AFFECTED
-        first_seen = seen.get(about.id) if affects else None
-        due, due_row, due_label = _due(dating, on, said, about, verdict, first_seen)
+        match = Match(said.match)
+        text = subject_of(subject).named(match)[1]
+        first_seen = seen.get(about.id) if weighed.is_finding else None
+        due, due_row, due_label = _due(dating, on, weighed, about, verdict, first_seen)
         found.append(
             Consideration(
                 advisory=about.ref,
                 title=about.title,
                 cves=tuple(about.cves.split()),
-                severity=Severity(said.severity),
+                severity=weighed.severity,
                 url=about.url,
                 feed=feed_name,
                 revision=made.id,
@@ -208,9 +306,49 @@ def _considered(
                 due=due,
                 due_row=due_row,
                 due_label=due_label,
+                yields=weighed.yields,
+                also=tuple((other.about.ref, other.feed) for other in weighed.also),
+                exceptions=_covering(session, on, subject, about, heed)
+                if weighed.is_finding
+                else (),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
+
+
+def _covering(
+    session: Session,
+    on: models.Host,
+    subject: models.PackageVersion,
+    about: models.Advisory,
+    heed: Heeded,
+) -> tuple[Covering, ...]:
+    names = (subject.name, subject.judged_source, about.ref, about.cves.split())
+    found = heed.covering(on.id, on.hostname, (subject.id, about.id), names)
+    rows = [session.get_one(models.FindingException, each.id) for each in found]
+    return tuple(
+        Covering(row.id, each.label, row.reason, row.owner, row.expires_at)
+        for row, each in zip(rows, found, strict=True)
+    )
+
+
+def _unrelated(pairs: Iterable[tuple[Any, Weighed]]) -> tuple[Unrelated, ...]:
+    found = [
+        Unrelated(
+            advisory=about.ref,
+            title=about.title,
+            feed=feed_name,
+            revision=made.id,
+            revision_at=made.made_at,
+            document=made.source,
+            stated=said.status,
+            fixed=said.fixed,
+            why=weighed.unrelated,
+        )
+        for (said, about, made, feed_name), weighed in pairs
+        if weighed.unrelated
+    ]
+    return tuple(sorted(found, key=lambda each: (each.advisory, each.feed, each.fixed)))
 
 
 def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any, Any, Any]:
@@ -237,7 +375,7 @@ def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any
 def _due(
     dating: Dating,
     on: models.Host,
-    said: models.Fix,
+    weighed: Weighed,
     about: models.Advisory,
     verdict: Verdict,
     first_seen: datetime | None,
@@ -246,7 +384,7 @@ def _due(
     if first_seen is None:
         return None, "", ""
     facts = (on.environment, on.criticality, on.exposure)
-    severity = Severity(said.severity)
+    severity = weighed.severity
     due, row = dating.due(severity, verdict.status, about.published, first_seen, facts)
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
 
@@ -309,6 +447,10 @@ def _first_seen(
 
 def sentence(said: Consideration) -> str:
     """Return the verdict as a person would say it."""
+    return _verdict(said) + (f"; no finding of its own: {said.yields}" if said.yields else "")
+
+
+def _verdict(said: Consideration) -> str:
     if said.status == Status.AFFECTED:
         return (
             f"affected: {said.matched_version} is older than {said.fixed}, which fixes "
@@ -331,6 +473,8 @@ def _flaws(said: Consideration) -> str:
 
 def what_would_change(said: Consideration) -> str:
     """Return what would turn the verdict; empty when nothing on the host would."""
+    if said.yields:
+        return ""
     if said.status == Status.AFFECTED:
         return (
             f"would change: an inventory with {said.match} {said.matched_name} at {said.fixed} or "
@@ -359,6 +503,8 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                 "source": each.judged_source,
                 "source_version": each.judged_version,
                 "held": each.held,
+                "foreign": each.foreign,
+                "idle": each.idle,
                 "considered": [
                     {
                         "advisory": said.advisory,
@@ -382,8 +528,33 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                         "first_seen": said.first_seen,
                         "due": said.due,
                         "due_row": said.due_row,
+                        "is_finding": said.is_finding,
+                        "also": [{"advisory": ref, "feed": name} for ref, name in said.also],
+                        "exceptions": [
+                            {
+                                "id": one.id,
+                                "exception": one.label,
+                                "reason": one.reason,
+                                "owner": one.owner,
+                                "expires_at": one.expires_at,
+                            }
+                            for one in said.exceptions
+                        ],
                     }
                     for said in each.considered
+                ],
+                "unrelated": [
+                    {
+                        "advisory": said.advisory,
+                        "feed": said.feed,
+                        "revision": said.revision,
+                        "revision_at": said.revision_at,
+                        "document": said.document,
+                        "stated": said.stated,
+                        "fixed": said.fixed,
+                        "why": said.why,
+                    }
+                    for said in each.unrelated
                 ],
             }
             for each in explanation.installed

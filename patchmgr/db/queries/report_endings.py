@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
+from patchmgr.db.queries.report_exceptions import Past
 from patchmgr.db.queries.reports import CHUNK
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import Closed, Host
@@ -26,7 +27,7 @@ def closed(
     well, or the vendor restated the same.
     """
     in_scope = {host.id: host for host in fleet}
-    endings = _Endings(session, after, at)
+    endings, past = _Endings(session, after, at), Past(session, after, at)
     for host_id, version_id, first_seen, since, left in _exposures(
         session, after, at, endings.taken_back
     ):
@@ -35,7 +36,10 @@ def closed(
             continue
         for judged, ended, patched in endings.of(host_id, version_id, since, left):
             seen = max(first_seen, judged.first_seen)
-            yield Closed(host, judged.severity, None, judged.published, seen, ended, patched)
+            excepted = past.covered(host_id, version_id, judged.advisory_id, ended)
+            yield Closed(
+                host, judged.severity, None, judged.published, seen, ended, patched, excepted
+            )
 
 
 def _exposures(
