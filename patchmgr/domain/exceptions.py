@@ -126,12 +126,12 @@ class InForce:
         if not self.all:
             return ()
         candidates = (*self._by_advisory.get("", ()), *self._by_advisory.get(advisory, ()))
-        found = [each for each in candidates if each.scope.is_about(package, source, advisory, cves)]
+        found = [
+            each for each in candidates if each.scope.is_about(package, source, advisory, cves)
+        ]
         return tuple(sorted(found, key=lambda each: each.id))
 
-    def on(
-        self, host_id: int, host: str, about: Iterable[Exempting]
-    ) -> tuple[Exempting, ...]:
+    def on(self, host_id: int, host: str, about: Iterable[Exempting]) -> tuple[Exempting, ...]:
         """Return those of ``about`` that hold on a host."""
         tags = self._tags.get(host_id, ())
         return tuple(each for each in about if each.scope.is_on(host, tags))

@@ -116,7 +116,9 @@ class _Cover:
 class Excepted:
     """What the exceptions in force cover, over arrays of findings."""
 
-    def __init__(self, session: Session, in_force: InForce, now: datetime, judgements: Ints) -> None:
+    def __init__(
+        self, session: Session, in_force: InForce, now: datetime, judgements: Ints
+    ) -> None:
         """Take the ids of the open judgements, in the order in which findings refer to them."""
         self._covers = [_cover(session, each, now, judgements) for each in in_force.all]
 
@@ -168,9 +170,7 @@ class Gaining:
                     select(version.id)
                     .join(judgement, judgement.package_version_id == version.id)
                     .join(advisory, advisory.id == judgement.advisory_id)
-                    .where(
-                        judgement.until.is_(None), among(session, version.id, versions), *about
-                    )
+                    .where(judgement.until.is_(None), among(session, version.id, versions), *about)
                 )
                 self.everywhere |= set(session.scalars(query))
             else:

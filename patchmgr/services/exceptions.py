@@ -4,7 +4,7 @@ An exception holds for lists from its approval on; counts heed it from the next 
 change asks for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
@@ -61,12 +61,14 @@ def add(
         raise InputError({"owner": "use at most 200 characters"})
     alone = approves_itself(role, four_eyes=settings.exception_four_eyes)
     with db.writing() as session:
+        host = _known(session, scope)
+        scope = replace(scope, host=host.hostname if host else "")
         row = models.FindingException(
             type=type_.value,
             cve=scope.cve,
             advisory=scope.advisory,
             package=scope.package,
-            host_id=_known(session, scope),
+            host_id=host.id if host else None,
             tag=scope.tag,
             reason=reason.strip(),
             owner=owner.strip() or actor,
@@ -147,8 +149,8 @@ def _get(session: Session, number: int) -> tuple[models.FindingException, str]:
     return row, host.hostname if host else ""
 
 
-def _known(session: Session, scope: Scope) -> int | None:
-    """Return the id of the host in ``scope``. Raises `NotFoundError` for what is not known.
+def _known(session: Session, scope: Scope) -> models.Host | None:
+    """Return the host in ``scope``. Raises `NotFoundError` for what is not known.
 
     A misspelt scope would cover nothing, and look as if it did.
     """
@@ -169,7 +171,7 @@ def _known(session: Session, scope: Scope) -> int | None:
         return None
     row = models.Host
     found = session.scalar(
-        select(row.id).where(func.lower(row.hostname) == scope.host.lower(), row.retired_at.is_(None))
+        select(row).where(func.lower(row.hostname) == scope.host.lower(), row.retired_at.is_(None))
     )
     if found is None:
         raise NotFoundError("host", scope.host)

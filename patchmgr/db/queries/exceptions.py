@@ -6,7 +6,7 @@ equal.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +116,18 @@ class ExceptionLine:
         return self.scope.tag
 
 
+def plain(line: ExceptionLine) -> dict[str, Any]:
+    """Return an exception as the command line and the API write it; instants stay instants."""
+    names = [each.name for each in fields(line) if each.name not in ("type", "scope", "state")]
+    return {
+        "type": line.type.value,
+        "state": line.state.value,
+        "scope": str(line.scope),
+        **{each.name: getattr(line.scope, each.name) for each in fields(line.scope)},
+        **{name: getattr(line, name) for name in names},
+    }
+
+
 # --- what is in force ----------------------------------------------------------------------------
 
 
@@ -207,7 +219,7 @@ def covered(at: datetime) -> ColumnElement[bool]:
     Stands in a query of host, package version and advisory. What a scope does not name is "", so
     a few look-ups by index find the exceptions that can cover a finding, however many there are.
     """
-    return exists().where(
+    by = select(row.id).where(
         in_force(at),
         row.advisory.in_(["", advisory.ref]),
         row.package.in_(["", version.name, version.judged_source]),
@@ -215,10 +227,14 @@ def covered(at: datetime) -> ColumnElement[bool]:
         or_(row.host_id.is_(None), row.host_id == host.id),
         or_(row.tag == "", _has_tag(row.tag, at)),
     )
+    return exists(by.correlate_except(row))
 
 
 def _has_tag(tag: Any, at: datetime) -> ColumnElement[bool]:
-    return exists().where(tagged.host_id == host.id, tagged.tag == tag, *_held(tagged, at))
+    having = select(tagged.id).where(
+        tagged.host_id == host.id, tagged.tag == tag, *_held(tagged, at)
+    )
+    return exists(having.correlate_except(tagged))
 
 
 def on_hosts(scope: Scope, at: datetime) -> list[ColumnElement[bool]]:

@@ -113,9 +113,7 @@ class Past:
         return {tag for tag, since, until in held if since <= at and (not until or at < until)}
 
 
-def _pairs(
-    session: Session, each: Exempting, after: datetime
-) -> frozenset[tuple[int, int]] | None:
+def _pairs(session: Session, each: Exempting, after: datetime) -> frozenset[tuple[int, int]] | None:
     """Return the (version, advisory) that an exception was about; None: every one."""
     about = exceptions.about_judgements(each.scope)
     if not about:
