@@ -18,10 +18,10 @@ from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import FeedMalformedError, VersionError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.text import shortened
 
 CVE_PAGE = "https://security-tracker.debian.org/tracker/"
 SCHEME = "dpkg"
-TITLE = 160  # characters kept of a description
 NAME = 200  # characters of the longest name or version that is stored
 ODD_SHARE = 4  # more than one record in this many: not the tracker's document at all
 
@@ -246,12 +246,3 @@ def _why_open(release: Release, urgency: str) -> str:
         return "no fixed version yet"
     kind = f" ({release.nodsa_reason})" if release.nodsa_reason else ""
     return shortened(f"no DSA planned: {release.nodsa}{kind}")
-
-
-def shortened(text: str) -> str:
-    """Return ``text`` on one line of at most `TITLE` characters, cut between words."""
-    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    line = " ".join(printable.split())
-    if len(line) <= TITLE:
-        return line
-    return line[: TITLE - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
