@@ -6,6 +6,7 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 """
 
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.vendors.csv import Csv
 from patchmgr.feeds.vendors.debian import Debian
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(),)}
+FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Csv(), Debian())}
