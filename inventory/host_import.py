@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
 from inventory.hosts_csv import HostRow, HostsFile, Problem
-from inventory.intake import Change, Difference, move_platform, new_host
+from inventory.intake import Change, Difference, judged_platform, move_platform, new_host
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import platform
@@ -18,9 +18,12 @@ from patchmgr.services import audit
 
 NAME_KEPT = 240  # characters of a name that is given away
 _PLAIN = tuple(
-    column for column in hosts_csv.COLUMNS if column not in ("hostname", "external_id", "tags")
+    column
+    for column in hosts_csv.COLUMNS
+    if column not in ("hostname", "external_id", *hosts_csv.LISTS)
 )
-_DUE_DATE_FACTS = {"environment", "criticality", "exposure"}  # inputs of the urgency policy
+# Inputs of the urgency policy, and which kernel counts: the host is worked out anew.
+_JUDGED_FACTS = {"environment", "criticality", "exposure", "running_kernel"}
 
 
 def import_hosts(
@@ -152,7 +155,7 @@ def _vacate_names(session: Session, fleet: _Fleet, file: HostsFile) -> None:
 def _apply(session: Session, fleet: _Fleet, row: HostRow, now: datetime) -> Change:
     found = fleet.find(row)
     host = found or new_host(row.hostname, now)
-    before = host.platform
+    before = judged_platform(host)
     changed = _set_columns(host, row, fleet.name(host))
     if host.retired_at is not None:
         host.retired_at = None
@@ -166,11 +169,11 @@ def _apply(session: Session, fleet: _Fleet, row: HostRow, now: datetime) -> Chan
     if not changed:
         return Change(row.hostname, "unchanged")
     host.updated_at = now
-    if where != before:
-        host.platform = where
+    host.platform = where
+    if judged_platform(host) != before:
         session.flush()
         move_platform(session, host, now)
-    if any(change.split(":")[0] in _DUE_DATE_FACTS for change in changed):
+    if any(change.split(":")[0] in _JUDGED_FACTS for change in changed):
         host.judged_set_id = None
     return Change(row.hostname, "changed", tuple(changed))
 
@@ -184,8 +187,7 @@ def _set_columns(host: models.Host, row: HostRow, name: str) -> list[str]:
     values["hostname"] = row.hostname
     if row.external_id:
         values["external_id"] = row.external_id
-    if row.tags is not None:
-        values["tags"] = row.tags
+    values |= row.lists
     for column, value in values.items():
         old = name if column == "hostname" else getattr(host, column)
         if old != value:

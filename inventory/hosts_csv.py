@@ -24,14 +24,25 @@ COLUMNS = (
     "ring",
     "window",
     "tags",
+    "entitlements",
+    "running_kernel",
 )
+LISTS = ("tags", "entitlements")  # words separated by spaces
 
 # RFC 1123 names, and the underscores that real fleets have in spite of it.
 _HOSTNAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
 _OS_WORD = re.compile(r"[A-Za-z0-9._+~-]*", re.ASCII)
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
 _TAG = re.compile(r"[^\s=,;]+(?:=[^\s]*)?")
-_LONGEST = {"hostname": 253, "external_id": 200, "owner": 200, "tags": 4000}
+_ENTITLEMENT = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)
+_LONGEST = {
+    "hostname": 253,
+    "external_id": 200,
+    "owner": 200,
+    "tags": 4000,
+    "entitlements": 150,
+    "running_kernel": 200,
+}
 _WORD = 64  # characters of every other column
 
 
@@ -51,9 +62,13 @@ class HostRow:
         return self.values.get("external_id", "")
 
     @property
-    def tags(self) -> list[str] | None:
-        text = self.values.get("tags")
-        return None if text is None else sorted(set(text.split()))
+    def lists(self) -> dict[str, list[str]]:
+        """The columns of `LISTS` that the file has, each sorted."""
+        return {
+            column: sorted(set(self.values[column].split()))
+            for column in LISTS
+            if column in self.values
+        }
 
 
 @dataclass(slots=True)
@@ -142,12 +157,18 @@ def _tags(value: str) -> str | None:
     return None if wrong is None else f"has the tag {wrong!r}; tags are words or key=value"
 
 
+def _entitlements(value: str) -> str | None:
+    wrong = next((each for each in value.split() if not _ENTITLEMENT.fullmatch(each)), None)
+    return None if wrong is None else f"has {wrong!r}; entitlements are words such as esm-infra"
+
+
 _CHECKS: Mapping[str, Callable[[str], str | None]] = {
     "hostname": _hostname,
     "os_id": _os_word,
     "os_release": _os_word,
     "exposure": _exposure,
     "tags": _tags,
+    "entitlements": _entitlements,
 }
 
 

@@ -21,7 +21,7 @@ from patchmgr.db import models
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.session import Database
-from patchmgr.domain.packages import Package, Platform, platform
+from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import audit, exposures
 
@@ -178,6 +178,11 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         )
 
 
+def judged_platform(host: models.Host) -> Platform:
+    """Return the platform that advisories judge what ``host`` has installed by."""
+    return entitled(Platform(host.platform), host.entitlements)
+
+
 def move_platform(session: Session, host: models.Host, now: datetime) -> None:
     """Restate what ``host`` has installed as versions of its new platform, after an upgrade."""
     if host.package_set_id is None:
@@ -186,7 +191,7 @@ def move_platform(session: Session, host: models.Host, now: datetime) -> None:
         select(models.PackageSet.members).where(models.PackageSet.id == host.package_set_id)
     )
     packages = [sets.package(row) for row in sets.packages_of(session, members or b"")]
-    encoded = sets.encode(session, Platform(host.platform), packages)
+    encoded = sets.encode(session, judged_platform(host), packages)
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     _point(session, [(host.id, set_id)], now)
 
@@ -195,20 +200,20 @@ def move_platform(session: Session, host: models.Host, now: datetime) -> None:
 class _Host:
     id: int
     hostname: str
-    platform: Platform
+    platform: Platform  # as judged
     set_id: int | None
 
 
 def _hosts_by_name(session: Session) -> dict[str, _Host]:
     host = models.Host
     rows = session.execute(
-        select(host.id, host.hostname, host.platform, host.package_set_id).where(
+        select(host.id, host.hostname, host.platform, host.entitlements, host.package_set_id).where(
             host.retired_at.is_(None)
         )
     )
     return {
-        name.lower(): _Host(number, name, Platform(where), set_id)
-        for number, name, where, set_id in rows
+        name.lower(): _Host(number, name, entitled(Platform(where), entitlements), set_id)
+        for number, name, where, entitlements, set_id in rows
     }
 
 
@@ -390,7 +395,7 @@ def _store_listing(
     session: Session, row: models.Host, listing: Listing, difference: Difference, now: datetime
 ) -> bool:
     packages = sorted(listing.packages)
-    encoded = sets.encode(session, Platform(row.platform), packages)
+    encoded = sets.encode(session, judged_platform(row), packages)
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     if set_id == row.package_set_id:
         return False
@@ -444,6 +449,7 @@ def new_host(name: str, now: datetime) -> models.Host:
         ring="",
         window="",
         tags=[],
+        entitlements=[],
         package_set_id=None,
         judged_set_id=None,
         reported_at=None,

@@ -23,7 +23,17 @@ from patchmgr.domain.packages import MANAGERS, Package
 from patchmgr.errors import BadFileError, BadRow, InputError
 
 REQUIRED = ("hostname", "manager", "name", "version")
-COLUMNS = (*REQUIRED, "arch", "source", "source_version")
+PACKAGE = (  # of a `Package`, in its order
+    "manager",
+    "name",
+    "version",
+    "arch",
+    "source",
+    "source_version",
+    "module",
+    "origin",
+)
+COLUMNS = ("hostname", *PACKAGE)
 BLOCK = 1 << 18  # characters read at a time: a few thousand rows
 FEW = 8  # rows a host must have near by for cutting in one go to pay
 NEAR = 4096  # characters
@@ -31,7 +41,8 @@ BAD = 0xFFFFFFFF  # the code of a row that was refused
 KEPT_BAD = 100_000  # refused rows kept with their text; more make it the wrong file
 
 _TEXT = re.compile(r"[^\s\x00-\x1f\x7f]+")
-_LONGEST = {"name": 200, "version": 200, "source": 200, "source_version": 200}
+_LONGEST = dict.fromkeys(("name", "version", "source", "source_version", "module", "origin"), 200)
+_SPACED = {"origin"}  # a name such as "Red Hat, Inc."
 _WORD = 64
 
 Problem = tuple[str, str, str]  # column, value, remedy
@@ -243,7 +254,7 @@ def _package(layout: Layout, fields: Sequence[str]) -> Package:
     return Package(
         *(
             fields[position].strip() if (position := layout.index.get(column)) is not None else ""
-            for column in ("manager", "name", "version", "arch", "source", "source_version")
+            for column in PACKAGE
         )
     )
 
@@ -264,7 +275,7 @@ def _problem(layout: Layout, fields: Sequence[str]) -> Problem | None:
             return column, value, f"is no package manager we know ({', '.join(MANAGERS)})"
         if len(value) > _LONGEST.get(column, _WORD):
             return column, value, f"is longer than {_LONGEST.get(column, _WORD)} characters"
-        if not _TEXT.fullmatch(value):
+        if not (_TEXT.fullmatch(value) or (column in _SPACED and value.isprintable())):
             return column, value, "has spaces or control characters"
     return None
 

@@ -128,7 +128,16 @@ def without_repeats(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 
 def package(row: models.PackageVersion) -> Package:
     """Return a stored version as a value."""
-    return Package(row.manager, row.name, row.version, row.arch, row.source, row.source_version)
+    return Package(
+        row.manager,
+        row.name,
+        row.version,
+        row.arch,
+        row.source,
+        row.source_version,
+        row.module,
+        row.origin,
+    )
 
 
 def _digest(platform: Platform, package: Package) -> bytes:
@@ -140,6 +149,7 @@ def _digest(platform: Platform, package: Package) -> bytes:
         package.arch,
         package.source,
         package.source_version,
+        *((package.module, package.origin) if package.module or package.origin else ()),
     )
     return hashlib.sha256(_SEPARATOR.join(fields).encode()).digest()
 
@@ -159,6 +169,8 @@ def _row(platform: Platform, package: Package, digest: bytes) -> dict[str, Any]:
         "name": package.name,
         "version": package.version,
         "arch": package.arch,
+        "module": package.module,
+        "origin": package.origin,
         "source": package.source,
         "source_version": package.source_version,
         "judged_source": source,

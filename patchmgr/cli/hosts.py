@@ -123,6 +123,7 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         "worst": detail.line.worst.word,
         "held": list(detail.held),
         "running_kernel": detail.running_kernel,
+        "entitlements": list(detail.entitlements),
     }
     if at is not None:
         facts["as_of"] = at

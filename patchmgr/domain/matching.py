@@ -1,36 +1,57 @@
 """Decide what a vendor's statements mean for a package version. Never guesses.
 
 Advisories speak of packages by name on a platform, of source or binary packages as the vendor
-means it; never CPE.
+means it; never CPE. A statement concerns a package only if it is about that kind of package, its
+architecture, its module stream and what the host is entitled to (`concerns`); then the versions
+decide (`judge`).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from patchmgr.domain.advisories import Fix, Match, Status
-from patchmgr.domain.packages import SCHEME_OF_MANAGER
+from patchmgr.domain.modules import is_modular, same_stream
+from patchmgr.domain.origins import foreign
+from patchmgr.domain.packages import ECOSYSTEMS, SCHEME_OF_MANAGER, channels, release_of
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
 
 _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
+_EVERY_ARCH = {"noarch", "all", "any"}
+# Channels that carry on where the release's own support ends: everybody is affected, the fix is
+# for those who subscribe. The fixes of every other channel are a line of their own.
+EXTENDING = ("esm-infra", "esm-apps", "ltss", "els")
+# Rebuilds of another vendor's release, package by package and version by version.
+REBUILDS = {"centos:6": "rhel:6", "centos:7": "rhel:7"}
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is judged: an installed package under the names and versions advisories know it by."""
 
-    platform: str
+    platform: str  # as `packages.entitled` writes it
+    manager: str
     name: str
     version: str
     source: str
     source_version: str
+    arch: str = ""
+    module: str = ""
+    origin: str = ""
 
     def named(self, match: Match) -> tuple[str, str]:
         """Return (name, version) of this package as ``match`` means it."""
         if match is Match.SOURCE:
             return self.source, self.source_version
         return self.name, self.version
+
+    @property
+    def foreign(self) -> str:
+        """Who built it, if not the vendor of its platform; advisories do not mean it then."""
+        if self.manager in ECOSYSTEMS:
+            return ""
+        return foreign(self.platform, self.origin, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +60,24 @@ class Verdict:
 
     status: Status
     reason: str  # a sentence part: "2.36-9 is older than 2.36-9+deb12u4"
+    is_sure: bool = True  # False: only if the package is of the module stream that is meant
 
 
-def platforms_of(platform: str) -> tuple[str, ...]:
-    """Return the platforms whose advisories bear on ``platform``, the most exact one first.
+def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
+    """Return the platforms whose advisories bear on packages of ``platform``, most exact first.
 
     What is written for ``rhel:9`` also holds for ``rhel:9.4`` (design.md 5.2), and what is for
-    ``alpine:3.19`` for ``alpine:3.19.1``.
+    ``alpine:3.19`` for ``alpine:3.19.1``. A package of a language has the platform of its
+    ``manager``, on whatever host.
     """
-    os_id, _, release = platform.partition(":")
+    if manager in ECOSYSTEMS:
+        return (manager,)
+    where = release_of(platform)
+    os_id, _, release = where.partition(":")
     parts = release.split(".")
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
-    return (platform, *(f"{os_id}:{each}" for each in shorter))
+    found = (where, *(f"{os_id}:{each}" for each in shorter))
+    return found + tuple(REBUILDS[each] for each in found if each in REBUILDS)
 
 
 def is_about(scheme: str, manager: str) -> bool:
@@ -59,6 +86,59 @@ def is_about(scheme: str, manager: str) -> bool:
     A Python package on a Debian host is not the Debian package of the same name.
     """
     return not scheme or scheme == SCHEME_OF_MANAGER.get(manager, scheme)
+
+
+def concerns(fix: Fix, subject: Subject) -> bool:
+    """Return whether ``fix``, which names ``subject``, is about this build of it."""
+    return (
+        is_about(fix.scheme, subject.manager)
+        and _is_for_arch(fix.arch, subject.arch)
+        and _is_for_build(fix, subject)
+        and (
+            not fix.channel or fix.channel in EXTENDING or fix.channel in channels(subject.platform)
+        )
+    )
+
+
+def _is_for_arch(listed: str, arch: str) -> bool:
+    """A package may become, or stop being, independent of the machine; i686 is no x86_64."""
+    wanted = set(listed.split())
+    return not wanted or not arch or arch in _EVERY_ARCH or bool(wanted & {arch, *_EVERY_ARCH})
+
+
+def _is_for_build(fix: Fix, subject: Subject) -> bool:
+    """A module's builds and the others have the same names; an update never crosses over."""
+    if subject.manager != "rpm" or not (fix.fixed or fix.module):
+        return True
+    for_module = bool(fix.module) or is_modular(fix.fixed)
+    if for_module != (bool(subject.module) or is_modular(subject.version)):
+        return False
+    if fix.module and subject.module:
+        return fix.module == subject.module
+    return not for_module or same_stream(subject.version, fix.fixed) is not False
+
+
+def assess(subject: Subject, fix: Fix) -> Verdict | None:
+    """Return what ``fix`` means for ``subject``; None when it is not about it."""
+    if not concerns(fix, subject):
+        return None
+    verdict = judge(subject.named(fix.match)[1], fix)
+    if verdict.status is not Status.AFFECTED:
+        return verdict
+    if is_modular(fix.fixed) and not (fix.module and subject.module):
+        return replace(verdict, is_sure=same_stream(subject.version, fix.fixed) is True)
+    if fix.channel in EXTENDING and fix.channel not in channels(subject.platform):
+        needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
+        return Verdict(Status.AFFECTED, needs)
+    return verdict
+
+
+NAMES = {
+    "esm-infra": "Ubuntu Pro (esm-infra)",
+    "esm-apps": "Ubuntu Pro (esm-apps)",
+    "ltss": "Long Term Service Pack Support (LTSS)",
+    "els": "Extended Life Cycle Support (ELS)",
+}
 
 
 def judge(version: str, fix: Fix) -> Verdict:
@@ -72,6 +152,8 @@ def judge(version: str, fix: Fix) -> Verdict:
     try:
         if fix.introduced and _sign(fix.scheme, version, fix.introduced) == "<":
             return Verdict(Status.NOT_AFFECTED, f"{version} is older than {fix.introduced}")
+        if fix.last_affected and _sign(fix.scheme, version, fix.last_affected) == ">":
+            return Verdict(Status.NOT_AFFECTED, f"{version} is newer than {fix.last_affected}")
         if fix.status is Status.AFFECTED:
             sign = _sign(fix.scheme, version, fix.fixed)
             status = Status.AFFECTED if sign == "<" else Status.NOT_AFFECTED
@@ -93,9 +175,17 @@ def decisive(judged: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict] | Non
     """Return what decides when an advisory makes several statements about one package.
 
     A statement that calls it affected outweighs one that does not; None for no statements. Of two
-    that both name a fix, the one that must be reached last decides.
+    that both name a fix, the one that must be reached last decides. What holds only for a module
+    stream that may be another one is undetermined, unless every statement says the same.
     """
-    return max(judged, key=lambda pair: (_RANK[pair[1].status], _fixed_key(pair[0])), default=None)
+    pairs = list(judged)
+    if not pairs:
+        return None
+    fix, verdict = max(pairs, key=lambda pair: (_RANK[pair[1].status], _fixed_key(pair[0])))
+    if verdict.is_sure or all(other.status is verdict.status for _, other in pairs):
+        return fix, verdict
+    why = f"{verdict.reason}, if it is of that module stream, which is not known"
+    return fix, Verdict(Status.UNDETERMINED, why)
 
 
 def _fixed_key(fix: Fix) -> bytes:

@@ -1,5 +1,6 @@
 """What is installed where: platforms, package versions, and what was built from what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NewType
 
@@ -22,6 +23,8 @@ SCHEME_OF_MANAGER: dict[str, str] = {
     "nuget": "nuget",
 }
 MANAGERS = tuple(SCHEME_OF_MANAGER)
+# Managers whose packages are the same on every host: advisories name the ecosystem, not a release.
+ECOSYSTEMS = frozenset({"pypi", "npm", "cargo", "golang", "gem", "maven", "nuget"})
 SYSTEMS = {  # package managers of operating systems, and the os-release IDs that use them
     "dpkg": (
         "debian ubuntu raspbian linuxmint kali pop devuan elementary neon zorin parrot"
@@ -61,6 +64,25 @@ def scheme_of_platform(platform: str) -> str:
     return SCHEME_OF_MANAGER.get(manager, "")
 
 
+def entitled(where: Platform, entitlements: Iterable[str]) -> Platform:
+    """Return ``where`` as advisories judge it for a host of ``entitlements`` ("esm-infra", "eus").
+
+    Versions are judged once for the whole fleet, so what changes a verdict is part of the platform:
+    ``ubuntu:20.04/esm-apps,esm-infra``.
+    """
+    return Platform("/".join(filter(None, (where, ",".join(sorted(set(entitlements)))))))
+
+
+def release_of(judged: str) -> Platform:
+    """Return the platform of `entitled` without what its hosts are entitled to."""
+    return Platform(judged.partition("/")[0])
+
+
+def channels(judged: str) -> frozenset[str]:
+    """Return what hosts of a platform, as `entitled` writes it, are entitled to."""
+    return frozenset(filter(None, judged.partition("/")[2].split(",")))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Package:
     """One package version as a host has it; what it was built from is empty when not known."""
@@ -71,3 +93,5 @@ class Package:
     arch: str = ""
     source: str = ""
     source_version: str = ""
+    module: str = ""  # name:stream of a modular build (dnf)
+    origin: str = ""  # who built it: rpm's vendor, apt's origin

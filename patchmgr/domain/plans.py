@@ -100,6 +100,11 @@ class Statement:
     advisory: str
     severity: Severity
     selected: bool = True
+    needs: str = ""  # what the host lacks to get the fix: "Ubuntu Pro (esm-infra)"
+
+    @property
+    def is_installable(self) -> bool:
+        return self.status is Status.AFFECTED and not self.needs
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -224,7 +229,7 @@ def propose_items(
 def _group(versions: Sequence[list[Statement]], hosts: Collection[int]) -> Group:
     """Return what becomes of the package versions that ``hosts`` have of one source."""
     asked = [one for statements in versions for one in statements if one.selected]
-    targets = [one for one in asked if one.status is Status.AFFECTED]
+    targets = [one for one in asked if one.is_installable]
     common = _highest([one for one in targets if one.match is Match.SOURCE])
     changes: dict[int, Change] = {}
     excluded = []
@@ -238,12 +243,16 @@ def _group(versions: Sequence[list[Statement]], hosts: Collection[int]) -> Group
             refs = {one.advisory for one in statements if one.selected and one.status is status}
             if refs:
                 excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
+        for needs in sorted({one.needs for one in statements if one.selected and one.needs}):
+            refs = {one.advisory for one in statements if one.selected and one.needs == needs}
+            why = f"the fix needs {needs}"
+            excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
     return Group(frozenset(hosts), changes, tuple(excluded))
 
 
 def _change(statements: Sequence[Statement], common: Statement | None) -> Change | None:
     """Return the change that brings one package version to its target; None when it is there."""
-    fixes = [one for one in statements if one.status is Status.AFFECTED]
+    fixes = [one for one in statements if one.is_installable]
     selected = [one for one in fixes if one.selected]
     own = _highest([one for one in selected or fixes if one.match is Match.BINARY])
     target = common if any(one.match is Match.SOURCE for one in statements) and common else own

@@ -23,6 +23,7 @@ _JOINED = re.compile(
     r"(?P<upstream>(?:[0-9]+:)?[0-9][A-Za-z0-9.+~]*?)"
     r"\+(?P<revision>[0-9]{1,3}(?:\.[0-9]{1,2})*(?:[~+][A-Za-z0-9.+~]*)?)"
 )
+_SEPARATORS = re.compile(r"[-_.]+")
 _COUNTER = re.compile(r"[0-9]+\+")  # how often the same build was signed
 _SIGNED_SHIM = re.compile(r"[0-9.]+(?:~[0-9]+)?(?:\+deb[0-9]+u[0-9]+)?\+([0-9][A-Za-z0-9.+~]*-.+)")
 _SIGNED = re.compile(
@@ -39,8 +40,11 @@ def judged_source(
     """Return the name and version of the source that advisories about this package speak of.
 
     A package without source fields is its own source; a source without a version has the
-    package's. A signed version that does not have the expected form is left as it is.
+    package's. A signed version that does not have the expected form is left as it is. Python's
+    names are written in many ways (PEP 503); advisories use the plain one.
     """
+    if manager == "pypi":
+        return _SEPARATORS.sub("-", name).lower(), version
     judged, judged_version = source or name, (source_version if source else "") or version
     if manager != "dpkg" or "signed" not in judged or not platform.startswith("debian:"):
         return judged, judged_version

@@ -29,6 +29,8 @@ _ADVISORY = (
     "published",
     "url",
     "cves",
+    "kind",
+    "aliases",
     "content",
     "changed_at",
     "withdrawn_at",
@@ -44,6 +46,11 @@ _FIX = (
     "fixed",
     "severity",
     "reason",
+    "last_affected",
+    "arch",
+    "module",
+    "channel",
+    "after",
     "fixed_key",
     "since_revision_id",
 )
@@ -76,6 +83,8 @@ def content_digest(advisory: Advisory) -> bytes:
                 advisory.severity,
                 advisory.published,
                 advisory.url,
+                advisory.kind,
+                advisory.aliases,
             )
         )
     )
@@ -173,7 +182,18 @@ def _values(each: Advisory, content: bytes, at: int) -> tuple[Any, ...]:
     """Return the columns of `_ADVISORY`, raw."""
     published = None if each.published is None else to_micros(each.published)
     cves = " ".join(each.cves)
-    return each.title, int(each.severity), published, each.url, cves, content, at, None
+    return (
+        each.title,
+        int(each.severity),
+        published,
+        each.url,
+        cves,
+        each.kind.value,
+        " ".join(each.aliases),
+        content,
+        at,
+        None,
+    )
 
 
 def _update_advisories(
@@ -192,6 +212,8 @@ def _update_advisories(
                 "b_published": each.published,
                 "b_url": each.url,
                 "b_cves": " ".join(each.cves),
+                "b_kind": each.kind.value,
+                "b_aliases": " ".join(each.aliases),
                 "b_content": difference.contents[each.ref],
                 "b_changed_at": now,
                 "b_withdrawn_at": None,
@@ -206,7 +228,7 @@ def _changed_fixes(
 ) -> tuple[list[int], list[tuple[int, Fix]]]:
     """Return the ids of statements that no longer hold, and (advisory id, new statement)."""
     fix = models.Fix
-    columns = [getattr(fix, name) for name in _FIX[1:10]]
+    columns = [getattr(fix, name) for name in _FIX[1:15]]
     closed, opened = [], []
     for part in bulk.chunks(changed, CHUNK):
         stored: dict[int, dict[tuple[Any, ...], int]] = {ids[each.ref]: {} for each in part}
@@ -238,6 +260,11 @@ def _fix_columns(fix: Fix) -> tuple[Any, ...]:
         fix.fixed,
         int(fix.severity),
         fix.reason,
+        fix.last_affected,
+        fix.arch,
+        fix.module,
+        fix.channel,
+        fix.after,
     )
 
 

@@ -58,11 +58,12 @@ class Host(NamedTuple):
     environment: str
     criticality: str
     exposure: str
+    running_kernel: str
 
     @property
     def facts(self) -> tuple[str, str, str]:
         """What the urgency policy asks of it."""
-        return self[4:]
+        return self[4:7]
 
 
 class Calendar:

@@ -6,7 +6,7 @@ costs what it changes. Hosts pass in blocks, which bounds the memory of a large 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import table_of, to_micros
 from patchmgr.db.bulk import insert_raw
+from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.urgency import Policy
 from patchmgr.services.counts import (
     NEVER,
@@ -57,6 +58,7 @@ _COLUMNS: tuple[Any, ...] = (  # of a `Host`, in its order
     models.Host.environment,
     models.Host.criticality,
     models.Host.exposure,
+    models.Host.running_kernel,
 )
 
 
@@ -157,12 +159,36 @@ def _wanted(session: Session, hosts: Sequence[Host], judged: Flags) -> Ints:
     """Return the (host, version) pairs of ``hosts`` with a judged version, sorted."""
     present = [each for each in hosts if not each.retired]
     members = _members(session, present)
-    found = [
-        _pair(np.int64(each.id), _flagged(members[each.set_id], judged))
-        for each in present
-        if each.set_id is not None
-    ]
-    return np.concatenate([np.empty(0, np.int64), *found])
+    kernels = _kernels(session) if any(each.running_kernel for each in present) else {}
+    found = [np.empty(0, np.int64)]
+    for each in present:
+        if each.set_id is not None:
+            versions = _flagged(members[each.set_id], judged)
+            if each.running_kernel:
+                versions = _without_idle(
+                    versions, each.running_kernel, members[each.set_id], kernels
+                )
+            found.append(_pair(np.int64(each.id), versions))
+    return np.concatenate(found)
+
+
+def _kernels(session: Session) -> dict[int, Kernel]:
+    """Return the kernel that each package version belongs to, if it does to one."""
+    row = models.PackageVersion
+    query = select(row.id, row.manager, row.name, row.version, row.arch).where(
+        or_(row.name.like("linux-%"), row.name.like("kernel%"))
+    )
+    found = {number: kernel_of(*columns) for number, *columns in session.execute(query)}
+    return {number: kernel for number, kernel in found.items() if kernel is not None}
+
+
+def _without_idle(
+    versions: Ints, running: str, members: Ints, kernels: Mapping[int, Kernel]
+) -> Ints:
+    """Leave out the packages of kernels that neither run on the host nor boot next."""
+    here = np.intersect1d(members, np.fromiter(kernels, np.int64, len(kernels)))
+    resting = idle(running, {number: kernels[number] for number in here.tolist()})
+    return versions[~np.isin(versions, list(resting))] if resting else versions
 
 
 def _members(session: Session, hosts: Sequence[Host]) -> dict[int, Ints]:
@@ -266,7 +292,9 @@ class _Touch:
         self._touched = np.zeros(touched[-1] + 2, bool)
         self._touched[touched] = True
         self._lost = np.zeros(len(self._touched), bool)
-        self._lost[[number for number in touched if number in judged.closed]] = True
+        # Which kernels count depends on the host: those that have one are worked out anew.
+        anew = judged.closed | _kernels(session).keys()
+        self._lost[[number for number in touched if number in anew]] = True
         self._opened: dict[int, list[Opened]] = defaultdict(list)
         for made in judged.opened:
             self._opened[made.version_id].append(made)

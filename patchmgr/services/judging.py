@@ -5,7 +5,7 @@ A version is judged once for the whole fleet, however many hosts have it.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
-from patchmgr.domain.advisories import OPEN, Fix, Match, Severity, Status
-from patchmgr.domain.matching import Verdict, decisive, is_about, judge, platforms_of
+from patchmgr.domain.advisories import OPEN, Advisory, Fix, Kind, Match, Severity, Status
+from patchmgr.domain.folding import Telling, fold
+from patchmgr.domain.matching import Subject, Verdict, assess, decisive, platforms_of
 
 ASKED = 20_000  # values past which reading a whole table beats asking for them
 
@@ -26,12 +27,7 @@ class Version:
     """A stored package version, as far as advisories judge it."""
 
     id: int
-    platform: str
-    manager: str
-    name: str
-    version: str
-    source: str
-    source_version: str
+    subject: Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +60,35 @@ class _Statement:
 
     fix_id: int
     advisory_id: int
-    published: datetime | None
+    about: Advisory  # without its fixes
+    feed: str
     fix: Fix
 
 
+@dataclass(frozen=True, slots=True)
+class _Concluded:
+    """What a version is found to have: an advisory, by the statement that decided."""
+
+    statement: _Statement
+    verdict: Verdict
+    severity: Severity
+    folded: str  # ids of the other advisories that say the same, separated by spaces
+
+    @property
+    def stood(self) -> list[Any]:
+        """What a stored judgement must equal to stand as it is."""
+        published = self.statement.about.published
+        return [
+            self.statement.fix_id,
+            self.verdict.status,
+            published,
+            int(self.severity),
+            self.folded,
+        ]
+
+
 Said = Mapping[tuple[str, str, str], Sequence[_Statement]]  # by (platform, package, match)
-Wanted = Mapping[tuple[int, int], tuple[_Statement, Verdict]]  # by (version, advisory)
+Wanted = Mapping[tuple[int, int], _Concluded]  # by (version, advisory)
 
 
 def bring_up_to_date(
@@ -83,21 +102,14 @@ def bring_up_to_date(
     if not versions:
         return Judged()
     said = _statements(session, versions)
-    cache: dict[tuple[str, ...], list[tuple[_Statement, Verdict]]] = {}
-    wanted: dict[tuple[int, int], tuple[_Statement, Verdict]] = {}
+    cache: dict[Subject, list[_Concluded]] = {}
+    wanted: dict[tuple[int, int], _Concluded] = {}
     for version in versions:
-        key: tuple[str, ...] = (
-            version.platform,
-            version.manager,
-            version.source,
-            version.source_version,
-        )
-        if any((p, version.name, Match.BINARY) in said for p in platforms_of(version.platform)):
-            key = (*key, version.name, version.version)
-        if key not in cache:
-            cache[key] = _verdicts(version, said)
-        for statement, verdict in cache[key]:
-            wanted[version.id, statement.advisory_id] = (statement, verdict)
+        subject = _judged_as(version.subject, said)
+        if subject not in cache:
+            cache[subject] = _conclude(subject, said)
+        for found in cache[subject]:
+            wanted[version.id, found.statement.advisory_id] = found
     earlier = _earlier(session, [each for each in versions if each.id > seen]) if seen else {}
     judged = _store(session, [version.id for version in versions], wanted, earlier, now)
     judged.versions = len(versions)
@@ -115,12 +127,15 @@ def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
         row.version,
         row.judged_source,
         row.judged_version,
+        row.arch,
+        row.module,
+        row.origin,
     )
     if last is None:
-        return [Version(*found) for found in session.execute(query)]
+        return [_version(found) for found in session.execute(query)]
     found = {
-        version[0]: Version(*version)
-        for version in session.execute(query.where(row.id > last.package_version_id))
+        each.id: each
+        for each in map(_version, session.execute(query.where(row.id > last.package_version_id)))
     }
     for names in in_lists(_newly_said(session, last.feed_revision_id)):
         by_column: dict[str, list[str]] = defaultdict(list)
@@ -130,10 +145,13 @@ def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
             row.judged_source.in_(by_column[Match.SOURCE]),
             row.name.in_(by_column[Match.BINARY]),
         )
-        found.update(
-            (version[0], Version(*version)) for version in session.execute(query.where(where))
-        )
+        found |= {each.id: each for each in map(_version, session.execute(query.where(where)))}
     return list(found.values())
+
+
+def _version(row: Any) -> Version:
+    number, *parts = row
+    return Version(number, Subject(*parts))
 
 
 def _newly_said(session: Session, revision: int) -> list[tuple[str, str, str]]:
@@ -167,70 +185,117 @@ def _statements(session: Session, versions: Sequence[Version]) -> Said:
 
     "Not affected" is left out: nothing comes of it here, and it is most of what vendors say.
     """
-    platforms = {name for v in versions for name in platforms_of(v.platform)}
-    names = {v.name for v in versions} | {v.source for v in versions}
-    fix, advisory = models.Fix, models.Advisory
+    kinds = {(v.subject.platform, v.subject.manager) for v in versions}
+    platforms = {name for platform, manager in kinds for name in platforms_of(platform, manager)}
+    names = {v.subject.name for v in versions} | {v.subject.source for v in versions}
+    fix, advisory, feed = models.Fix, models.Advisory, models.Feed
     query = (
         select(
             fix.id,
             fix.advisory_id,
+            feed.name,
+            advisory.ref,
+            advisory.cves,
+            advisory.aliases,
             advisory.published,
-            fix.platform,
-            fix.package,
-            fix.match,
-            fix.status,
-            fix.fixed,
-            fix.introduced,
-            fix.severity,
-            fix.reason,
-            fix.scheme,
+            *(getattr(fix, column) for column in FIX),
         )
         .join(advisory, advisory.id == fix.advisory_id)
+        .join(feed, feed.id == advisory.feed_id)
         .where(
             fix.until_revision_id.is_(None),
             fix.platform.in_(sorted(platforms)),
             fix.status != Status.NOT_AFFECTED,
+            advisory.kind == Kind.SECURITY,
         )
     )
     queries = [query.where(fix.package.in_(part)) for part in in_lists(sorted(names))]
     said: dict[tuple[str, str, str], list[_Statement]] = defaultdict(list)
+    advisories: dict[int, Advisory] = {}
     for each in queries if len(names) <= ASKED else [query]:
-        for fix_id, advisory_id, published, *columns in session.execute(each):
-            platform, package, match, status, fixed, introduced, severity, reason, scheme = columns
-            value = Fix(
-                platform,
-                package,
-                Match(match),
-                Status(status),
-                fixed,
-                introduced,
-                Severity(severity),
-                reason,
-                scheme,
-            )
-            statement = _Statement(fix_id, advisory_id, published, value)
-            said[platform, package, match].append(statement)
+        for fix_id, number, feed_name, ref, cves, aliases, published, *columns in session.execute(
+            each
+        ):
+            if (about := advisories.get(number)) is None:
+                about = advisories[number] = Advisory(
+                    ref, tuple(cves.split()), published=published, aliases=tuple(aliases.split())
+                )
+            value = fix_of(columns)
+            statement = _Statement(fix_id, number, about, feed_name, value)
+            said[value.platform, value.package, value.match].append(statement)
     return said
 
 
-def _verdicts(version: Version, said: Said) -> list[tuple[_Statement, Verdict]]:
-    """Return the verdicts on ``version`` that make a finding, one an advisory."""
-    by_advisory: dict[int, list[tuple[_Statement, Verdict]]] = defaultdict(list)
-    for platform in platforms_of(version.platform):
-        for match, name, text in (
-            (Match.SOURCE, version.source, version.source_version),
-            (Match.BINARY, version.name, version.version),
-        ):
-            for statement in said.get((platform, name, match), ()):
-                if is_about(statement.fix.scheme, version.manager):
-                    verdict = judge(text, statement.fix)
-                    by_advisory[statement.advisory_id].append((statement, verdict))
-    found = []
-    for judged in by_advisory.values():
+FIX = tuple(each.name for each in fields(Fix))  # columns of a stored statement
+
+
+def fix_of(columns: Sequence[Any]) -> Fix:
+    """Return the statement of the columns `FIX`."""
+    platform, package, match, status, fixed, introduced, severity, *rest = columns
+    return Fix(
+        platform,
+        package,
+        Match(match),
+        Status(status),
+        fixed,
+        introduced,
+        Severity(severity),
+        *rest,
+    )
+
+
+def _judged_as(subject: Subject, said: Said) -> Subject:
+    """Return ``subject`` without what no statement asks for, so that many are judged as one."""
+    platforms = platforms_of(subject.platform, subject.manager)
+    if any((platform, subject.name, Match.BINARY) in said for platform in platforms):
+        return subject
+    return replace(subject, name="", version="") if not subject.foreign else subject
+
+
+def _conclude(subject: Subject, said: Said) -> list[_Concluded]:
+    """Return what makes a finding of ``subject``, one an advisory, each flaw once."""
+    if subject.foreign:
+        return []
+    decided: dict[int, tuple[_Statement, Verdict]] = {}
+    for number, judged in _verdicts(subject, said).items():
         deciding = decisive((statement.fix, verdict) for statement, verdict in judged)
         if deciding is not None and deciding[1].status in OPEN:
-            found.append(next(pair for pair in judged if pair[0].fix is deciding[0]))
-    return found
+            statement = next(each for each, _ in judged if each.fix is deciding[0])
+            decided[number] = (statement, deciding[1])
+    return [
+        _Concluded(
+            *decided[each.kept.advisory_id],
+            each.severity,
+            " ".join(str(other.advisory_id) for other in each.others),
+        )
+        for each in fold(_telling(*pair) for pair in decided.values())
+    ]
+
+
+def _verdicts(subject: Subject, said: Said) -> dict[int, list[tuple[_Statement, Verdict]]]:
+    """Return every verdict on ``subject``, by advisory."""
+    by_advisory: dict[int, list[tuple[_Statement, Verdict]]] = defaultdict(list)
+    for platform in platforms_of(subject.platform, subject.manager):
+        for match in Match:
+            name, _version = subject.named(match)
+            for statement in said.get((platform, name, match), ()):
+                if (verdict := assess(subject, statement.fix)) is not None:
+                    by_advisory[statement.advisory_id].append((statement, verdict))
+    return by_advisory
+
+
+def _telling(statement: _Statement, verdict: Verdict) -> Telling:
+    about = statement.about
+    return Telling(
+        statement.advisory_id,
+        about.ref,
+        frozenset(about.cves),
+        frozenset(about.aliases),
+        statement.feed,
+        about.is_record,
+        verdict.status,
+        statement.fix.severity,
+    )
 
 
 def _earlier(session: Session, new: Sequence[Version]) -> dict[tuple[int, int], datetime]:
@@ -246,7 +311,7 @@ def _earlier(session: Session, new: Sequence[Version]) -> dict[tuple[int, int], 
         .where(row.until.is_(None))
         .group_by(version.manager, version.name, row.advisory_id)
     )
-    names = sorted({each.name for each in new})
+    names = sorted({each.subject.name for each in new})
     queries = [query.where(version.name.in_(part)) for part in in_lists(names)]
     first: dict[tuple[str, str], list[tuple[int, datetime]]] = defaultdict(list)
     for each in queries if len(names) <= ASKED else [query]:
@@ -255,7 +320,7 @@ def _earlier(session: Session, new: Sequence[Version]) -> dict[tuple[int, int], 
     return {
         (each.id, advisory_id): seen
         for each in new
-        for advisory_id, seen in first.get((each.manager, each.name), ())
+        for advisory_id, seen in first.get((each.subject.manager, each.subject.name), ())
     }
 
 
@@ -275,7 +340,7 @@ def _store(
     for row_id, version_id, advisory_id, seen, *stood in _open(session, version_ids):
         subject = (version_id, advisory_id)
         new = wanted.get(subject)
-        if new is not None and [new[0].fix_id, new[1].status, new[0].published] == stood:
+        if new is not None and new.stood == stood:
             kept.add(subject)
             continue
         closing.append(row_id)
@@ -288,23 +353,23 @@ def _store(
             [{"b_id": row_id} for row_id in closing],
         )
     opening = []
-    for (version_id, advisory_id), (statement, verdict) in wanted.items():
+    for (version_id, advisory_id), found in wanted.items():
         if (version_id, advisory_id) in kept:
             continue
-        judged.opened.append(
-            Opened(version_id, statement.fix.severity, verdict.status, statement.published)
-        )
+        fix_id, status, published, severity, folded = found.stood
+        judged.opened.append(Opened(version_id, found.severity, status, published))
         opening.append(
             {
                 "package_version_id": version_id,
                 "advisory_id": advisory_id,
-                "fix_id": statement.fix_id,
-                "status": verdict.status.value,
-                "severity": int(statement.fix.severity),
-                "reason": verdict.reason,
+                "fix_id": fix_id,
+                "status": status.value,
+                "severity": severity,
+                "reason": found.verdict.reason,
+                "folded": folded,
                 # A statement that only changed its words does not restart the clock.
                 "first_seen": first_seen.get((version_id, advisory_id), now),
-                "published": statement.published,
+                "published": published,
                 "since": now,
                 "until": None,
             }
@@ -325,6 +390,8 @@ def _open(session: Session, version_ids: Sequence[int]) -> Iterator[Any]:
         row.fix_id,
         row.status,
         row.published,
+        row.severity,
+        row.folded,
     ).where(row.until.is_(None))
     if len(version_ids) > ASKED:
         wanted = set(version_ids)

@@ -15,6 +15,8 @@ from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Match, Severity, Status
 from patchmgr.domain.content import Content, Place, place
+from patchmgr.domain.matching import NAMES
+from patchmgr.domain.packages import channels, release_of
 from patchmgr.domain.plans import Proposal, Selection, Statement, propose_items
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.windows import Window
@@ -144,6 +146,7 @@ def _statements(
             advisory.cves,
             judgement.published,
             judgement.first_seen,
+            fix.channel,
         )
         .select_from(judgement)
         .join(version, version.id == judgement.package_version_id)
@@ -156,13 +159,13 @@ def _statements(
     said: dict[tuple[int, str], _Said] = {}
     for row in session.execute(query):
         number, platform, manager, name, arch, installed, source, source_version = row[:8]
-        status, fixed, match, ref, rated, cves, published, first_seen = row[8:]
+        status, fixed, match, ref, rated, cves, published, first_seen, channel = row[8:]
         severity = Severity(rated)
         selected = selection.covers(ref, cves.split(), (name, source), severity)
         found.append(
             Statement(
                 number,
-                platform,
+                release_of(platform),
                 manager,
                 name,
                 arch,
@@ -175,6 +178,7 @@ def _statements(
                 ref,
                 severity,
                 selected,
+                needs="" if channel in channels(platform) else NAMES.get(channel, ""),
             )
         )
         said[number, ref] = _Said(published, first_seen)

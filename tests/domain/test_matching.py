@@ -1,9 +1,19 @@
 """What a vendor's statement means for a version. Never a guess."""
 
+from dataclasses import replace
+
 import pytest
 
 from patchmgr.domain.advisories import Fix, Match, Status
-from patchmgr.domain.matching import Subject, decisive, is_about, judge, platforms_of
+from patchmgr.domain.matching import (
+    Subject,
+    Verdict,
+    assess,
+    decisive,
+    is_about,
+    judge,
+    platforms_of,
+)
 
 
 def fix(status=Status.AFFECTED, fixed="", **more):
@@ -22,6 +32,14 @@ def fix(status=Status.AFFECTED, fixed="", **more):
         ("1.5", fix(fixed="2", introduced="1.5"), "affected", "1.5 is older than 2"),
         ("1.0", fix(Status.NO_FIX, reason="no-dsa: minor"), "no_fix", "no-dsa: minor"),
         ("1.0", fix(Status.NO_FIX, introduced="2"), "not_affected", "1.0 is older than 2"),
+        ("1.0", fix(Status.NO_FIX, last_affected="1.0"), "no_fix", ""),
+        ("1.1", fix(Status.NO_FIX, last_affected="1.0"), "not_affected", "1.1 is newer than 1.0"),
+        (
+            "1.0",
+            fix(Status.NO_FIX, last_affected="odd"),
+            "undetermined",
+            "'odd' is not a dpkg version",
+        ),
         ("1.0", fix(Status.UNDETERMINED), "undetermined", ""),
         ("1.0", fix(Status.NOT_AFFECTED, reason="not built"), "not_affected", "not built"),
         ("odd", fix(Status.NOT_AFFECTED), "not_affected", "the vendor says it is not affected"),
@@ -49,6 +67,8 @@ def test_a_scheme_that_nobody_can_read_is_undetermined():
         ("rhel:9.4", ("rhel:9.4", "rhel:9")),
         ("alpine:3.19.1", ("alpine:3.19.1", "alpine:3.19", "alpine:3")),
         ("arch:rolling", ("arch:rolling",)),
+        ("ubuntu:20.04/esm-infra", ("ubuntu:20.04", "ubuntu:20")),
+        ("centos:7", ("centos:7", "rhel:7")),
         ("", ("",)),
     ],
 )
@@ -64,7 +84,7 @@ def test_a_statement_is_about_packages_whose_versions_it_can_compare():
 
 
 def test_a_package_is_known_by_its_own_name_and_by_its_source():
-    subject = Subject("debian:12", "libssl3", "3.0-1+b1", "openssl", "3.0-1")
+    subject = Subject("debian:12", "dpkg", "libssl3", "3.0-1+b1", "openssl", "3.0-1")
 
     assert subject.named(Match.SOURCE) == ("openssl", "3.0-1")
     assert subject.named(Match.BINARY) == ("libssl3", "3.0-1+b1")
@@ -86,3 +106,117 @@ def test_of_several_statements_the_one_that_calls_it_affected_decides():
 def test_of_two_fixes_the_one_that_must_be_reached_last_decides():
     assert deciding("1", fix(fixed="1.10"), fix(fixed="1.9")) == ("affected", "1.10")
     assert deciding("1", fix(fixed="1.9"), fix(fixed="odd")) == ("affected", "1.9")
+
+
+def subject(version="1.0-1", platform="debian:12", manager="dpkg", **more):
+    return Subject(platform, manager, "x", version, "x", version, **more)
+
+
+def said(version, statement, **about):
+    """Return the status that a statement gives a package; None when it is not about it."""
+    verdict = assess(subject(version, **about), statement)
+    return verdict and verdict.status.value
+
+
+@pytest.mark.parametrize(
+    ("listed", "installed", "concerned"),
+    [
+        ("", "amd64", True),
+        ("x86_64", "x86_64", True),
+        ("x86_64", "", True),
+        ("x86_64", "i686", False),
+        ("i686 x86_64", "i686", True),
+        ("x86_64", "noarch", True),
+        ("noarch", "x86_64", True),
+        ("aarch64 noarch", "x86_64", True),
+    ],
+)
+def test_a_statement_is_for_its_architectures_and_for_none_in_particular(
+    listed, installed, concerned
+):
+    verdict = said("1-1", fix(fixed="2-1", arch=listed), arch=installed)
+
+    assert (verdict == "affected") is concerned
+
+
+def rpm(fixed, **more):
+    return Fix("rhel:8", "x", Match.BINARY, Status.AFFECTED, fixed, scheme="dpkg", **more)
+
+
+MODULE = "1.0-1.module+el8.9.0+1+aa"
+NEWER = "1.0-2.module+el8.9.0+2+bb"
+
+
+@pytest.mark.parametrize(
+    ("installed", "module", "statement", "status"),
+    [
+        ("1.0-1.el8", "", rpm(NEWER), None),
+        (MODULE, "", rpm("1.0-2.el8"), None),
+        (MODULE, "x:1", rpm(NEWER, module="x:1"), "affected"),
+        (MODULE, "x:2", rpm(NEWER, module="x:1"), None),
+        (MODULE, "", rpm("2.0-1.module+el8+2+bb"), None),
+        ("1.0-1.el8", "", rpm("1.0-2.el8"), "affected"),
+    ],
+)
+def test_an_update_never_crosses_from_one_module_stream_to_another(
+    installed, module, statement, status
+):
+    is_rpm = {"platform": "rhel:8", "manager": "rpm", "module": module}
+
+    assert said(installed, replace(statement, scheme="rpm"), **is_rpm) == status
+
+
+def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree():
+    fix, other = rpm("1.1-9"), rpm("1.2-9")
+    unsure = Verdict(Status.AFFECTED, "older", is_sure=False)
+
+    disputed = decisive([(fix, unsure), (other, Verdict(Status.NOT_AFFECTED, "newer"))])
+    agreed = decisive([(fix, unsure), (other, Verdict(Status.AFFECTED, "older"))])
+
+    assert disputed[1].status is Status.UNDETERMINED
+    assert "module stream" in disputed[1].reason
+    assert agreed[1].status is Status.AFFECTED
+
+
+def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one():
+    statement = fix(fixed="2", channel="esm-infra")
+
+    everybody = assess(subject("1", platform="debian:12"), statement)
+    subscriber = assess(subject("1", platform="debian:12/esm-infra"), statement)
+
+    assert (everybody.status, everybody.reason) == (
+        Status.AFFECTED,
+        "1 is older than 2; the fix needs Ubuntu Pro (esm-infra)",
+    )
+    assert subscriber.reason == "1 is older than 2"
+
+
+@pytest.mark.parametrize("channel", ["eus", "ksplice", "hotpatch"])
+def test_a_line_of_its_own_concerns_only_hosts_that_are_on_it(channel):
+    statement = fix(fixed="2", channel=channel)
+
+    assert said("1", statement) is None
+    assert said("1", statement, platform=f"debian:12/{channel}") == "affected"
+
+
+def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
+    assert platforms_of("debian:12", "pypi") == ("pypi",)
+
+
+@pytest.mark.parametrize(
+    ("platform", "origin", "version", "builder"),
+    [
+        ("debian:12", "", "18.19.0+dfsg-6", ""),
+        ("debian:12", "", "20.19.5-1nodesource1", "nodesource"),
+        ("debian:12", "Debian", "20.19.5-1nodesource1", ""),
+        ("debian:12", "Google LLC", "1.0", "Google LLC"),
+        ("debian:12", "", "15.4-1.pgdg120+1", "pgdg"),
+        ("ubuntu:22.04", "UbuntuESM", "1.0", ""),
+        ("ubuntu:22.04", "LP-PPA-ondrej-php", "8.2", "LP-PPA-ondrej-php"),
+        ("rhel:9", "Red Hat, Inc.", "1-1.el9", ""),
+        ("rhel:9", "Fedora Project", "1-1.el9", "Fedora Project"),
+        ("unheard:1", "Anybody", "1", ""),
+    ],
+)
+def test_what_the_vendor_did_not_build_is_not_its_package(platform, origin, version, builder):
+    assert subject(version, platform, origin=origin).foreign == builder

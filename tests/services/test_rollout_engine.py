@@ -46,7 +46,13 @@ def db(sqlite_db):
          "exposure", "ring", "window", "running_kernel"),
         "",
     )  # fmt: skip
-    empty |= {"platform": "debian:12", "tags": [], "held": [], "reboot_pending": False}
+    empty |= {
+        "platform": "debian:12",
+        "tags": [],
+        "entitlements": [],
+        "held": [],
+        "reboot_pending": False,
+    }
     empty |= {"created_at": START, "updated_at": START}
     numbers = range(1, HOSTS + 1)
     facts = [HostFacts(n, f"h{n}", window="night" if n % 3 else "") for n in numbers]
@@ -82,8 +88,8 @@ def db(sqlite_db):
 def _version(number, version):
     return models.PackageVersion(
         id=number, platform="debian:12", manager="dpkg", name="openssl", version=version,
-        arch="amd64", source="openssl", source_version=version, judged_source="openssl",
-        judged_version=version, digest=bytes([number]) * 32,
+        arch="amd64", module="", origin="", source="openssl", source_version=version,
+        judged_source="openssl", judged_version=version, digest=bytes([number]) * 32,
     )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ class HostInFull(Out):
 
     host: Host
     running_kernel: str
+    entitlements: Words
     held: Words
     created_at: When
     updated_at: When
@@ -132,6 +133,7 @@ def get_host(hostname: str) -> object:
     return {
         "host": found.line,
         "running_kernel": found.running_kernel,
+        "entitlements": list(found.entitlements),
         "held": found.held,
         "created_at": found.created_at,
         "updated_at": found.updated_at,

@@ -79,6 +79,8 @@ class Advisory(Base):
     published: Mapped[datetime | None]
     url: Mapped[str] = mapped_column(Text)
     cves: Mapped[str] = mapped_column(Text)  # separated by spaces
+    kind: Mapped[Word]  # patchmgr.domain.advisories.Kind
+    aliases: Mapped[str] = mapped_column(Text)  # other ids, separated by spaces
     content: Mapped[bytes] = mapped_column(LargeBinary(32))  # SHA-256 of the advisory's content
     first_seen: Mapped[datetime]
     changed_at: Mapped[datetime]
@@ -110,7 +112,12 @@ class Fix(Base):
     status: Mapped[Word]  # patchmgr.domain.advisories.Status
     introduced: Mapped[Name]
     fixed: Mapped[Name]
+    last_affected: Mapped[Name]
     fixed_key: Mapped[bytes | None]  # None: no fixed version, or one that cannot be read
+    arch: Mapped[str] = mapped_column(Text)  # architectures separated by spaces; "" for all
+    module: Mapped[Name]  # name:stream of a modular build
+    channel: Mapped[Word]  # what a host must be entitled to, such as "esm-infra"
+    after: Mapped[Word]  # "reboot", "relogin" or "restart"
     severity: Mapped[int] = mapped_column(SmallInteger)
     reason: Mapped[str] = mapped_column(Text)
     since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))

@@ -7,7 +7,7 @@ advisory); it is never stored as a row of its own (ADR 0004).
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, SmallInteger
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from patchmgr.db.base import Base, Id, Name, Word
@@ -29,6 +29,8 @@ class Judgement(Base):
     status: Mapped[Word]  # one of patchmgr.domain.advisories.OPEN
     severity: Mapped[int] = mapped_column(SmallInteger)
     reason: Mapped[str]  # why undetermined or without a fix; "" when the comparison says it all
+    # Other advisories of the same flaw that this one stands for, their ids separated by spaces.
+    folded: Mapped[str] = mapped_column(Text)
     # When this package version was first judged so; a changed fix keeps it.
     first_seen: Mapped[datetime]
     published: Mapped[datetime | None]  # of the advisory, copied so that due dates need no join

@@ -37,6 +37,7 @@ class Host(Base):
     reported_at: Mapped[datetime | None]  # last inventory, changed or not
     running_kernel: Mapped[Name]
     reboot_pending: Mapped[bool]
+    entitlements: Mapped[list[str]]  # sorted: "esm-apps", "eus"; what fixes it may get beside all
     held: Mapped[list[str]]  # names of packages that the host's administrator holds back
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -55,18 +56,21 @@ class PackageVersion(Base):
     )
 
     id: Mapped[Id]
+    # As advisories judge it, with what its hosts are entitled to: "ubuntu:20.04/esm-infra".
     platform: Mapped[Name]
     manager: Mapped[Word]
     name: Mapped[Name]
     version: Mapped[Name]
     arch: Mapped[Word]
+    module: Mapped[Name]  # name:stream that it was built for; "" when none, or not known
+    origin: Mapped[Name]  # who built it, as the report says; "" when it does not say
     source: Mapped[Name]  # as reported; "" when the report does not say
     source_version: Mapped[Name]
     # The source that advisories speak of: the reported one, what a signed build was signed from,
     # or the package itself (patchmgr.domain.matching.judged).
     judged_source: Mapped[Name]
     judged_version: Mapped[Name]
-    # SHA-256 of the identifying columns: platform to source_version.
+    # SHA-256 of the identifying columns: platform to source_version, module and origin.
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
 
 

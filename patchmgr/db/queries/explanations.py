@@ -12,7 +12,7 @@ from patchmgr.db import models
 from patchmgr.db.base import from_micros
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
-from patchmgr.domain.matching import Verdict, is_about, judge, platforms_of
+from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
 from patchmgr.errors import NotFoundError
 
 host, version = models.Host, models.PackageVersion
@@ -175,11 +175,12 @@ def _considered(
     seen = _first_seen(session, on.id, subject.id, at)
     found = []
     for said, about, made, feed_name in session.execute(_statements(subject, at)):
-        if not is_about(said.scheme, subject.manager):
-            continue
         match = Match(said.match)
-        text = subject.judged_version if match is Match.SOURCE else subject.version
-        verdict = judge(text, value(said))
+        judged_as = subject_of(subject)
+        text = judged_as.named(match)[1]
+        verdict = assess(judged_as, value(said))
+        if verdict is None:
+            continue
         affects = verdict.status is not Status.NOT_AFFECTED
         first_seen = seen.get(about.id) if affects else None
         due, due_row, due_label = _due(dating, on, said, about, verdict, first_seen)
@@ -223,7 +224,7 @@ def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any
         .join(revision, revision.id == fix.since_revision_id)
         .outerjoin(ended, ended.id == fix.until_revision_id)
         .where(
-            fix.platform.in_(platforms_of(subject.platform)),
+            fix.platform.in_(platforms_of(subject.platform, subject.manager)),
             or_(
                 and_(fix.match == Match.SOURCE.value, fix.package == subject.judged_source),
                 and_(fix.match == Match.BINARY.value, fix.package == subject.name),
@@ -251,6 +252,21 @@ def _due(
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
 
 
+def subject_of(row: models.PackageVersion) -> Subject:
+    """Return a stored package version as it is judged."""
+    return Subject(
+        row.platform,
+        row.manager,
+        row.name,
+        row.version,
+        row.judged_source,
+        row.judged_version,
+        row.arch,
+        row.module,
+        row.origin,
+    )
+
+
 def value(row: models.Fix) -> Fix:
     """Return a stored fix as a value."""
     return Fix(
@@ -263,6 +279,11 @@ def value(row: models.Fix) -> Fix:
         Severity(row.severity),
         row.reason,
         row.scheme,
+        row.last_affected,
+        row.arch,
+        row.module,
+        row.channel,
+        row.after,
     )
 
 

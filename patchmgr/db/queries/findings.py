@@ -29,6 +29,7 @@ from patchmgr.db.queries import paging, policies
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.packages import release_of
 from patchmgr.domain.urgency import PRESETS, Clock, Inputs, Policy
 
 host, version = models.Host, models.PackageVersion
@@ -496,7 +497,7 @@ class Dating:
         due, due_row = self.due(severity, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],
-            platform=row[26],
+            platform=release_of(row[26]),
             manager=row[2],
             package=row[3],
             arch=row[4],

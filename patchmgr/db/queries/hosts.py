@@ -88,6 +88,7 @@ class HostDetail:
 
     line: HostLine
     running_kernel: str
+    entitlements: tuple[str, ...]
     held: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
@@ -186,6 +187,7 @@ def get(session: Session, name: str | int) -> HostDetail:
     wanted = host.id == name if isinstance(name, int) else host.hostname == name
     query = _lines().add_columns(
         host.running_kernel,
+        host.entitlements,
         host.held,
         host.created_at,
         host.updated_at,
@@ -197,9 +199,18 @@ def get(session: Session, name: str | int) -> HostDetail:
         row = session.execute(query.where(func.lower(host.hostname) == name.lower())).first()
     if row is None:
         raise NotFoundError("host", name)
-    kernel, held, created_at, updated_at, set_id, *counts = row[-11:]
+    kernel, entitlements, held, created_at, updated_at, set_id, *counts = row[-12:]
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
-    return HostDetail(_line(row), kernel, tuple(held), created_at, updated_at, set_id, by_severity)
+    return HostDetail(
+        _line(row),
+        kernel,
+        tuple(entitlements),
+        tuple(held),
+        created_at,
+        updated_at,
+        set_id,
+        by_severity,
+    )
 
 
 def timeline(session: Session, host_id: int, limit: int = 50) -> list[HistoryLine]:

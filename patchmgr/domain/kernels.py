@@ -1,0 +1,83 @@
+"""Kernels: several may be installed, one runs, and only the one that runs is attacked.
+
+A package belongs to a kernel when its name or its version is that of one kernel release, as
+``uname -r`` prints it. Sources: Debian's and Ubuntu's kernel packages carry the release in their
+names; rpm's are installed beside each other under one name, and the release is
+``version-release.arch`` (SUSE: ``version-release-flavour`` without the rebuild count); Alpine's
+and Arch's are replaced in place.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from patchmgr.domain.versions import SCHEMES
+from patchmgr.errors import VersionError
+
+# linux-image-6.1.0-13-amd64, linux-modules-extra-5.15.0-91-generic
+_BY_NAME = re.compile(
+    r"linux-(?:image|image-unsigned|modules|modules-extra|modules-[a-z0-9]+|headers|binary)-"
+    r"(?P<release>[0-9]+\.[0-9][0-9.]*(?:~?[a-z0-9.+]*)-.+)"
+)
+_RPM = re.compile(
+    r"kernel(?:-rt|-uek|-64k|-debug|-kvm)?(?:-(?:core|modules|modules-core|modules-extra))?"
+)
+_SUSE = re.compile(r"kernel-(?P<flavour>default|azure|preempt|64kb|rt|kvmsmall)")
+_SIGNED_OR_NOT = re.compile(r"-(?:unsigned|dbg)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A package of one kernel release among several that may be installed."""
+
+    release: str  # as uname -r prints it
+    line: str  # packages of one line replace each other as the newest
+    order: bytes  # sort key: the newest of a line is the one that boots next
+
+
+def kernel_of(manager: str, name: str, version: str, arch: str) -> Kernel | None:
+    """Return the kernel that a package belongs to; None when it is not of one release."""
+    release, line = _release(manager, name, version, arch)
+    if not release:
+        return None
+    try:
+        order = SCHEMES["dpkg" if manager == "dpkg" else manager](version)
+    except (KeyError, VersionError):
+        return None  # what cannot be ordered is never called old
+    return Kernel(release, line, order)
+
+
+def _release(manager: str, name: str, version: str, arch: str) -> tuple[str, str]:
+    if manager == "dpkg" and (named := _BY_NAME.fullmatch(_SIGNED_OR_NOT.sub("", name))):
+        release = named["release"]
+        return release, re.sub(r"[0-9][0-9.]*-[0-9]+", "", release, count=1)  # the flavour
+    if manager == "rpm":
+        plain = version.partition(":")[2] or version
+        if flavour := _SUSE.fullmatch(name):
+            return f"{plain.rpartition('.')[0]}-{flavour['flavour']}", name
+        if _RPM.fullmatch(name):
+            return f"{plain}.{arch}" if arch else plain, name
+    return "", ""
+
+
+def idle(running: str, kernels: Mapping[int, Kernel]) -> frozenset[int]:
+    """Return which of a host's kernel packages neither run nor boot next.
+
+    ``kernels`` is every kernel package installed, by any id. Without a running kernel, or when the
+    one that runs is not among them, nothing can be told and none is idle.
+    """
+    if not running or all(each.release != running for each in kernels.values()):
+        return frozenset()
+    newest = _newest(kernels.values())
+    return frozenset(
+        number
+        for number, each in kernels.items()
+        if each.release != running and each.order < newest[each.line]
+    )
+
+
+def _newest(kernels: Iterable[Kernel]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for each in kernels:
+        found[each.line] = max(each.order, found.get(each.line, b""))
+    return found

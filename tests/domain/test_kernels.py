@@ -1,0 +1,60 @@
+"""Several kernels installed: the one that runs counts, and the one that boots next."""
+
+import pytest
+
+from patchmgr.domain.kernels import idle, kernel_of
+
+
+@pytest.mark.parametrize(
+    ("package", "release"),
+    [
+        (("dpkg", "linux-image-6.1.0-13-amd64", "6.1.55-1", "amd64"), "6.1.0-13-amd64"),
+        (("dpkg", "linux-image-6.1.0-13-amd64-unsigned", "6.1.55-1", "amd64"), "6.1.0-13-amd64"),
+        (("dpkg", "linux-image-6.1.0-13-cloud-arm64", "6.1.55-1", "arm64"), "6.1.0-13-cloud-arm64"),
+        (("dpkg", "linux-headers-6.1.0-13-amd64", "6.1.55-1", "amd64"), "6.1.0-13-amd64"),
+        (("dpkg", "linux-modules-5.15.0-9-generic", "5.15.0-9.101", "amd64"), "5.15.0-9-generic"),
+        (("dpkg", "linux-image-amd64", "6.1.55-1", "amd64"), None),
+        (("dpkg", "linux-libc-dev", "6.1.55-1", "amd64"), None),
+        (("rpm", "kernel-core", "4.18.0-513.5.1.el8_9", "x86_64"), "4.18.0-513.5.1.el8_9.x86_64"),
+        (("rpm", "kernel", "0:3.10.0-1160.el7", "x86_64"), "3.10.0-1160.el7.x86_64"),
+        (("rpm", "kernel-default", "5.14.21-1500.55.7.1", "x86_64"), "5.14.21-1500.55.7-default"),
+        (("rpm", "kernel-tools", "4.18.0-513.5.1.el8_9", "x86_64"), None),
+        (("rpm", "kernel-headers", "4.18.0-513.5.1.el8_9", "x86_64"), None),
+        (("apk", "linux-lts", "6.6.1-r0", "x86_64"), None),
+        (("pypi", "kernel", "1.0", ""), None),
+    ],
+)  # fmt: skip
+def test_a_package_belongs_to_the_release_that_uname_prints(package, release):
+    kernel = kernel_of(*package)
+
+    assert (kernel and kernel.release) == release
+
+
+def debian(*abis, flavour="amd64"):
+    packages = {
+        f"6.1.0-{abi}-{flavour}": (f"linux-image-6.1.0-{abi}-{flavour}", f"6.1.{abi}-1")
+        for abi in abis
+    }
+    return {
+        release: kernel_of("dpkg", name, version, "amd64")
+        for release, (name, version) in packages.items()
+    }
+
+
+def test_kernels_that_neither_run_nor_boot_next_are_idle():
+    assert idle("6.1.0-20-amd64", debian(9, 10, 20, 21)) == {"6.1.0-9-amd64", "6.1.0-10-amd64"}
+
+
+def test_the_newest_is_told_by_version_not_by_text():
+    assert idle("6.1.0-10-amd64", debian(9, 10)) == {"6.1.0-9-amd64"}
+
+
+@pytest.mark.parametrize("running", ["", "6.1.0-99-amd64", "5.10.0-1-custom"])
+def test_nothing_is_called_idle_when_it_is_not_known_what_runs(running):
+    assert idle(running, debian(9, 10, 20)) == frozenset()
+
+
+def test_each_flavour_has_a_newest_of_its_own():
+    kernels = debian(9, 10) | debian(9, flavour="rt-amd64")
+
+    assert idle("6.1.0-10-amd64", kernels) == {"6.1.0-9-amd64"}
