@@ -154,10 +154,11 @@ def judge(version: str, fix: Fix) -> Verdict:
             return Verdict(Status.NOT_AFFECTED, f"{version} is older than {fix.introduced}")
         if fix.last_affected and _sign(fix.scheme, version, fix.last_affected) == ">":
             return Verdict(Status.NOT_AFFECTED, f"{version} is newer than {fix.last_affected}")
-        if fix.status is Status.AFFECTED:
+        if fix.fixed or fix.status is Status.AFFECTED:
             sign = _sign(fix.scheme, version, fix.fixed)
-            status = Status.AFFECTED if sign == "<" else Status.NOT_AFFECTED
-            return Verdict(status, f"{version} {_SAID[sign]} {fix.fixed}")
+            if sign != "<" or fix.status is Status.AFFECTED:
+                status = Status.AFFECTED if sign == "<" else Status.NOT_AFFECTED
+                return Verdict(status, f"{version} {_SAID[sign]} {fix.fixed}")
     except VersionError as error:
         return Verdict(Status.UNDETERMINED, str(error))
     return Verdict(fix.status, fix.reason)

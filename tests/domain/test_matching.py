@@ -41,6 +41,8 @@ def fix(status=Status.AFFECTED, fixed="", **more):
             "'odd' is not a dpkg version",
         ),
         ("1.0", fix(Status.UNDETERMINED), "undetermined", ""),
+        ("1.0", fix(Status.UNDETERMINED, "2", reason="perhaps"), "undetermined", "perhaps"),
+        ("2.0", fix(Status.UNDETERMINED, "2"), "not_affected", "2.0 is newer than 2"),
         ("1.0", fix(Status.NOT_AFFECTED, reason="not built"), "not_affected", "not built"),
         ("odd", fix(Status.NOT_AFFECTED), "not_affected", "the vendor says it is not affected"),
         ("odd", fix(fixed="1.0"), "undetermined", "'odd' is not a dpkg version"),

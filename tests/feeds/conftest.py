@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from patchmgr.domain.advisories import OPEN
-from patchmgr.domain.matching import Subject, decisive, judge
+from patchmgr.domain.matching import Subject, assess, decisive
+from patchmgr.domain.packages import scheme_of_platform
 
 
 @pytest.fixture
@@ -19,10 +20,14 @@ def found():
         subjects = [
             Subject(
                 platform,
+                scheme_of_platform(
+                    platform
+                ),  # systems have one manager, and one scheme of its name
                 row["name"],
                 row["version"],
                 row.get("source") or row["name"],
                 row.get("source_version") or row["version"],
+                row.get("arch", ""),
             )
             for row in packages
         ]
@@ -37,12 +42,13 @@ def found():
 
 
 def _status(subject, advisory):
-    named = [
-        (fix, subject.named(fix.match)[1])
+    judged = [
+        (fix, verdict)
         for fix in advisory.fixes
         if fix.platform == subject.platform and subject.named(fix.match)[0] == fix.package
+        if (verdict := assess(subject, fix)) is not None
     ]
-    decided = decisive((fix, judge(version, fix)) for fix, version in named)
+    decided = decisive(judged)
     return decided[1].status if decided else None
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
-from patchmgr.domain.packages import SCHEME_OF_MANAGER, SYSTEMS, scheme_of_platform
+from patchmgr.domain.packages import ECOSYSTEMS, scheme_of_platform
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import BadRow, FeedMalformedError, VersionError
 from patchmgr.feeds.base import Feed, Page
@@ -40,7 +40,6 @@ SEVERITIES = {"": Severity.UNKNOWN, **{each.word: each for each in Severity}} | 
     "important": Severity.HIGH,  # what vendors call them
     "moderate": Severity.MEDIUM,
 }
-LANGUAGES = tuple(manager for manager in SCHEME_OF_MANAGER if manager not in SYSTEMS)
 
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]+")
 _PLATFORM = re.compile(r"[a-z0-9._-]+:(?:[0-9][A-Za-z0-9._+~-]*|rolling)")
@@ -120,7 +119,7 @@ def _bad_text(values: Mapping[str, str]) -> Problem | None:
 
 def _bad_word(values: Mapping[str, str]) -> Problem | None:
     platform, published, url = values["platform"], values["published"], values["url"]
-    if platform not in LANGUAGES and not _PLATFORM.fullmatch(platform):
+    if platform not in ECOSYSTEMS and not _PLATFORM.fullmatch(platform):
         return "platform", "is no platform; write ID:VERSION_ID of os-release, such as debian:12"
     if values["match"] not in list(Match):
         return "match", f"is no kind of package name; write {' or '.join(Match)}"

@@ -1,4 +1,4 @@
-"""Debian's security tracker, as one JSON document.
+"""The tracker's JSON: what it makes of all lists, per package, CVE and release.
 
 Source: https://security-tracker.debian.org/tracker/data/json - source package, then CVE, then
 release: ``resolved`` in ``fixed_version`` (``0``: never affected), ``open`` or ``undetermined``.
@@ -9,47 +9,30 @@ is, with ``*`` for a guess from the outside. A release that is not listed does n
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
-from patchmgr.domain.versions import SCHEMES
-from patchmgr.errors import FeedMalformedError, VersionError
-from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
+from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.formats.text import shortened
+from patchmgr.feeds.vendors.debian.releases import PLATFORMS
+from patchmgr.feeds.vendors.debian.statements import (
+    END_OF_LIFE,
+    NAME,
+    PAGE,
+    SEVERITIES,
+    UNDETERMINED,
+    UNFIXED,
+    fixed_in,
+    is_name,
+    no_dsa,
+    statement,
+)
 
-CVE_PAGE = "https://security-tracker.debian.org/tracker/"
-SCHEME = "dpkg"
-NAME = 200  # characters of the longest name or version that is stored
 ODD_SHARE = 4  # more than one record in this many: not the tracker's document at all
 
-PLATFORMS = {  # codename -> platform; the numbers are those of os-release
-    "woody": "debian:3.0",
-    "sarge": "debian:3.1",
-    "etch": "debian:4.0",
-    "lenny": "debian:5.0",
-    "squeeze": "debian:6.0",
-    "wheezy": "debian:7",
-    "jessie": "debian:8",
-    "stretch": "debian:9",
-    "buster": "debian:10",
-    "bullseye": "debian:11",
-    "bookworm": "debian:12",
-    "trixie": "debian:13",
-    "forky": "debian:14",
-    "duke": "debian:15",
-    "sid": "debian:rolling",
-}
-SEVERITIES = {
-    "unimportant": Severity.NEGLIGIBLE,
-    "low": Severity.LOW,
-    "medium": Severity.MEDIUM,
-    "high": Severity.HIGH,
-}
-END_OF_LIFE = "end-of-life"
-NEVER_AFFECTED = "0"
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
@@ -67,30 +50,34 @@ class Record(msgspec.Struct, frozen=True):
     description: str | None = None
 
 
-class Debian(Feed):
-    name: ClassVar[str] = "debian"
-    title: ClassVar[str] = "Debian security tracker"
-    start: ClassVar[tuple[str, ...]] = (f"{CVE_PAGE}data/json",)
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+def read(url: str, body: bytes) -> Page:
+    """Return one advisory per CVE, with the fixes of every source package it concerns.
 
-    def read(self, url: str, body: bytes, platform: str = "") -> Page:
-        """Return one advisory per CVE, with the fixes of every source package it concerns.
+    Raises `FeedMalformedError` for what is not the tracker's document, also when more than a
+    quarter of it is odd.
+    """
+    packages = _packages(url, body)
+    if _is_about_releases(packages):
+        return Page()
+    reading = _Reading()
+    for package, raw in packages.items():
+        reading.add(package, raw)
+    if not reading.records:
+        raise FeedMalformedError(f"{url}: packages without a single record")
+    if reading.odd * ODD_SHARE > reading.records:
+        first = reading.set_aside[0]
+        raise FeedMalformedError(
+            f"{url}: {reading.odd} of {reading.records} records are not the security tracker's,"
+            f" such as {first.where}: {first.reason}"
+        )
+    return reading.page()
 
-        ``platform`` is not needed: the document names its releases. Raises `FeedMalformedError`
-        for what is not the tracker's document, also when more than a quarter of it is odd.
-        """
-        reading = _Reading()
-        for package, raw in _packages(url, body).items():
-            reading.add(package, raw)
-        if not reading.records:
-            raise FeedMalformedError(f"{url}: packages without a single record")
-        if reading.odd * ODD_SHARE > reading.records:
-            first = reading.set_aside[0]
-            raise FeedMalformedError(
-                f"{url}: {reading.odd} of {reading.records} records are not the security tracker's,"
-                f" such as {first.where}: {first.reason}"
-            )
-        return reading.page()
+
+def _is_about_releases(packages: Mapping[str, msgspec.Raw]) -> bool:
+    """Return whether this is the list of releases that lies beside the tracker's data."""
+    return set(packages) <= {*PLATFORMS, "distributions"} and all(
+        b'"major-version"' in bytes(raw) for raw in packages.values()
+    )
 
 
 def _packages(url: str, body: bytes) -> dict[str, msgspec.Raw]:
@@ -126,7 +113,6 @@ class _Reading:
         self.skipped: Counter[str] = Counter()
         self.records = 0
         self.odd = 0
-        self._readable: dict[str, bool] = {}  # fixed version -> whether it is a version
 
     def add(self, package: str, raw: msgspec.Raw) -> None:
         """Add what the document says of ``package``; odd records go aside one by one."""
@@ -136,7 +122,7 @@ class _Reading:
             records = dict(self._one_by_one(package, raw))
         for cve, record in records.items():
             where = f"{package}, {cve}"
-            if not (_is_name(package) and _is_name(cve)):
+            if not (is_name(package) and is_name(cve)):
                 self._put_aside(cve[:NAME], where[:NAME], "not names of a package and a CVE")
             elif isinstance(record.releases, list) and record.releases:
                 self._put_aside(cve, where, "its releases are a list")
@@ -174,48 +160,11 @@ class _Reading:
             else:
                 fixes.append(self._fix(platform, package, release))
 
-    def _fix(self, platform: str, package: str, release: Release) -> Fix:
+    @staticmethod
+    def _fix(platform: str, package: str, release: Release) -> Fix:
         urgency = (release.urgency or "").rstrip("*").strip()
-        status, fixed, reason = self._statement(release, urgency)
-        return Fix(
-            platform=platform,
-            package=package,
-            match=Match.SOURCE,
-            status=status,
-            fixed=fixed,
-            severity=SEVERITIES.get(urgency, Severity.UNKNOWN),
-            reason=reason,
-            scheme=SCHEME,
-        )
-
-    def _statement(self, release: Release, urgency: str) -> tuple[Status, str, str]:
-        """Return status, fixed version and reason of what the tracker says of a release."""
-        fixed = (release.fixed_version or "").strip()
-        match release.status:
-            case "resolved" if fixed == NEVER_AFFECTED:
-                return Status.NOT_AFFECTED, "", "never affected"
-            case "resolved" if not fixed:
-                return Status.UNDETERMINED, "", "resolved, but without a fixed version"
-            case "resolved" if not self._is_version(fixed):
-                return Status.UNDETERMINED, "", f"the fixed version {fixed[:80]!r} cannot be read"
-            case "resolved":
-                return Status.AFFECTED, fixed, ""
-            case "open":
-                return Status.NO_FIX, "", _why_open(release, urgency)
-            case "undetermined":
-                return Status.UNDETERMINED, "", "Debian has not determined whether it is affected"
-        said = repr(release.status[:80]) if release.status else "nothing of its status"
-        return Status.UNDETERMINED, "", f"the tracker says {said}"
-
-    def _is_version(self, text: str) -> bool:
-        known = self._readable.get(text)
-        if known is None:
-            try:
-                known = bool(SCHEMES[SCHEME](text)) and len(text) <= NAME
-            except VersionError:
-                known = False
-            self._readable[text] = known
-        return known
+        severity = SEVERITIES.get(urgency, Severity.UNKNOWN)
+        return statement(platform, package, _said(release, urgency), severity)
 
     def page(self) -> Page:
         return Page(
@@ -230,19 +179,29 @@ class _Reading:
             cves=(ref,) if _CVE.fullmatch(ref) else (),  # TEMP-… is no CVE
             title=self.titles.get(ref, ""),
             severity=max((fix.severity for fix in fixes), default=Severity.UNKNOWN),
-            url=CVE_PAGE + ref,
+            url=PAGE + ref,
             fixes=tuple(fixes),
         )
 
 
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= NAME and text.isprintable()
+def _said(release: Release, urgency: str) -> tuple[Status, str, str]:
+    """Return status, fixed version and reason of what the tracker says of a release."""
+    match release.status:
+        case "resolved" if fixed := (release.fixed_version or "").strip():
+            return fixed_in(fixed)
+        case "resolved":
+            return Status.UNDETERMINED, "", "resolved, but without a fixed version"
+        case "open":
+            return Status.NO_FIX, "", _why_open(release, urgency)
+        case "undetermined":
+            return Status.UNDETERMINED, "", UNDETERMINED
+    said = repr(release.status[:80]) if release.status else "nothing of its status"
+    return Status.UNDETERMINED, "", f"the tracker says {said}"
 
 
 def _why_open(release: Release, urgency: str) -> str:
     if urgency == END_OF_LIFE:
         return "end of life"
     if not release.nodsa:
-        return "no fixed version yet"
-    kind = f" ({release.nodsa_reason})" if release.nodsa_reason else ""
-    return shortened(f"no DSA planned: {release.nodsa}{kind}")
+        return UNFIXED
+    return no_dsa(release.nodsa, release.nodsa_reason or "")
