@@ -6,7 +6,13 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 """
 
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.vendors.alpine import Alpine
+from patchmgr.feeds.vendors.amazon import Amazon
+from patchmgr.feeds.vendors.arch import Arch
 from patchmgr.feeds.vendors.csv import Csv
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.lifecycle import Lifecycle
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Csv(), Debian())}
+FEEDS: dict[str, Feed] = {
+    feed.name: feed for feed in (Alpine(), Amazon(), Arch(), Csv(), Debian(), Lifecycle())
+}

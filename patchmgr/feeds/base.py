@@ -38,8 +38,9 @@ class Support:
     """Until when a release, or a package on it, gets security updates."""
 
     platform: str
-    package: str  # source package; "" for the release itself
-    level: str  # "standard", "lts", "elts", "esm"; for a package "ended" or "limited"
+    package: str  # source package, all that begin so with ".*" behind; "" for the release itself
+    # "standard", "lts", "elts", "esm", "legacy"; for a package "ended" or "limited"
+    level: str
     until: date | None  # the first day without; None: the vendor names no day
     note: str = ""
 
