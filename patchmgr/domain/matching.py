@@ -115,7 +115,7 @@ def _is_for_build(fix: Fix, subject: Subject) -> bool:
         return False
     if fix.module and subject.module:
         return fix.module == subject.module
-    return not for_module or same_stream(subject.version, fix.fixed) is not False
+    return not for_module or same_stream(subject.version, fix.fixed, fix.module) is not False
 
 
 def assess(subject: Subject, fix: Fix) -> Verdict | None:
@@ -126,7 +126,7 @@ def assess(subject: Subject, fix: Fix) -> Verdict | None:
     if verdict.status is not Status.AFFECTED:
         return verdict
     if is_modular(fix.fixed) and not (fix.module and subject.module):
-        return replace(verdict, is_sure=same_stream(subject.version, fix.fixed) is True)
+        return replace(verdict, is_sure=same_stream(subject.version, fix.fixed, fix.module) is True)
     if fix.channel in EXTENDING and fix.channel not in channels(subject.platform):
         needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
         return Verdict(Status.AFFECTED, needs)
@@ -183,7 +183,8 @@ def decisive(judged: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict] | Non
     if not pairs:
         return None
     fix, verdict = max(pairs, key=lambda pair: (_RANK[pair[1].status], _fixed_key(pair[0])))
-    if verdict.is_sure or all(other.status is verdict.status for _, other in pairs):
+    agreed = len(pairs) > 1 and all(other.status is verdict.status for _, other in pairs)
+    if verdict.is_sure or agreed:
         return fix, verdict
     why = f"{verdict.reason}, if it is of that module stream, which is not known"
     return fix, Verdict(Status.UNDETERMINED, why)

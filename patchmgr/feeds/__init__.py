@@ -9,10 +9,30 @@ from patchmgr.feeds.base import Feed
 from patchmgr.feeds.vendors.alpine import Alpine
 from patchmgr.feeds.vendors.amazon import Amazon
 from patchmgr.feeds.vendors.arch import Arch
+from patchmgr.feeds.vendors.azurelinux import AzureLinux
 from patchmgr.feeds.vendors.csv import Csv
 from patchmgr.feeds.vendors.debian import Debian
 from patchmgr.feeds.vendors.lifecycle import Lifecycle
+from patchmgr.feeds.vendors.oracle_oval import OracleOval
+from patchmgr.feeds.vendors.osv import Osv
+from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
+from patchmgr.feeds.vendors.redhat_oval import RedhatOval
+from patchmgr.feeds.vendors.ubuntu import Ubuntu
 
 FEEDS: dict[str, Feed] = {
-    feed.name: feed for feed in (Alpine(), Amazon(), Arch(), Csv(), Debian(), Lifecycle())
+    feed.name: feed
+    for feed in (
+        Alpine(),
+        Amazon(),
+        Arch(),
+        AzureLinux(),
+        Csv(),
+        Debian(),
+        Lifecycle(),
+        OracleOval(),
+        Osv(),
+        RedhatCsaf(),
+        RedhatOval(),
+        Ubuntu(),
+    )
 }

@@ -1,5 +1,6 @@
 """Compressed documents and archives, recognised by their first bytes and unpacked within bounds."""
 
+import bz2
 import io
 import lzma
 import zipfile
@@ -12,7 +13,7 @@ from patchmgr.errors import FeedMalformedError
 
 MIB = 1 << 20
 MAX_UNPACKED = 1024 * MIB  # bytes that one document may unpack to
-COMPRESSED = (".gz", ".xz", ".zst")
+COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
 ARCHIVES = (".zip",)
 
 _STEP = MIB  # bytes unpacked at a time
@@ -86,6 +87,21 @@ def _gzip(body: bytes) -> Iterator[bytes]:
         body = stream.unused_data.lstrip(b"\0")  # padding, as tape archives have
 
 
+def _bzip2(body: bytes) -> Iterator[bytes]:
+    while body:
+        stream = bz2.BZ2Decompressor()
+        while not stream.eof:
+            try:
+                chunk = stream.decompress(body, _STEP)
+            except OSError as error:
+                raise EOFError(f"in its bzip2 stream: {error}") from error
+            if not chunk and stream.needs_input and not stream.eof:
+                raise EOFError("the bzip2 stream has no end")
+            body = b""
+            yield chunk
+        body = stream.unused_data.lstrip(b"\0")
+
+
 def _xz(body: bytes) -> Iterator[bytes]:
     while body:
         stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
@@ -114,6 +130,7 @@ def _zstd(body: bytes) -> Iterator[bytes]:
 
 
 _STREAMS: dict[bytes, Callable[[bytes], Iterator[bytes]]] = {
+    b"BZh": _bzip2,
     b"\x1f\x8b": _gzip,
     b"\xfd7zXZ\x00": _xz,
     b"\x28\xb5\x2f\xfd": _zstd,

@@ -1,5 +1,6 @@
 """Compressed documents: unpacked when whole, refused when damaged or hostile."""
 
+import bz2
 import gzip
 import io
 import lzma
@@ -24,6 +25,7 @@ def zipped(**members):
 
 
 PACKED = {
+    "bz2": bz2.compress(BODY),
     "gz": gzip.compress(BODY, mtime=0),
     "xz": lzma.compress(BODY),
     "zst": zstandard.compress(BODY),

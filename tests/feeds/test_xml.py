@@ -15,6 +15,14 @@ def test_elements_are_found_whatever_their_namespace():
     ]
 
 
+def test_elements_of_several_names_come_in_the_order_of_the_document():
+    body = b"<a><x/><b><y/></b><c><x/></c></a>"
+
+    found = [xml.local(each) for each in xml.elements(URL, body, ("x", "y"), "a")]
+
+    assert found == ["x", "y", "x"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Select, and_, func, or_, select
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session, aliased
 
-from patchmgr.db import models
+from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
@@ -133,22 +133,21 @@ def _installed_versions(
     session: Session, host_id: int, package: str, at: datetime
 ) -> list[models.PackageVersion]:
     """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    history, package_set = models.HostPackageSet, models.PackageSet
-    members = session.scalar(
-        select(package_set.members)
-        .join(history, history.package_set_id == package_set.id)
+    history = models.HostPackageSet
+    set_id = session.scalar(
+        select(history.package_set_id)
         .where(history.host_id == host_id, held(history, at))
         .order_by(history.since.desc())
         .limit(1)
     )
-    if members is None:
+    if set_id is None:
         return []
     candidates = session.scalars(
         select(version)
         .where(or_(version.name == package, version.judged_source == package))
         .order_by(version.name, version.arch, version.id)
     ).all()
-    here = set(memoryview(members).cast("I").tolist())
+    here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
 

@@ -25,19 +25,22 @@ def root(url: str, body: bytes, *expected: str) -> Element:
     return found
 
 
-def elements(url: str, body: bytes, tag: str, *expected: str) -> Iterator[Element]:
-    """Yield each element of local name ``tag``, forgetting it afterwards.
+def elements(
+    url: str, body: bytes, tag: str | tuple[str, ...], *expected: str
+) -> Iterator[Element]:
+    """Yield each element whose local name is ``tag`` or one of them, forgetting it afterwards.
 
-    Memory stays that of the largest element, however long the document. Raises as `root` does, the
-    end of a document that is cut off included.
+    Memory stays that of the largest element, however long the document, as long as it consists of
+    such elements. Raises as `root` does, the end of a document that is cut off included.
     """
+    tags = frozenset((tag,) if isinstance(tag, str) else tag)
     checked = False
     try:
         for _event, element in etree.iterparse(io.BytesIO(body), events=("end",), **_SAFE):
             if not checked:
                 _check(url, element.getroottree().getroot(), expected)
                 checked = True
-            if local(element) == tag:
+            if local(element) in tags:
                 yield element
                 _forget(element)
     except (etree.XMLSyntaxError, ValueError) as error:
