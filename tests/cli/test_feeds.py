@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from patchmgr.cli import main
 from patchmgr.cli.app import App
+from patchmgr.domain.versions import SCHEMES
 
 
 @pytest.fixture
@@ -50,6 +51,12 @@ def test_pairs_are_answered_line_by_line(run):
     ]
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_compares_a_pair_and_a_list_of_them(run, scheme):
+    assert run("versions", "compare", scheme, "1.2", "1.10") == (0, "<\n", "")
+    assert run("versions", "compare", scheme, "-", stdin="1.2\t1.10\n2\t2\n") == (0, "<\n=\n", "")
+
+
 def test_pairs_without_fault_end_well(run):
     assert run("versions", "compare", "dpkg", "-", stdin="1\t2\n") == (0, "<\n", "")
     assert run("versions", "compare", "dpkg", "-", stdin="") == (0, "", "")
@@ -61,7 +68,10 @@ def test_pairs_without_fault_end_well(run):
         (("dpkg", "1", "1-"), "'1-' is not a dpkg version"),
         (("dpkg", "", "1"), "'' is not a dpkg version"),
         (("dpkg", "-1", "1"), "'-1' is not a dpkg version"),
-        (("nix", "1", "1"), "unknown version scheme 'nix'; known: dpkg"),
+        (
+            ("nix", "1", "1"),
+            f"unknown version scheme 'nix'; known: {', '.join(sorted(SCHEMES))}",
+        ),
         (("dpkg", "1"), "give two versions, or - to read pairs from the standard input"),
     ],
 )
