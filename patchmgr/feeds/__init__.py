@@ -6,6 +6,8 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 """
 
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.vendors.archive import Archive
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.updateinfo import UpdateInfo
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(),)}
+FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Archive(), Debian(), UpdateInfo())}
