@@ -6,6 +6,7 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 """
 
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.vendors.archive import Archive
 from patchmgr.feeds.vendors.azurelinux import AzureLinux
 from patchmgr.feeds.vendors.debian import Debian
 from patchmgr.feeds.vendors.oracle_oval import OracleOval
@@ -13,10 +14,12 @@ from patchmgr.feeds.vendors.osv import Osv
 from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
 from patchmgr.feeds.vendors.redhat_oval import RedhatOval
 from patchmgr.feeds.vendors.ubuntu import Ubuntu
+from patchmgr.feeds.vendors.updateinfo import UpdateInfo
 
 FEEDS: dict[str, Feed] = {
     feed.name: feed
     for feed in (
+        Archive(),
         AzureLinux(),
         Debian(),
         OracleOval(),
@@ -24,5 +27,6 @@ FEEDS: dict[str, Feed] = {
         RedhatCsaf(),
         RedhatOval(),
         Ubuntu(),
+        UpdateInfo(),
     )
 }
