@@ -9,6 +9,7 @@ from patchmgr.feeds.base import Feed
 from patchmgr.feeds.vendors.alpine import Alpine
 from patchmgr.feeds.vendors.amazon import Amazon
 from patchmgr.feeds.vendors.arch import Arch
+from patchmgr.feeds.vendors.archive import Archive
 from patchmgr.feeds.vendors.azurelinux import AzureLinux
 from patchmgr.feeds.vendors.csv import Csv
 from patchmgr.feeds.vendors.debian import Debian
@@ -18,6 +19,7 @@ from patchmgr.feeds.vendors.osv import Osv
 from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
 from patchmgr.feeds.vendors.redhat_oval import RedhatOval
 from patchmgr.feeds.vendors.ubuntu import Ubuntu
+from patchmgr.feeds.vendors.updateinfo import UpdateInfo
 
 FEEDS: dict[str, Feed] = {
     feed.name: feed
@@ -25,6 +27,7 @@ FEEDS: dict[str, Feed] = {
         Alpine(),
         Amazon(),
         Arch(),
+        Archive(),
         AzureLinux(),
         Csv(),
         Debian(),
@@ -34,5 +37,6 @@ FEEDS: dict[str, Feed] = {
         RedhatCsaf(),
         RedhatOval(),
         Ubuntu(),
+        UpdateInfo(),
     )
 }

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session, aliased
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
 from patchmgr.db.queries.findings import Dating, held, policy_at
+from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
+from patchmgr.domain.modules import NO_MODULES
 from patchmgr.errors import NotFoundError
 
 host, version = models.Host, models.PackageVersion
@@ -172,12 +174,13 @@ def _considered(
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _first_seen(session, on.id, subject.id, at)
+    modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
     found = []
     for said, about, made, feed_name in session.execute(_statements(subject, at)):
         match = Match(said.match)
         judged_as = subject_of(subject)
         text = judged_as.named(match)[1]
-        verdict = assess(judged_as, value(said))
+        verdict = assess(judged_as, value(said), modules.get(said.platform, NO_MODULES))
         if verdict is None:
             continue
         affects = verdict.status is not Status.NOT_AFFECTED

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 from patchmgr.domain.advisories import Advisory, Fix
 from patchmgr.feeds.base import Page, SetAside
+from patchmgr.feeds.formats.debian_releases import PLATFORMS
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian import lists
-from patchmgr.feeds.vendors.debian.releases import PLATFORMS, UNSTABLE
+from patchmgr.feeds.vendors.debian.releases import UNSTABLE
 from patchmgr.feeds.vendors.debian.statements import PAGE, statement
 
 REF = re.compile(r"D(?:SA|LA|TSA)-[0-9]{1,6}(?:-[0-9]{1,3})?")

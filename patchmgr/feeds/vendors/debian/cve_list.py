@@ -16,10 +16,11 @@ from dataclasses import replace
 
 from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
 from patchmgr.feeds.base import Page, SetAside
+from patchmgr.feeds.formats.debian_releases import PLATFORMS
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian import advisory_list, lists
 from patchmgr.feeds.vendors.debian.lists import Note
-from patchmgr.feeds.vendors.debian.releases import PLATFORMS, UNSTABLE, concerned
+from patchmgr.feeds.vendors.debian.releases import UNSTABLE, concerned
 from patchmgr.feeds.vendors.debian.statements import PAGE, statement
 
 AS_IN_UNSTABLE = "as in unstable"

@@ -1,22 +1,7 @@
-"""Debian's releases: what the tracker calls them, and how long it looks after each."""
+"""How long the tracker looks after each of Debian's releases."""
 
-PLATFORMS = {  # codename -> platform; the numbers are those of os-release
-    "woody": "debian:3.0",
-    "sarge": "debian:3.1",
-    "etch": "debian:4.0",
-    "lenny": "debian:5.0",
-    "squeeze": "debian:6.0",
-    "wheezy": "debian:7",
-    "jessie": "debian:8",
-    "stretch": "debian:9",
-    "buster": "debian:10",
-    "bullseye": "debian:11",
-    "bookworm": "debian:12",
-    "trixie": "debian:13",
-    "forky": "debian:14",
-    "duke": "debian:15",
-    "sid": "debian:rolling",
-}
+from patchmgr.feeds.formats.debian_releases import PLATFORMS
+
 UNSTABLE = "sid"
 # Source: distro-info-data, debian.csv: the year in which (long term) support ends.
 _LAST_YEAR = {

@@ -16,8 +16,8 @@ import msgspec
 from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
+from patchmgr.feeds.formats.debian_releases import PLATFORMS
 from patchmgr.feeds.formats.text import shortened
-from patchmgr.feeds.vendors.debian.releases import PLATFORMS
 from patchmgr.feeds.vendors.debian.statements import (
     END_OF_LIFE,
     NAME,
