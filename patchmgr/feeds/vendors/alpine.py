@@ -18,12 +18,12 @@ from patchmgr.domain.advisories import Advisory, Fix, Match, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.formats import yaml
+from patchmgr.feeds.formats.names import LONGEST, is_name
 
 SITE = "https://secdb.alpinelinux.org/"
 CVE_PAGE = "https://security.alpinelinux.org/vuln/"
 SCHEME = "apk"
 NEVER_AFFECTED = "0"
-NAME = 200  # characters of the longest name or version that is stored
 ODD_SHARE = 4  # more than one package in this many: not Alpine's document at all
 EDGE = "edge"  # the branch without releases; a host has it as alpine:rolling
 
@@ -140,16 +140,16 @@ class _Reading:
         except msgspec.ValidationError as error:
             self._put_aside("", where, where, str(error))
             return
-        if not _is_name(package.name):
+        if not is_name(package.name):
             self._put_aside("", where, where, "its name cannot be stored")
             return
         for version, texts in (package.secfixes or {}).items():
             for text in texts or ():
                 ids = tuple(_ids(text))
-                if ids and _is_name(version) and all(map(_is_name, ids)):
+                if ids and is_name(version) and all(map(is_name, ids)):
                     self._add_fix(package.name, version, ids)
                 else:
-                    at = f"{package.name}, {version[:NAME]!r}"
+                    at = f"{package.name}, {version[:LONGEST]!r}"
                     why = f"{text[:80]!r} names no flaw" if not ids else "cannot be stored"
                     self._put_aside("", where, at, why)
 
@@ -197,7 +197,3 @@ def _fix(platform: str, package: str, version: str) -> Fix:
         reason="never affected" if never else "",
         scheme=SCHEME,
     )
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= NAME and text.isprintable()

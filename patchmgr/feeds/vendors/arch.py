@@ -15,12 +15,12 @@ import msgspec
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.names import LONGEST, is_name
 from patchmgr.feeds.formats.text import shortened
 
 SITE = "https://security.archlinux.org/"
 PLATFORM = "arch:rolling"
 SCHEME = "alpm"
-NAME = 200  # characters of the longest name or version that is stored
 ODD_SHARE = 4  # more than one group in this many: not the tracker's document at all
 SEVERITIES = {
     "critical": Severity.CRITICAL,
@@ -71,7 +71,7 @@ class Arch(Feed):
                 continue
             why = _why_odd(group)
             if why:
-                odd.append(SetAside(group.name[:NAME], f"group {position}", why))
+                odd.append(SetAside(group.name[:LONGEST], f"group {position}", why))
             else:
                 found[group.name] = _advisory(group)
         if len(odd) * ODD_SHARE > len(groups):
@@ -98,7 +98,7 @@ def _why_odd(group: Group) -> str:
     if not _GROUP.fullmatch(group.name):
         return "its name is not that of a group (AVG-...)"
     names = [*group.packages, *group.advisories, *([group.fixed] if group.fixed else [])]
-    if not group.packages or not all(0 < len(n) <= NAME and n.isprintable() for n in names):
+    if not group.packages or not all(map(is_name, names)):
         return "not names of packages, advisories and a version"
     return ""
 

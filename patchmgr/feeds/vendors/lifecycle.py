@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside, Support
+from patchmgr.feeds.formats.names import is_name
 from patchmgr.feeds.formats.text import shortened
 
 SITE = "https://debian.pages.debian.net/distro-info-data/"
@@ -27,7 +28,6 @@ LEVELS = {  # column -> level, in the order in which they follow each other
     "eol-legacy": "legacy",
 }
 ODD_SHARE = 4  # more than one line in this many: not such a list at all
-NAME = 200  # characters of the longest name that is stored
 
 _RELEASES = ("version", "codename", "series", "created", "release", "eol")
 _DEBIAN_FILE = re.compile(r"security-support-(?P<level>ended|limited)(?:\.deb(?P<release>[0-9]+))?")
@@ -174,7 +174,7 @@ def _of_package(platform: str, level: str, line: str) -> Support:
 
 
 def _name(text: str) -> str:
-    if len(text) > NAME or not _PACKAGE.fullmatch(text):
+    if not is_name(text) or not _PACKAGE.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is not the name of a package")
     return text
 

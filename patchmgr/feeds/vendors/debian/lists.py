@@ -13,9 +13,9 @@ from typing import NamedTuple
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import SetAside
+from patchmgr.feeds.formats.names import LONGEST
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian.statements import (
-    NAME,
     SEVERITIES,
     UNDETERMINED,
     UNFIXED,
@@ -114,7 +114,7 @@ def note(text: str) -> Note | None:
     if found is None:
         return None
     suite, package, word, version, notes = (part or "" for part in found.groups())
-    if len(package) > NAME:
+    if len(package) > LONGEST:
         return None
     return Note(suite, package, word if word or version else "unfixed", version, notes)
 

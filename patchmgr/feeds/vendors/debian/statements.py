@@ -5,11 +5,11 @@ from functools import lru_cache
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
+from patchmgr.feeds.formats.names import is_name
 from patchmgr.feeds.formats.text import shortened
 
 PAGE = "https://security-tracker.debian.org/tracker/"
 SCHEME = "dpkg"
-NAME = 200  # characters of the longest name or version that is stored
 SEVERITIES = {
     "unimportant": Severity.NEGLIGIBLE,
     "low": Severity.LOW,
@@ -58,11 +58,6 @@ def no_dsa(words: str, kind: str = "") -> str:
 def is_version(text: str) -> bool:
     """Return whether ``text`` is a version that can be stored and compared."""
     try:
-        return bool(SCHEMES[SCHEME](text)) and len(text) <= NAME
+        return bool(SCHEMES[SCHEME](text)) and is_name(text)
     except VersionError:
         return False
-
-
-def is_name(text: str) -> bool:
-    """Return whether ``text`` can be stored as the name of something."""
-    return 0 < len(text) <= NAME and text.isprintable()

@@ -17,16 +17,15 @@ from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.formats.debian_releases import PLATFORMS
+from patchmgr.feeds.formats.names import LONGEST, is_name
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian.statements import (
     END_OF_LIFE,
-    NAME,
     PAGE,
     SEVERITIES,
     UNDETERMINED,
     UNFIXED,
     fixed_in,
-    is_name,
     no_dsa,
     statement,
 )
@@ -123,7 +122,7 @@ class _Reading:
         for cve, record in records.items():
             where = f"{package}, {cve}"
             if not (is_name(package) and is_name(cve)):
-                self._put_aside(cve[:NAME], where[:NAME], "not names of a package and a CVE")
+                self._put_aside(cve[:LONGEST], where[:LONGEST], "not names of a package and a CVE")
             elif isinstance(record.releases, list) and record.releases:
                 self._put_aside(cve, where, "its releases are a list")
             else:
