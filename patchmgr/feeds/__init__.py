@@ -7,5 +7,9 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 
 from patchmgr.feeds.base import Feed
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.epss import Epss
+from patchmgr.feeds.vendors.kev import Kev
+from patchmgr.feeds.vendors.nvd import Nvd
+from patchmgr.feeds.vendors.ssvc import Ssvc
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(),)}
+FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(), Epss(), Kev(), Nvd(), Ssvc())}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from patchmgr.domain.advisories import Advisory
+from patchmgr.domain.flaws import FlawNote, merged
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
@@ -34,6 +35,11 @@ class Harvest:
     documents: Mapping[str, Document]  # by URL, without their bodies
     set_aside: tuple[SetAside, ...]
     skipped: Mapping[str, int]
+    notes: tuple[FlawNote, ...] = ()  # by CVE
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.advisories or self.notes)
 
 
 @dataclass(slots=True)
@@ -42,6 +48,7 @@ class _Basket:
     documents: dict[str, Document] = field(default_factory=dict)
     set_aside: list[SetAside] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    notes: dict[str, FlawNote] = field(default_factory=dict)
 
 
 def crawl(
@@ -84,16 +91,23 @@ def crawl(
         basket.documents,
         tuple(basket.set_aside),
         dict(sorted(basket.skipped.items())),
+        tuple(basket.notes[cve] for cve in sorted(basket.notes)),
     )
 
 
 def _add(basket: _Basket, page: Page) -> None:
-    """Put a page in the basket; an advisory that several documents speak of has all their fixes."""
+    """Put a page in the basket.
+
+    An advisory that several documents speak of has all their fixes, a CVE all that is said of it.
+    """
     basket.set_aside += page.set_aside
     basket.skipped.update(page.skipped)
     for advisory in page.advisories:
         known = basket.advisories.get(advisory.ref)
         basket.advisories[advisory.ref] = _merged(known, advisory) if known else advisory
+    for note in page.notes:
+        said = basket.notes.get(note.cve)
+        basket.notes[note.cve] = (merged((said, note)) or note) if said else note
 
 
 def _merged(known: Advisory, more: Advisory) -> Advisory:
