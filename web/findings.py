@@ -3,10 +3,11 @@
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import explanations
+from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.urgency import word_of
 from web import choices
 from web.auth import requires
 from web.context import now, session
@@ -25,6 +26,7 @@ FINDINGS = Table(
         Column("severity", "Severity"),
         Column("advisory", "Advisory"),
         Column("due", "Due"),
+        Column("kev", "Known exploited", lambda row: word_of(row.kev), shown=False),
         Column("cves", "CVEs", shown=False),
         Column("first_seen", "First seen", shown=False),
         Column("platform", "Platform", shown=False),
@@ -36,6 +38,7 @@ FINDINGS = Table(
     filters=(
         Filter("severity", "Severity", choices.SEVERITIES),
         Filter("status", "Status", choices.STATUSES),
+        Filter("kev", "Known exploited", (("yes", "Exploited"), ("no", "Not listed"))),
         Filter("overdue", "Due date", (("yes", "Overdue"),)),
         Filter("platform", "Platform"),
         Filter("environment", "Environment"),
@@ -72,6 +75,7 @@ def _filter(view: View) -> FindingFilter:
         status=view.get("status"),
         severity=choices.exactly(view.get("severity")),
         severity_at_least=choices.at_least(view.get("severity")),
+        kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
         overdue=bool(view.get("overdue")),
         search=view.q,
     )
@@ -87,4 +91,5 @@ def why(host: str, package: str) -> ResponseReturnValue:
         found=found,
         sentence=explanations.sentence,
         would_change=explanations.what_would_change,
+        words=flaws.words,
     )

@@ -4,7 +4,8 @@ import click
 
 from patchmgr.cli.app import App, pass_app, show_json, show_listing, show_table
 from patchmgr.db.queries import policies as queries
-from patchmgr.domain.urgency import PRESETS, Policy, Row, to_json
+from patchmgr.domain.urgency import Policy, Row, to_json
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import NotFoundError
 from patchmgr.services import policies as service
 

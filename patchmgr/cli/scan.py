@@ -9,7 +9,7 @@ from itertools import islice
 import click
 
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_table
-from patchmgr.db.queries import explanations, hosts
+from patchmgr.db.queries import explanations, flaws, hosts
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.explanations import Explanation
 from patchmgr.db.queries.findings import FindingFilter
@@ -41,6 +41,9 @@ def scan(app: App, full: bool, as_json: bool) -> None:
 @click.option("--cve", default="")
 @click.option("--status", type=click.Choice(["affected", "no_fix", "undetermined"]), default=None)
 @click.option("--severity", type=click.Choice([s.word for s in Severity]), help="At least this.")
+@click.option(
+    "--kev", type=click.Choice(["yes", "no"]), help="Known to be exploited, or not listed as such."
+)
 @click.option("--at", type=AT, help="As of this instant (ISO 8601).")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -54,6 +57,7 @@ def findings(
     cve: str,
     status: str | None,
     severity: str | None,
+    kev: str | None,
     at: datetime | None,
     format_: str,
     as_json: bool,
@@ -70,6 +74,7 @@ def findings(
         cve=cve,
         status=status or "",
         severity_at_least=Severity[severity.upper()] if severity else None,
+        kev=kev or "",
     )
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
@@ -131,5 +136,11 @@ def _say(explanation: Explanation) -> None:
                 f"on {said.match} {said.matched_name}; compared as {said.scheme}"
                 + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
             )
+            for line in said.notes:
+                told = "; ".join(f"{name}: {text}" for name, text in flaws.words(line))
+                click.echo(
+                    f"    {line.note.cve} in {line.feed} revision {line.revision} of "
+                    f"{instant(line.revision_at)}: {told}"
+                )
             if change := explanations.what_would_change(said):
                 click.echo(f"    {change}")

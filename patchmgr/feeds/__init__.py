@@ -13,11 +13,15 @@ from patchmgr.feeds.vendors.archive import Archive
 from patchmgr.feeds.vendors.azurelinux import AzureLinux
 from patchmgr.feeds.vendors.csv import Csv
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.epss import Epss
+from patchmgr.feeds.vendors.kev import Kev
 from patchmgr.feeds.vendors.lifecycle import Lifecycle
+from patchmgr.feeds.vendors.nvd import Nvd
 from patchmgr.feeds.vendors.oracle_oval import OracleOval
 from patchmgr.feeds.vendors.osv import Osv
 from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
 from patchmgr.feeds.vendors.redhat_oval import RedhatOval
+from patchmgr.feeds.vendors.ssvc import Ssvc
 from patchmgr.feeds.vendors.ubuntu import Ubuntu
 from patchmgr.feeds.vendors.updateinfo import UpdateInfo
 
@@ -31,11 +35,15 @@ FEEDS: dict[str, Feed] = {
         AzureLinux(),
         Csv(),
         Debian(),
+        Epss(),
+        Kev(),
         Lifecycle(),
+        Nvd(),
         OracleOval(),
         Osv(),
         RedhatCsaf(),
         RedhatOval(),
+        Ssvc(),
         Ubuntu(),
         UpdateInfo(),
     )

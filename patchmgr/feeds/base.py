@@ -72,6 +72,8 @@ class Feed(Protocol):
     title: ClassVar[str]
     start: ClassVar[tuple[str, ...]]  # URLs
     suffixes: ClassVar[tuple[str, ...]]  # of this feed's documents as files, such as ".json"
+    by_default: ClassVar[bool] = True  # whether the schedule syncs it before anybody asks for it
+    only_named: ClassVar[bool] = False  # keep notes only of CVEs that a stored advisory names
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what the document at ``url`` says; ``platform`` where it does not say of what.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from patchmgr.domain.advisories import Advisory, Kind
+from patchmgr.domain.flaws import FlawNote, merged
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
@@ -35,8 +36,13 @@ class Harvest:
     documents: Mapping[str, Document]  # by URL, without their bodies
     set_aside: tuple[SetAside, ...]
     skipped: Mapping[str, int]
+    notes: tuple[FlawNote, ...] = ()  # by CVE
     # Whether a document could not be read: what it said before may still hold.
     is_partial: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.advisories or self.notes)
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class _Basket:
     skipped: Counter[str] = field(default_factory=Counter)
     read: int = 0  # documents
     unread: list[FeedMalformedError] = field(default_factory=list)
+    notes: dict[str, FlawNote] = field(default_factory=dict)
 
 
 def crawl(
@@ -87,12 +94,13 @@ def crawl(
         return None
     if basket.unread and not basket.read:
         raise basket.unread[0]
-    merged = tuple(basket.advisories[ref] for ref in sorted(basket.advisories))
+    united = tuple(basket.advisories[ref] for ref in sorted(basket.advisories))
     return Harvest(
-        feed.join(merged),
+        feed.join(united),
         basket.documents,
         (*basket.set_aside, *(_aside(error) for error in basket.unread)),
         dict(sorted(basket.skipped.items())),
+        tuple(basket.notes[cve] for cve in sorted(basket.notes)),
         bool(basket.unread),
     )
 
@@ -121,12 +129,18 @@ def _aside(error: FeedMalformedError) -> SetAside:
 
 
 def _add(basket: _Basket, page: Page) -> None:
-    """Put a page in the basket; an advisory that several documents speak of has all their fixes."""
+    """Put a page in the basket.
+
+    An advisory that several documents speak of has all their fixes, a CVE all that is said of it.
+    """
     basket.set_aside += page.set_aside
     basket.skipped.update(page.skipped)
     for advisory in page.advisories:
         known = basket.advisories.get(advisory.ref)
         basket.advisories[advisory.ref] = _merged(known, advisory) if known else advisory
+    for note in page.notes:
+        said = basket.notes.get(note.cve)
+        basket.notes[note.cve] = (merged((said, note)) or note) if said else note
 
 
 def _merged(known: Advisory, more: Advisory) -> Advisory:

@@ -27,6 +27,8 @@ from patchmgr.domain.matching import (
     platforms_of,
 )
 from patchmgr.domain.modules import NO_MODULES, Catalogue
+from patchmgr.services import urgency_classes
+from patchmgr.services.urgency_classes import Classes
 
 ASKED = 20_000  # values past which reading a whole table beats asking for them
 
@@ -47,6 +49,7 @@ class Opened:
     severity: Severity
     status: Status
     published: datetime | None
+    class_id: int | None
 
 
 @dataclass(slots=True)
@@ -83,9 +86,8 @@ class _Concluded:
     severity: Severity
     folded: str  # ids of the other advisories that say the same, separated by spaces
 
-    @property
-    def stood(self) -> list[Any]:
-        """What a stored judgement must equal to stand as it is."""
+    def stood(self, classes: Mapping[int, int | None]) -> list[Any]:
+        """Return what a stored judgement must equal to stand as it is."""
         published = self.statement.about.published
         return [
             self.statement.fix_id,
@@ -93,6 +95,7 @@ class _Concluded:
             published,
             int(self.severity),
             self.folded,
+            classes[self.statement.advisory_id],
         ]
 
 
@@ -108,7 +111,8 @@ def bring_up_to_date(
 
     ``seen`` is the highest version that was ever judged before.
     """
-    versions = _versions(session, last)
+    classes = Classes(session)
+    versions = _versions(session, last, classes)
     if not versions:
         return Judged()
     said = _statements(session, versions)
@@ -122,13 +126,22 @@ def bring_up_to_date(
         for found in cache[subject]:
             wanted[version.id, found.statement.advisory_id] = found
     earlier = _earlier(session, [each for each in versions if each.id > seen]) if seen else {}
-    judged = _store(session, [version.id for version in versions], wanted, earlier, now)
+    known = classes.of({number: cves for (_, number), cves in _named(wanted)})
+    judged = _store(session, [version.id for version in versions], wanted, known, earlier, now)
     judged.versions = len(versions)
     return judged
 
 
-def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
-    """Return the versions to judge: all, or those that are new or newly spoken of."""
+def _named(wanted: Wanted) -> Iterator[tuple[tuple[int, int], tuple[str, ...]]]:
+    """Yield each conclusion with the CVEs that its advisory names."""
+    return ((subject, found.statement.about.cves) for subject, found in wanted.items())
+
+
+def _versions(session: Session, last: models.ScanRun | None, classes: Classes) -> list[Version]:
+    """Return the versions to judge: all, or those that are new or newly spoken of.
+
+    Newly spoken of is also a version of which only what is known of its flaws has changed.
+    """
     row = models.PackageVersion
     query = select(
         row.id,
@@ -160,6 +173,10 @@ def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
     if _speaks_of_modules(session, last.feed_revision_id):
         modular = query.where(row.manager == "rpm", row.version.like("%.module%"))
         found |= {each.id: each for each in map(_version, session.execute(modular))}
+    others = urgency_classes.changed(session, classes, last.feed_revision_id) - found.keys()
+    for part in in_lists(sorted(others)):
+        rows = session.execute(query.where(row.id.in_(part)))
+        found |= {each.id: each for each in map(_version, rows)}
     return list(found.values())
 
 
@@ -357,6 +374,7 @@ def _store(
     session: Session,
     version_ids: Sequence[int],
     wanted: Wanted,
+    classes: Mapping[int, int | None],
     earlier: Mapping[tuple[int, int], datetime],
     now: datetime,
 ) -> Judged:
@@ -369,7 +387,7 @@ def _store(
     for row_id, version_id, advisory_id, seen, *stood in _open(session, version_ids):
         subject = (version_id, advisory_id)
         new = wanted.get(subject)
-        if new is not None and new.stood == stood:
+        if new is not None and new.stood(classes) == stood:
             kept.add(subject)
             continue
         closing.append(row_id)
@@ -385,8 +403,8 @@ def _store(
     for (version_id, advisory_id), found in wanted.items():
         if (version_id, advisory_id) in kept:
             continue
-        fix_id, status, published, severity, folded = found.stood
-        judged.opened.append(Opened(version_id, found.severity, status, published))
+        fix_id, status, published, severity, folded, class_id = found.stood(classes)
+        judged.opened.append(Opened(version_id, found.severity, status, published, class_id))
         opening.append(
             {
                 "package_version_id": version_id,
@@ -399,6 +417,7 @@ def _store(
                 # A statement that only changed its words does not restart the clock.
                 "first_seen": first_seen.get((version_id, advisory_id), now),
                 "published": published,
+                "class_id": class_id,
                 "since": now,
                 "until": None,
             }
@@ -421,6 +440,7 @@ def _open(session: Session, version_ids: Sequence[int]) -> Iterator[Any]:
         row.published,
         row.severity,
         row.folded,
+        row.class_id,
     ).where(row.until.is_(None))
     if len(version_ids) > ASKED:
         wanted = set(version_ids)

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import policies
 from patchmgr.db.session import Database
-from patchmgr.domain.urgency import PRESETS, Policy, to_json
+from patchmgr.domain.urgency import Policy, to_json
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import NotFoundError
 from patchmgr.services import audit
 

@@ -19,7 +19,8 @@ from patchmgr.db import models
 from patchmgr.db.queries import report_endings, reports_made
 from patchmgr.db.queries import reports as queries
 from patchmgr.domain.compliance import Contact, Share
-from patchmgr.domain.urgency import PRESETS, Clock, Policy
+from patchmgr.domain.urgency import Clock, Policy
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import policies, reports
 from patchmgr.services.reports import manifest

@@ -10,11 +10,15 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
+from patchmgr.db.queries import flaws
 from patchmgr.db.queries.findings import Dating, held, policy_at
+from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
 from patchmgr.domain.modules import NO_MODULES
+from patchmgr.domain.urgency import word_of
 from patchmgr.errors import NotFoundError
 
 host, version = models.Host, models.PackageVersion
@@ -49,6 +53,8 @@ class Consideration:
     due: datetime | None
     due_row: str
     due_label: str
+    danger: Danger  # what its due date goes by, as the scan knew it
+    notes: tuple[NoteLine, ...]  # what catalogues say of its flaws, by CVE and feed
 
     @property
     def is_finding(self) -> bool:
@@ -173,10 +179,14 @@ def _considered(
     dating: Dating,
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
-    seen = _first_seen(session, on.id, subject.id, at)
+    seen = _seen(session, on.id, subject.id, at)
     modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
     found = []
-    for said, about, made, feed_name in session.execute(_statements(subject, at)):
+    statements = session.execute(_statements(subject, at)).all()
+    notes = flaws.notes(
+        session, [cve for _, about, _, _ in statements for cve in about.cves.split()], at
+    )
+    for said, about, made, feed_name in statements:
         match = Match(said.match)
         judged_as = subject_of(subject)
         text = judged_as.named(match)[1]
@@ -184,8 +194,8 @@ def _considered(
         if verdict is None:
             continue
         affects = verdict.status is not Status.NOT_AFFECTED
-        first_seen = seen.get(about.id) if affects else None
-        due, due_row, due_label = _due(dating, on, said, about, verdict, first_seen)
+        first_seen, danger = seen.get(about.id, _UNSEEN) if affects else _UNSEEN
+        due, due_row, due_label = _due(dating, on, said, about, verdict, first_seen, danger)
         found.append(
             Consideration(
                 advisory=about.ref,
@@ -211,6 +221,8 @@ def _considered(
                 due=due,
                 due_row=due_row,
                 due_label=due_label,
+                danger=danger,
+                notes=tuple(line for cve in about.cves.split() for line in notes.get(cve, ())),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
@@ -244,13 +256,14 @@ def _due(
     about: models.Advisory,
     verdict: Verdict,
     first_seen: datetime | None,
+    danger: Danger,
 ) -> tuple[datetime | None, str, str]:
     """Return when a finding is due, and the policy row that says so, with its label."""
     if first_seen is None:
         return None, "", ""
     facts = (on.environment, on.criticality, on.exposure)
     severity = Severity(said.severity)
-    due, row = dating.due(severity, verdict.status, about.published, first_seen, facts)
+    due, row = dating.due(severity, danger, verdict.status, about.published, first_seen, facts)
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
 
 
@@ -289,17 +302,25 @@ def value(row: models.Fix) -> Fix:
     )
 
 
-def _first_seen(
+_UNSEEN: tuple[datetime | None, Danger] = (None, NOTHING_KNOWN)
+
+
+def _seen(
     session: Session, host_id: int, version_id: int, at: datetime
-) -> dict[int, datetime]:
-    """Return since when the host has each advisory's finding in this version, as scans saw it."""
+) -> dict[int, tuple[datetime | None, Danger]]:
+    """Return how scans saw each advisory's finding in this version on the host.
+
+    That is since when, and what they knew of its flaws.
+    """
     rows = session.execute(
         select(
             judgement.advisory_id,
             coerce(exposure.first_seen, BigInteger).label("exposed"),
             coerce(judgement.first_seen, BigInteger).label("judged"),
+            *flaws.CLASS,
         )
         .join(judgement, judgement.package_version_id == exposure.package_version_id)
+        .outerjoin(models.UrgencyClass, models.UrgencyClass.id == judgement.class_id)
         .where(
             exposure.host_id == host_id,
             exposure.package_version_id == version_id,
@@ -307,7 +328,10 @@ def _first_seen(
             held(judgement, at),
         )
     )
-    return {number: from_micros(max(first, second)) for number, first, second in rows}
+    return {
+        number: (from_micros(max(first, second)), flaws.danger_of(known))
+        for number, first, second, *known in rows
+    }
 
 
 def sentence(said: Consideration) -> str:
@@ -385,6 +409,10 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                         "first_seen": said.first_seen,
                         "due": said.due,
                         "due_row": said.due_row,
+                        "kev": word_of(said.danger.kev),
+                        "flaws": [
+                            {"cve": line.note.cve, **flaws.plain(line)} for line in said.notes
+                        ],
                     }
                     for said in each.considered
                 ],

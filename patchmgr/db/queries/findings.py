@@ -25,12 +25,14 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-from patchmgr.db.queries import paging, policies
+from patchmgr.db.queries import flaws, paging, policies
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.flaws import Danger
 from patchmgr.domain.packages import release_of
-from patchmgr.domain.urgency import PRESETS, Clock, Inputs, Policy
+from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Threshold, word_of
+from patchmgr.domain.urgency_presets import PRESETS
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
@@ -57,6 +59,7 @@ class FindingFilter:
     status: str = ""
     severity: Severity | None = None  # exactly this
     severity_at_least: Severity | None = None
+    kev: str = ""  # "yes", "no": known to be exploited or known not to be listed as such
     overdue: bool = False
     search: str = ""  # part of host, package, advisory or CVE
 
@@ -121,7 +124,7 @@ def plain(line: FindingLine) -> dict[str, Any]:
     row = {name: getattr(line, name) for name in CSV_COLUMNS}
     row["cves"] = " ".join(line.cves)
     row["severity"] = line.severity.word
-    row["kev"] = "" if line.kev is None else "yes" if line.kev else "no"
+    row["kev"] = word_of(line.kev)
     return row
 
 
@@ -268,6 +271,7 @@ def _query(
             host.criticality,
             host.exposure,
             version.platform,
+            *flaws.CLASS,
         )
         .select_from(host)
         .join(exposure, and_(exposure.host_id == host.id, held(exposure, at)))
@@ -278,6 +282,7 @@ def _query(
         )
         .join(advisory, advisory.id == judgement.advisory_id)
         .join(fix, fix.id == judgement.fix_id)
+        .outerjoin(models.UrgencyClass, models.UrgencyClass.id == judgement.class_id)
         .where(*_conditions(filters, at, policy, now))
     )
 
@@ -332,6 +337,8 @@ def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
         )
     if filters.status:
         found.append(judgement.status == filters.status)
+    if filters.kev:
+        found.append(flaws.is_exploited(filters.kev))
     if filters.severity is not None:
         found.append(judgement.severity == int(filters.severity))
     if filters.severity_at_least is not None:
@@ -346,23 +353,32 @@ def _escaped(text: str) -> str:
 def _due(policy: Policy) -> ColumnElement[int | None]:
     """Return the due date of a finding, in microseconds, as the database computes it.
 
-    The same table as `urgency.decide` reads; a test holds the two equal. A row that asks whether
-    a flaw is known to be exploited never matches while no catalogue is loaded.
+    The same table as `urgency.decide` reads; a test holds the two equal. What is not known of a
+    flaw is "" or 0, or NULL for a judgement without a class, and matches no question.
     """
+    known = models.UrgencyClass
     columns: Mapping[str, SQLColumnExpression[Any]] = {
+        "kev": known.kev,
+        "ransomware": known.ransomware,
+        "exploitation": known.exploitation,
+        "automatable": known.automatable,
+        "technical_impact": known.impact,
+        "cvss_at_least": known.cvss,
+        "epss_at_least": known.epss,
         "exposure": host.exposure,
         "environment": host.environment,
         "criticality": host.criticality,
     }
     branches = []
     for row in policy.rows:
-        if "kev" in row.when:
-            continue
-        asked = []
+        asked: list[ColumnElement[bool]] = []
         for name, words in row.when.items():
+            column = INPUTS[name]
             if name == "severity":
                 numbers = [int(s) for s in Severity if s.word in words]
                 asked.append(judgement.severity.in_(numbers))
+            elif isinstance(column, Threshold):
+                asked.append(columns[name] >= column.value(words[0]))
             else:
                 asked.append(columns[name].in_(words))
         days = literal(row.days * _DAY if row.days is not None else None, BigInteger)
@@ -485,16 +501,17 @@ def _multiplied(
 
 
 class Dating:
-    """Dates findings by a policy, which decides each distinct combination of inputs once."""
+    """Dates findings by a policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._decided: dict[Inputs, urgency.Row] = {}
+        self._decisions = Decisions(policy)
 
     def line(self, row: Any) -> FindingLine:
         severity, status = Severity(row[10]), row[7]
         first_seen = max(row[11], row[12])
-        due, due_row = self.due(severity, status, row[13], first_seen, row[23:26])
+        danger = flaws.danger_of(row[27:])
+        due, due_row = self.due(severity, danger, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],
             platform=release_of(row[26]),
@@ -507,7 +524,7 @@ class Dating:
             advisory=row[8],
             cves=tuple(row[9].split()),
             severity=severity,
-            kev=None,
+            kev=danger.kev,
             first_seen=first_seen,
             due=due,
             exception="",
@@ -526,6 +543,7 @@ class Dating:
     def due(
         self,
         severity: Severity,
+        danger: Danger,
         status: str,
         published: datetime | None,
         first_seen: datetime,
@@ -535,8 +553,5 @@ class Dating:
         if status != Status.AFFECTED:
             return None, ""
         environment, criticality, exposed = facts
-        inputs = Inputs(severity, None, exposed, environment, criticality)
-        row = self._decided.get(inputs)
-        if row is None:
-            row = self._decided[inputs] = urgency.decide(self.policy, inputs)
+        row = self._decisions.row(Inputs(severity, danger, exposed, environment, criticality))
         return urgency.due_date(row, published, first_seen, self.policy.clock), row.id
