@@ -20,6 +20,7 @@ SCHEME_OF_MANAGER: dict[str, str] = {
     "gem": "gem",
     "maven": "maven",
     "nuget": "nuget",
+    "windows": "nuget",  # Windows itself, by its build
 }
 MANAGERS = tuple(SCHEME_OF_MANAGER)
 

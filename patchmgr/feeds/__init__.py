@@ -7,5 +7,10 @@ expected of it in `tests/data/feeds/<vendor>/` (``document.*`` and ``expected.js
 
 from patchmgr.feeds.base import Feed
 from patchmgr.feeds.vendors.debian import Debian
+from patchmgr.feeds.vendors.msrc import Msrc
+from patchmgr.feeds.vendors.openeuler_cvrf import OpeneulerCvrf
+from patchmgr.feeds.vendors.suse_cvrf import SuseCvrf
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (Debian(),)}
+FEEDS: dict[str, Feed] = {
+    feed.name: feed for feed in (Debian(), Msrc(), OpeneulerCvrf(), SuseCvrf())
+}
