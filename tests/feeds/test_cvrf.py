@@ -118,3 +118,17 @@ def test_a_document_with_texts_exchanged_is_a_page_or_malformed(feed, body, data
         texts[at] = parts[at].partition("<")[0]
 
     assert is_read_or_refused(feed, ">".join(parts).encode())
+
+
+@pytest.mark.parametrize(("feed", "body"), CAPTURED)
+def test_nothing_is_longer_than_what_can_be_stored(feed, body):
+    """Refs, packages and versions have columns of 200 characters."""
+    for old, new in ((b"-1", b"-" + b"1" * 300), (b"CVE-2", b"CVE-" + b"2" * 300)):
+        try:
+            page = feed.read(URL, body.replace(old, new))
+        except FeedMalformedError:
+            continue
+        for advisory in page.advisories:
+            assert len(advisory.ref) <= cvrf.NAME
+            for fix in advisory.fixes:
+                assert max(map(len, (fix.platform, fix.package, fix.fixed))) <= cvrf.NAME

@@ -14,7 +14,7 @@ from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.formats import xml
 
 ROOT = "cvrfdoc"
-NAME = 400  # characters of the longest name or id that is believed
+NAME = 200  # characters of the longest name or id that is believed
 _DEEP = 20  # branches within branches
 
 
@@ -146,7 +146,8 @@ def _products(
     for child in branch:
         name = xml.local(child)
         if name == "FullProductName":
-            yield child.get("ProductID", ""), Product(xml.text(child), child.get("CPE", ""), above)
+            text = xml.text(child)[: NAME + 1]  # too long stays too long
+            yield child.get("ProductID", ""), Product(text, child.get("CPE", ""), above)
         elif name == "Branch" and len(above) < _DEEP:
             here = child.get("Type", ""), child.get("Name", "")
             yield from _products(child, (*above, here))

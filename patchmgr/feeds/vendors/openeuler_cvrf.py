@@ -41,7 +41,7 @@ SEVERITIES = {
 }
 
 _REF = re.compile(r"openEuler-SA-[0-9]{4}-[0-9]+")
-_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}")
 _LINE = re.compile(r"[0-9]{4}/cvrf-openEuler-[A-Za-z]+-[0-9]{4}-[0-9]+\.xml")
 _RELEASE = re.compile(r"[0-9]{2}\.[0-9]{2}(?:-LTS(?:-(?:SP|Next)[0-9]*)?)?")
 _PREFIXES = ("cpe:/a:openEuler:openEuler:", "cpe:/o:openEuler:openEuler:", "openEuler-")
@@ -161,7 +161,9 @@ class _Reading:
                 status=Status.UNDETERMINED,
                 fixed="",
                 introduced=WITH_EPOCH,
-                reason=f"fixed in {fix.fixed}, but openEuler does not say in which epoch",
+                reason=shortened(
+                    f"openEuler does not say in which epoch it is fixed in {fix.fixed}"
+                ),
             )
 
 

@@ -37,7 +37,7 @@ ODD_SHARE = 4  # more than one vulnerability in this many: not Microsoft's docum
 FAMILY = "Product Family"
 
 _MONTH = re.compile(r"(?:[0-9]{4}-)?[A-Z][a-z]{2}(?:-[A-Za-z0-9]+)?")  # 2017-May-B
-_REF = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}|ADV[0-9]{6}")
+_REF = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}|ADV[0-9]{6}")
 
 
 class _Listed(msgspec.Struct, frozen=True):

@@ -42,7 +42,7 @@ KINDS = {
 }
 
 _REF = re.compile(r"(?:open)?SUSE-(?P<kind>[A-Z]{2})-[0-9]{4}:[0-9]+-[0-9]+")
-_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}")
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 _LINK = re.compile(r"""href=["']?([^"'\s>]+)""", re.IGNORECASE)
 _DOCUMENT = re.compile(r"cvrf-(?:open)?suse-[a-z]{2}-[^/?#]+\.xml", re.IGNORECASE)
