@@ -21,6 +21,7 @@ SCHEME_OF_MANAGER: dict[str, str] = {
     "gem": "gem",
     "maven": "maven",
     "nuget": "nuget",
+    "windows": "nuget",  # Windows itself, by its build
 }
 MANAGERS = tuple(SCHEME_OF_MANAGER)
 # Managers whose packages are the same on every host: advisories name the ecosystem, not a release.

@@ -16,12 +16,15 @@ from patchmgr.feeds.vendors.debian import Debian
 from patchmgr.feeds.vendors.epss import Epss
 from patchmgr.feeds.vendors.kev import Kev
 from patchmgr.feeds.vendors.lifecycle import Lifecycle
+from patchmgr.feeds.vendors.msrc import Msrc
 from patchmgr.feeds.vendors.nvd import Nvd
+from patchmgr.feeds.vendors.openeuler_cvrf import OpeneulerCvrf
 from patchmgr.feeds.vendors.oracle_oval import OracleOval
 from patchmgr.feeds.vendors.osv import Osv
 from patchmgr.feeds.vendors.redhat_csaf import RedhatCsaf
 from patchmgr.feeds.vendors.redhat_oval import RedhatOval
 from patchmgr.feeds.vendors.ssvc import Ssvc
+from patchmgr.feeds.vendors.suse_cvrf import SuseCvrf
 from patchmgr.feeds.vendors.ubuntu import Ubuntu
 from patchmgr.feeds.vendors.updateinfo import UpdateInfo
 
@@ -38,12 +41,15 @@ FEEDS: dict[str, Feed] = {
         Epss(),
         Kev(),
         Lifecycle(),
+        Msrc(),
         Nvd(),
+        OpeneulerCvrf(),
         OracleOval(),
         Osv(),
         RedhatCsaf(),
         RedhatOval(),
         Ssvc(),
+        SuseCvrf(),
         Ubuntu(),
         UpdateInfo(),
     )
