@@ -10,17 +10,18 @@ BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench soak screenshots lock clean
+.PHONY: help run test check bench bench-versions soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.run ## install, load the demo on the first start, serve (PORT=8080, HOST=127.0.0.1)
 	@PORT=$(PORT) HOST=$(HOST) sh .ci/serve
 
 test: $(VENV)/.test ## check, then every test, in parallel
 	@sh .ci/chromium
+	@sh .ci/rpm
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 2
 
@@ -33,6 +34,10 @@ check: $(VENV)/.test ## style, types, import contracts, migrations equal to mode
 
 bench: $(VENV)/.test ## measure imports and scans beside their reference (BENCH_HOSTS="1000 10000")
 	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS)
+
+bench-versions: $(VENV)/.test ## measure the keys of the version schemes beside the usual libraries
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[bench]'
+	$(BIN)/python tests/bench/versions.py
 
 soak: $(VENV)/.test ## load a served demo and watch errors, times and memory (SOAK_SECONDS=60)
 	$(BIN)/python tests/bench/soak.py $(SOAK_SECONDS)

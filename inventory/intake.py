@@ -3,11 +3,10 @@
 Everything is checked before anything is written; a call that raises has changed nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,10 @@ from sqlalchemy.orm import Session
 from inventory import csv_file, hosts_csv, packages_csv, sets
 from inventory.managers import READERS
 from inventory.report import Listing
-from patchmgr.db import models
+from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
+from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
@@ -187,10 +187,8 @@ def move_platform(session: Session, host: models.Host, now: datetime) -> None:
     """Restate what ``host`` has installed as versions of its new platform, after an upgrade."""
     if host.package_set_id is None:
         return
-    members = session.scalar(
-        select(models.PackageSet.members).where(models.PackageSet.id == host.package_set_id)
-    )
-    packages = [sets.package(row) for row in sets.packages_of(session, members or b"")]
+    members = package_sets.members_of(session, host.package_set_id)
+    packages = [sets.package(row) for row in sets.packages_of(session, members)]
     encoded = sets.encode(session, judged_platform(host), packages)
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     _point(session, [(host.id, set_id)], now)
@@ -259,7 +257,7 @@ def _store_packages(
     _reported(session, [hosts[name.lower()].id for name in file.hosts], now)
 
 
-def _come_and_gone(has: sets.Ids, had: sets.Ids | None) -> tuple[int, int]:
+def _come_and_gone(has: Ids, had: Ids | None) -> tuple[int, int]:
     """Return how many versions a host gets and loses, by what it has and what it had."""
     now = sets.without_repeats(has.astype(np.intp))
     if had is None:
@@ -323,10 +321,7 @@ def _slot(package: Package) -> tuple[str, str, str]:
 
 
 def _installed(session: Session, host: _Host) -> list[models.PackageVersion]:
-    if host.set_id is None:
-        return []
-    row = session.get_one(models.PackageSet, host.set_id)
-    return sets.packages_of(session, row.members)
+    return sets.packages_of(session, package_sets.members_of(session, host.set_id))
 
 
 def _members(
@@ -334,22 +329,14 @@ def _members(
     set_ids: Sequence[int | None],
     pairs: Sequence[tuple[_Host, npt.NDArray[np.intp]]],
     new_ids: Sequence[int],
-) -> dict[int, sets.Ids]:
+) -> dict[int, Ids]:
     """Return the members of the sets that hosts leave."""
     left = [
         old
         for (host, _), old, new in zip(pairs, set_ids, new_ids, strict=True)
         if old is not None and old != new
     ]
-    found: dict[int, sets.Ids] = {}
-    for part in in_lists(left):
-        rows = session.execute(
-            select(models.PackageSet.id, models.PackageSet.members).where(
-                models.PackageSet.id.in_(part)
-            )
-        )
-        found.update((number, sets.unpack(members)) for number, members in rows)
-    return found
+    return package_sets.members(session, left) if left else {}
 
 
 def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) -> None:
@@ -399,12 +386,9 @@ def _store_listing(
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     if set_id == row.package_set_id:
         return False
-    had: Iterable[Any] = ()
-    if row.package_set_id is not None:
-        had = sets.unpack(session.get_one(models.PackageSet, row.package_set_id).members)
-    had_ids = np.asarray(had, np.uint32)
-    difference.added += len(np.setdiff1d(encoded.ids, had_ids))
-    difference.removed += len(np.setdiff1d(had_ids, encoded.ids))
+    had = package_sets.members_of(session, row.package_set_id)
+    difference.added += len(np.setdiff1d(encoded.ids, had))
+    difference.removed += len(np.setdiff1d(had, encoded.ids))
     host_id = row.id
     _point(session, [(host_id, set_id)], now)
     session.refresh(row)

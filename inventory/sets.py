@@ -1,13 +1,13 @@
 """Storing package sets: each distinct version once, each distinct set once (ADR 0003).
 
 A version's digest is SHA-256 over its identifying columns, a set's over its members' digests in
-their order; so equal content has one name in every database. Members are kept as sorted
-``package_version`` ids, little-endian uint32.
+their order; so equal content has one name in every database. How a set's members are kept is
+`patchmgr.db.package_sets`'.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -20,15 +20,14 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import Base, table_of
 from patchmgr.db.bulk import in_lists
+from patchmgr.db.package_sets import Bases, Ids
 from patchmgr.domain.packages import Package, Platform
 from patchmgr.domain.signed import judged_source
 
-Ids = npt.NDArray[np.uint32]
 Digests = npt.NDArray[np.uint8]  # one row of 32 bytes a package
 
 T = TypeVar("T")
 
-MEMBER = np.dtype("<u4")
 LOOKED_UP = 2_000  # digests up to which asking for each beats reading a platform's all
 _SEPARATOR = "\x1f"
 
@@ -39,16 +38,6 @@ class Encoded:
 
     ids: Ids
     digests: Digests
-
-
-def pack(ids: Ids) -> bytes:
-    """Return distinct ids, in any order, in the stored form."""
-    return np.sort(ids).astype(MEMBER).tobytes()
-
-
-def unpack(members: bytes) -> Ids:
-    """Return the sorted ids of a stored set."""
-    return np.frombuffer(members, dtype=MEMBER)
 
 
 def encode(session: Session, platform: Platform, packages: Sequence[Package]) -> Encoded:
@@ -90,31 +79,38 @@ def store(
         by_digest[name] = distinct
         names.append(name)
     known = _known_sets(session, list(by_digest))
-    rows = [
-        {
-            "digest": name,
-            "members": pack(encoded.ids[distinct]),
-            "size": len(distinct),
-            "created_at": now,
-        }
-        for name, distinct in by_digest.items()
-        if name not in known
-    ]
-    if rows:
-        _insert_new(session, models.PackageSet, rows)
-        known |= _known_sets(session, [name for name in by_digest if name not in known])
+    new = {name: encoded.ids[distinct] for name, distinct in by_digest.items() if name not in known}
+    if new:
+        _store_new(session, new, now)
+        known |= _known_sets(session, list(new))
     return [known[name] for name in names]
 
 
-def packages_of(session: Session, members: bytes) -> list[models.PackageVersion]:
-    """Return the versions of a stored set, in the order of its members."""
+def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> None:
+    """Store sets by name, each whole or by what it differs in from one that is like it."""
+    bases = Bases(session)
+    waiting: list[dict[str, Any]] = []
+    for name, ids in new.items():
+        form = bases.form(ids)
+        row = asdict(form) | {"digest": name, "size": len(ids), "created_at": now}
+        if form.base_id is not None:
+            waiting.append(row)
+            continue
+        _insert_new(session, models.PackageSet, [row])
+        bases.add(_known_sets(session, [name])[name], form)
+    if waiting:
+        _insert_new(session, models.PackageSet, waiting)
+
+
+def packages_of(session: Session, members: Ids) -> list[models.PackageVersion]:
+    """Return the versions of a set, in the order of its members."""
     found: dict[int, models.PackageVersion] = {}
-    for part in in_lists(unpack(members).tolist()):
+    for part in in_lists(members.tolist()):
         rows = session.scalars(
             select(models.PackageVersion).where(models.PackageVersion.id.in_(part))
         )
         found.update((row.id, row) for row in rows)
-    return [found[member] for member in unpack(members).tolist()]
+    return [found[member] for member in members.tolist()]
 
 
 def without_repeats(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

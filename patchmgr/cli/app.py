@@ -1,5 +1,6 @@
 """What every command shares: settings, the database, the clock, output, and errors said once."""
 
+import gc
 import getpass
 import json
 import os
@@ -58,6 +59,9 @@ class App:
                 f"the database is at schema {state.current or 'none'}, this program needs "
                 f"{state.head}; run: patchmgr db upgrade"
             )
+        # The program is loaded and stays so: looking through it at each collection of garbage
+        # would cost more than a scan of what one new advisory changes.
+        gc.freeze()
         return db
 
     @property

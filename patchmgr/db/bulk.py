@@ -1,10 +1,11 @@
 """Many rows at once, in the quickest way each database has."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Table, func, literal, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db.base import Base
@@ -50,3 +51,11 @@ def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(values)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def among(session: Session, column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
+    """Return ``column IN ids`` for any number of ids, as one parameter."""
+    if session.get_bind().dialect.name == "postgresql":
+        return column == func.any(literal(list(ids), ARRAY(BigInteger)))  # type: ignore[no-any-return] # of a column
+    each = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(each.c.value))  # type: ignore[no-any-return] # of a column

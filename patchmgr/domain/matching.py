@@ -6,12 +6,13 @@ architecture, its module stream and what the host is entitled to (`concerns`); t
 decide (`judge`).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from patchmgr.domain.advisories import Fix, Match, Status
-from patchmgr.domain.modules import is_modular, same_stream
+from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular, main_stream
 from patchmgr.domain.origins import foreign
 from patchmgr.domain.packages import ECOSYSTEMS, SCHEME_OF_MANAGER, channels, release_of
 from patchmgr.domain.versions import SCHEMES
@@ -21,7 +22,10 @@ _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
 _EVERY_ARCH = {"noarch", "all", "any"}
 # Channels that carry on where the release's own support ends: everybody is affected, the fix is
 # for those who subscribe. The fixes of every other channel are a line of their own.
-EXTENDING = ("esm-infra", "esm-apps", "ltss", "els")
+EXTENDING = ("esm-infra", "esm-infra-legacy", "esm-apps", "ltss", "els")
+# Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
+SPECIAL = ("ksplice", "fips")
+_SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
 # Rebuilds of another vendor's release, package by package and version by version.
 REBUILDS = {"centos:6": "rhel:6", "centos:7": "rhel:7"}
 
@@ -88,16 +92,29 @@ def is_about(scheme: str, manager: str) -> bool:
     return not scheme or scheme == SCHEME_OF_MANAGER.get(manager, scheme)
 
 
-def concerns(fix: Fix, subject: Subject) -> bool:
+def concerns(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> bool:
     """Return whether ``fix``, which names ``subject``, is about this build of it."""
     return (
         is_about(fix.scheme, subject.manager)
         and _is_for_arch(fix.arch, subject.arch)
-        and _is_for_build(fix, subject)
-        and (
-            not fix.channel or fix.channel in EXTENDING or fix.channel in channels(subject.platform)
-        )
+        and _is_for_channel(fix, subject)
+        and _is_for_build(fix, subject, modules)
     )
+
+
+def _is_for_channel(fix: Fix, subject: Subject) -> bool:
+    kind = _kind(subject)
+    if fix.fixed and fix.channel in SPECIAL:
+        return kind == fix.channel
+    if kind:
+        return not fix.fixed  # nothing to install is nothing to install for any build
+    return not fix.channel or fix.channel in EXTENDING or fix.channel in channels(subject.platform)
+
+
+def _kind(subject: Subject) -> str:
+    """Return which kind of special build a package is; "" for an ordinary one."""
+    found = _SPECIAL.search(subject.version) if subject.manager == "rpm" else None
+    return found[1] or found[2] if found else ""
 
 
 def _is_for_arch(listed: str, arch: str) -> bool:
@@ -106,7 +123,7 @@ def _is_for_arch(listed: str, arch: str) -> bool:
     return not wanted or not arch or arch in _EVERY_ARCH or bool(wanted & {arch, *_EVERY_ARCH})
 
 
-def _is_for_build(fix: Fix, subject: Subject) -> bool:
+def _is_for_build(fix: Fix, subject: Subject, modules: Catalogue) -> bool:
     """A module's builds and the others have the same names; an update never crosses over."""
     if subject.manager != "rpm" or not (fix.fixed or fix.module):
         return True
@@ -114,19 +131,26 @@ def _is_for_build(fix: Fix, subject: Subject) -> bool:
     if for_module != (bool(subject.module) or is_modular(subject.version)):
         return False
     if fix.module and subject.module:
-        return fix.module == subject.module
-    return not for_module or same_stream(subject.version, fix.fixed) is not False
+        return main_stream(fix.module) == main_stream(subject.module)
+    return not for_module or _same_stream(fix, subject, modules) is not False
 
 
-def assess(subject: Subject, fix: Fix) -> Verdict | None:
-    """Return what ``fix`` means for ``subject``; None when it is not about it."""
-    if not concerns(fix, subject):
+def _same_stream(fix: Fix, subject: Subject, modules: Catalogue) -> bool | None:
+    return modules.same_stream(fix.package, subject.version, fix.fixed, fix.module)
+
+
+def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdict | None:
+    """Return what ``fix`` means for ``subject``; None when it is not about it.
+
+    ``modules`` is what all statements about the platform tell of its module streams.
+    """
+    if not concerns(fix, subject, modules):
         return None
     verdict = judge(subject.named(fix.match)[1], fix)
     if verdict.status is not Status.AFFECTED:
         return verdict
     if is_modular(fix.fixed) and not (fix.module and subject.module):
-        return replace(verdict, is_sure=same_stream(subject.version, fix.fixed) is True)
+        return replace(verdict, is_sure=_same_stream(fix, subject, modules) is True)
     if fix.channel in EXTENDING and fix.channel not in channels(subject.platform):
         needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
         return Verdict(Status.AFFECTED, needs)
@@ -135,6 +159,7 @@ def assess(subject: Subject, fix: Fix) -> Verdict | None:
 
 NAMES = {
     "esm-infra": "Ubuntu Pro (esm-infra)",
+    "esm-infra-legacy": "Ubuntu Pro with Legacy support (esm-infra-legacy)",
     "esm-apps": "Ubuntu Pro (esm-apps)",
     "ltss": "Long Term Service Pack Support (LTSS)",
     "els": "Extended Life Cycle Support (ELS)",
@@ -163,6 +188,18 @@ def judge(version: str, fix: Fix) -> Verdict:
     return Verdict(fix.status, fix.reason)
 
 
+def overruled(said: Iterable[tuple[Fix, frozenset[str]]], subject: Subject) -> frozenset[str]:
+    """Return the CVEs on which a line of fixes that ``subject`` is on has the word.
+
+    A host on an extended update line (EUS, AUS) gets its own builds of a fix, which sort before
+    those of the main line: what the main line says of the same CVEs is not for it. ``said`` are
+    statements about it with the CVEs of each.
+    """
+    own = channels(subject.platform) - set(EXTENDING)
+    found = frozenset[str]()
+    return found.union(*(cves for fix, cves in said if fix.channel and fix.channel in own))
+
+
 _RANK = {
     Status.AFFECTED: 3,
     Status.NO_FIX: 2,
@@ -182,7 +219,8 @@ def decisive(judged: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict] | Non
     if not pairs:
         return None
     fix, verdict = max(pairs, key=lambda pair: (_RANK[pair[1].status], _fixed_key(pair[0])))
-    if verdict.is_sure or all(other.status is verdict.status for _, other in pairs):
+    agreed = len(pairs) > 1 and all(other.status is verdict.status for _, other in pairs)
+    if verdict.is_sure or agreed:
         return fix, verdict
     why = f"{verdict.reason}, if it is of that module stream, which is not known"
     return fix, Verdict(Status.UNDETERMINED, why)

@@ -8,7 +8,7 @@ Platform = NewType("Platform", str)  # "debian:12", as in design.md, Words
 UNKNOWN_PLATFORM = Platform("")
 
 # The package managers that inventories may name (design.md 5.1), and the version scheme that each
-# one's versions follow. A scheme that is not in `versions.SCHEMES` makes verdicts undetermined.
+# one's versions follow: the names of `versions.SCHEMES`.
 SCHEME_OF_MANAGER: dict[str, str] = {
     "dpkg": "dpkg",
     "rpm": "rpm",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Protocol
 
 from patchmgr.domain.advisories import Advisory
@@ -56,6 +56,8 @@ class Page:
     notes: tuple[FlawNote, ...] = ()  # of feeds that speak of CVEs, not of packages
     offers: tuple[Offer, ...] = ()  # of repositories
     support: tuple[Support, ...] = ()
+    # When the document stops being true, such as a Release's Valid-Until; None: it does not say.
+    expires: datetime | None = None
 
 
 class Feed(Protocol):

@@ -1,5 +1,6 @@
 """Compressed documents and archives, recognised by their first bytes and unpacked within bounds."""
 
+import bz2
 import io
 import lzma
 import zipfile
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterator
 import zstandard
 
 from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds import tar
 
 MIB = 1 << 20
 MAX_UNPACKED = 1024 * MIB  # bytes that one document may unpack to
-COMPRESSED = (".gz", ".xz", ".zst")
-ARCHIVES = (".zip",)
+COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
+ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tar.zst", ".tgz")
 
 _STEP = MIB  # bytes unpacked at a time
 _ZSTD_STEP = 1024  # compressed bytes at a time; each four may become a block of 128 KiB
@@ -62,7 +64,12 @@ def _unpack(
 ) -> Iterator[tuple[str, bytes]]:
     if body.startswith(b"PK\x03\x04"):
         for member, content in _members(body, suffixes, budget):
-            yield from _unpack(f"{name}/{member}", content, suffixes, budget, depth - 1)
+            yield from _unpack(_inside(name, member), content, suffixes, budget, depth - 1)
+        return
+    if tar.is_tar(body):
+        for member, content in tar.members(name, body):
+            if member.endswith(documents(suffixes)):
+                yield from _unpack(_inside(name, member), content, suffixes, budget, depth - 1)
         return
     stream = next((read for magic, read in _STREAMS.items() if body.startswith(magic)), None)
     if stream is None:
@@ -72,6 +79,12 @@ def _unpack(
     else:
         content = b"".join(budget.take(chunk) for chunk in stream(body))
         yield from _unpack(name, content, suffixes, budget, depth - 1)
+
+
+def _inside(name: str, member: str) -> str:
+    """Return the name of a member of archive ``name``: what follows its ``#`` stays last."""
+    path, mark, fragment = name.partition("#")
+    return f"{path}/{member}{mark}{fragment}"
 
 
 def _gzip(body: bytes) -> Iterator[bytes]:
@@ -84,6 +97,21 @@ def _gzip(body: bytes) -> Iterator[bytes]:
                 raise EOFError("the gzip stream has no end")
             yield chunk
         body = stream.unused_data.lstrip(b"\0")  # padding, as tape archives have
+
+
+def _bzip2(body: bytes) -> Iterator[bytes]:
+    while body:
+        stream = bz2.BZ2Decompressor()
+        while not stream.eof:
+            try:
+                chunk = stream.decompress(body, _STEP)
+            except OSError as error:
+                raise EOFError(f"in its bzip2 stream: {error}") from error
+            if not chunk and stream.needs_input and not stream.eof:
+                raise EOFError("the bzip2 stream has no end")
+            body = b""
+            yield chunk
+        body = stream.unused_data.lstrip(b"\0")
 
 
 def _xz(body: bytes) -> Iterator[bytes]:
@@ -114,6 +142,7 @@ def _zstd(body: bytes) -> Iterator[bytes]:
 
 
 _STREAMS: dict[bytes, Callable[[bytes], Iterator[bytes]]] = {
+    b"BZh": _bzip2,
     b"\x1f\x8b": _gzip,
     b"\xfd7zXZ\x00": _xz,
     b"\x28\xb5\x2f\xfd": _zstd,

@@ -131,9 +131,10 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
             )
         )
     }
-    kept = {
-        aside.ref for aside in harvest.set_aside if aside.ref in stored and not stored[aside.ref][2]
-    }
+    standing_still = {ref for ref, (_, _, is_withdrawn) in stored.items() if not is_withdrawn}
+    kept = standing_still & {aside.ref for aside in harvest.set_aside}
+    if harvest.is_partial:
+        kept |= standing_still - contents.keys()
     standing = contents | {ref: stored[ref][1] for ref in kept}
     return Difference(
         new=[each for each in harvest.advisories if each.ref not in stored],

@@ -4,7 +4,6 @@ Kept beside the exposures so that lists and totals cost what they show. Many hos
 once, over arrays; when judgements are only gained, what they bring is added to what is stored.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
-    ColumnElement,
     Update,
     case,
     delete,
@@ -32,6 +29,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import from_micros, table_of, to_micros
+from patchmgr.db.bulk import among
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.urgency import Clock, Decisions, Inputs, Policy
@@ -296,11 +294,3 @@ def fetch(session: Session, query: Any) -> Ints:
     result = session.connection().execute(query)
     width = len(result.keys())
     return np.array(result.cursor.fetchall(), np.int64).reshape(-1, width)
-
-
-def among(session: Session, column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
-    """Return ``column IN ids`` for any number of ids, as one parameter."""
-    if session.get_bind().dialect.name == "postgresql":
-        return column == func.any(literal(list(ids), ARRAY(BigInteger)))  # type: ignore[no-any-return] # of a column
-    each = func.json_each(json.dumps(list(ids))).table_valued("value")
-    return column.in_(select(each.c.value))  # type: ignore[no-any-return] # of a column

@@ -6,7 +6,7 @@ costs what it changes. Hosts pass in blocks, which bounds the memory of a large 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     and_,
     bindparam,
     delete,
@@ -26,7 +27,8 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import table_of, to_micros
-from patchmgr.db.bulk import insert_raw
+from patchmgr.db.bulk import among, insert_raw
+from patchmgr.db.package_sets import Stored, without
 from patchmgr.db.queries import flaws
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.urgency import Policy
@@ -37,14 +39,12 @@ from patchmgr.services.counts import (
     Host,
     Ints,
     Outlook,
-    among,
     count,
     fetch,
     increase,
 )
 from patchmgr.services.judging import Judged, Opened
 
-MEMBER = np.dtype("<u4")  # as patchmgr.db.models.PackageSet.members is packed
 BLOCK = 4_000  # hosts worked on at a time
 RUN = 500  # hosts from which asking for a range of ids beats asking for each
 
@@ -158,19 +158,44 @@ def _work_out(
 
 def _wanted(session: Session, hosts: Sequence[Host], judged: Flags) -> Ints:
     """Return the (host, version) pairs of ``hosts`` with a judged version, sorted."""
-    present = [each for each in hosts if not each.retired]
-    members = _members(session, present)
-    kernels = _kernels(session) if any(each.running_kernel for each in present) else {}
-    found = [np.empty(0, np.int64)]
-    for each in present:
-        if each.set_id is not None:
-            versions = _flagged(members[each.set_id], judged)
-            if each.running_kernel:
-                versions = _without_idle(
-                    versions, each.running_kernel, members[each.set_id], kernels
-                )
-            found.append(_pair(np.int64(each.id), versions))
-    return np.concatenate(found)
+    present = [each for each in hosts if not each.retired and each.set_id is not None]
+    set_ids = {each.set_id for each in present if each.set_id is not None}
+    stored = Stored(session, among(session, models.PackageSet.id, set_ids))
+    wanted = _of_hosts(present, stored, judged)
+    if any(each.running_kernel for each in present):
+        resting = _idle(present, stored, _kernels(session))
+        wanted = without(wanted, np.sort(resting))
+    return wanted
+
+
+def _of_hosts(hosts: Sequence[Host], stored: Stored, flags: Flags) -> Ints:
+    """Return the (host, version) pairs of ``hosts`` with a flagged version, sorted."""
+    places, versions = stored.having(flags)
+    starts = np.searchsorted(places, np.arange(len(stored.ids) + 1))
+    of_set = np.argsort(stored.ids)
+    sets = np.array([each.set_id for each in hosts], np.int64)
+    at = of_set[np.searchsorted(stored.ids, sets, sorter=of_set)]
+    lengths = starts[at + 1] - starts[at]
+    owners = np.repeat(np.array([each.id for each in hosts], np.int64), lengths)
+    begins = np.cumsum(lengths) - lengths
+    picks = np.arange(len(owners)) + np.repeat(starts[at] - begins, lengths)
+    return np.sort(_pair(owners, versions[picks]))
+
+
+def _idle(hosts: Sequence[Host], stored: Stored, kernels: Mapping[int, Kernel]) -> Ints:
+    """Return the (host, version) pairs of kernels that neither run on the host nor boot next."""
+    flags = np.zeros(max(kernels, default=0) + 1, bool)
+    flags[list(kernels)] = True
+    installed: dict[int, dict[int, Kernel]] = defaultdict(dict)
+    for pair in _of_hosts(hosts, stored, flags).tolist():
+        version = pair & 0xFFFFFFFF
+        installed[pair >> 32][version] = kernels[version]
+    resting = [
+        (each.id << 32) | number
+        for each in hosts
+        for number in idle(each.running_kernel, installed[each.id])
+    ]
+    return np.array(resting, np.int64)
 
 
 def _kernels(session: Session) -> dict[int, Kernel]:
@@ -181,28 +206,6 @@ def _kernels(session: Session) -> dict[int, Kernel]:
     )
     found = {number: kernel_of(*columns) for number, *columns in session.execute(query)}
     return {number: kernel for number, kernel in found.items() if kernel is not None}
-
-
-def _without_idle(
-    versions: Ints, running: str, members: Ints, kernels: Mapping[int, Kernel]
-) -> Ints:
-    """Leave out the packages of kernels that neither run on the host nor boot next."""
-    here = np.intersect1d(members, np.fromiter(kernels, np.int64, len(kernels)))
-    resting = idle(running, {number: kernels[number] for number in here.tolist()})
-    return versions[~np.isin(versions, list(resting))] if resting else versions
-
-
-def _members(session: Session, hosts: Sequence[Host]) -> dict[int, Ints]:
-    row = models.PackageSet
-    query = select(row.id, row.members)
-    ids = {each.set_id for each in hosts if each.set_id is not None}
-    found = session.connection().execute(query.where(among(session, row.id, ids)))
-    return {number: np.frombuffer(packed, MEMBER) for number, packed in found.cursor.fetchall()}
-
-
-def _flagged(members: Ints, flags: Flags) -> Ints:
-    low = members[: np.searchsorted(members, len(flags))]
-    return low[flags[low]]
 
 
 def _pair(hosts: Ints | np.int64, versions: Ints) -> Ints:
@@ -308,49 +311,46 @@ class _Touch:
         """
         anew: list[Host] = []
         gaining: list[tuple[Host, tuple[int, ...]]] = []
-        for rows in self._unchanged():
-            owners, versions = self._inside([row[-1] for row in rows])
-            loses = np.zeros(len(rows), bool)
-            loses[owners[self._lost[versions]]] = True
-            anew += [Host._make(rows[place][:-1]) for place in np.flatnonzero(loses).tolist()]
-            stays = ~loses[owners]
-            owners, versions = owners[stays], versions[stays]
-            ids = np.array([row[0] for row in rows], np.int64)
-            pairs = np.setdiff1d(_pair(ids[owners], versions), self._had)
-            _open(self._session, pairs, np.full(len(pairs), to_micros(self._now)), self._now)
-            exposed.add(len(pairs), 0)
-            of_host: dict[int, list[int]] = defaultdict(list)
-            for owner, version in zip(owners.tolist(), versions.tolist(), strict=True):
-                of_host[owner].append(version)
-            gaining += [
-                (Host._make(rows[owner][:-1]), tuple(found)) for owner, found in of_host.items()
-            ]
+        stored = Stored(self._session, self._is_in_use())
+        places, versions = stored.having(self._touched)
+        of_set: dict[int, list[int]] = defaultdict(list)
+        for set_id, version in zip(stored.ids[places].tolist(), versions.tolist(), strict=True):
+            of_set[set_id].append(version)
+        for each in self._unchanged(of_set):
+            found = of_set[each.set_id or 0]
+            if self._lost[found].any():
+                anew.append(each)
+            else:
+                gaining.append((each, tuple(found)))
+        pairs = np.array(
+            [(h.id << 32) | number for h, found in gaining for number in found], np.int64
+        )
+        pairs = without(pairs, self._had)
+        _open(self._session, pairs, np.full(len(pairs), to_micros(self._now)), self._now)
+        exposed.add(len(pairs), 0)
         exposed.hosts += len(gaining)
         increase(self._session, gaining, self._opened, self._calendar, self._now)
         return anew
 
-    def _unchanged(self) -> Iterator[Sequence[Any]]:
-        """Yield the hosts with the set that the last scan saw, in blocks: host and its members."""
-        row, package_set = models.Host, models.PackageSet
-        query = (
-            select(*_COLUMNS, package_set.members)
-            .join(package_set, package_set.id == row.package_set_id)
-            .where(row.judged_set_id == row.package_set_id, row.retired_at.is_(None))
-            .order_by(row.id)
-            .limit(BLOCK)
+    @staticmethod
+    def _is_in_use() -> ColumnElement[bool]:
+        """The sets that hosts had at the last scan and have still."""
+        row = models.Host
+        current = row.judged_set_id == row.package_set_id
+        return models.PackageSet.id.in_(
+            select(row.package_set_id).where(current, row.retired_at.is_(None))
         )
-        last = 0
-        connection = self._session.connection()
-        while rows := connection.execute(query.where(row.id > last)).cursor.fetchall():
-            yield rows
-            last = rows[-1][0]
 
-    def _inside(self, packed: Sequence[bytes]) -> tuple[Ints, Ints]:
-        """Return the touched versions in sets: (place of the set, version)."""
-        ends = np.cumsum([len(each) for each in packed]) // MEMBER.itemsize
-        versions = np.frombuffer(b"".join(packed), MEMBER)
-        hits = np.flatnonzero(np.take(self._touched, versions, mode="clip"))
-        return np.searchsorted(ends, hits, side="right"), versions[hits].astype(np.int64)
+    def _unchanged(self, set_ids: Collection[int]) -> list[Host]:
+        """Return the hosts with these sets, if the last scan saw them so."""
+        row = models.Host
+        query = select(*_COLUMNS).where(
+            among(self._session, row.package_set_id, set_ids),
+            row.judged_set_id == row.package_set_id,
+            row.retired_at.is_(None),
+        )
+        found = self._session.connection().execute(query.order_by(row.id)).cursor.fetchall()
+        return [Host._make(each) for each in found]
 
 
 def _exposed_through(session: Session, versions: Sequence[int]) -> Ints:
@@ -359,4 +359,4 @@ def _exposed_through(session: Session, versions: Sequence[int]) -> Ints:
         exposure.c.until.is_(None)
     )
     rows = fetch(session, query.where(among(session, exposure.c.package_version_id, versions)))
-    return _pair(rows[:, 0], rows[:, 1])
+    return np.sort(_pair(rows[:, 0], rows[:, 1]))

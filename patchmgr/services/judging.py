@@ -15,9 +15,18 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
+from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import OPEN, Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.folding import Telling, fold
-from patchmgr.domain.matching import Subject, Verdict, assess, decisive, platforms_of
+from patchmgr.domain.matching import (
+    Subject,
+    Verdict,
+    assess,
+    decisive,
+    overruled,
+    platforms_of,
+)
+from patchmgr.domain.modules import NO_MODULES, Catalogue
 from patchmgr.services import urgency_classes
 from patchmgr.services.urgency_classes import Classes
 
@@ -90,6 +99,7 @@ class _Concluded:
         ]
 
 
+Catalogues = Mapping[str, Catalogue]  # by platform
 Said = Mapping[tuple[str, str, str], Sequence[_Statement]]  # by (platform, package, match)
 Wanted = Mapping[tuple[int, int], _Concluded]  # by (version, advisory)
 
@@ -106,12 +116,13 @@ def bring_up_to_date(
     if not versions:
         return Judged()
     said = _statements(session, versions)
+    modules = catalogues(session, {platform for platform, _, _ in said})
     cache: dict[Subject, list[_Concluded]] = {}
     wanted: dict[tuple[int, int], _Concluded] = {}
     for version in versions:
         subject = _judged_as(version.subject, said)
         if subject not in cache:
-            cache[subject] = _conclude(subject, said)
+            cache[subject] = _conclude(subject, said, modules)
         for found in cache[subject]:
             wanted[version.id, found.statement.advisory_id] = found
     earlier = _earlier(session, [each for each in versions if each.id > seen]) if seen else {}
@@ -159,11 +170,21 @@ def _versions(session: Session, last: models.ScanRun | None, classes: Classes) -
             row.name.in_(by_column[Match.BINARY]),
         )
         found |= {each.id: each for each in map(_version, session.execute(query.where(where)))}
+    if _speaks_of_modules(session, last.feed_revision_id):
+        modular = query.where(row.manager == "rpm", row.version.like("%.module%"))
+        found |= {each.id: each for each in map(_version, session.execute(modular))}
     others = urgency_classes.changed(session, classes, last.feed_revision_id) - found.keys()
     for part in in_lists(sorted(others)):
         rows = session.execute(query.where(row.id.in_(part)))
         found |= {each.id: each for each in map(_version, rows)}
     return list(found.values())
+
+
+def _speaks_of_modules(session: Session, revision: int) -> bool:
+    """Return whether something since ``revision`` may tell which stream a build is of."""
+    fix = models.Fix
+    new = or_(fix.since_revision_id > revision, fix.until_revision_id > revision)
+    return session.scalar(select(fix.id).where(fix.module != "", new).limit(1)) is not None
 
 
 def _version(row: Any) -> Version:
@@ -269,12 +290,12 @@ def _judged_as(subject: Subject, said: Said) -> Subject:
     return replace(subject, name="", version="") if not subject.foreign else subject
 
 
-def _conclude(subject: Subject, said: Said) -> list[_Concluded]:
+def _conclude(subject: Subject, said: Said, modules: Catalogues) -> list[_Concluded]:
     """Return what makes a finding of ``subject``, one an advisory, each flaw once."""
     if subject.foreign:
         return []
     decided: dict[int, tuple[_Statement, Verdict]] = {}
-    for number, judged in _verdicts(subject, said).items():
+    for number, judged in _verdicts(subject, said, modules).items():
         deciding = decisive((statement.fix, verdict) for statement, verdict in judged)
         if deciding is not None and deciding[1].status in OPEN:
             statement = next(each for each, _ in judged if each.fix is deciding[0])
@@ -289,15 +310,23 @@ def _conclude(subject: Subject, said: Said) -> list[_Concluded]:
     ]
 
 
-def _verdicts(subject: Subject, said: Said) -> dict[int, list[tuple[_Statement, Verdict]]]:
+def _verdicts(
+    subject: Subject, said: Said, modules: Catalogues
+) -> dict[int, list[tuple[_Statement, Verdict]]]:
     """Return every verdict on ``subject``, by advisory."""
+    found = [
+        (statement, verdict)
+        for platform in platforms_of(subject.platform, subject.manager)
+        for match in Match
+        for statement in said.get((platform, subject.named(match)[0], match), ())
+        if (verdict := assess(subject, statement.fix, modules.get(platform, NO_MODULES)))
+    ]
+    ruled = overruled(((each.fix, frozenset(each.about.cves)) for each, _ in found), subject)
     by_advisory: dict[int, list[tuple[_Statement, Verdict]]] = defaultdict(list)
-    for platform in platforms_of(subject.platform, subject.manager):
-        for match in Match:
-            name, _version = subject.named(match)
-            for statement in said.get((platform, name, match), ()):
-                if (verdict := assess(subject, statement.fix)) is not None:
-                    by_advisory[statement.advisory_id].append((statement, verdict))
+    for statement, verdict in found:
+        cves = statement.about.cves
+        if statement.fix.channel or not cves or not ruled.issuperset(cves):
+            by_advisory[statement.advisory_id].append((statement, verdict))
     return by_advisory
 
 

@@ -38,6 +38,7 @@ class Fleet:
     changed: Path  # packages.csv of the hosts that changed
     feed: Path
     more: Path  # the feed with one advisory more
+    again: Path  # and with a second one
 
 
 def generate(folder: Path, hosts: int, seed: int = SEED) -> Fleet:
@@ -57,10 +58,12 @@ def generate(folder: Path, hosts: int, seed: int = SEED) -> Fleet:
     fleet.feed.write_text(json.dumps(feed))
     feed["src0001"]["CVE-2026-99999"] = _resolved(versions[1][2])
     fleet.more.write_text(json.dumps(feed))
+    feed["src0002"] = feed.get("src0002", {}) | {"CVE-2026-99998": _resolved(versions[2][2])}
+    fleet.again.write_text(json.dumps(feed))
     return fleet
 
 
-FILES = ("hosts.csv", "packages.csv", "changed.csv", "feed.json", "more.json")
+FILES = ("hosts.csv", "packages.csv", "changed.csv", "feed.json", "more.json", "again.json")
 
 
 def _versions(rng: random.Random, source: int) -> tuple[str, str, str]:

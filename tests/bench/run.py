@@ -95,18 +95,33 @@ def bench(folder: Path, hosts: int) -> dict[str, object]:
 def steps(fleet: Fleet) -> dict[str, tuple[str, ...]]:
     packages = str(fleet.packages)
     changed = ("packages", "import", str(fleet.changed))
+    feed = ("feeds", "sync", "debian", "--from", str(fleet.feed))
     more = ("feeds", "sync", "debian", "--from", str(fleet.more))
+    again = ("feeds", "sync", "debian", "--from", str(fleet.again))
     return {
         "csv.reader": ("reader", packages),
         "hosts import": ("hosts", "import", str(fleet.hosts)),
         "packages import": ("packages", "import", packages),
         "packages import again": ("packages", "import", packages),
-        "feed sync": ("feeds", "sync", "debian", "--from", str(fleet.feed)),
+        "feed sync": feed,
         "full scan": ("scan",),
         "scan, nothing changed": ("scan",),
-        # The service scans in a process that has scanned before; the last call is what is measured.
+        # The service scans in a process that has done so before; the last call is what is measured.
         "scan after 1 % changed": ("scan", THEN, *changed, THEN, "scan"),
-        "scan after one advisory": ("scan", THEN, *more, THEN, "scan"),
+        "first after one advisory": ("scan", THEN, *more, THEN, "scan"),
+        "scan after one advisory": (
+            *feed,
+            THEN,
+            "scan",
+            THEN,
+            *more,
+            THEN,
+            "scan",
+            THEN,
+            *again,
+            THEN,
+            "scan",
+        ),
         "full scan again": ("scan", "--full"),
     }
 

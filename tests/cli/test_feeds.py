@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 from patchmgr.cli import main
 from patchmgr.cli.app import App
+from patchmgr.domain.versions import SCHEMES
+from patchmgr.feeds import FEEDS
 
 
 @pytest.fixture
@@ -50,6 +52,12 @@ def test_pairs_are_answered_line_by_line(run):
     ]
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_compares_a_pair_and_a_list_of_them(run, scheme):
+    assert run("versions", "compare", scheme, "1.2", "1.10") == (0, "<\n", "")
+    assert run("versions", "compare", scheme, "-", stdin="1.2\t1.10\n2\t2\n") == (0, "<\n=\n", "")
+
+
 def test_pairs_without_fault_end_well(run):
     assert run("versions", "compare", "dpkg", "-", stdin="1\t2\n") == (0, "<\n", "")
     assert run("versions", "compare", "dpkg", "-", stdin="") == (0, "", "")
@@ -61,12 +69,20 @@ def test_pairs_without_fault_end_well(run):
         (("dpkg", "1", "1-"), "'1-' is not a dpkg version"),
         (("dpkg", "", "1"), "'' is not a dpkg version"),
         (("dpkg", "-1", "1"), "'-1' is not a dpkg version"),
-        (("nix", "1", "1"), "unknown version scheme 'nix'; known: dpkg"),
+        (
+            ("nix", "1", "1"),
+            f"unknown version scheme 'nix'; known: {', '.join(sorted(SCHEMES))}",
+        ),
         (("dpkg", "1"), "give two versions, or - to read pairs from the standard input"),
     ],
 )
 def test_what_cannot_be_compared_is_bad_input(run, arguments, error):
     assert run("versions", "compare", *arguments) == (2, "", f"patchmgr: {error}\n")
+
+
+def named(feed, lines):
+    (line,) = (each for each in json.loads(lines) if each["name"] == feed)
+    return line
 
 
 def test_a_feed_is_read_from_a_file_and_shown(run, tracker):
@@ -77,8 +93,8 @@ def test_a_feed_is_read_from_a_file_and_shown(run, tracker):
         "debian: unchanged, 1 advisories\n"
     )
 
-    (listed,) = json.loads(run("feeds", "list", "--json")[1])
-    (status,) = json.loads(run("feeds", "status", "--json")[1])
+    listed = named("debian", run("feeds", "list", "--json")[1])
+    status = named("debian", run("feeds", "status", "--json")[1])
 
     assert (listed["name"], listed["state"], listed["advisories"]) == ("debian", "ok", 1)
     assert (status["stale"], status["fixes"], status["error"]) == (False, 1, "")
@@ -134,7 +150,7 @@ def test_a_feed_that_fails_is_for_later(run, server, answer, why):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("nix",), "no feed 'nix'; known: debian"),
+        (("nix",), f"no feed 'nix'; known: {', '.join(sorted(FEEDS))}"),
         (("debian", "--from", "/nowhere"), "/nowhere: no such file or directory"),
         (("--from", "/nowhere"), "--from /nowhere needs the name of one feed, such as debian"),
         (("debian", "--platform", "x"), "'x' is not a platform such as debian:12"),

@@ -12,6 +12,7 @@ from patchmgr.domain.matching import (
     decisive,
     is_about,
     judge,
+    overruled,
     platforms_of,
 )
 
@@ -154,7 +155,6 @@ NEWER = "1.0-2.module+el8.9.0+2+bb"
         (MODULE, "", rpm("1.0-2.el8"), None),
         (MODULE, "x:1", rpm(NEWER, module="x:1"), "affected"),
         (MODULE, "x:2", rpm(NEWER, module="x:1"), None),
-        (MODULE, "", rpm("2.0-1.module+el8+2+bb"), None),
         ("1.0-1.el8", "", rpm("1.0-2.el8"), "affected"),
     ],
 )
@@ -170,9 +170,11 @@ def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree()
     fix, other = rpm("1.1-9"), rpm("1.2-9")
     unsure = Verdict(Status.AFFECTED, "older", is_sure=False)
 
+    alone = decisive([(fix, unsure)])
     disputed = decisive([(fix, unsure), (other, Verdict(Status.NOT_AFFECTED, "newer"))])
     agreed = decisive([(fix, unsure), (other, Verdict(Status.AFFECTED, "older"))])
 
+    assert alone[1].status is Status.UNDETERMINED
     assert disputed[1].status is Status.UNDETERMINED
     assert "module stream" in disputed[1].reason
     assert agreed[1].status is Status.AFFECTED
@@ -191,12 +193,38 @@ def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one():
     assert subscriber.reason == "1 is older than 2"
 
 
-@pytest.mark.parametrize("channel", ["eus", "ksplice", "hotpatch"])
+@pytest.mark.parametrize("channel", ["eus", "aus", "hotpatch"])
 def test_a_line_of_its_own_concerns_only_hosts_that_are_on_it(channel):
     statement = fix(fixed="2", channel=channel)
 
     assert said("1", statement) is None
     assert said("1", statement, platform=f"debian:12/{channel}") == "affected"
+
+
+@pytest.mark.parametrize(
+    ("installed", "fixed", "channel", "concerned"),
+    [
+        ("2.17-1.el7", "2.17-2.el7", "", True),
+        ("2.17-1.ksplice1.el7", "2.17-2.ksplice1.el7", "ksplice", True),
+        ("2.17-1.ksplice1.el7", "2.17-2.el7", "", False),
+        ("2.17-1.el7", "2.17-2.ksplice1.el7", "ksplice", False),
+        ("3.0-1.el9_fips", "3.0-2.el9_fips", "fips", True),
+        ("3.0-1.el9", "3.0-2.el9_fips", "fips", False),
+        ("3.0-1.el9_fips", "3.0-2.el9", "", False),
+    ],
+)
+def test_a_special_build_is_fixed_by_builds_of_its_kind(installed, fixed, channel, concerned):
+    statement = replace(rpm(fixed, channel=channel), scheme="rpm")
+
+    assert (said(installed, statement, platform="ol:7", manager="rpm") == "affected") is concerned
+
+
+def test_on_an_extended_update_line_that_line_has_the_word_on_its_cves():
+    main, own = rpm("1-5"), rpm("1-3", channel="eus")
+    statements = [(main, frozenset({"CVE-1", "CVE-2"})), (own, frozenset({"CVE-1"}))]
+
+    assert overruled(statements, subject(platform="rhel:8.6/eus")) == {"CVE-1"}
+    assert overruled(statements, subject(platform="rhel:8.6")) == frozenset()
 
 
 def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 
 from inventory import host_import, intake, sets
-from patchmgr.db import models
+from patchmgr.db import models, package_sets
 
 INVENTORY = (
     models.Host,
@@ -49,13 +49,9 @@ class Inventory:
     def installed(self, name):
         """Return "package version" of what a host has, sorted."""
         with self.db.reading() as session:
-            query = (
-                select(models.PackageSet.members)
-                .join(models.Host, models.Host.package_set_id == models.PackageSet.id)
-                .where(models.Host.hostname == name)
-            )
-            members = session.scalar(query)
-            rows = [] if members is None else sets.packages_of(session, members)
+            query = select(models.Host.package_set_id).where(models.Host.hostname == name)
+            members = package_sets.members_of(session, session.scalar(query))
+            rows = sets.packages_of(session, members)
             return sorted(f"{row.name} {row.version}" for row in rows)
 
     def history(self, name):

@@ -96,7 +96,13 @@ def _version(number, version):
 def _set(number):
     members = number.to_bytes(4, "little")
     return models.PackageSet(
-        id=number, digest=bytes([number]) * 32, members=members, size=1, created_at=START
+        id=number,
+        digest=bytes([number]) * 32,
+        members=members,
+        lacks=b"",
+        sketch=b"",
+        size=1,
+        created_at=START,
     )
 
 

@@ -81,8 +81,13 @@ class PackageSet(Base):
 
     id: Mapped[Id]
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    members: Mapped[bytes]  # sorted package_version ids as little-endian uint32
-    size: Mapped[int]
+    # patchmgr.db.package_sets: sorted package_version ids as little-endian uint32, either all of
+    # them, or those beside the members of a base, and those of the base that it lacks.
+    members: Mapped[bytes]
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("package_set.id"), index=True)
+    lacks: Mapped[bytes]
+    sketch: Mapped[bytes]  # of a set stored whole: tells which others it is like
+    size: Mapped[int]  # members in all
     created_at: Mapped[datetime]
 
 

@@ -8,14 +8,16 @@ from sqlalchemy import BigInteger, Select, and_, func, or_, select
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session, aliased
 
-from patchmgr.db import models
+from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
 from patchmgr.db.queries import flaws
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.db.queries.flaws import NoteLine
+from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
+from patchmgr.domain.modules import NO_MODULES
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import NotFoundError
 
@@ -139,22 +141,21 @@ def _installed_versions(
     session: Session, host_id: int, package: str, at: datetime
 ) -> list[models.PackageVersion]:
     """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    history, package_set = models.HostPackageSet, models.PackageSet
-    members = session.scalar(
-        select(package_set.members)
-        .join(history, history.package_set_id == package_set.id)
+    history = models.HostPackageSet
+    set_id = session.scalar(
+        select(history.package_set_id)
         .where(history.host_id == host_id, held(history, at))
         .order_by(history.since.desc())
         .limit(1)
     )
-    if members is None:
+    if set_id is None:
         return []
     candidates = session.scalars(
         select(version)
         .where(or_(version.name == package, version.judged_source == package))
         .order_by(version.name, version.arch, version.id)
     ).all()
-    here = set(memoryview(members).cast("I").tolist())
+    here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
 
@@ -179,6 +180,7 @@ def _considered(
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _seen(session, on.id, subject.id, at)
+    modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
     found = []
     statements = session.execute(_statements(subject, at)).all()
     notes = flaws.notes(
@@ -188,7 +190,7 @@ def _considered(
         match = Match(said.match)
         judged_as = subject_of(subject)
         text = judged_as.named(match)[1]
-        verdict = assess(judged_as, value(said))
+        verdict = assess(judged_as, value(said), modules.get(said.platform, NO_MODULES))
         if verdict is None:
             continue
         affects = verdict.status is not Status.NOT_AFFECTED

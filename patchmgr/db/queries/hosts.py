@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from patchmgr.db import models
+from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
@@ -241,9 +241,8 @@ def set_at(session: Session, host_id: int, at: datetime) -> int | None:
 
 def packages(session: Session, set_id: int) -> list[PackageLine]:
     """Return what is in a package set, by name."""
-    members = session.scalar(select(package_set.members).where(package_set.id == set_id))
     found: list[PackageLine] = []
-    for part in in_lists(_unpack(members or b"")):
+    for part in in_lists(package_sets.members_of(session, set_id).tolist()):
         found += [
             PackageLine(*row)
             for row in session.execute(
@@ -292,16 +291,17 @@ def installed(session: Session, host_ids: Sequence[int], names: Iterable[str]) -
             wanted[number] = columns
     found = []
     for ids in in_lists(list(host_ids)):
-        for host_id, members in session.execute(
-            select(host.id, package_set.members)
-            .join(package_set, package_set.id == host.package_set_id)
-            .where(host.id.in_(ids))
-        ):
-            found += [
-                Installed(host_id, *wanted[number])
-                for number in _unpack(members)
-                if number in wanted
-            ]
+        of_host = dict(
+            session.execute(select(host.id, host.package_set_id).where(host.id.in_(ids))).all()
+        )
+        members = package_sets.members(session, {each for each in of_host.values() if each})
+        for host_id, set_id in of_host.items():
+            if set_id is not None:
+                found += [
+                    Installed(host_id, *wanted[number])
+                    for number in members[set_id].tolist()
+                    if number in wanted
+                ]
     return found
 
 
@@ -319,10 +319,6 @@ def _values(column: str) -> Select[Any]:
         raise InputError({"column": f"{column!r} is no filter"})
     each = getattr(host, column)
     return select(literal(column), each).where(each != "", host.retired_at.is_(None))
-
-
-def _unpack(members: bytes) -> list[int]:
-    return memoryview(members).cast("I").tolist()
 
 
 def _lines() -> Select[*tuple[Any, ...]]:

@@ -6,10 +6,28 @@ To add a scheme, write `patchmgr/domain/versions/<scheme>.py` with a `key` funct
 
 from collections.abc import Callable
 
-from patchmgr.domain.versions import dpkg
+from patchmgr.domain.versions import (
+    alpm,
+    apk,
+    dpkg,
+    gem,
+    maven,
+    nuget,
+    pep440,
+    rpm,
+    semver,
+)
 
 SCHEMES: dict[str, Callable[[str], bytes]] = {
+    "alpm": alpm.key,
+    "apk": apk.key,
     "dpkg": dpkg.key,
+    "gem": gem.key,
+    "maven": maven.key,
+    "nuget": nuget.key,
+    "pep440": pep440.key,
+    "rpm": rpm.key,
+    "semver": semver.key,
 }
 
 

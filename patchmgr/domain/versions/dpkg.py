@@ -15,6 +15,7 @@ pairs, and a missing pair equals ("", 0). The key writes them one after the othe
 import re
 from functools import lru_cache
 
+from patchmgr.domain.numbers import counted
 from patchmgr.errors import VersionError
 
 _BLANK = " \t"  # what dpkg forgives around a version
@@ -25,7 +26,7 @@ _PAIRS = re.compile(r"[^0-9]*[0-9]+|[^0-9]+")
 _PAIR = re.compile(r"([^0-9]*)0*([0-9]*)")
 _SIGNS = str.maketrans({"~": "\x01"} | {sign: chr(ord(sign) + 0x80) for sign in "+-.:"})
 _END = "\x02"
-_LONG = 0x3A  # digits from which the count no longer fits between "~" and the letters
+_FIRST, _LAST = 0x02, 0x3C  # of a number: after "~", before the letters
 _NO_EPOCH = "\x02"
 _NO_REVISION = "\x02\x02"  # as "0": a number without digits, and the end
 
@@ -59,18 +60,10 @@ def _epoch(head: str, text: str) -> str:
     """Return the number before the colon, encoded; dpkg reads it as C's strtol does."""
     if not _EPOCH.fullmatch(head) or len(head) > 4000 or not 0 <= int(head) <= _MAX_EPOCH:
         raise VersionError("dpkg", text)
-    return _number(head.lstrip("+-0"))
+    return counted(head.lstrip("+-0"), _FIRST, _LAST)
 
 
 @lru_cache(maxsize=1 << 16)
 def _encoded(pair: str) -> str:
     signs, digits = _PAIR.fullmatch(pair).groups()  # type: ignore[union-attr] # matches every pair
-    return str(signs.translate(_SIGNS)) + _number(digits)
-
-
-def _number(digits: str) -> str:
-    """Return ``digits``, without leading zeros and perhaps empty, behind their count."""
-    count = len(digits)
-    if count < _LONG:
-        return chr(2 + count) + digits
-    return chr(2 + _LONG) + count.to_bytes(8).decode("latin-1") + digits
+    return str(signs.translate(_SIGNS)) + counted(digits, _FIRST, _LAST)

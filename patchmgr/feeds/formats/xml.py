@@ -25,19 +25,36 @@ def root(url: str, body: bytes, *expected: str) -> Element:
     return found
 
 
-def elements(url: str, body: bytes, tag: str, *expected: str) -> Iterator[Element]:
-    """Yield each element of local name ``tag``, forgetting it afterwards.
+def root_name(url: str, body: bytes) -> str:
+    """Return the local name of the root element without reading further.
 
-    Memory stays that of the largest element, however long the document. Raises as `root` does, the
-    end of a document that is cut off included.
+    Raises `FeedMalformedError` when ``body`` does not begin like XML, or has a document type.
     """
+    try:
+        events = etree.iterparse(io.BytesIO(body), events=("start",), **_SAFE)
+        _event, found = next(events)
+    except (etree.XMLSyntaxError, ValueError, StopIteration) as error:
+        raise FeedMalformedError(f"{url}: not whole XML: {error}") from error
+    _check(url, found, (local(found),))
+    return local(found)
+
+
+def elements(
+    url: str, body: bytes, tag: str | tuple[str, ...], *expected: str
+) -> Iterator[Element]:
+    """Yield each element whose local name is ``tag`` or one of them, forgetting it afterwards.
+
+    Memory stays that of the largest element, however long the document, as long as it consists of
+    such elements. Raises as `root` does, the end of a document that is cut off included.
+    """
+    tags = frozenset((tag,) if isinstance(tag, str) else tag)
     checked = False
     try:
         for _event, element in etree.iterparse(io.BytesIO(body), events=("end",), **_SAFE):
             if not checked:
                 _check(url, element.getroottree().getroot(), expected)
                 checked = True
-            if local(element) == tag:
+            if local(element) in tags:
                 yield element
                 _forget(element)
     except (etree.XMLSyntaxError, ValueError) as error:
@@ -46,7 +63,9 @@ def elements(url: str, body: bytes, tag: str, *expected: str) -> Iterator[Elemen
 
 def local(element: Element) -> str:
     """Return the name of ``element`` without its namespace; "" for a comment."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    # Not `etree.QName`, which refuses some namespaces that the parser lets pass.
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def children(element: Element, name: str) -> Iterator[Element]:

@@ -18,6 +18,7 @@ from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import FeedMalformedError, VersionError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.debian_releases import PLATFORMS
 
 CVE_PAGE = "https://security-tracker.debian.org/tracker/"
 SCHEME = "dpkg"
@@ -25,23 +26,6 @@ TITLE = 160  # characters kept of a description
 NAME = 200  # characters of the longest name or version that is stored
 ODD_SHARE = 4  # more than one record in this many: not the tracker's document at all
 
-PLATFORMS = {  # codename -> platform; the numbers are those of os-release
-    "woody": "debian:3.0",
-    "sarge": "debian:3.1",
-    "etch": "debian:4.0",
-    "lenny": "debian:5.0",
-    "squeeze": "debian:6.0",
-    "wheezy": "debian:7",
-    "jessie": "debian:8",
-    "stretch": "debian:9",
-    "buster": "debian:10",
-    "bullseye": "debian:11",
-    "bookworm": "debian:12",
-    "trixie": "debian:13",
-    "forky": "debian:14",
-    "duke": "debian:15",
-    "sid": "debian:rolling",
-}
 SEVERITIES = {
     "unimportant": Severity.NEGLIGIBLE,
     "low": Severity.LOW,

@@ -1,0 +1,223 @@
+"""Package sets as they are stored: each by what it differs in from one like it (ADR 0007).
+
+Members are ``package_version`` ids. A set is stored whole, or as the members it has beside those of
+a base, which is stored whole, and those of the base that it lacks. Hosts made from one image differ
+in a few packages of many, so a fleet is some whole sets and many small differences.
+
+Which set is like another is told by a sketch: the least value of each of a few hashes over the
+members (Broder, "On the resemblance and containment of documents", 1997). Two sets agree in about
+as many of these as they have members in common.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.bulk import among
+
+Ids = npt.NDArray[np.uint32]
+Flags = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
+Pairs = npt.NDArray[np.int64]  # two ids in one number, so that sets of pairs are sets of numbers
+
+MEMBER = np.dtype("<u4")
+ALIKE = 4  # hashes of a sketch that must agree for a set to be worth a comparison
+_HASHES = np.array(  # odd multipliers, without meaning; stored sketches depend on them
+    [
+        0x9E3779B1,
+        0x85EBCA77,
+        0xC2B2AE3D,
+        0x27D4EB2F,
+        0x165667B1,
+        0xD3A2646D,
+        0xFD7046C5,
+        0xB55A4F09,
+    ],
+    np.uint32,
+)[:, None]
+
+package_set = models.PackageSet
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a set is stored."""
+
+    members: bytes  # all of them; with a base, only those that the base lacks
+    base_id: int | None = None
+    lacks: bytes = b""  # members of the base that it has not
+    sketch: bytes = b""  # of a set stored whole
+
+
+def pack(ids: Ids) -> bytes:
+    """Return distinct ids, in any order, in the stored form."""
+    return np.sort(ids).astype(MEMBER).tobytes()
+
+
+def unpack(packed: bytes) -> Ids:
+    """Return the sorted ids of a stored form."""
+    return np.frombuffer(packed, dtype=MEMBER)
+
+
+class Bases:
+    """The sets stored whole, to find for a new set the one it is most like."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._members: dict[int, Ids] = {}
+        self._by_hash: dict[tuple[int, int], list[int]] = {}
+        query = select(package_set.id, package_set.sketch).where(package_set.base_id.is_(None))
+        for number, sketch in session.connection().execute(query).cursor.fetchall():
+            self._remember(number, sketch)
+
+    def form(self, ids: Ids) -> Form:
+        """Return how to store a set of ``ids``, which are distinct and in any order."""
+        sketch = _sketch(ids)
+        agreeing = Counter(
+            number
+            for place, least in enumerate(unpack(sketch).tolist())
+            for number in self._by_hash.get((place, least), ())[-8:]
+        )
+        whole = Form(pack(ids), sketch=sketch)
+        if not agreeing:
+            return whole
+        number, agree = agreeing.most_common(1)[0]
+        if agree < ALIKE:
+            return whole
+        base = self._whole(number)
+        more, lacks = ids[~np.isin(ids, base)], base[~np.isin(base, ids)]
+        if 2 * (len(more) + len(lacks)) > len(ids):
+            return whole
+        return Form(pack(more), number, pack(lacks))
+
+    def add(self, number: int, form: Form) -> None:
+        """Let a set that has just been stored be a base for others."""
+        if form.base_id is None:
+            self._members[number] = unpack(form.members)
+            self._remember(number, form.sketch)
+
+    def _remember(self, number: int, sketch: bytes) -> None:
+        for place, least in enumerate(unpack(sketch).tolist()):
+            self._by_hash.setdefault((place, least), []).append(number)
+
+    def _whole(self, number: int) -> Ids:
+        if number not in self._members:
+            query = select(package_set.members).where(package_set.id == number)
+            self._members[number] = unpack(self._session.execute(query).scalar_one())
+        return self._members[number]
+
+
+def _sketch(ids: Ids) -> bytes:
+    if not len(ids):
+        return b""
+    mixed = (ids.astype(np.uint32) ^ (ids >> 7).astype(np.uint32)) * _HASHES
+    return np.asarray(mixed.min(axis=1), MEMBER).tobytes()
+
+
+def members(session: Session, set_ids: Collection[int]) -> dict[int, Ids]:
+    """Return the sorted members of each of the sets."""
+    rows = _rows(session, among(session, package_set.id, set_ids))
+    bases = _bases(session, rows)
+    found: dict[int, Ids] = {}
+    for number, base_id, more, lacks in rows:
+        mine = unpack(more)
+        if base_id is not None:
+            base = bases[base_id]
+            mine = np.concatenate([base[~np.isin(base, unpack(lacks))], mine])
+            mine.sort()
+        found[number] = mine
+    return found
+
+
+def members_of(session: Session, set_id: int | None) -> Ids:
+    """Return the sorted members of one set; none for no set."""
+    return unpack(b"") if set_id is None else members(session, [set_id])[set_id]
+
+
+def _rows(session: Session, where: ColumnElement[bool]) -> Sequence[Any]:
+    query = select(
+        package_set.id, package_set.base_id, package_set.members, package_set.lacks
+    ).where(where)
+    return session.connection().execute(query).cursor.fetchall()
+
+
+def _bases(session: Session, rows: Iterable[Any]) -> dict[int, Ids]:
+    ids = {row[1] for row in rows if row[1] is not None}
+    query = select(package_set.id, package_set.members).where(among(session, package_set.id, ids))
+    found = session.connection().execute(query).cursor.fetchall() if ids else ()
+    return {number: unpack(packed) for number, packed in found}
+
+
+class Stored:
+    """Many sets at once, in their stored form: which of them have a member that is flagged."""
+
+    def __init__(self, session: Session, where: ColumnElement[bool]) -> None:
+        """Read the sets that ``where`` selects."""
+        rows = _rows(session, where)
+        self.ids = np.array([row[0] for row in rows], np.int64)
+        self._bases = _bases(session, rows)
+        self._base = np.array([row[1] or 0 for row in rows], np.int64)
+        self._more = _joined([row[2] for row in rows])
+        self._lacks = _joined([row[3] for row in rows])
+
+    def having(self, flags: Flags) -> tuple[Places, Pairs]:
+        """Return (place in ``ids``, member) of every member whose flag is set, in this order."""
+        places, found = _hits(self._more, flags)
+        of_base = [self._through_base(number, base, flags) for number, base in self._bases.items()]
+        shared = np.concatenate([np.empty(0, np.int64), *of_base])
+        if len(shared):
+            lacked = _paired(*_hits(self._lacks, flags))
+            shared = without(shared, np.sort(lacked))
+        pairs = np.sort(np.concatenate([shared, _paired(places, found)]))
+        return (pairs >> 32).astype(np.intp), pairs & 0xFFFFFFFF
+
+    def _through_base(self, number: int, base: Ids, flags: Flags) -> Pairs:
+        hits = base[_flag(base, flags)].astype(np.int64)
+        if not len(hits):
+            return np.empty(0, np.int64)
+        owners = np.flatnonzero(self._base == number)
+        return _paired(np.repeat(owners, len(hits)), np.tile(hits, len(owners)))
+
+
+def without(values: Pairs, others: Pairs) -> Pairs:
+    """Return ``values`` but for those among ``others``, which are sorted.
+
+    For a few of many it is quicker than numpy's own, which sorts both.
+    """
+    if not len(others):
+        return values
+    at = np.searchsorted(others, values)
+    found: Pairs = values[others[np.minimum(at, len(others) - 1)] != values]
+    return found
+
+
+Joined = tuple[npt.NDArray[np.int64], Ids]  # where each set's part ends, all parts
+
+
+def _joined(packed: Sequence[bytes]) -> Joined:
+    ends = np.cumsum([len(each) for each in packed], dtype=np.int64) // MEMBER.itemsize
+    return ends, unpack(b"".join(packed))
+
+
+def _hits(joined: Joined, flags: Flags) -> tuple[Places, Pairs]:
+    ends, parts = joined
+    hits = np.flatnonzero(_flag(parts, flags))
+    return np.searchsorted(ends, hits, side="right"), parts[hits].astype(np.int64)
+
+
+def _flag(ids: Ids, flags: Flags) -> Flags:
+    """Return the flag of each id; what lies beyond them has none."""
+    if not len(flags):
+        return np.zeros(len(ids), bool)
+    return np.take(flags, ids, mode="clip") & (ids < len(flags))
+
+
+def _paired(places: Places, found: Pairs) -> Pairs:
+    return (places.astype(np.int64) << 32) | found

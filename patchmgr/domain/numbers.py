@@ -1,0 +1,15 @@
+"""Numbers of any length as text that sorts as they do, for the keys of version schemes."""
+
+
+def counted(digits: str, first: int, last: int) -> str:
+    """Return ``digits`` behind their count, so that more digits are more and equal counts compare.
+
+    ``digits`` have no leading zeros, and zero has none at all. The count is one character from
+    ``first`` to ``last``, which are below 256; ``last`` itself says that the number is long and its
+    count follows in eight. So a number sorts after characters below ``first``, before those above
+    ``last``, and what follows it is never compared with its digits.
+    """
+    count = first + len(digits)
+    if count < last:
+        return chr(count) + digits
+    return chr(last) + len(digits).to_bytes(8).decode("latin-1") + digits

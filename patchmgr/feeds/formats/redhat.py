@@ -1,0 +1,77 @@
+"""Words that Red Hat's formats share, and those of who builds from Red Hat's sources.
+
+Source: Red Hat's severity ratings; its CPE dictionary. A CPE such as
+``cpe:/o:redhat:rhel_eus:8.6::baseos`` names the product stream whose repositories have a package:
+``enterprise_linux`` is for every subscriber, ``rhel_eus`` and its like are bought apart, anything
+else (``satellite``, ``openshift``) is a layered product.
+"""
+
+import re
+from dataclasses import dataclass
+
+from patchmgr.domain.advisories import Severity
+
+SEVERITIES = {
+    "critical": Severity.CRITICAL,
+    "important": Severity.HIGH,
+    "moderate": Severity.MEDIUM,
+    "low": Severity.LOW,
+}
+MAIN = "enterprise_linux"
+EXTRAS = "rhel_extras"  # and rhel_extras_other, rhel_extras_rt: come with the subscription
+CHANNELS = {
+    "rhel_eus": "eus",
+    "rhel_aus": "aus",
+    "rhel_e4s": "e4s",
+    "rhel_tus": "tus",
+    "rhel_els": "els",
+    "rhel_eus_long_life": "eus-long-life",
+    "rhel_mission_critical": "aus",  # the name of AUS until RHEL 6
+}
+INVESTIGATED = "under investigation"
+_VERSION = re.compile(r"(\d{1,3})(?:\.\d{1,3})?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stream:
+    """A product stream of RHEL: the platform, and what a host must be entitled to."""
+
+    platform: str
+    channel: str = ""
+
+    @property
+    def release(self) -> str:
+        """The major release."""
+        return self.platform.removeprefix("rhel:").partition(".")[0]
+
+
+def severity(word: str) -> Severity:
+    return SEVERITIES.get(word.strip().lower(), Severity.UNKNOWN)
+
+
+def stream(cpe: str) -> Stream | None:
+    """Return the stream that ``cpe`` names; None for a layered product."""
+    product, version = _named(cpe)
+    release = _VERSION.fullmatch(version)
+    if release is None:
+        return None
+    if product in (MAIN, EXTRAS) or product.startswith(f"{EXTRAS}_"):
+        return Stream(f"rhel:{release[1]}")
+    channel = CHANNELS.get(product, "")
+    return Stream(f"rhel:{version}", channel) if channel else None
+
+
+def product(cpe: str) -> str:
+    """Return product and version that ``cpe`` names, such as ``satellite:6.14``."""
+    return ":".join(filter(None, _named(cpe)))[:80] or "a product without a name"
+
+
+def unfixed(words: str) -> str:
+    """Return why there is no fix: the vendor's ``words``, in lower case."""
+    said = words.strip().lower()
+    return "no fixed version yet" if said in ("", "affected") else said
+
+
+def _named(cpe: str) -> tuple[str, str]:
+    parts = cpe.split(":")
+    return (parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else "")
