@@ -66,7 +66,7 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
     """Return how ``harvest`` differs from the stored notes of the feed ``feed_id``.
 
     A note is a new one when people see a difference (`flaws.visible`); what is already known of a
-    CVE stays when the harvest has an odd record of it.
+    CVE stays when the harvest has an odd record of it, or did not read all documents.
     """
     row = models.FlawNote
     stored = {
@@ -78,7 +78,9 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
         )
     }
     now = {note.cve: (note, _seen(note)) for note in harvest.notes}
-    kept = {aside.ref for aside in harvest.set_aside if aside.ref in stored}
+    kept = stored.keys() & {aside.ref for aside in harvest.set_aside}
+    if harvest.is_partial:
+        kept |= stored.keys() - now.keys()
     changed = [
         note
         for cve, (note, seen) in now.items()

@@ -95,7 +95,7 @@ class Fleet:
 
     def note(self, feed, *notes):
         """Let a catalogue say just this from now on."""
-        harvest = Harvest((), {}, (), {}, tuple(notes))
+        harvest = Harvest((), {}, (), {}, notes=tuple(notes))
         feed = SimpleNamespace(name=feed)
         sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
 

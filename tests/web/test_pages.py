@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 import re
 
 import pytest
 
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
+from patchmgr.services.scan import scan
+from patchmgr.services.sync import sync
 
 EMPTY = {
     "/": "Nothing has been scanned yet",
@@ -289,3 +292,54 @@ def test_the_numbers_of_the_fleet_are_for_those_who_may_read_it(fleet, client, s
     assert 'patchmgr_job_last_run_seconds{job="scan"} 7200.0' in without
     assert "patchmgr_hosts" not in without
     assert "patchmgr_hosts 4.0" in with_token
+
+
+# --- what catalogues say of flaws ----------------------------------------------------------------
+
+
+@pytest.fixture
+def catalogue(fleet, sqlite_db, settings, clock, tmp_path):
+    """The catalogue of known exploited vulnerabilities lists one flaw of the fleet."""
+    entry = {
+        "cveID": "CVE-2026-1001",
+        "dateAdded": "2026-02-20",
+        "dueDate": "2026-03-13",
+        "requiredAction": "Apply the update.",
+        "knownRansomwareCampaignUse": "Known",
+    }
+    path = tmp_path / "kev.json"
+    path.write_text(json.dumps({"count": 1, "vulnerabilities": [entry]}))
+    sync(sqlite_db, "kev", settings=settings, now=clock(), actor="test", source=path)
+    scan(sqlite_db, now=clock(), settings=settings)
+
+
+def text_of(answer):
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+
+
+def test_the_overview_does_not_call_unknown_none(fleet, admin):
+    assert "Known exploited not known no catalogue is loaded" in text_of(admin.get("/"))
+
+
+def test_the_overview_counts_what_is_exploited_and_opens_its_list(catalogue, admin, statements):
+    statements.clear()
+    page = admin.get("/")
+
+    assert len(statements) <= 12
+    assert "Known exploited 2 on 1 host" in text_of(page)
+    assert 'href="/findings?kev=yes"' in page.text
+    rows = csv.DictReader(io.StringIO(admin.get("/findings?kev=yes&format=csv&cols=kev").text))
+    assert [row["kev"] for row in rows] == ["yes", "yes"]
+    assert "Known exploited: Not listed" in text_of(admin.get("/findings?kev=no"))
+
+
+def test_a_cve_and_the_reason_of_a_finding_name_the_catalogue_and_its_revision(catalogue, admin):
+    for address in ("/cves/CVE-2026-1001", "/findings/web-1/libssl3"):
+        page = text_of(admin.get(address))
+        assert "added 2026-02-20, CISA wants it done by 2026-03-13, used in ransomware" in page
+        assert "kev , revision 2 of" in page
+    assert "not in the catalogue" in text_of(admin.get("/cves/CVE-2026-1002"))
+
+
+def test_a_cve_of_which_no_catalogue_was_read_is_not_called_unexploited(fleet, admin):
+    assert "not known: no catalogue" in text_of(admin.get("/cves/CVE-2026-1001"))
