@@ -22,10 +22,19 @@ _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
 _EVERY_ARCH = {"noarch", "all", "any"}
 # Channels that carry on where the release's own support ends: everybody is affected, the fix is
 # for those who subscribe. The fixes of every other channel are a line of their own.
-EXTENDING = ("esm-infra", "esm-infra-legacy", "esm-apps", "ltss", "els")
+EXTENDING = (
+    "esm-infra",
+    "esm-infra-legacy",
+    "esm-apps",
+    "ltss",
+    "ltss-extended-security",
+    "els",
+)
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
+# Their releases are service packs with fixes of their own: 15 is the one before 15.1, not all of 15.
+SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
 REBUILDS = {"centos:6": "rhel:6", "centos:7": "rhel:7"}
 
@@ -78,7 +87,7 @@ def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
         return (manager,)
     where = release_of(platform)
     os_id, _, release = where.partition(":")
-    parts = release.split(".")
+    parts = release.split(".") if os_id not in SERVICE_PACKS else [release]
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
     found = (where, *(f"{os_id}:{each}" for each in shorter))
     return found + tuple(REBUILDS[each] for each in found if each in REBUILDS)
@@ -162,6 +171,7 @@ NAMES = {
     "esm-infra-legacy": "Ubuntu Pro with Legacy support (esm-infra-legacy)",
     "esm-apps": "Ubuntu Pro (esm-apps)",
     "ltss": "Long Term Service Pack Support (LTSS)",
+    "ltss-extended-security": "LTSS Extended Security",
     "els": "Extended Life Cycle Support (ELS)",
 }
 

@@ -72,6 +72,7 @@ def test_a_scheme_that_nobody_can_read_is_undetermined():
         ("arch:rolling", ("arch:rolling",)),
         ("ubuntu:20.04/esm-infra", ("ubuntu:20.04", "ubuntu:20")),
         ("centos:7", ("centos:7", "rhel:7")),
+        ("sles:15.1", ("sles:15.1",)),
         ("", ("",)),
     ],
 )
