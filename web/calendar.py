@@ -11,22 +11,27 @@ from patchmgr.db.queries import plan_review
 from patchmgr.db.queries import windows as queries
 from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.recurrence import rule_in_words
 from patchmgr.domain.windows import Freeze, Window, openings
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.services import windows as service
 from web import times
 from web.auth import requires
 from web.context import db, now, session, viewer, zone
+from web.show import plural
 
 pages = Blueprint("calendar", __name__, url_prefix="/calendar")
 
 AHEAD = timedelta(days=14)
 SHOWN = 40  # openings
-PRESETS = (
-    ("FREQ=WEEKLY;BYDAY=SA;BYHOUR=22", "Saturdays at 22:00"),
-    ("FREQ=WEEKLY;BYDAY=TU,TH;BYHOUR=2", "Tuesdays and Thursdays at 02:00"),
-    ("FREQ=DAILY;BYHOUR=3", "every day at 03:00"),
-    ("FREQ=MONTHLY;BYDAY=2TU;BYHOUR=20", "the second Tuesday of a month at 20:00"),
+PRESETS = tuple(
+    (rule, rule_in_words(rule))
+    for rule in (
+        "FREQ=WEEKLY;BYDAY=SA;BYHOUR=22",
+        "FREQ=WEEKLY;BYDAY=TU,TH;BYHOUR=2",
+        "FREQ=DAILY;BYHOUR=3",
+        "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=20",
+    )
 )
 
 
@@ -56,7 +61,7 @@ def _page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") 
     windows = queries.windows(session(), now=now())
     freezes = queries.freezes(session(), now=now(), over=False)
     coming = [
-        Coming(start, end, "window", line.window.name, f"{line.hosts} hosts name it")
+        Coming(start, end, "window", line.window.name, f"for {plural(line.hosts, 'host')}")
         for line in windows
         for start, end in openings(line.window, now(), now() + AHEAD)
     ]

@@ -150,6 +150,7 @@ def show(name: str) -> ResponseReturnValue:
         for status in (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)
     }
     since = now() - timedelta(days=settings().silent_days)
+    window = windows.known_windows(session()).get(host.line.window)
     return render_template(
         "hosts/show.html",
         host=host.line,
@@ -162,15 +163,9 @@ def show(name: str) -> ResponseReturnValue:
         unclear=plain(groups[Status.UNDETERMINED], WAITING),
         history=queries.timeline(session(), host.line.id),
         work=overview.work_of(session(), host.line.id),
-        opening=_next_opening(host.line.window),
+        window=window,
+        opening=next_opening(window, now()) if window else None,
     )
-
-
-def _next_opening(name: str) -> datetime | None:
-    """Return when the window ``name`` opens next; None without one, or when it never does again."""
-    window = windows.known_windows(session()).get(name) if name else None
-    opening = next_opening(window, now()) if window else None
-    return opening[0] if opening else None
 
 
 def by_package(lines: Sequence[FindingLine]) -> list[PackageFindings]:

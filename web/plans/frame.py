@@ -48,7 +48,13 @@ def around(plan: PlanDetail, here: str, found: list[risks.Risk] | None = None) -
         "why_not": _why_not(plan),
         "rings_to_approve": _rings_to_approve(plan),
         "changed": plan.changed,
+        "loses_approval": loses_approval(plan),
     }
+
+
+def loses_approval(plan: PlanDetail) -> bool:
+    """Return whether the viewer may approve the plan, and no longer may once they edit it."""
+    return viewer().role.covers(Role.APPROVER) and viewer().name not in plan.authors
 
 
 def _why_not(plan: PlanDetail) -> dict[str, str]:

@@ -14,6 +14,7 @@ from web import choices
 from web.auth import requires
 from web.context import db, now, session, viewer
 from web.plan_form import FIELDS, PlanForm, row_of, window_options
+from web.plans.frame import loses_approval
 from web.plans.pages import pages, sentence
 
 
@@ -96,6 +97,7 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         "plans/form.html",
         form=form,
         plan=plan,
+        loses_approval=plan is not None and loses_approval(plan),
         fields=FIELDS,
         severities=choices.AT_LEAST,
         windows=window_options(window_queries.known_windows(session())),
