@@ -103,6 +103,27 @@ def test_why_names_feed_revision_comparison_policy_row_and_what_would_change(fle
         assert evidence in page
 
 
+def test_packages_of_one_source_stand_together_on_the_page_of_a_host(fleet, admin):
+    page = re.sub(r"<[^>]+>|\s+", " ", admin.get("/hosts/web-1").text)
+    words = " ".join(page.split())
+
+    assert "openssl libssl3 , openssl 3.0.15-1~deb12u1" in words
+    assert words.count("3.0.17-1~deb12u2") == 1
+    assert 'href="/findings?host=web-1&amp;package=openssl"' in admin.get("/hosts/web-1").text
+
+
+@pytest.mark.parametrize("sort", ["host", "-host", "package", "-advisory", "-severity", "due"])
+def test_findings_sort_by_their_headers(fleet, admin, sort):
+    rows = list(csv.DictReader(io.StringIO(admin.get(f"/findings?sort={sort}&format=csv").text)))
+
+    values = [row[sort.removeprefix("-")] for row in rows]
+    rank = ["", "low", "medium", "high"].index if sort == "-severity" else str
+    dated = [rank(value) for value in values if value or sort != "due"]
+    assert dated == sorted(dated, reverse=sort.startswith("-"))
+    assert len(rows) == 7
+    assert "" not in values[: len(dated)]
+
+
 def test_a_filtered_list_is_a_link_with_chips_that_remove_a_filter(fleet, admin):
     page = admin.get("/findings?status=affected&host=web-1").text
 

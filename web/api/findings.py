@@ -47,6 +47,11 @@ class Finding(Out):
     reason: str
 
 
+Sort = Literal[
+    "host", "-host", "package", "-package", "advisory", "-advisory", "severity", "-severity", "due"
+]
+
+
 class FindingQuery(Paging):
     host: Plain = ""
     platform: Plain = ""
@@ -58,6 +63,7 @@ class FindingQuery(Paging):
     severity_at_least: SeverityWord = "unknown"
     overdue: Flag = False
     search: Plain = ""
+    sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
 
 class AtQuery(In):
@@ -109,7 +115,7 @@ class AdvisoryQuery(Paging):
 
 @route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
 def list_findings(query: FindingQuery) -> object:
-    """List open findings, by host, package and advisory."""
+    """List open findings, by default by host, package and advisory."""
     filters = FindingFilter(
         host=query.host,
         platform=query.platform,
@@ -122,7 +128,15 @@ def list_findings(query: FindingQuery) -> object:
         overdue=query.overdue,
         search=query.search,
     )
-    found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
+    found = queries.listing(
+        session(),
+        filters,
+        now=now(),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return page(found)
 
 

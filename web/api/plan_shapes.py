@@ -160,6 +160,8 @@ class SelectionIn(In):
     cves: list[Plain] = Field(default=[], max_length=500)
     packages: list[Plain] = Field(default=[], max_length=500)
     hosts: list[Plain] = Field(default=[], max_length=5000)
+    platforms: list[Plain] = Field(default=[], max_length=500)
+    environments: list[Plain] = Field(default=[], max_length=500)
     severity_at_least: SeverityWord = "unknown"
 
 

@@ -51,6 +51,8 @@ def create_plan(body: PlanIn) -> object:
             tuple(asked.packages),
             tuple(asked.hosts),
             Severity[asked.severity_at_least.upper()],
+            platforms=tuple(asked.platforms),
+            environments=tuple(asked.environments),
         ),
         title=body.title,
         rings=DEFAULT_RINGS if body.rings is None else series_from_json(body.rings),

@@ -16,6 +16,7 @@ from web.context import db, now, session, viewer
 from web.plan_form import FIELDS, PlanForm, row_of, window_options
 from web.plans.frame import loses_approval
 from web.plans.pages import pages, sentence
+from web.tables import Options
 
 
 @pages.get("/new")
@@ -99,7 +100,12 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         plan=plan,
         loses_approval=plan is not None and loses_approval(plan),
         fields=FIELDS,
-        severities=choices.AT_LEAST,
+        choices={} if plan else _choices(),
         windows=window_options(window_queries.known_windows(session())),
         missing=plan_review.missing_windows(session()),
     )
+
+
+def _choices() -> dict[str, Options]:
+    of_hosts = choices.of_hosts("platform", "environment")
+    return {**of_hosts, "severity": choices.SEVERITIES}
