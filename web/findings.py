@@ -72,7 +72,7 @@ def index() -> ResponseReturnValue:
 
 
 PLANNED = ("severity", "platform", "environment", "host", "package", "advisory", "cve")
-NOT_PLANNED = {"q": "the search", "overdue": "the due date"}
+NOT_PLANNED = {"q": "the search", "overdue": "the filter on due dates"}
 
 
 def _plan_of(view: View) -> tuple[str, str]:

@@ -25,15 +25,15 @@ from patchmgr.errors import InputError
 from web import choices
 
 FIELDS = {
-    "": "nobody by a field",
-    "ring": "ring of the host is",
+    "": "(no field)",
+    "ring": "own ring is",
     "environment": "environment is",
     "site": "site is",
     "owner": "owner is",
     "criticality": "criticality is",
     "exposure": "exposure is",
     "platform": "platform is",
-    "tag": "has the tag",
+    "tag": "tags include",
 }
 NUMBERS = ("percent", "success_pct", "max_failures", "max_concurrent", "min_attempted")
 TEXTS = ("name", "soak", "window", "expected")
@@ -140,6 +140,7 @@ class PlanForm:
         """Put each problem to the ring that it names, the others above the form."""
         for name, why in error.problems.items():
             text = f"{name}: {why}" if name else why
+            text = text[:1].upper() + text[1:]
             ring = next((r for r in self.rings if f"ring {r.values['name']!r}" in name), None)
             (self.problems if ring is None else ring.problems).append(text)
 
@@ -169,7 +170,7 @@ class PlanForm:
             except InputError as error:
                 name = row.values["name"] or f"number {number}"
                 row.problems += [f"{at}: {why}" if at else why for at, why in _flat(error)]
-                bad[f"ring {name}"] = "has a setting that cannot be"
+                bad[f"ring {name}"] = "has a setting that cannot be; it says so below"
         if bad:
             raise InputError(bad)
         return tuple(found)

@@ -8,6 +8,7 @@ import pytest
 
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Severity
 
 EMPTY = {
     "/": "Nothing has been scanned yet",
@@ -15,6 +16,7 @@ EMPTY = {
     "/findings": "No open findings",
     "/advisories": "No advisories yet",
     "/feeds": "No feed has been synced yet",
+    "/policies": "None has been put in force yet",
     "/coverage": "No hosts yet",
     "/search": "Search the fleet",
     "/search?q=zzz": "Nothing is called that",
@@ -30,6 +32,9 @@ PAGES = {
     "/hosts?state=silent": "silent-1",
     "/hosts/web-1": "3.0.17-1~deb12u2",
     "/hosts/web-1/packages": "libssl3",
+    "/policies": "Critical: within 7 days",
+    "/policies/1": "In force",
+    "/policies/preset/severity": "comes with the service",
     "/hosts/web-1/changes/1-3": "5.2.15-3",
     "/hosts/silent-1": "has never reported",
     "/findings": "CVE-2026-1001",
@@ -117,7 +122,8 @@ def test_findings_sort_by_their_headers(fleet, admin, sort):
     rows = list(csv.DictReader(io.StringIO(admin.get(f"/findings?sort={sort}&format=csv").text)))
 
     values = [row[sort.removeprefix("-")] for row in rows]
-    rank = ["", "low", "medium", "high"].index if sort == "-severity" else str
+    words = [severity.word for severity in Severity]
+    rank = words.index if sort == "-severity" else str
     dated = [rank(value) for value in values if value or sort != "due"]
     assert dated == sorted(dated, reverse=sort.startswith("-"))
     assert len(rows) == 7

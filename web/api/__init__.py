@@ -14,6 +14,7 @@ from web.api import (
     operations,
     plan_commands,
     plans,
+    policies,
     reports,
 )
 from web.api.routing import pages
@@ -28,5 +29,6 @@ __all__ = [
     "pages",
     "plan_commands",
     "plans",
+    "policies",
     "reports",
 ]

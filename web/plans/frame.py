@@ -63,7 +63,9 @@ def _why_not(plan: PlanDetail) -> dict[str, str]:
     for command in plan.commands:
         needed = Role.APPROVER if command in ("approve", "reject") else Role.OPERATOR
         if not viewer().role.covers(needed):
-            found[command] = f"This needs the role {needed.value}; you have {viewer().role.value}."
+            found[command] = (
+                f"This needs the role {needed.value}; you have the role {viewer().role.value}."
+            )
     if "approve" in plan.commands and "approve" not in found:
         if viewer().name in plan.authors:
             found["approve"] = "You made or edited this plan, so somebody else must approve it."

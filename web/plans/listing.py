@@ -18,7 +18,7 @@ PLANS = Table(
         Column("state", "State"),
         Column("progress", "Progress", lambda row: f"{row.verified} of {row.counted}"),
         Column("hosts", "Hosts", numeric=True),
-        Column("findings", "Closes", numeric=True),
+        Column("findings", "Findings", numeric=True),
         Column("due", "Earliest due", sort=True),
         Column("author", "Author"),
         Column("state_since", "Since", sort=True, descending=True),

@@ -157,7 +157,7 @@ def test_what_is_filtered_in_findings_can_be_planned(works, operator):
     ("filters", "said"),
     [
         ("q=openssl", "leave out the search"),
-        ("overdue=yes&package=openssl", "leave out the due date"),
+        ("overdue=yes&package=openssl", "leave out the filter on due dates"),
         ("status=no_fix", ""),
         ("", ""),
     ],
