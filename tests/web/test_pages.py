@@ -9,6 +9,8 @@ import pytest
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
+from patchmgr.services import audit
+from patchmgr.services.scan import scan
 
 EMPTY = {
     "/": "Nothing has been scanned yet",
@@ -249,6 +251,54 @@ def test_the_key_of_a_token_is_shown_once(admin):
 
     assert "pm_" in made.text
     assert "pm_" not in admin.get("/admin/users").text
+
+
+def test_a_scan_of_nothing_does_not_hide_what_to_do_first(sqlite_db, settings, clock, admin):
+    scan(sqlite_db, now=clock(), settings=settings)
+
+    page = admin.get("/").text
+
+    assert "No hosts yet" in page
+    assert "Import hosts" in page
+    assert "0 of 0" not in page
+
+
+def test_an_error_says_each_problem_once(admin):
+    page = admin.get("/hosts?cursor=nonsense").text
+
+    assert page.count("is not one that a page gave") == 1
+
+
+def test_the_last_admin_is_not_offered_to_be_disabled(admin, operator):
+    page = admin.get("/admin/users").text
+
+    assert "the last admin" in page
+    assert page.count(">Disable</a>") == 1  # the operator's
+
+
+def test_an_audit_entry_about_a_plan_leads_there_and_leaves_out_what_is_empty(
+    fleet, sqlite_db, clock, admin
+):
+    with sqlite_db.writing() as session:
+        audit.record(
+            session,
+            at=clock(),
+            actor="patchmgr",
+            action="rollout.signal",
+            subject="plan 7",
+            details={"ring": "", "message": "why"},
+        )
+
+    page = admin.get("/admin/audit").text
+
+    assert '<a href="/plans/7">plan 7</a>' in page
+    assert "<dt>ring</dt>" not in page
+    assert "<dt>message</dt><dd>why</dd>" in page
+
+
+def test_jobs_say_what_they_do(fleet, admin):
+    assert "compares what is installed with what vendors say" in admin.get("/admin/jobs").text
+    assert "It compares what is installed" in admin.get("/admin/jobs/scan").text
 
 
 def test_trouble_with_the_service_is_said_on_every_page(fleet, sqlite_db, clock, admin):

@@ -33,6 +33,17 @@ def test_a_window_is_said_in_words_and_shows_its_rule_on_hover(works, operator):
     assert 'data-exact="FREQ=WEEKLY;BYDAY=SA;BYHOUR=22"' in page
 
 
+def test_all_that_is_wrong_with_a_window_is_said_at_once(works, operator):
+    answer = operator.post(
+        "/calendar/windows", data={**WINDOW, "rrule": "FREQ=SOMETIMES", "duration": "long"}
+    )
+
+    assert answer.status_code == 422
+    assert "needs FREQ=" in answer.text
+    assert "is not a duration" in answer.text
+    assert 'value="saturday-night"' in answer.text
+
+
 def test_a_rule_without_words_is_shown_as_it_is_written(works, operator):
     operator.post("/calendar/windows", data={**WINDOW, "rrule": "FREQ=HOURLY;INTERVAL=6"})
 
