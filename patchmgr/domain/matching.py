@@ -33,7 +33,7 @@ EXTENDING = (
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
-# Their releases are service packs with fixes of their own: 15 is the one before 15.1, not all of 15.
+# Their releases are service packs with fixes of their own: 15 is the one before 15.1.
 SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
 REBUILDS = {"centos:6": "rhel:6", "centos:7": "rhel:7"}

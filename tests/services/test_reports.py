@@ -18,6 +18,7 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import report_endings, reports_made
 from patchmgr.db.queries import reports as queries
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.compliance import Contact, Share
 from patchmgr.domain.urgency import Clock, Policy
 from patchmgr.domain.urgency_presets import PRESETS
@@ -297,10 +298,11 @@ def test_the_policy_is_the_one_in_force_then_or_the_one_named(fleet):
 
 def test_activating_a_policy_makes_a_version_of_it(fleet):
     policies.adopt(fleet.db, Policy("w", 1, PRESETS["severity"].rows), actor="a", now=START)
-    again = policies.activate(fleet.db, "severity", actor="a", now=START + DAY)
+    who = {"actor": "a", "role": Role.ADMIN}
+    again = policies.activate(fleet.db, "severity", now=START + DAY, **who)
 
     assert (again.name, again.version) == ("severity", 2)
-    assert policies.activate(fleet.db, "severity", actor="a", now=START + DAY) == again
+    assert policies.activate(fleet.db, "severity", now=START + DAY, **who) == again
     with fleet.db.reading() as session:
         assert policies.active(session)[1] == again
         entries = session.scalars(

@@ -49,6 +49,11 @@ class Finding(Out):
     reason: str
 
 
+Sort = Literal[
+    "host", "-host", "package", "-package", "advisory", "-advisory", "severity", "-severity", "due"
+]
+
+
 class FindingQuery(Paging):
     host: Plain = ""
     platform: Plain = ""
@@ -61,6 +66,7 @@ class FindingQuery(Paging):
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
     search: Plain = ""
+    sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
 
 class AtQuery(In):
@@ -147,7 +153,7 @@ class AdvisoryQuery(Paging):
 
 @route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
 def list_findings(query: FindingQuery) -> object:
-    """List open findings, by host, package and advisory."""
+    """List open findings, by default by host, package and advisory."""
     filters = FindingFilter(
         host=query.host,
         platform=query.platform,
@@ -161,7 +167,15 @@ def list_findings(query: FindingQuery) -> object:
         overdue=query.overdue,
         search=query.search,
     )
-    found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
+    found = queries.listing(
+        session(),
+        filters,
+        now=now(),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return page(found)
 
 

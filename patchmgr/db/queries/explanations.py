@@ -1,5 +1,6 @@
 """Why a package on a host is, or is not, a finding: every statement held against it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
-from patchmgr.domain.modules import NO_MODULES
+from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import NotFoundError
 
@@ -180,7 +181,9 @@ def _considered(
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _seen(session, on.id, subject.id, at)
-    modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
+    modules: Mapping[str, Catalogue] = {}
+    if subject.manager == "rpm" and is_modular(subject.version):
+        modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
     found = []
     statements = session.execute(_statements(subject, at)).all()
     notes = flaws.notes(
