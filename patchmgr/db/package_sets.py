@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.db.bulk import among
@@ -127,18 +127,30 @@ def members(session: Session, set_ids: Collection[int]) -> dict[int, Ids]:
     bases = _bases(session, rows)
     found: dict[int, Ids] = {}
     for number, base_id, more, lacks in rows:
-        mine = unpack(more)
-        if base_id is not None:
-            base = bases[base_id]
-            mine = np.concatenate([base[~np.isin(base, unpack(lacks))], mine])
-            mine.sort()
-        found[number] = mine
+        found[number] = _together(None if base_id is None else bases[base_id], more, lacks)
     return found
 
 
 def members_of(session: Session, set_id: int | None) -> Ids:
-    """Return the sorted members of one set; none for no set."""
-    return unpack(b"") if set_id is None else members(session, [set_id])[set_id]
+    """Return the sorted members of one set, by one statement; none for no set."""
+    if set_id is None:
+        return unpack(b"")
+    base = aliased(package_set)
+    whole, more, lacks = session.execute(
+        select(base.members, package_set.members, package_set.lacks)
+        .select_from(package_set)
+        .outerjoin(base, base.id == package_set.base_id)
+        .where(package_set.id == set_id)
+    ).one()
+    return _together(None if whole is None else unpack(whole), more, lacks)
+
+
+def _together(base: Ids | None, more: bytes, lacks: bytes) -> Ids:
+    if base is None:
+        return unpack(more)
+    found = np.concatenate([base[~np.isin(base, unpack(lacks))], unpack(more)])
+    found.sort()
+    return found
 
 
 def _rows(session: Session, where: ColumnElement[bool]) -> Sequence[Any]:
