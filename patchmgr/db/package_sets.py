@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, ScalarSelect, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
@@ -131,17 +131,23 @@ def members(session: Session, set_ids: Collection[int]) -> dict[int, Ids]:
     return found
 
 
-def members_of(session: Session, set_id: int | None) -> Ids:
-    """Return the sorted members of one set, by one statement; none for no set."""
+def members_of(session: Session, set_id: int | ScalarSelect[int] | None) -> Ids:
+    """Return the sorted members of one set, by one statement; none for no set.
+
+    The set may be named by a subquery.
+    """
     if set_id is None:
         return unpack(b"")
     base = aliased(package_set)
-    whole, more, lacks = session.execute(
+    row: Any = session.execute(
         select(base.members, package_set.members, package_set.lacks)
         .select_from(package_set)
         .outerjoin(base, base.id == package_set.base_id)
         .where(package_set.id == set_id)
-    ).one()
+    ).first()
+    if row is None:
+        return unpack(b"")
+    whole, more, lacks = row
     return _together(None if whole is None else unpack(whole), more, lacks)
 
 

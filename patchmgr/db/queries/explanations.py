@@ -143,20 +143,21 @@ def _installed_versions(
 ) -> list[models.PackageVersion]:
     """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
     history = models.HostPackageSet
-    set_id = session.scalar(
+    set_id = (
         select(history.package_set_id)
         .where(history.host_id == host_id, held(history, at))
         .order_by(history.since.desc())
         .limit(1)
+        .scalar_subquery()
     )
-    if set_id is None:
+    here = set(package_sets.members_of(session, set_id).tolist())
+    if not here:
         return []
     candidates = session.scalars(
         select(version)
         .where(or_(version.name == package, version.judged_source == package))
         .order_by(version.name, version.arch, version.id)
     ).all()
-    here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
 
