@@ -30,6 +30,10 @@ class Settings:
     database_url: str  # default: SQLite in the home
     secret_key: str  # signs session cookies and CSRF tokens; made on first start
     debian_url: str = "https://security-tracker.debian.org/tracker/data/json"
+    epss_url: str = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
+    kev_url: str = (
+        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
+    )
     sync_hours: int = 6  # hours between syncs of a feed
     scan_minutes: int = 15  # minutes between scans
     tick_seconds: int = 15  # seconds between rollout ticks

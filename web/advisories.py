@@ -4,7 +4,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import advisories as queries
-from patchmgr.db.queries import feeds
+from patchmgr.db.queries import feeds, flaws
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.errors import NotFoundError
@@ -126,8 +126,17 @@ def show(ref: str) -> ResponseReturnValue:
 @pages.get("/cves/<name>")
 @requires(Role.VIEWER)
 def cve(name: str) -> ResponseReturnValue:
-    """Show every advisory that names a CVE. Raises `NotFoundError` when none does."""
-    found = queries.by_cve(session(), name)
-    if not found:
+    """Show what is known of a CVE, and every advisory that names it. Raises `NotFoundError`."""
+    cve = name.upper()
+    found = queries.by_cve(session(), cve)
+    notes = flaws.notes(session(), [cve]).get(cve, ())
+    if not found and not notes:
         raise NotFoundError("advisory that names", name)
-    return render_template("advisories/cve.html", name=name.upper(), listing=plain(found, OF_CVE))
+    return render_template(
+        "advisories/cve.html",
+        name=cve,
+        listing=plain(found, OF_CVE),
+        notes=notes,
+        words=flaws.words,
+        exploited=flaws.is_listed(session(), notes),
+    )

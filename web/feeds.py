@@ -18,6 +18,7 @@ FEEDS = Table(
         Column("name", "Feed"),
         Column("state", "State"),
         Column("advisories", "Advisories", lambda f: f.counts.get("advisories"), numeric=True),
+        Column("notes", "CVE notes", lambda f: f.counts.get("notes"), numeric=True),
         Column("platforms", "Platforms", lambda f: sorted(f.counts.get("platforms", ()))),
         Column("succeeded_at", "Last good sync"),
         Column("revision_at", "Last change"),
@@ -28,6 +29,7 @@ REVISIONS = Table(
     (
         Column("made_at", "Made"),
         Column("advisories", "Advisories", lambda r: r.counts.get("advisories"), numeric=True),
+        Column("notes", "CVE notes", lambda r: r.counts.get("notes"), numeric=True),
         Column("new", "New", lambda r: r.counts.get("new"), numeric=True),
         Column("changed", "Changed", lambda r: r.counts.get("changed"), numeric=True),
         Column("withdrawn", "Withdrawn", lambda r: r.counts.get("withdrawn"), numeric=True),

@@ -5,8 +5,8 @@ from datetime import timedelta
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from patchmgr.db.queries import flaws, plans, windows
 from patchmgr.db.queries import overview as queries
-from patchmgr.db.queries import plans, windows
 from patchmgr.db.queries.overview import Point
 from patchmgr.db.queries.windows import WindowLine
 from patchmgr.domain.accounts import Role
@@ -32,6 +32,7 @@ def index() -> ResponseReturnValue:
         "overview/index.html",
         latest=trend[-1] if trend else None,
         week_ago=_week_ago(trend),
+        exploited=flaws.exploited(session()) if trend else None,
         soon=queries.due_soon(session(), now=now(), within=SOON) if trend else None,
         stopped=[plan for plan in under_way if plan.state is not PlanState.RUNNING],
         running=[plan for plan in under_way if plan.state is PlanState.RUNNING],

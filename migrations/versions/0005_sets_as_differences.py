@@ -3,7 +3,7 @@
 Sets that are stored already stay whole; they have no sketch, so none is a base for new ones.
 
 Revision ID: 0005
-Revises: 0003
+Revises: 0004
 """
 
 from array import array
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:

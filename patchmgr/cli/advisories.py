@@ -7,6 +7,8 @@ import click
 
 from patchmgr.cli.app import App, instant, pass_app, show_json, show_table
 from patchmgr.db.queries import advisories as queries
+from patchmgr.db.queries import flaws
+from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.errors import NotFoundError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -50,7 +52,7 @@ def show_advisory(app: App, ref: str, as_json: bool) -> None:
 
 @click.group()
 def cves() -> None:
-    """What the vendors say of a vulnerability."""
+    """What vendors and catalogues say of a vulnerability."""
 
 
 @cves.command("show")
@@ -58,15 +60,26 @@ def cves() -> None:
 @AS_JSON
 @pass_app
 def show_cve(app: App, cve: str, as_json: bool) -> None:
-    """Show every advisory that names CVE."""
+    """Show what is known of CVE, and every advisory that names it."""
+    name = cve.upper()
     with app.db.reading() as session:
-        lines = queries.by_cve(session, cve)
-        if not lines:
+        lines = queries.by_cve(session, name)
+        notes = flaws.notes(session, [name]).get(name, ())
+        if not lines and not notes:
             raise NotFoundError("advisory about CVE", cve)
         details = [queries.get(session, each.ref, feed_name=each.feed) for each in lines]
+        listed = flaws.is_listed(session, notes)
     if as_json:
-        show_json({"cve": cve.upper(), "advisories": [_advisory(each, ()) for each in details]})
+        show_json(
+            {
+                "cve": name,
+                "kev": listed,
+                "notes": [flaws.plain(each) for each in notes],
+                "advisories": [_advisory(each, ()) for each in details],
+            }
+        )
         return
+    _print_notes(name, listed, notes)
     for number, detail in enumerate(details):
         if number:
             click.echo()
@@ -75,6 +88,23 @@ def show_cve(app: App, cve: str, as_json: bool) -> None:
             ("platform", "package", "match", "status", "fixed", "severity", "reason"),
             [_statement(each) for each in detail.fixes],
         )
+
+
+def _print_notes(cve: str, listed: bool | None, notes: tuple[NoteLine, ...]) -> None:
+    exploited = {
+        True: "yes",
+        False: "no: not in the catalogue",
+        None: "not known: no catalogue of exploited vulnerabilities is loaded",
+    }
+    click.echo(f"{cve}\nknown exploited: {exploited[listed]}")
+    rows = [
+        (name, text, line.feed, line.revision, instant(line.revision_at))
+        for line in notes
+        for name, text in flaws.words(line)
+    ]
+    if rows:
+        show_table(("about", "said", "feed", "revision", "since"), rows)
+    click.echo()
 
 
 def _print_head(line: queries.AdvisoryLine) -> None:

@@ -48,6 +48,7 @@ def status(app: App, as_json: bool) -> None:
         "changed",
         "advisories",
         "fixes",
+        "notes",
         "set_aside",
         "error",
     )
@@ -63,6 +64,7 @@ def status(app: App, as_json: bool) -> None:
             each.revision_at,
             each.counts.get("advisories"),
             each.counts.get("fixes"),
+            each.counts.get("notes"),
             each.counts.get("set_aside"),
             each.error,
         )
@@ -176,11 +178,17 @@ def _statuses(app: App) -> list[FeedStatus]:
 
 
 def _summary(changed: bool, counts: dict[str, int]) -> str:
+    holds = []
+    if "advisories" in counts:
+        statements = f" with {counts['fixes']} statements" if changed else ""
+        holds.append(f"{counts['advisories']} advisories{statements}")
+    if "notes" in counts:
+        holds.append(f"notes about {counts['notes']} CVEs")
+    what = " and ".join(holds) or "nothing that concerns a stored advisory"
     if not changed:
-        return f"unchanged, {counts['advisories']} advisories"
+        return f"unchanged, {what}"
     return (
-        f"{counts['advisories']} advisories with {counts['fixes']} statements; "
-        f"{counts['new']} new, {counts['changed']} changed, {counts['withdrawn']} withdrawn"
+        f"{what}; {counts['new']} new, {counts['changed']} changed, {counts['withdrawn']} withdrawn"
     )
 
 

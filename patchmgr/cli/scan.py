@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -9,9 +10,16 @@ from itertools import islice
 import click
 
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_table
-from patchmgr.db.queries import explanations, hosts
+from patchmgr.db.queries import explanations, flaws, hosts
 from patchmgr.db.queries import findings as queries
-from patchmgr.db.queries.explanations import Explanation
+from patchmgr.db.queries.explained import (
+    Consideration,
+    Explained,
+    Explanation,
+    explanation_json,
+    sentence,
+    what_would_change,
+)
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.advisories import Severity
 from patchmgr.services import scan as service
@@ -46,6 +54,9 @@ def scan(app: App, full: bool, as_json: bool) -> None:
     help="Only what no exception covers, or what one does.",
 )
 @click.option("--severity", type=click.Choice([s.word for s in Severity]), help="At least this.")
+@click.option(
+    "--kev", type=click.Choice(["yes", "no"]), help="Known to be exploited, or not listed as such."
+)
 @click.option("--at", type=AT, help="As of this instant (ISO 8601).")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -60,6 +71,7 @@ def findings(
     status: str | None,
     exception: str | None,
     severity: str | None,
+    kev: str | None,
     at: datetime | None,
     format_: str,
     as_json: bool,
@@ -77,6 +89,7 @@ def findings(
         status=status or "",
         severity_at_least=Severity[severity.upper()] if severity else None,
         exception=exception or "",
+        kev=kev or "",
     )
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
@@ -114,7 +127,7 @@ def explain(app: App, host: str, package: str, at: datetime | None, as_json: boo
     with app.db.reading() as session:
         explanation = explanations.explain(session, host, package, at=at or app.now)
     if as_json:
-        show_json(explanations.explanation_json(explanation))
+        show_json(explanation_json(explanation))
         return
     _say(explanation)
 
@@ -125,32 +138,10 @@ def _say(explanation: Explanation) -> None:
             f"{each.package} {each.installed} on {explanation.host} ({explanation.platform}), "
             f"judged as source {each.judged_source} {each.judged_version}"
         )
-        if not explanation.has_feed:
-            click.echo(
-                "  undetermined: no feed speaks of this platform; nothing can be said of its safety"
-            )
-        elif not each.considered and not each.unrelated:
-            click.echo("  no finding: no advisory names it")
-        if each.foreign:
-            click.echo(f"  no finding: {each.foreign} built it, not the vendor of the platform")
-        if each.idle:
-            click.echo(f"  no finding: {each.idle}")
+        for why in _why_nothing(explanation, each):
+            click.echo(f"  {why}")
         for said in each.considered:
-            click.echo(f"  {said.advisory}: {explanations.sentence(said)}")
-            click.echo(
-                f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}; matched "
-                f"on {said.match} {said.matched_name}; compared as {said.scheme}"
-                + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
-            )
-            for ref, feed in said.also:
-                click.echo(f"    also told by {ref}, feed {feed}")
-            for one in said.exceptions:
-                click.echo(
-                    f"    covered by exception {one.label} until {instant(one.expires_at)}: "
-                    f"{one.reason}"
-                )
-            if change := explanations.what_would_change(said):
-                click.echo(f"    {change}")
+            _say_considered(said)
         if each.unrelated:
             click.echo("  considered, does not concern it:")
         for other in each.unrelated:
@@ -158,3 +149,38 @@ def _say(explanation: Explanation) -> None:
                 f"    {other.advisory}: {other.why} ({other.feed} revision {other.revision} of "
                 f"{instant(other.revision_at)})"
             )
+
+
+def _why_nothing(explanation: Explanation, each: Explained) -> Iterator[str]:
+    """Yield why nothing is found where nothing can be."""
+    if not explanation.has_feed:
+        yield "undetermined: no feed speaks of this platform; nothing can be said of its safety"
+    elif not each.considered and not each.unrelated:
+        yield "no finding: no advisory names it"
+    if each.foreign:
+        yield f"no finding: {each.foreign} built it, not the vendor of the platform"
+    if each.idle:
+        yield f"no finding: {each.idle}"
+
+
+def _say_considered(said: Consideration) -> None:
+    click.echo(f"  {said.advisory}: {sentence(said)}")
+    click.echo(
+        f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}; matched "
+        f"on {said.match} {said.matched_name}; compared as {said.scheme}"
+        + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
+    )
+    for line in said.notes:
+        told = "; ".join(f"{name}: {text}" for name, text in flaws.words(line))
+        click.echo(
+            f"    {line.note.cve} in {line.feed} revision {line.revision} of "
+            f"{instant(line.revision_at)}: {told}"
+        )
+    for ref, feed in said.also:
+        click.echo(f"    also told by {ref}, feed {feed}")
+    for one in said.exceptions:
+        click.echo(
+            f"    covered by exception {one.label} until {instant(one.expires_at)}: {one.reason}"
+        )
+    if change := what_would_change(said):
+        click.echo(f"    {change}")

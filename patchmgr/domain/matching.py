@@ -6,12 +6,13 @@ architecture, its module stream and what the host is entitled to (`concerns`); t
 decide (`judge`).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from patchmgr.domain.advisories import Fix, Match, Status
-from patchmgr.domain.modules import is_modular, same_stream
+from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular, main_stream
 from patchmgr.domain.origins import foreign
 from patchmgr.domain.packages import ECOSYSTEMS, SCHEME_OF_MANAGER, channels, release_of
 from patchmgr.domain.versions import SCHEMES
@@ -21,7 +22,19 @@ _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
 _EVERY_ARCH = {"noarch", "all", "any"}
 # Channels that carry on where the release's own support ends: everybody is affected, the fix is
 # for those who subscribe. The fixes of every other channel are a line of their own.
-EXTENDING = ("esm-infra", "esm-apps", "ltss", "els")
+EXTENDING = (
+    "esm-infra",
+    "esm-infra-legacy",
+    "esm-apps",
+    "ltss",
+    "ltss-extended-security",
+    "els",
+)
+# Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
+SPECIAL = ("ksplice", "fips")
+_SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
+# Their releases are service packs with fixes of their own: 15 is the one before 15.1.
+SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
 REBUILDS = {"centos:6": "rhel:6", "centos:7": "rhel:7"}
 
@@ -74,7 +87,7 @@ def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
         return (manager,)
     where = release_of(platform)
     os_id, _, release = where.partition(":")
-    parts = release.split(".")
+    parts = release.split(".") if os_id not in SERVICE_PACKS else [release]
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
     found = (where, *(f"{os_id}:{each}" for each in shorter))
     return found + tuple(REBUILDS[each] for each in found if each in REBUILDS)
@@ -88,19 +101,17 @@ def is_about(scheme: str, manager: str) -> bool:
     return not scheme or scheme == SCHEME_OF_MANAGER.get(manager, scheme)
 
 
-def concerns(fix: Fix, subject: Subject) -> bool:
+def concerns(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> bool:
     """Return whether ``fix``, which names ``subject``, is about this build of it."""
     return (
         is_about(fix.scheme, subject.manager)
         and _is_for_arch(fix.arch, subject.arch)
-        and _is_for_build(fix, subject)
-        and (
-            not fix.channel or fix.channel in EXTENDING or fix.channel in channels(subject.platform)
-        )
+        and _is_for_channel(fix, subject)
+        and _is_for_build(fix, subject, modules)
     )
 
 
-def why_not(fix: Fix, subject: Subject) -> str:
+def why_not(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> str:
     """Return why ``fix``, which names ``subject``, is not about it; "" when it is.
 
     A part of a sentence, for people: "it is for i686, and this build is for x86_64".
@@ -111,18 +122,26 @@ def why_not(fix: Fix, subject: Subject) -> str:
         return f"it compares versions as {fix.scheme}, and this is a package of {subject.manager}"
     if not _is_for_arch(fix.arch, subject.arch):
         return f"it is for {' and '.join(fix.arch.split())}, and this build is for {subject.arch}"
-    if not _is_for_build(fix, subject):
-        return f"it is for {_stream(fix.module, fix.fixed)}, and this is {_build(subject)}"
-    if concerns(fix, subject):
-        return ""
-    needed = NAMES.get(fix.channel, fix.channel)
-    return f"it is for hosts entitled to {needed}, and this one is not"
+    if not _is_for_channel(fix, subject):
+        return _why_not_for_channel(fix, subject)
+    if not _is_for_build(fix, subject, modules):
+        return f"it is for {_stream(fix)}, and this is {_build(subject)}"
+    return ""
 
 
-def _stream(module: str, version: str) -> str:
-    if module:
-        return f"the module stream {module}"
-    return "a module stream" if is_modular(version) else "builds of no module"
+def _why_not_for_channel(fix: Fix, subject: Subject) -> str:
+    kind = _kind(subject)
+    if fix.channel in SPECIAL:
+        return f"it is for {fix.channel} builds, and this is not one"
+    if kind:
+        return f"it is for ordinary builds, and this is a {kind} build"
+    return f"it is for hosts entitled to {NAMES.get(fix.channel, fix.channel)}, and this one is not"
+
+
+def _stream(fix: Fix) -> str:
+    if fix.module:
+        return f"the module stream {fix.module}"
+    return "a module stream" if is_modular(fix.fixed) else "builds of no module"
 
 
 def _build(subject: Subject) -> str:
@@ -131,13 +150,28 @@ def _build(subject: Subject) -> str:
     return "a build of another stream" if is_modular(subject.version) else "a build of no module"
 
 
+def _is_for_channel(fix: Fix, subject: Subject) -> bool:
+    kind = _kind(subject)
+    if fix.fixed and fix.channel in SPECIAL:
+        return kind == fix.channel
+    if kind:
+        return not fix.fixed  # nothing to install is nothing to install for any build
+    return not fix.channel or fix.channel in EXTENDING or fix.channel in channels(subject.platform)
+
+
+def _kind(subject: Subject) -> str:
+    """Return which kind of special build a package is; "" for an ordinary one."""
+    found = _SPECIAL.search(subject.version) if subject.manager == "rpm" else None
+    return found[1] or found[2] if found else ""
+
+
 def _is_for_arch(listed: str, arch: str) -> bool:
     """A package may become, or stop being, independent of the machine; i686 is no x86_64."""
     wanted = set(listed.split())
     return not wanted or not arch or arch in _EVERY_ARCH or bool(wanted & {arch, *_EVERY_ARCH})
 
 
-def _is_for_build(fix: Fix, subject: Subject) -> bool:
+def _is_for_build(fix: Fix, subject: Subject, modules: Catalogue) -> bool:
     """A module's builds and the others have the same names; an update never crosses over."""
     if subject.manager != "rpm" or not (fix.fixed or fix.module):
         return True
@@ -145,19 +179,26 @@ def _is_for_build(fix: Fix, subject: Subject) -> bool:
     if for_module != (bool(subject.module) or is_modular(subject.version)):
         return False
     if fix.module and subject.module:
-        return fix.module == subject.module
-    return not for_module or same_stream(subject.version, fix.fixed, fix.module) is not False
+        return main_stream(fix.module) == main_stream(subject.module)
+    return not for_module or _same_stream(fix, subject, modules) is not False
 
 
-def assess(subject: Subject, fix: Fix) -> Verdict | None:
-    """Return what ``fix`` means for ``subject``; None when it is not about it."""
-    if not concerns(fix, subject):
+def _same_stream(fix: Fix, subject: Subject, modules: Catalogue) -> bool | None:
+    return modules.same_stream(fix.package, subject.version, fix.fixed, fix.module)
+
+
+def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdict | None:
+    """Return what ``fix`` means for ``subject``; None when it is not about it.
+
+    ``modules`` is what all statements about the platform tell of its module streams.
+    """
+    if not concerns(fix, subject, modules):
         return None
     verdict = judge(subject.named(fix.match)[1], fix)
     if verdict.status is not Status.AFFECTED:
         return verdict
     if is_modular(fix.fixed) and not (fix.module and subject.module):
-        return replace(verdict, is_sure=same_stream(subject.version, fix.fixed, fix.module) is True)
+        return replace(verdict, is_sure=_same_stream(fix, subject, modules) is True)
     if fix.channel in EXTENDING and fix.channel not in channels(subject.platform):
         needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
         return Verdict(Status.AFFECTED, needs)
@@ -166,8 +207,10 @@ def assess(subject: Subject, fix: Fix) -> Verdict | None:
 
 NAMES = {
     "esm-infra": "Ubuntu Pro (esm-infra)",
+    "esm-infra-legacy": "Ubuntu Pro with Legacy support (esm-infra-legacy)",
     "esm-apps": "Ubuntu Pro (esm-apps)",
     "ltss": "Long Term Service Pack Support (LTSS)",
+    "ltss-extended-security": "LTSS Extended Security",
     "els": "Extended Life Cycle Support (ELS)",
 }
 
@@ -185,13 +228,26 @@ def judge(version: str, fix: Fix) -> Verdict:
             return Verdict(Status.NOT_AFFECTED, f"{version} is older than {fix.introduced}")
         if fix.last_affected and _sign(fix.scheme, version, fix.last_affected) == ">":
             return Verdict(Status.NOT_AFFECTED, f"{version} is newer than {fix.last_affected}")
-        if fix.status is Status.AFFECTED:
+        if fix.fixed or fix.status is Status.AFFECTED:
             sign = _sign(fix.scheme, version, fix.fixed)
-            status = Status.AFFECTED if sign == "<" else Status.NOT_AFFECTED
-            return Verdict(status, f"{version} {_SAID[sign]} {fix.fixed}")
+            if sign != "<" or fix.status is Status.AFFECTED:
+                status = Status.AFFECTED if sign == "<" else Status.NOT_AFFECTED
+                return Verdict(status, f"{version} {_SAID[sign]} {fix.fixed}")
     except VersionError as error:
         return Verdict(Status.UNDETERMINED, str(error))
     return Verdict(fix.status, fix.reason)
+
+
+def overruled(said: Iterable[tuple[Fix, frozenset[str]]], subject: Subject) -> frozenset[str]:
+    """Return the CVEs on which a line of fixes that ``subject`` is on has the word.
+
+    A host on an extended update line (EUS, AUS) gets its own builds of a fix, which sort before
+    those of the main line: what the main line says of the same CVEs is not for it. ``said`` are
+    statements about it with the CVEs of each.
+    """
+    own = channels(subject.platform) - set(EXTENDING)
+    found = frozenset[str]()
+    return found.union(*(cves for fix, cves in said if fix.channel and fix.channel in own))
 
 
 _RANK = {

@@ -9,13 +9,44 @@ an update of a module only to hosts that have that stream enabled.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 _BUILD = re.compile(r"\.(module[+_][A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
 _MODULAR = re.compile(r"\.module[+_]")
 _UPSTREAM = re.compile(r"(?:[0-9]+:)?([0-9]+(?:\.[0-9]+)*)")
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _COMPANION = re.compile(r"-devel:")  # virt-devel:rhel is built with virt:rhel
+
+
+Modular = tuple[str, str, str]  # what a statement says of a module: package, fixed, name:stream
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What the vendor's statements about one platform tell of its modules, all taken together."""
+
+    streams: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by package
+    builds: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by build
+
+    @classmethod
+    def of(cls, statements: Collection[Modular]) -> "Catalogue":
+        streams = defaultdict[str, set[str]](set)
+        for package, _fixed, module in statements:
+            streams[package].add(module)
+        named = {package: frozenset(modules) for package, modules in streams.items()}
+        return cls(named, streams_of_builds(statements))
+
+    def same_stream(
+        self, package: str, installed: str, fixed: str, module: str = ""
+    ) -> bool | None:
+        """Return whether ``installed`` is of the stream of a statement about ``package``."""
+        rivals = self.streams.get(package, frozenset())
+        built_for = self.builds.get(build_of(installed), frozenset())
+        return same_stream(installed, fixed, module, rivals, built_for)
+
+
+NO_MODULES = Catalogue()
 
 
 def is_modular(version: str) -> bool:
@@ -29,8 +60,13 @@ def build_of(version: str) -> str:
     return found[1] if found else ""
 
 
+def main_stream(module: str) -> str:
+    """Return the stream that a companion is built with, ``virt:rhel`` of ``virt-devel:rhel``."""
+    return _COMPANION.sub(":", module)
+
+
 def streams_of_builds(
-    statements: Iterable[tuple[str, str, str]],
+    statements: Iterable[Modular],
 ) -> dict[str, frozenset[str]]:
     """Return the streams that each build may be of, from (package, fixed version, ``name:stream``).
 
@@ -43,7 +79,7 @@ def streams_of_builds(
         build = build_of(fixed)
         if build and module:
             what = (package, fixed.replace(build, ""))
-            named[what].add(_main(module))
+            named[what].add(main_stream(module))
             packages[build].add(what)
     return {
         build: frozenset(set.intersection(*(named[what] for what in made)))
@@ -71,13 +107,13 @@ def same_stream(
     """
     if not module:
         return None
-    ours = {_main(each) for each in built_for}
+    ours = {main_stream(each) for each in built_for}
     if ours:
-        return False if _main(module) not in ours else True if len(ours) == 1 else None
-    streams = {_main(each) for each in (module, *rivals)}
+        return False if main_stream(module) not in ours else True if len(ours) == 1 else None
+    streams = {main_stream(each) for each in (module, *rivals)}
     if rivals and len(streams) == 1:
         return True
-    return _by_number(installed, fixed, _main(module), streams)
+    return _by_number(installed, fixed, main_stream(module), streams)
 
 
 def _by_number(installed: str, fixed: str, module: str, streams: set[str]) -> bool | None:
@@ -95,8 +131,3 @@ def _by_number(installed: str, fixed: str, module: str, streams: set[str]) -> bo
 
 def _begins(version: str, number: str) -> bool:
     return f"{version}.".startswith(f"{number}.")
-
-
-def _main(module: str) -> str:
-    """Return the stream that a companion is built with, ``virt:rhel`` of ``virt-devel:rhel``."""
-    return _COMPANION.sub(":", module)

@@ -21,10 +21,26 @@ SCHEME_OF_MANAGER: dict[str, str] = {
     "gem": "gem",
     "maven": "maven",
     "nuget": "nuget",
+    "windows": "nuget",  # Windows itself, by its build
 }
 MANAGERS = tuple(SCHEME_OF_MANAGER)
 # Managers whose packages are the same on every host: advisories name the ecosystem, not a release.
 ECOSYSTEMS = frozenset({"pypi", "npm", "cargo", "golang", "gem", "maven", "nuget"})
+SYSTEMS = {  # package managers of operating systems, and the os-release IDs that use them
+    "dpkg": (
+        "debian ubuntu raspbian linuxmint kali pop devuan elementary neon zorin parrot"
+        " deepin pureos"
+    ),
+    "rpm": (
+        "rhel centos fedora almalinux rocky ol amzn sles sled sles_sap sle_hpc sl-micro sle-micro"
+        " suse opensuse opensuse-leap opensuse-leap-micro opensuse-tumbleweed opensuse-microos"
+        " openeuler azurelinux mariner photon scientific cloudlinux virtuozzo eurolinux"
+        " miraclelinux mageia anolis alinux tencentos"
+    ),
+    "apk": "alpine wolfi chainguard postmarketos",
+    "alpm": "arch archarm manjaro endeavouros artix",
+}
+_MANAGER_OF_OS = {os_id: manager for manager, ids in SYSTEMS.items() for os_id in ids.split()}
 
 
 def platform(os_id: str, os_release: str) -> Platform:
@@ -35,6 +51,18 @@ def platform(os_id: str, os_release: str) -> Platform:
     if not os_id:
         return UNKNOWN_PLATFORM
     return Platform(f"{os_id}:{os_release or 'rolling'}")
+
+
+def scheme_of_platform(platform: str) -> str:
+    """Return the scheme of the versions that packages of ``platform`` have; "" when unknown.
+
+    A language ecosystem is a platform under its manager's name, such as ``pypi``.
+    """
+    os_id, _, _ = platform.partition(":")
+    manager = _MANAGER_OF_OS.get(os_id, os_id)
+    if platform in SYSTEMS:  # "rpm" alone names no system
+        return ""
+    return SCHEME_OF_MANAGER.get(manager, "")
 
 
 def entitled(where: Platform, entitlements: Iterable[str]) -> Platform:

@@ -1,22 +1,25 @@
 """When a finding must be closed: a policy is a decision table, as data.
 
-    inputs (severity, kev, exposure, environment, criticality)
+    inputs (severity, what is known of the flaws, exposure, environment, criticality)
         -> the first row that matches -> days -> due date
 
 An input that is not known matches only rows that do not ask for it: a finding never gets a longer
 or a shorter time from something nobody knows. A table ends with a row that asks for nothing, so
 every finding is decided, by exactly one row, whose id is kept with it.
 
-To add an input, give `Inputs` a field and `INPUTS` a line. To add a preset, add it to `PRESETS`.
+To add an input, give `Inputs` a field and `INPUTS` a line. The presets are in
+`patchmgr.domain.urgency_presets`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger, Thresholds
 from patchmgr.errors import InputError
 
 LONGEST = 3650  # days; a longer time is a mistake, "no due date" is None
@@ -35,7 +38,7 @@ class Inputs:
     """What is known of a finding. None and "" mean not known, which is not "no"."""
 
     severity: Severity
-    kev: bool | None = None  # in a catalogue of known exploited vulnerabilities
+    danger: Danger = NOTHING_KNOWN  # of the advisory's flaws
     exposure: str = ""  # of the host: "public", "internal"
     environment: str = ""
     criticality: str = ""
@@ -48,14 +51,57 @@ class Input:
     read: Callable[[Inputs], str]  # "" when not known
     words: tuple[str, ...] = ()  # empty: the organisation's own words
 
+    def matches(self, inputs: Inputs, words: Sequence[str]) -> bool:
+        return self.read(inputs) in words
 
-def _kev(inputs: Inputs) -> str:
-    return "" if inputs.kev is None else "yes" if inputs.kev else "no"
+    def problem(self, words: Sequence[str]) -> str:
+        """Return why a row cannot ask for ``words``; "" when it can."""
+        if not words or "" in words:
+            return "needs words; what is not known cannot be asked for"
+        unknown = [word for word in words if self.words and word not in self.words]
+        return f"{unknown[0]!r} is not one of {', '.join(self.words)}" if unknown else ""
 
 
-INPUTS: dict[str, Input] = {
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A column that asks for a number, at least: ``"cvss_at_least": ["7.0"]``."""
+
+    read: Callable[[Inputs], int]  # 0 when not known
+    top: int  # the highest there is, in units of the last place
+    places: int  # decimals
+
+    def matches(self, inputs: Inputs, words: Sequence[str]) -> bool:
+        return self.read(inputs) >= self.value(words[0])
+
+    def problem(self, words: Sequence[str]) -> str:
+        """Return why a row cannot ask for ``words``; "" when it can."""
+        pattern = rf"[0-9]{{1,2}}(\.[0-9]{{1,{self.places}}})?"
+        is_one = len(words) == 1 and re.fullmatch(pattern, words[0], re.ASCII)
+        if not is_one or not 0 < self.value(words[0]) <= self.top:
+            highest = self.top // 10**self.places
+            return f"one number above 0 and up to {highest}, of at most {self.places} decimals"
+        return ""
+
+    def value(self, word: str) -> int:
+        """Return the number that ``word`` is, in units of the last place."""
+        scaled: float = float(word) * 10**self.places
+        return round(scaled)
+
+
+def word_of(known: bool | None) -> str:
+    """Return "yes" or "no"; "" when it is not known."""
+    return "" if known is None else "yes" if known else "no"
+
+
+INPUTS: dict[str, Input | Threshold] = {
     "severity": Input(lambda inputs: inputs.severity.word, tuple(s.word for s in Severity)),
-    "kev": Input(_kev, ("yes", "no")),
+    "kev": Input(lambda inputs: word_of(inputs.danger.kev), ("yes", "no")),
+    "ransomware": Input(lambda inputs: "yes" if inputs.danger.ransomware else "", ("yes",)),
+    "exploitation": Input(lambda inputs: inputs.danger.exploitation, ("none", "poc", "active")),
+    "automatable": Input(lambda inputs: inputs.danger.automatable, ("yes", "no")),
+    "technical_impact": Input(lambda inputs: inputs.danger.impact, ("partial", "total")),
+    "cvss_at_least": Threshold(lambda inputs: inputs.danger.cvss, top=100, places=1),
+    "epss_at_least": Threshold(lambda inputs: inputs.danger.epss, top=1000, places=3),
     "exposure": Input(lambda inputs: inputs.exposure, ("public", "internal")),
     "environment": Input(lambda inputs: inputs.environment),
     "criticality": Input(lambda inputs: inputs.criticality),
@@ -83,7 +129,7 @@ class Row:
 
     def matches(self, inputs: Inputs) -> bool:
         """Return whether every input that the row asks for is known and one of its words."""
-        return all(INPUTS[name].read(inputs) in words for name, words in self.when.items())
+        return all(INPUTS[name].matches(inputs, words) for name, words in self.when.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +163,35 @@ class Policy:
 def decide(policy: Policy, inputs: Inputs) -> Row:
     """Return the first row of ``policy`` that matches; there always is one."""
     return next(row for row in policy.rows if row.matches(inputs))
+
+
+class Decisions:
+    """Decides by a policy; inputs that are alike in what it asks for are looked at once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        names = {name for row in policy.rows for name in row.when}
+        self._reads = tuple(INPUTS[name].read for name in sorted(names))
+        self._rows: dict[tuple[str | int, ...], Row] = {}
+
+    def row(self, inputs: Inputs) -> Row:
+        """Return what `decide` returns."""
+        key = tuple(read(inputs) for read in self._reads)
+        if key not in self._rows:
+            self._rows[key] = decide(self.policy, inputs)
+        return self._rows[key]
+
+
+def thresholds(policies: Iterable[Policy]) -> Thresholds:
+    """Return the scores that any of ``policies`` asks for."""
+    asked: dict[str, set[int]] = {"cvss_at_least": set(), "epss_at_least": set()}
+    for policy in policies:
+        for row in policy.rows:
+            for name, values in asked.items():
+                column = INPUTS[name]
+                if name in row.when and isinstance(column, Threshold):
+                    values.add(column.value(row.when[name][0]))
+    return Thresholds(*(tuple(sorted(values)) for values in asked.values()))
 
 
 def due_date(
@@ -200,27 +275,4 @@ def _condition_problem(name: str, words: Sequence[str]) -> str:
     column = INPUTS.get(name)
     if column is None:
         return f"no such input; there are {', '.join(INPUTS)}"
-    if not words or "" in words:
-        return "needs words; what is not known cannot be asked for"
-    unknown = [word for word in words if column.words and word not in column.words]
-    return f"{unknown[0]!r} is not one of {', '.join(column.words)}" if unknown else ""
-
-
-def _severity(severity: Severity, days: int, label: str) -> Row:
-    return Row(f"severity-{severity.word}", {"severity": (severity.word,)}, days, label)
-
-
-PRESETS: dict[str, Policy] = {
-    "severity": Policy(
-        name="severity",
-        version=1,
-        rows=(
-            _severity(Severity.CRITICAL, 7, "Critical: within 7 days"),
-            _severity(Severity.HIGH, 14, "High: within 14 days"),
-            _severity(Severity.MEDIUM, 30, "Medium: within 30 days"),
-            _severity(Severity.LOW, 90, "Low: within 90 days"),
-            _severity(Severity.UNKNOWN, 30, "Not rated yet: as medium, within 30 days"),
-            Row("otherwise", {}, None, "Negligible: with the next regular upgrade"),
-        ),
-    ),
-}
+    return column.problem(words)

@@ -5,12 +5,13 @@ became of everything else that was said. Both go by the same rules, and a test h
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from patchmgr.domain.advisories import OPEN, Advisory, Fix, Kind, Severity, Status
 from patchmgr.domain.folding import Telling, fold
-from patchmgr.domain.matching import Subject, Verdict, assess, decisive, why_not
+from patchmgr.domain.matching import Subject, Verdict, assess, decisive, overruled, why_not
+from patchmgr.domain.modules import NO_MODULES, Catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class Weighed:
     also: tuple[Said, ...] = ()  # statements of other advisories that tell the same flaw
 
     @property
+    def decides(self) -> bool:
+        """Whether it may decide: a vendor's "not affected" only adds to what others say."""
+        return (
+            self.verdict is not None
+            and not self.yields
+            and self.said.fix.status is not Status.NOT_AFFECTED
+        )
+
+    @property
     def is_finding(self) -> bool:
         return self.verdict is not None and self.verdict.status in OPEN and not self.yields
 
@@ -42,29 +52,46 @@ class Weighed:
 _KINDS = {Kind.BUGFIX: "fixes bugs", Kind.ENHANCEMENT: "brings enhancements"}
 
 
-def weigh(subject: Subject, statements: Sequence[Said]) -> list[Weighed]:
-    """Return what each of ``statements``, which all name ``subject``, comes to, in their order."""
-    found = [_one(subject, said) for said in statements]
+def weigh(
+    subject: Subject, statements: Sequence[Said], modules: Mapping[str, Catalogue]
+) -> list[Weighed]:
+    """Return what each of ``statements``, which all name ``subject``, comes to, in their order.
+
+    ``modules`` is what is known of module streams, by platform.
+    """
+    found = [_one(subject, said, modules) for said in statements]
+    _overrule(subject, found)
     by_advisory: dict[int, list[Weighed]] = defaultdict(list)
     for each in found:
-        if each.verdict is not None:
+        if each.decides:
             by_advisory[each.said.advisory_id].append(each)
     decided = {number: _decide(each) for number, each in by_advisory.items()}
     _fold({number: each for number, each in decided.items() if each.is_finding})
     return found
 
 
-def _one(subject: Subject, said: Said) -> Weighed:
+def _one(subject: Subject, said: Said, modules: Mapping[str, Catalogue]) -> Weighed:
+    known = modules.get(said.fix.platform, NO_MODULES)
     weighed = Weighed(said, said.fix.severity)
     if said.about.kind in _KINDS:
         weighed.unrelated = (
             f"the advisory {_KINDS[said.about.kind]}, and only security advisories make findings"
         )
     else:
-        weighed.unrelated = why_not(said.fix, subject)
+        weighed.unrelated = why_not(said.fix, subject, known)
     if not weighed.unrelated:
-        weighed.verdict = assess(subject, said.fix)
+        weighed.verdict = assess(subject, said.fix, known)
     return weighed
+
+
+def _overrule(subject: Subject, weighed: Sequence[Weighed]) -> None:
+    """Let the line of updates that a host is on have the word on its CVEs."""
+    stated = [each for each in weighed if each.decides]
+    ruled = overruled(((e.said.fix, frozenset(e.said.about.cves)) for e in stated), subject)
+    for each in stated:
+        cves = each.said.about.cves
+        if not each.said.fix.channel and cves and ruled.issuperset(cves):
+            each.yields = "what the host's own line of updates says of this goes before"
 
 
 def _decide(weighed: Sequence[Weighed]) -> Weighed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Protocol
 
 from patchmgr.domain.advisories import Advisory
@@ -38,8 +38,9 @@ class Support:
     """Until when a release, or a package on it, gets security updates."""
 
     platform: str
-    package: str  # source package; "" for the release itself
-    level: str  # "standard", "lts", "elts", "esm"; for a package "ended" or "limited"
+    package: str  # source package, all that begin so with ".*" behind; "" for the release itself
+    # "standard", "lts", "elts", "esm", "legacy"; for a package "ended" or "limited"
+    level: str
     until: date | None  # the first day without; None: the vendor names no day
     note: str = ""
 
@@ -56,6 +57,8 @@ class Page:
     notes: tuple[FlawNote, ...] = ()  # of feeds that speak of CVEs, not of packages
     offers: tuple[Offer, ...] = ()  # of repositories
     support: tuple[Support, ...] = ()
+    # When the document stops being true, such as a Release's Valid-Until; None: it does not say.
+    expires: datetime | None = None
 
 
 class Feed(Protocol):
@@ -69,6 +72,8 @@ class Feed(Protocol):
     title: ClassVar[str]
     start: ClassVar[tuple[str, ...]]  # URLs
     suffixes: ClassVar[tuple[str, ...]]  # of this feed's documents as files, such as ".json"
+    by_default: ClassVar[bool] = True  # whether the schedule syncs it before anybody asks for it
+    only_named: ClassVar[bool] = False  # keep notes only of CVEs that a stored advisory names
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what the document at ``url`` says; ``platform`` where it does not say of what.

@@ -1,11 +1,13 @@
 """The one loop that walks a feed, over the network or over files alike."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from patchmgr.domain.advisories import Advisory
+from patchmgr.domain.advisories import Advisory, Kind
+from patchmgr.domain.flaws import FlawNote, merged
+from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
@@ -34,6 +36,13 @@ class Harvest:
     documents: Mapping[str, Document]  # by URL, without their bodies
     set_aside: tuple[SetAside, ...]
     skipped: Mapping[str, int]
+    notes: tuple[FlawNote, ...] = ()  # by CVE
+    # Whether a document could not be read: what it said before may still hold.
+    is_partial: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.advisories or self.notes)
 
 
 @dataclass(slots=True)
@@ -42,6 +51,9 @@ class _Basket:
     documents: dict[str, Document] = field(default_factory=dict)
     set_aside: list[SetAside] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    read: int = 0  # documents
+    unread: list[FeedMalformedError] = field(default_factory=list)
+    notes: dict[str, FlawNote] = field(default_factory=dict)
 
 
 def crawl(
@@ -56,7 +68,9 @@ def crawl(
     """Return everything ``feed`` says, read breadth first, each URL once; None when unchanged.
 
     As soon as one start document has changed, those that had not are read as well, so that a
-    harvest is always whole. Raises whatever ``fetch`` and ``feed.read`` raise (`FeedError`).
+    harvest is always whole. A document that is not the vendor's is set aside with its reason, and
+    the harvest is partial; when there is no other, that is raised (`FeedMalformedError`). Raises
+    whatever ``fetch`` raises (`FeedError`).
     """
     queue = deque(start)
     seen = set(queue)
@@ -71,29 +85,62 @@ def crawl(
         basket.documents[url] = replace(document, body=b"")
         queue.extend(known)
         known = []
-        for name, body in unpack(url, document.body, feed.suffixes, max_unpacked):
-            page = feed.read(name, body, platform)
+        for page in _pages(feed, url, document.body, platform, max_unpacked, basket):
             _add(basket, page)
             fresh = [link for link in dict.fromkeys(page.follow) if follow and link not in seen]
             queue.extend(fresh)
             seen.update(fresh)
     if not basket.documents:
         return None
+    if basket.unread and not basket.read:
+        raise basket.unread[0]
+    united = tuple(basket.advisories[ref] for ref in sorted(basket.advisories))
     return Harvest(
-        tuple(basket.advisories[ref] for ref in sorted(basket.advisories)),
+        feed.join(united),
         basket.documents,
-        tuple(basket.set_aside),
+        (*basket.set_aside, *(_aside(error) for error in basket.unread)),
         dict(sorted(basket.skipped.items())),
+        tuple(basket.notes[cve] for cve in sorted(basket.notes)),
+        bool(basket.unread),
     )
 
 
+def _pages(
+    feed: Feed, url: str, body: bytes, platform: str, max_unpacked: int, basket: _Basket
+) -> Iterator[Page]:
+    """Yield what each document in ``body`` says; those that say nothing readable go aside."""
+    documents = unpack(url, body, feed.suffixes, max_unpacked)
+    while True:
+        try:
+            found = next(documents, None)
+            if found is None:
+                return
+            page = feed.read(*found, platform)
+        except FeedMalformedError as error:
+            basket.unread.append(error)
+            continue
+        basket.read += 1
+        yield page
+
+
+def _aside(error: FeedMalformedError) -> SetAside:
+    where, _, why = str(error).partition(": ")
+    return SetAside("", where, why)
+
+
 def _add(basket: _Basket, page: Page) -> None:
-    """Put a page in the basket; an advisory that several documents speak of has all their fixes."""
+    """Put a page in the basket.
+
+    An advisory that several documents speak of has all their fixes, a CVE all that is said of it.
+    """
     basket.set_aside += page.set_aside
     basket.skipped.update(page.skipped)
     for advisory in page.advisories:
         known = basket.advisories.get(advisory.ref)
         basket.advisories[advisory.ref] = _merged(known, advisory) if known else advisory
+    for note in page.notes:
+        said = basket.notes.get(note.cve)
+        basket.notes[note.cve] = (merged((said, note)) or note) if said else note
 
 
 def _merged(known: Advisory, more: Advisory) -> Advisory:
@@ -102,6 +149,8 @@ def _merged(known: Advisory, more: Advisory) -> Advisory:
         cves=tuple(dict.fromkeys(known.cves + more.cves)),
         title=known.title or more.title,
         severity=max(known.severity, more.severity),
+        kind=known.kind if known.kind is more.kind else Kind.SECURITY,
+        aliases=tuple(dict.fromkeys(known.aliases + more.aliases)),
         published=min((at for at in (known.published, more.published) if at), default=None),
         fixes=tuple(dict.fromkeys(known.fixes + more.fixes)),
     )

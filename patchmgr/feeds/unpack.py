@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 import zstandard
 
 from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds import tar
 
 MIB = 1 << 20
 MAX_UNPACKED = 1024 * MIB  # bytes that one document may unpack to
 COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
-ARCHIVES = (".zip",)
+ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tar.zst", ".tgz")
 
 _STEP = MIB  # bytes unpacked at a time
 _ZSTD_STEP = 1024  # compressed bytes at a time; each four may become a block of 128 KiB
@@ -63,7 +64,12 @@ def _unpack(
 ) -> Iterator[tuple[str, bytes]]:
     if body.startswith(b"PK\x03\x04"):
         for member, content in _members(body, suffixes, budget):
-            yield from _unpack(f"{name}/{member}", content, suffixes, budget, depth - 1)
+            yield from _unpack(_inside(name, member), content, suffixes, budget, depth - 1)
+        return
+    if tar.is_tar(body):
+        for member, content in tar.members(name, body):
+            if member.endswith(documents(suffixes)):
+                yield from _unpack(_inside(name, member), content, suffixes, budget, depth - 1)
         return
     stream = next((read for magic, read in _STREAMS.items() if body.startswith(magic)), None)
     if stream is None:
@@ -73,6 +79,12 @@ def _unpack(
     else:
         content = b"".join(budget.take(chunk) for chunk in stream(body))
         yield from _unpack(name, content, suffixes, budget, depth - 1)
+
+
+def _inside(name: str, member: str) -> str:
+    """Return the name of a member of archive ``name``: what follows its ``#`` stays last."""
+    path, mark, fragment = name.partition("#")
+    return f"{path}/{member}{mark}{fragment}"
 
 
 def _gzip(body: bytes) -> Iterator[bytes]:

@@ -71,6 +71,24 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.withdrawn)
 
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256, hex, of what the feed says after this."""
+        return digest_of_all(self.contents)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what the revision counts of the feed, but for its statements."""
+        total = len(self.contents)
+        changed = len(self.new) + len(self.changed)
+        return {
+            "advisories": total,
+            "new": len(self.new),
+            "changed": len(self.changed),
+            "withdrawn": len(self.withdrawn),
+            "unchanged": total - changed,
+        }
+
 
 def content_digest(advisory: Advisory) -> bytes:
     """Return the SHA-256 of what ``advisory`` says, whatever the order of its fixes."""
@@ -113,9 +131,10 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
             )
         )
     }
-    kept = {
-        aside.ref for aside in harvest.set_aside if aside.ref in stored and not stored[aside.ref][2]
-    }
+    standing_still = {ref for ref, (_, _, is_withdrawn) in stored.items() if not is_withdrawn}
+    kept = standing_still & {aside.ref for aside in harvest.set_aside}
+    if harvest.is_partial:
+        kept |= standing_still - contents.keys()
     standing = contents | {ref: stored[ref][1] for ref in kept}
     return Difference(
         new=[each for each in harvest.advisories if each.ref not in stored],

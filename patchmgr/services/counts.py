@@ -5,7 +5,7 @@ once, over arrays; when judgements are only gained, what they bring is added to 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -30,17 +30,18 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import from_micros, table_of, to_micros
 from patchmgr.db.bulk import among
-from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.exceptions import InForce
-from patchmgr.domain.urgency import Clock, Inputs, Policy
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
+from patchmgr.domain.urgency import Clock, Decisions, Inputs, Policy
 from patchmgr.services.excepted import Excepted
 from patchmgr.services.judging import Opened
 
 NEVER = int(np.iinfo(np.int64).max)  # a due date that no finding has
 DAY = 86_400_000_000  # microseconds
 
-Gain = tuple[Severity, Status, datetime | None]  # of a new judgement; when it was published
+# Of a new judgement: when it was published, and its class, 0 for none.
+Gain = tuple[Severity, Status, datetime | None, int]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -69,22 +70,36 @@ class Host(NamedTuple):
 class Calendar:
     """When findings fall due, by the policy in force."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, classes: Mapping[int, Danger]) -> None:
+        """Take the policy, and what each class of judgements is; 0 is the class of none."""
         self._policy = policy
+        self._decisions = Decisions(policy)
+        known = {0: NOTHING_KNOWN, **classes}
+        self._classes = [known.get(number, NOTHING_KNOWN) for number in range(max(known) + 1)]
         self._days: dict[tuple[str, str, str], Ints] = {}
 
     def days(self, facts: tuple[str, str, str]) -> Ints:
-        """Return the days that a host of these facts has, by severity; -1 for no due date."""
+        """Return the days for a host of these facts, by class and severity; -1 for no limit."""
         if facts not in self._days:
             environment, criticality, exposed = facts
             rows = [
-                urgency.decide(
-                    self._policy, Inputs(severity, None, exposed, environment, criticality)
-                )
-                for severity in Severity
+                [
+                    self._decisions.row(Inputs(severity, danger, exposed, environment, criticality))
+                    for severity in Severity
+                ]
+                for danger in self._classes
             ]
-            self._days[facts] = np.array([-1 if r.days is None else r.days for r in rows], np.int64)
+            self._days[facts] = np.array(
+                [[-1 if row.days is None else row.days for row in each] for each in rows], np.int64
+            )
         return self._days[facts]
+
+    def days_of(self, hosts: Sequence["Host"], place: Ints, classes: Ints, severity: Ints) -> Ints:
+        """Return the days of findings, each at the ``place`` of its host among ``hosts``."""
+        kinds = {facts: number for number, facts in enumerate({each.facts for each in hosts})}
+        tables = np.array([self.days(facts) for facts in kinds])
+        kind = np.array([kinds[each.facts] for each in hosts], np.int64)
+        return tables[kind[place], classes, severity]
 
     def due(self, days: Ints, fixable: Flags, published: Ints, detected: Ints) -> Ints:
         """Return when findings are due, in microseconds; `NEVER` without a fix or a limit."""
@@ -112,11 +127,13 @@ class Outlook:
             ),
             func.coalesce(coerce(row.published, BigInteger), 0),
             coerce(row.first_seen, BigInteger),
+            func.coalesce(row.class_id, 0),
             row.id,
         )
         query = select(*columns).where(row.until.is_(None)).order_by(row.package_version_id)
         found = fetch(session, query)
-        self.version, self.severity, status, self.published, self.first_seen, ids = found.T
+        self.version, self.severity, status, self.published, self.first_seen, *rest = found.T
+        self.classes, ids = rest
         self.excepted = Excepted(session, in_force, now, ids)
         self.fixable, self.undetermined = status == 1, status == 2
         every = np.arange(1 + (int(self.version[-1]) if len(found) else 0))
@@ -138,7 +155,7 @@ def count(session: Session, hosts: Sequence[Host], rows: Ints, outlook: Outlook)
     at, judgement = outlook.spread(rows[:, 1])
     place = np.searchsorted(ids, rows[:, 0])[at]  # index of the host of each finding
     severity = outlook.severity[judgement]
-    days = np.array([outlook.calendar.days(each.facts) for each in hosts])[place, severity]
+    days = outlook.calendar.days_of(hosts, place, outlook.classes[judgement], severity)
     detected = np.maximum(rows[:, 2][at], outlook.first_seen[judgement])
     fixable = outlook.fixable[judgement]
     due = outlook.calendar.due(days, fixable, outlook.published[judgement], detected)
@@ -215,7 +232,9 @@ def increase(
     """
     alike: dict[tuple[tuple[str, str, str], tuple[Gain, ...]], list[int]] = defaultdict(list)
     gains = {
-        version: tuple((each.severity, each.status, each.published) for each in found)
+        version: tuple(
+            (each.severity, each.status, each.published, each.class_id or 0) for each in found
+        )
         for version, found in opened.items()
     }
     for each, versions in hosts:
@@ -240,14 +259,14 @@ def _increment(
     more = _Increment()
     days = calendar.days(facts)
     detected = np.array([to_micros(now)])
-    for severity, status, published in gained:
+    for severity, status, published, class_id in gained:
         more.columns["open_findings"] += 1
         more.columns[severity.word] += 1
         more.columns["fixable"] += status is Status.AFFECTED
         more.columns["undetermined"] += status is Status.UNDETERMINED
         more.worst = max(more.worst, severity)
         at = calendar.due(
-            days[[severity]],
+            days[class_id, [severity]],
             np.array([status is Status.AFFECTED]),
             np.array([to_micros(published) if published else 0]),
             detected,

@@ -61,7 +61,7 @@ def mark_hosts(session: Session, last: models.ScanRun | None, now: datetime) -> 
 
 
 def _mark(session: Session, scope: Scope, now: datetime) -> None:
-    """Mark the hosts on which ``scope`` has findings now; a host that lost the tag is marked too."""
+    """Mark the hosts on which ``scope`` has findings now."""
     about = queries.about_judgements(scope)
     through = select(exposure.host_id).where(exposure.until.is_(None))
     if about:

@@ -29,6 +29,7 @@ from patchmgr.db import models
 from patchmgr.db.base import table_of, to_micros
 from patchmgr.db.bulk import among, insert_raw
 from patchmgr.db.package_sets import Stored, without
+from patchmgr.db.queries import flaws
 from patchmgr.domain.exceptions import InForce
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.urgency import Policy
@@ -96,7 +97,7 @@ def bring_up_to_date(
     full = since is None
     touched = sorted(number for number in judged.touched if since is None or number <= since)
     changed = _hosts(session, everything=full)
-    calendar = Calendar(policy)
+    calendar = Calendar(policy, flaws.classes(session))
     if touched and not full:
         gaining = Gaining(session, in_force, now, touched)
         touch = _Touch(session, judged, touched, gaining, calendar, now)

@@ -15,9 +15,20 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
+from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import OPEN, Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.folding import Telling, fold
-from patchmgr.domain.matching import Subject, Verdict, assess, decisive, platforms_of
+from patchmgr.domain.matching import (
+    Subject,
+    Verdict,
+    assess,
+    decisive,
+    overruled,
+    platforms_of,
+)
+from patchmgr.domain.modules import NO_MODULES, Catalogue
+from patchmgr.services import urgency_classes
+from patchmgr.services.urgency_classes import Classes
 
 ASKED = 20_000  # values past which reading a whole table beats asking for them
 
@@ -38,6 +49,7 @@ class Opened:
     severity: Severity
     status: Status
     published: datetime | None
+    class_id: int | None
 
 
 @dataclass(slots=True)
@@ -74,9 +86,8 @@ class _Concluded:
     severity: Severity
     folded: str  # ids of the other advisories that say the same, separated by spaces
 
-    @property
-    def stood(self) -> list[Any]:
-        """What a stored judgement must equal to stand as it is."""
+    def stood(self, classes: Mapping[int, int | None]) -> list[Any]:
+        """Return what a stored judgement must equal to stand as it is."""
         published = self.statement.about.published
         return [
             self.statement.fix_id,
@@ -84,9 +95,11 @@ class _Concluded:
             published,
             int(self.severity),
             self.folded,
+            classes[self.statement.advisory_id],
         ]
 
 
+Catalogues = Mapping[str, Catalogue]  # by platform
 Said = Mapping[tuple[str, str, str], Sequence[_Statement]]  # by (platform, package, match)
 Wanted = Mapping[tuple[int, int], _Concluded]  # by (version, advisory)
 
@@ -98,26 +111,37 @@ def bring_up_to_date(
 
     ``seen`` is the highest version that was ever judged before.
     """
-    versions = _versions(session, last)
+    classes = Classes(session)
+    versions = _versions(session, last, classes)
     if not versions:
         return Judged()
     said = _statements(session, versions)
+    modules = catalogues(session, {platform for platform, _, _ in said})
     cache: dict[Subject, list[_Concluded]] = {}
     wanted: dict[tuple[int, int], _Concluded] = {}
     for version in versions:
         subject = _judged_as(version.subject, said)
         if subject not in cache:
-            cache[subject] = _conclude(subject, said)
+            cache[subject] = _conclude(subject, said, modules)
         for found in cache[subject]:
             wanted[version.id, found.statement.advisory_id] = found
     earlier = _earlier(session, [each for each in versions if each.id > seen]) if seen else {}
-    judged = _store(session, [version.id for version in versions], wanted, earlier, now)
+    known = classes.of({number: cves for (_, number), cves in _named(wanted)})
+    judged = _store(session, [version.id for version in versions], wanted, known, earlier, now)
     judged.versions = len(versions)
     return judged
 
 
-def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
-    """Return the versions to judge: all, or those that are new or newly spoken of."""
+def _named(wanted: Wanted) -> Iterator[tuple[tuple[int, int], tuple[str, ...]]]:
+    """Yield each conclusion with the CVEs that its advisory names."""
+    return ((subject, found.statement.about.cves) for subject, found in wanted.items())
+
+
+def _versions(session: Session, last: models.ScanRun | None, classes: Classes) -> list[Version]:
+    """Return the versions to judge: all, or those that are new or newly spoken of.
+
+    Newly spoken of is also a version of which only what is known of its flaws has changed.
+    """
     row = models.PackageVersion
     query = select(
         row.id,
@@ -146,7 +170,21 @@ def _versions(session: Session, last: models.ScanRun | None) -> list[Version]:
             row.name.in_(by_column[Match.BINARY]),
         )
         found |= {each.id: each for each in map(_version, session.execute(query.where(where)))}
+    if _speaks_of_modules(session, last.feed_revision_id):
+        modular = query.where(row.manager == "rpm", row.version.like("%.module%"))
+        found |= {each.id: each for each in map(_version, session.execute(modular))}
+    others = urgency_classes.changed(session, classes, last.feed_revision_id) - found.keys()
+    for part in in_lists(sorted(others)):
+        rows = session.execute(query.where(row.id.in_(part)))
+        found |= {each.id: each for each in map(_version, rows)}
     return list(found.values())
+
+
+def _speaks_of_modules(session: Session, revision: int) -> bool:
+    """Return whether something since ``revision`` may tell which stream a build is of."""
+    fix = models.Fix
+    new = or_(fix.since_revision_id > revision, fix.until_revision_id > revision)
+    return session.scalar(select(fix.id).where(fix.module != "", new).limit(1)) is not None
 
 
 def _version(row: Any) -> Version:
@@ -252,12 +290,12 @@ def _judged_as(subject: Subject, said: Said) -> Subject:
     return replace(subject, name="", version="") if not subject.foreign else subject
 
 
-def _conclude(subject: Subject, said: Said) -> list[_Concluded]:
+def _conclude(subject: Subject, said: Said, modules: Catalogues) -> list[_Concluded]:
     """Return what makes a finding of ``subject``, one an advisory, each flaw once."""
     if subject.foreign:
         return []
     decided: dict[int, tuple[_Statement, Verdict]] = {}
-    for number, judged in _verdicts(subject, said).items():
+    for number, judged in _verdicts(subject, said, modules).items():
         deciding = decisive((statement.fix, verdict) for statement, verdict in judged)
         if deciding is not None and deciding[1].status in OPEN:
             statement = next(each for each, _ in judged if each.fix is deciding[0])
@@ -272,15 +310,23 @@ def _conclude(subject: Subject, said: Said) -> list[_Concluded]:
     ]
 
 
-def _verdicts(subject: Subject, said: Said) -> dict[int, list[tuple[_Statement, Verdict]]]:
+def _verdicts(
+    subject: Subject, said: Said, modules: Catalogues
+) -> dict[int, list[tuple[_Statement, Verdict]]]:
     """Return every verdict on ``subject``, by advisory."""
+    found = [
+        (statement, verdict)
+        for platform in platforms_of(subject.platform, subject.manager)
+        for match in Match
+        for statement in said.get((platform, subject.named(match)[0], match), ())
+        if (verdict := assess(subject, statement.fix, modules.get(platform, NO_MODULES)))
+    ]
+    ruled = overruled(((each.fix, frozenset(each.about.cves)) for each, _ in found), subject)
     by_advisory: dict[int, list[tuple[_Statement, Verdict]]] = defaultdict(list)
-    for platform in platforms_of(subject.platform, subject.manager):
-        for match in Match:
-            name, _version = subject.named(match)
-            for statement in said.get((platform, name, match), ()):
-                if (verdict := assess(subject, statement.fix)) is not None:
-                    by_advisory[statement.advisory_id].append((statement, verdict))
+    for statement, verdict in found:
+        cves = statement.about.cves
+        if statement.fix.channel or not cves or not ruled.issuperset(cves):
+            by_advisory[statement.advisory_id].append((statement, verdict))
     return by_advisory
 
 
@@ -328,6 +374,7 @@ def _store(
     session: Session,
     version_ids: Sequence[int],
     wanted: Wanted,
+    classes: Mapping[int, int | None],
     earlier: Mapping[tuple[int, int], datetime],
     now: datetime,
 ) -> Judged:
@@ -340,7 +387,7 @@ def _store(
     for row_id, version_id, advisory_id, seen, *stood in _open(session, version_ids):
         subject = (version_id, advisory_id)
         new = wanted.get(subject)
-        if new is not None and new.stood == stood:
+        if new is not None and new.stood(classes) == stood:
             kept.add(subject)
             continue
         closing.append(row_id)
@@ -356,8 +403,8 @@ def _store(
     for (version_id, advisory_id), found in wanted.items():
         if (version_id, advisory_id) in kept:
             continue
-        fix_id, status, published, severity, folded = found.stood
-        judged.opened.append(Opened(version_id, found.severity, status, published))
+        fix_id, status, published, severity, folded, class_id = found.stood(classes)
+        judged.opened.append(Opened(version_id, found.severity, status, published, class_id))
         opening.append(
             {
                 "package_version_id": version_id,
@@ -370,6 +417,7 @@ def _store(
                 # A statement that only changed its words does not restart the clock.
                 "first_seen": first_seen.get((version_id, advisory_id), now),
                 "published": published,
+                "class_id": class_id,
                 "since": now,
                 "until": None,
             }
@@ -392,6 +440,7 @@ def _open(session: Session, version_ids: Sequence[int]) -> Iterator[Any]:
         row.published,
         row.severity,
         row.folded,
+        row.class_id,
     ).where(row.until.is_(None))
     if len(version_ids) > ASKED:
         wanted = set(version_ids)

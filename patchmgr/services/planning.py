@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import exceptions
+from patchmgr.db.queries import exceptions, flaws
 from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Match, Severity, Status
 from patchmgr.domain.content import Content, Place, place
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.matching import NAMES
 from patchmgr.domain.packages import channels, release_of
 from patchmgr.domain.plans import (
@@ -44,10 +45,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """When a statement was made, for due dates."""
+    """When a statement was made, and what is known of its flaws, for due dates."""
 
     published: datetime | None
     first_seen: datetime
+    danger: Danger
 
 
 def draft(
@@ -61,12 +63,16 @@ def draft(
 ) -> Draft:
     """Return what a plan for ``selection`` would change, where and when.
 
-    What an exception covers at ``now`` is left out. Raises `NotFoundError` for an advisory, CVE, package or host that nobody has heard of,
-    `ConflictError` when there is nothing to change.
+    What an exception covers at ``now`` is left out. Raises `NotFoundError` for an advisory, CVE,
+    package or host that nobody has heard of, `ConflictError` when there is nothing to change.
     """
     _check(session, selection)
     statements, said = _statements(session, selection)
-    hosts = _hosts(session, selection.hosts)
+    hosts = {
+        number: row
+        for number, row in _hosts(session, selection.hosts).items()
+        if selection.reaches(row.platform, row.environment)
+    }
     versions = {one.version_id for one in statements}
     exposed = _exposed(session, versions, hosts)
     excepted = _excepted(session, versions, now)
@@ -159,6 +165,7 @@ def _statements(
             judgement.published,
             judgement.first_seen,
             fix.channel,
+            judgement.class_id,
         )
         .select_from(judgement)
         .join(version, version.id == judgement.package_version_id)
@@ -169,9 +176,10 @@ def _statements(
     )
     found: list[Statement] = []
     said: dict[tuple[int, str], _Said] = {}
+    dangers = flaws.classes(session)
     for row in session.execute(query):
         number, platform, manager, name, arch, installed, source, source_version = row[:8]
-        status, fixed, match, ref, rated, cves, published, first_seen, channel = row[8:]
+        status, fixed, match, ref, rated, cves, published, first_seen, channel, kind = row[8:]
         severity = Severity(rated)
         selected = selection.covers(ref, cves.split(), (name, source), severity)
         found.append(
@@ -193,7 +201,7 @@ def _statements(
                 needs="" if channel in channels(platform) else NAMES.get(channel, ""),
             )
         )
-        said[number, ref] = _Said(published, first_seen)
+        said[number, ref] = _Said(published, first_seen, dangers.get(kind, NOTHING_KNOWN))
     concerned = {(one.platform, one.source) for one in found if one.selected}
     return [one for one in found if (one.platform, one.source) in concerned], said
 
@@ -338,6 +346,7 @@ def _due(
     """Return the earliest due date among the findings that the plan closes."""
     host, exposure = models.Host, models.Exposure
     _, policy = policies.active(session)
+    decisions = urgency.Decisions(policy)
     combinations: dict[int, list[tuple[datetime, str, str, str]]] = defaultdict(list)
     versions = proposal.versions
     for part in in_lists(sorted(versions)):
@@ -367,8 +376,8 @@ def _due(
             continue
         when = said[one.version_id, one.advisory]
         for first_seen, exposed, environment, criticality in combinations[one.version_id]:
-            inputs = urgency.Inputs(one.severity, None, exposed, environment, criticality)
-            row = urgency.decide(policy, inputs)
+            inputs = urgency.Inputs(one.severity, when.danger, exposed, environment, criticality)
+            row = decisions.row(inputs)
             seen = max(first_seen, when.first_seen)
             due = urgency.due_date(row, when.published, seen, policy.clock)
             if due is not None and (earliest is None or due < earliest):

@@ -5,13 +5,16 @@ advisories, the revision, and the validators of the documents they came from, so
 leave validators without their content. A feed that fails keeps its data and says why.
 """
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -25,8 +28,7 @@ from patchmgr.feeds.base import Feed
 from patchmgr.feeds.crawl import Harvest, crawl
 from patchmgr.feeds.files import Files
 from patchmgr.feeds.transport import Known, Limits, Transport
-from patchmgr.services import advisory_store, audit
-from patchmgr.services.advisory_store import Difference
+from patchmgr.services import advisory_store, audit, note_store
 
 EXAMPLES = 5  # records set aside that a revision names
 SOURCES = 20  # addresses or files that a revision names
@@ -40,7 +42,7 @@ class SyncResult:
     feed: str
     changed: bool
     revision_id: int | None  # the revision that the feed is at now
-    counts: Mapping[str, int]  # advisories, fixes, new, changed, withdrawn, unchanged
+    counts: Mapping[str, int]  # advisories and fixes, notes; new, changed, withdrawn, unchanged
     note: str = ""  # what a person should know: records set aside, releases skipped
 
 
@@ -62,7 +64,13 @@ def ensure_feeds(db: Database) -> None:
         session.execute(
             insert_new(models.Feed).on_conflict_do_nothing(),  # another process may be as quick
             [
-                {"name": name, "title": feed.title, "enabled": True, "state": "never", "error": ""}
+                {
+                    "name": name,
+                    "title": feed.title,
+                    "enabled": feed.by_default,
+                    "state": "never",
+                    "error": "",
+                }
                 for name, feed in FEEDS.items()
             ],
         )
@@ -113,16 +121,18 @@ def sync(
         progress(f"reading {source}")
         harvest = _from_files(feed, source, platform or "")
         ensure_feeds(db)
-        progress(f"storing {len(harvest.advisories)} advisories")
+        harvest = _needed(db, feed, harvest)
+        progress(_storing(harvest))
         return _store(db, feed, harvest, now=now, actor=actor, documents=False)
     ensure_feeds(db)
     try:
-        fetch = Transport(_known(db, name), limits or Limits(), progress=progress)
+        known = {} if _wants_more(db, feed) else _known(db, name)
+        fetch = Transport(known, limits or Limits(), progress=progress)
         fetched = crawl(feed, _addresses(feed, settings), fetch, platform=platform or "")
         if fetched is None:
             return _unchanged(db, name, now)
-        harvest = _whole(fetched)
-        progress(f"storing {len(harvest.advisories)} advisories")
+        harvest = _needed(db, feed, _whole(fetched))
+        progress(_storing(harvest))
         return _store(db, feed, harvest, now=now, actor=actor, documents=True)
     except FeedError as error:
         _failed(db, name, now, str(error))
@@ -145,10 +155,38 @@ def _addresses(feed: Feed, settings: Settings) -> tuple[str, ...]:
 
 def _whole(harvest: Harvest | None) -> Harvest:
     """Return ``harvest``. Raises `FeedMalformedError` when there is nothing in it."""
-    if harvest is None or not harvest.advisories:
+    if harvest is None or harvest.is_empty:
         names = ", ".join(harvest.documents) if harvest else "the feed"
         raise FeedMalformedError(f"{names}: no advisory in it")
     return harvest
+
+
+def _needed(db: Database, feed: Feed, harvest: Harvest) -> Harvest:
+    """Return ``harvest`` without what is not kept of ``feed``."""
+    if not feed.only_named:
+        return harvest
+    with db.reading() as session:
+        return note_store.of_named(session, harvest)
+
+
+def _wants_more(db: Database, feed: Feed) -> bool:
+    """Return whether an unchanged document would bring something: of CVEs named since."""
+    if not feed.only_named:
+        return False
+    advisory, row = models.Advisory, models.Feed
+    with db.reading() as session:
+        return bool(
+            session.scalar(
+                select(
+                    exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
+                )
+            )
+        )
+
+
+def _storing(harvest: Harvest) -> str:
+    kinds = {"advisories": harvest.advisories, "notes": harvest.notes}
+    return "storing " + " and ".join(f"{len(each)} {kind}" for kind, each in kinds.items() if each)
 
 
 def _known(db: Database, name: str) -> dict[str, Known]:
@@ -173,9 +211,14 @@ def _unchanged(db: Database, name: str, now: datetime) -> SyncResult:
         row = _row(session, name)
         _succeed(session, row, now)
         current = session.get(models.FeedRevision, row.revision_id)
-        total = current.counts["advisories"] if current else 0
-        counts = {"advisories": total, "unchanged": total}
+        counts = _as_it_was(current.counts if current else {})
         return SyncResult(name, False, row.revision_id, counts, "unchanged since the last sync")
+
+
+def _as_it_was(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counts of a sync that changed nothing of what ``counts`` counts."""
+    totals = {kind: int(counts[kind]) for kind in ("advisories", "notes") if kind in counts}
+    return {**totals, "unchanged": sum(totals.values())}
 
 
 def _row(session: Session, name: str) -> models.Feed:
@@ -195,26 +238,25 @@ def _store(
 ) -> SyncResult:
     with db.writing(alone=True) as session:
         row = _row(session, feed.name)
-        difference = advisory_store.compare(session, row.id, harvest)
+        said = _Said(session, row.id, harvest)
         note = _note(harvest)
-        if documents or difference:
+        if documents or said.is_new:
             _remember_documents(session, row, harvest if documents else None)
         _succeed(session, row, now)
-        if not difference:
-            counts = {"advisories": len(difference.contents), "unchanged": len(difference.contents)}
+        if not said.is_new:
+            counts = _as_it_was(said.counts)
             return SyncResult(feed.name, False, row.revision_id, counts, note)
         revision = models.FeedRevision(
             feed_id=row.id,
-            digest=advisory_store.digest_of_all(difference.contents),
+            digest=said.digest,
             made_at=now,
             source=_sources(harvest),
             counts={},
         )
         session.add(revision)
         session.flush()
-        advisory_store.apply(session, row.id, revision.id, difference, now)
-        platforms = advisory_store.statements_by_platform(session, harvest, difference.kept)
-        counts = _counts(difference, sum(platforms.values()))
+        platforms = said.write(session, row.id, revision.id, now)
+        counts = said.counts
         revision.counts = {
             **counts,
             "platforms": platforms,
@@ -232,6 +274,56 @@ def _store(
             details={"revision": revision.id, "source": revision.source, **counts},
         )
         return SyncResult(feed.name, True, revision.id, counts, note)
+
+
+class _Said:
+    """What a harvest changes: the difference of each kind of content that the feed has.
+
+    For another kind, give it a store like `note_store`, and its difference a line here.
+    """
+
+    def __init__(self, session: Session, feed_id: int, harvest: Harvest) -> None:
+        self._harvest = harvest
+        self._statements = 0
+        self._advisories = advisory_store.compare(session, feed_id, harvest)
+        self._notes = note_store.compare(session, feed_id, harvest)
+        kinds = (self._advisories, self._notes)
+        # A feed that says nothing of a kind, and never did, does not count it.
+        self._kinds = [each for each in kinds if each or any(each.counts.values())]
+
+    @property
+    def is_new(self) -> bool:
+        return any(self._kinds)
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256, hex, of everything that the feed says now."""
+        digests = [each.digest for each in self._kinds]
+        if len(digests) == 1:
+            return digests[0]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+    def write(
+        self, session: Session, feed_id: int, revision_id: int, now: datetime
+    ) -> dict[str, int]:
+        """Store the difference; return how many statements there are about each platform."""
+        advisory_store.apply(session, feed_id, revision_id, self._advisories, now)
+        note_store.apply(session, feed_id, revision_id, self._notes)
+        platforms = advisory_store.statements_by_platform(
+            session, self._harvest, self._advisories.kept
+        )
+        self._statements = sum(platforms.values())
+        return platforms
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the totals of each kind; what is new, changed, withdrawn is of all together."""
+        total: Counter[str] = Counter()
+        for each in self._kinds:
+            total.update(each.counts)
+        if self._advisories in self._kinds:
+            total["fixes"] = self._statements
+        return dict(total)
 
 
 def _remember_documents(session: Session, row: models.Feed, harvest: Harvest | None) -> None:
@@ -258,19 +350,6 @@ def _sources(harvest: Harvest) -> str:
     names = sorted(harvest.documents)
     more = f" and {len(names) - SOURCES} more" if len(names) > SOURCES else ""
     return " ".join(names[:SOURCES]) + more
-
-
-def _counts(difference: Difference, fixes: int) -> dict[str, int]:
-    total = len(difference.contents)
-    changed = len(difference.new) + len(difference.changed)
-    return {
-        "advisories": total,
-        "fixes": fixes,
-        "new": len(difference.new),
-        "changed": len(difference.changed),
-        "withdrawn": len(difference.withdrawn),
-        "unchanged": total - changed,
-    }
 
 
 def _note(harvest: Harvest) -> str:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from patchmgr.cli import main
 from patchmgr.cli.app import App
 from patchmgr.domain.versions import SCHEMES
+from patchmgr.feeds import FEEDS
 
 
 @pytest.fixture
@@ -79,6 +80,11 @@ def test_what_cannot_be_compared_is_bad_input(run, arguments, error):
     assert run("versions", "compare", *arguments) == (2, "", f"patchmgr: {error}\n")
 
 
+def named(feed, lines):
+    (line,) = (each for each in json.loads(lines) if each["name"] == feed)
+    return line
+
+
 def test_a_feed_is_read_from_a_file_and_shown(run, tracker):
     code, out, err = run("feeds", "sync", "debian", "--from", str(tracker))
     assert (code, err) == (0, "")
@@ -87,8 +93,8 @@ def test_a_feed_is_read_from_a_file_and_shown(run, tracker):
         "debian: unchanged, 1 advisories\n"
     )
 
-    (listed,) = json.loads(run("feeds", "list", "--json")[1])
-    (status,) = json.loads(run("feeds", "status", "--json")[1])
+    listed = named("debian", run("feeds", "list", "--json")[1])
+    status = named("debian", run("feeds", "status", "--json")[1])
 
     assert (listed["name"], listed["state"], listed["advisories"]) == ("debian", "ok", 1)
     assert (status["stale"], status["fixes"], status["error"]) == (False, 1, "")
@@ -144,7 +150,7 @@ def test_a_feed_that_fails_is_for_later(run, server, answer, why):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("nix",), "no feed 'nix'; known: debian"),
+        (("nix",), f"no feed 'nix'; known: {', '.join(sorted(FEEDS))}"),
         (("debian", "--from", "/nowhere"), "/nowhere: no such file or directory"),
         (("--from", "/nowhere"), "--from /nowhere needs the name of one feed, such as debian"),
         (("debian", "--platform", "x"), "'x' is not a platform such as debian:12"),

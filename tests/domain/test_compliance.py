@@ -1,6 +1,7 @@
 """The numbers of a report, each with its denominator."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from patchmgr.domain.compliance import (
     FeedState,
     Host,
     Judged,
+    KevCatalogue,
     Open,
     PlanDone,
     PlatformState,
@@ -24,7 +26,8 @@ from patchmgr.domain.compliance import (
     Standing,
     duration,
 )
-from patchmgr.domain.urgency import PRESETS
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger, FlawNote
+from patchmgr.domain.urgency_presets import PRESETS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -58,7 +61,7 @@ def finding(age, severity=Severity.HIGH, status=Status.AFFECTED, *, reason="", k
         "CVE-2026-0001",
         "CVE-2026-0001",
         severity,
-        kev,
+        Danger(kev=kev),
         seen,
         seen - DAY,
         reason,
@@ -98,7 +101,7 @@ def report(*fleet, closed=(), **changed):
 def closed(after, severity=Severity.HIGH, *, patched=True):
     """A finding that was closed ``after`` days."""
     seen = NOON - 60 * DAY
-    return Closed(host(), severity, None, seen - DAY, seen, seen + after * DAY, patched)
+    return Closed(host(), severity, NOTHING_KNOWN, seen - DAY, seen, seen + after * DAY, patched)
 
 
 @pytest.mark.parametrize(
@@ -305,3 +308,29 @@ def test_every_host_and_every_finding_is_counted_once(fleet):
     assert sum(made.states.values()) == sum(made.by_severity.values()) == number
     assert total.open_within + total.open_overdue == head.overdue.of
     assert total.open_overdue == head.overdue.n
+
+
+def exploited(age, *days, kev=True):
+    """A finding of one flaw a day that CISA names, each in the catalogue."""
+    made = finding(age, kev=kev)
+    flaws = tuple(FlawNote(f"CVE-2026-{n}", kev=True, kev_due=day) for n, day in enumerate(days, 1))
+    return made._replace(judged=replace(made.judged, exploited=flaws))
+
+
+def test_exploited_findings_are_counted_against_the_policy_and_against_cisa_s_own_day():
+    late, today = (NOON - DAY).date(), NOON.date()
+    made = report(
+        (host("a"), [exploited(20, late), exploited(1, today), finding(20, kev=False)]),
+        (host("b"), [exploited(1, today, late), exploited(1)]),
+        (host("c"), []),
+        kev=KevCatalogue("KEV", 2, NOON),
+    ).exploited
+
+    assert made.open_findings == 4
+    assert made.hosts == Share(2, 3)
+    assert made.overdue == Share(1, 4)
+    assert made.overdue_by_cisa == Share(2, 3)  # the day itself is not over; one has no day
+    assert [(each.cve, each.due, each.open_findings, each.hosts) for each in made.flaws] == [
+        ("CVE-2026-2", late, 1, Share(1, 3)),
+        ("CVE-2026-1", today, 3, Share(2, 3)),
+    ]

@@ -12,6 +12,7 @@ from patchmgr.domain.matching import (
     decisive,
     is_about,
     judge,
+    overruled,
     platforms_of,
 )
 
@@ -41,6 +42,8 @@ def fix(status=Status.AFFECTED, fixed="", **more):
             "'odd' is not a dpkg version",
         ),
         ("1.0", fix(Status.UNDETERMINED), "undetermined", ""),
+        ("1.0", fix(Status.UNDETERMINED, "2", reason="perhaps"), "undetermined", "perhaps"),
+        ("2.0", fix(Status.UNDETERMINED, "2"), "not_affected", "2.0 is newer than 2"),
         ("1.0", fix(Status.NOT_AFFECTED, reason="not built"), "not_affected", "not built"),
         ("odd", fix(Status.NOT_AFFECTED), "not_affected", "the vendor says it is not affected"),
         ("odd", fix(fixed="1.0"), "undetermined", "'odd' is not a dpkg version"),
@@ -69,6 +72,7 @@ def test_a_scheme_that_nobody_can_read_is_undetermined():
         ("arch:rolling", ("arch:rolling",)),
         ("ubuntu:20.04/esm-infra", ("ubuntu:20.04", "ubuntu:20")),
         ("centos:7", ("centos:7", "rhel:7")),
+        ("sles:15.1", ("sles:15.1",)),
         ("", ("",)),
     ],
 )
@@ -192,12 +196,38 @@ def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one():
     assert subscriber.reason == "1 is older than 2"
 
 
-@pytest.mark.parametrize("channel", ["eus", "ksplice", "hotpatch"])
+@pytest.mark.parametrize("channel", ["eus", "aus", "hotpatch"])
 def test_a_line_of_its_own_concerns_only_hosts_that_are_on_it(channel):
     statement = fix(fixed="2", channel=channel)
 
     assert said("1", statement) is None
     assert said("1", statement, platform=f"debian:12/{channel}") == "affected"
+
+
+@pytest.mark.parametrize(
+    ("installed", "fixed", "channel", "concerned"),
+    [
+        ("2.17-1.el7", "2.17-2.el7", "", True),
+        ("2.17-1.ksplice1.el7", "2.17-2.ksplice1.el7", "ksplice", True),
+        ("2.17-1.ksplice1.el7", "2.17-2.el7", "", False),
+        ("2.17-1.el7", "2.17-2.ksplice1.el7", "ksplice", False),
+        ("3.0-1.el9_fips", "3.0-2.el9_fips", "fips", True),
+        ("3.0-1.el9", "3.0-2.el9_fips", "fips", False),
+        ("3.0-1.el9_fips", "3.0-2.el9", "", False),
+    ],
+)
+def test_a_special_build_is_fixed_by_builds_of_its_kind(installed, fixed, channel, concerned):
+    statement = replace(rpm(fixed, channel=channel), scheme="rpm")
+
+    assert (said(installed, statement, platform="ol:7", manager="rpm") == "affected") is concerned
+
+
+def test_on_an_extended_update_line_that_line_has_the_word_on_its_cves():
+    main, own = rpm("1-5"), rpm("1-3", channel="eus")
+    statements = [(main, frozenset({"CVE-1", "CVE-2"})), (own, frozenset({"CVE-1"}))]
+
+    assert overruled(statements, subject(platform="rhel:8.6/eus")) == {"CVE-1"}
+    assert overruled(statements, subject(platform="rhel:8.6")) == frozenset()
 
 
 def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():

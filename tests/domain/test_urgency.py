@@ -1,5 +1,6 @@
 """Decision tables: which row decides, what cannot be a policy, and when a finding is due."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,18 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.flaws import Danger
 from patchmgr.domain.urgency import (
     INPUTS,
-    PRESETS,
     Clock,
+    Decisions,
     Inputs,
     Policy,
     Row,
+    Threshold,
     decide,
     due_date,
     from_json,
+    thresholds,
     to_json,
 )
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -66,25 +71,37 @@ def test_the_severity_preset_gives_each_severity_its_days(severity, days):
 def test_the_first_matching_row_decides_and_unknown_matches_no_question(
     kev, exposure, severity, row
 ):
-    assert decide(EXPLOITED, Inputs(severity, kev, exposure)).id == row
+    assert decide(EXPLOITED, Inputs(severity, Danger(kev=kev), exposure)).id == row
 
 
 words = st.sampled_from(["", "public", "internal", "prod", "test"])
-inputs = st.builds(
-    Inputs, st.sampled_from(Severity), st.sampled_from([None, True, False]), words, words, words
+dangers = st.builds(
+    Danger,
+    st.sampled_from([None, True, False]),
+    st.booleans(),
+    st.sampled_from(["", "none", "poc", "active"]),
+    st.sampled_from(["", "yes", "no"]),
+    st.sampled_from(["", "partial", "total"]),
+    st.integers(0, 100),
+    st.integers(0, 1000),
 )
+inputs = st.builds(Inputs, st.sampled_from(Severity), dangers, words, words, words)
+
+
+def asked_for(column):
+    """What a row can ask of a column: words, or a number."""
+    if isinstance(column, Threshold):
+        numbers = st.integers(1, column.top)
+        return numbers.map(lambda n: (f"{n / 10**column.places:.{column.places}f}",))
+    known = st.sampled_from(column.words or ("prod", "test", "public"))
+    return st.lists(known, min_size=1, max_size=3).map(tuple)
 
 
 @st.composite
 def policies(draw):
     asked = st.fixed_dictionaries(
         {},
-        optional={
-            name: st.lists(
-                st.sampled_from(column.words or ("prod", "test", "public")), min_size=1, max_size=3
-            ).map(tuple)
-            for name, column in INPUTS.items()
-        },
+        optional={name: asked_for(column) for name, column in INPUTS.items()},
     ).filter(bool)
     days = st.none() | st.integers(0, 3650)
     conditions = draw(st.lists(st.tuples(asked, days), max_size=6))
@@ -106,6 +123,44 @@ def test_what_is_not_known_is_decided_by_a_row_that_does_not_ask_for_it(policy, 
     decided = decide(policy, finding)
 
     assert all(column.read(finding) for name, column in INPUTS.items() if name in decided.when)
+
+
+@given(st.lists(st.tuples(policies(), inputs), min_size=1, max_size=4))
+def test_what_is_remembered_of_decisions_is_what_would_be_decided(cases):
+    for policy, _ in cases:
+        decisions = Decisions(policy)
+        for _ in range(2):
+            for _, finding in cases:
+                assert decisions.row(finding) == decide(policy, finding)
+
+
+@given(policies(), policies(), inputs)
+def test_a_score_lowered_to_the_highest_threshold_it_reaches_decides_alike(one, other, finding):
+    asked = thresholds([one, other])
+    lowered = replace(
+        finding.danger,
+        cvss=max((n for n in asked.cvss if n <= finding.danger.cvss), default=0),
+        epss=max((n for n in asked.epss if n <= finding.danger.epss), default=0),
+    )
+
+    for policy in (one, other):
+        assert decide(policy, replace(finding, danger=lowered)) == decide(policy, finding)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cvss", "decided"),
+    [
+        ("7", 69, "otherwise"),
+        ("7.0", 70, "high"),
+        ("7", 100, "high"),
+        ("7", 0, "otherwise"),  # no score is known
+        ("0.1", 1, "high"),
+    ],
+)
+def test_a_row_asks_for_a_score_of_at_least_a_number(asked, cvss, decided):
+    policy = Policy("scored", 1, (Row("high", {"cvss_at_least": (asked,)}, 7, ""), OTHERWISE))
+
+    assert decide(policy, Inputs(Severity.LOW, Danger(cvss=cvss))).id == decided
 
 
 @given(policies())
@@ -136,6 +191,15 @@ def test_a_table_that_leaves_findings_undecided_is_no_policy(rows, why):
         ({"kev": ("maybe",)}, 7, "is not one of"),
         ({"environment": ()}, 7, "needs words"),
         ({"exposure": ("",)}, 7, "not known cannot be asked"),
+        ({"ransomware": ("no",)}, 7, "is not one of yes"),  # nobody knows that it is not used
+        ({"cvss_at_least": ("high",)}, 7, "one number above 0 and up to 10, of at most 1 dec"),
+        ({"cvss_at_least": ("7", "9")}, 7, "one number"),
+        ({"cvss_at_least": ("0",)}, 7, "one number"),
+        ({"cvss_at_least": ("10.1",)}, 7, "one number"),
+        ({"cvss_at_least": ("7.05",)}, 7, "one number"),
+        ({"cvss_at_least": ()}, 7, "one number"),
+        ({"epss_at_least": ("1.001",)}, 7, "one number above 0 and up to 1, of at most 3 dec"),
+        ({"epss_at_least": ("0.0001",)}, 7, "one number"),
         ({}, -1, "whole number"),
         ({}, 3651, "whole number"),
         ({}, True, "whole number"),

@@ -132,8 +132,10 @@ def pages(feed, document, body):
     ],
 )
 def test_says_so_when_a_document_is_not_its_own(feed, garbage):
-    with pytest.raises(FeedMalformedError, match=f"^{re.escape(feed.start[0])}: "):
-        feed.read(feed.start[0], garbage)
+    address = next(iter(feed.start), "https://feed.example/document")
+
+    with pytest.raises(FeedMalformedError, match=f"^{re.escape(address)}: "):
+        feed.read(address, garbage)
 
 
 @pytest.mark.parametrize(

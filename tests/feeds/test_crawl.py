@@ -3,7 +3,7 @@
 import pytest
 
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
-from patchmgr.errors import FeedUnreachableError
+from patchmgr.errors import FeedMalformedError, FeedUnreachableError
 from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.crawl import Document, crawl
 
@@ -19,7 +19,12 @@ class Pages:
 
     def read(self, url, body, platform=""):
         self.read_so_far.append((url, platform))
+        if isinstance(self.pages[url], str):
+            raise FeedMalformedError(f"{url}: {self.pages[url]}")
         return self.pages[url]
+
+    def join(self, advisories):
+        return advisories
 
 
 class Net:
@@ -105,3 +110,29 @@ def test_an_error_ends_the_walk():
 
     with pytest.raises(FeedUnreachableError, match="a"):
         crawl(Pages(), ("a",), broken)
+
+
+def test_a_document_that_cannot_be_read_is_set_aside_and_the_rest_is_taken():
+    feed = Pages(index=Page((advisory("A-1", "x"),), follow=("bad", "good")), bad="not XML")
+    feed.pages["good"] = Page((advisory("A-2", "y"),))
+
+    harvest = crawl(feed, ("index",), Net())
+
+    assert [each.ref for each in harvest.advisories] == ["A-1", "A-2"]
+    assert harvest.set_aside == (SetAside("", "bad", "not XML"),)
+    assert harvest.is_partial
+
+
+def test_a_feed_of_which_nothing_can_be_read_has_failed():
+    with pytest.raises(FeedMalformedError, match="a: broken"):
+        crawl(Pages(a="broken", b="broken too"), ("a", "b"), Net())
+
+
+def test_what_documents_say_is_joined_when_all_are_read():
+    class Joined(Pages):
+        def join(self, advisories):
+            return tuple(each for each in advisories if each.ref != "A-2")
+
+    feed = Joined(index=Page((advisory("A-1", "x"), advisory("A-2", "y"))))
+
+    assert [each.ref for each in crawl(feed, ("index",), Net()).advisories] == ["A-1"]

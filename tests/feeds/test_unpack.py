@@ -4,10 +4,13 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
 import zipfile
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.unpack import MIB, unpack
@@ -117,3 +120,84 @@ def test_a_damaged_archive_is_refused():
     for length in range(4, len(archive) - 1, 7):
         with pytest.raises(FeedMalformedError):
             list(unpack("a", archive[:length], JSON))
+
+
+def tarred(**members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name.replace("__", "/").replace("_", "."))
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, zstandard.compress])
+def test_a_tape_archive_gives_the_documents_that_the_feed_takes(pack):
+    archive = pack(tarred(a_json=BODY, b__c_json_gz=PACKED["gz"], readme_txt=b"x"))
+
+    assert list(unpack("t", archive, JSON)) == [("t/a.json", BODY), ("t/b/c.json.gz", BODY)]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_in_a_tape_archive_are_whole(form):
+    name = "/".join(["folder" * 4] * 6 + ["a.json"])
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:", format=form) as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(BODY)
+        archive.addfile(info, io.BytesIO(BODY))
+
+    assert list(unpack("t", out.getvalue(), JSON)) == [(f"t/{name}", BODY)]
+
+
+def test_one_tape_archive_behind_another_is_read_as_well():
+    """As Alpine's are: a signature's and the index's, each compressed by itself."""
+    one, other = tarred(a_json=BODY), tarred(b_json=BODY)
+    parts = gzip.compress(one[:-1024], mtime=0) + gzip.compress(other, mtime=0)
+
+    assert [name for name, _body in unpack("t", parts, JSON)] == ["t/a.json", "t/b.json"]
+
+
+def test_links_and_devices_in_a_tape_archive_are_passed_over():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE):
+            info = tarfile.TarInfo("a.json")
+            info.type = kind
+            info.linkname = "/etc/passwd"
+            archive.addfile(info)
+
+    assert list(unpack("t", out.getvalue(), JSON)) == []
+
+
+def test_a_damaged_tape_archive_is_refused():
+    archive = tarred(a_json=BODY)
+    changed = bytearray(archive)
+    changed[130] ^= 1
+
+    with pytest.raises(FeedMalformedError, match=r"^t: damaged or cut off"):
+        list(unpack("t", bytes(changed), JSON))
+    for length in range(512, 512 + len(BODY), 97):
+        with pytest.raises(FeedMalformedError, match=r"^t: damaged or cut off"):
+            list(unpack("t", archive[:length], JSON))
+
+
+@given(st.data())
+def test_whatever_the_damage_a_tape_archive_ends(data):
+    archive = bytearray(tarred(a_json=BODY, b_json=BODY))
+    for _ in range(data.draw(st.integers(1, 6))):
+        archive[data.draw(st.integers(0, len(archive) - 1))] = data.draw(st.integers(0, 255))
+
+    try:
+        assert sum(len(body) for _name, body in unpack("t", bytes(archive), JSON)) <= len(archive)
+    except FeedMalformedError:
+        return
+
+
+def test_what_an_address_says_stays_behind_the_names_of_members():
+    archive = zipped(a_json=BODY)
+
+    assert [name for name, _body in unpack("z#suite=main", archive, JSON)] == [
+        "z/a.json#suite=main"
+    ]

@@ -66,8 +66,8 @@ def excepted(fleet, at=None):
 
 def listed(fleet, now=None, **filters):
     with fleet.db.reading() as session:
-        page = findings.listing(session, FindingFilter(**filters), now=now or fleet.at, limit=500)
-    return page
+        asked = FindingFilter(**filters)
+        return findings.listing(session, asked, now=now or fleet.at, limit=500)
 
 
 def stands(fleet):

@@ -18,8 +18,10 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import report_endings, reports_made
 from patchmgr.db.queries import reports as queries
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.compliance import Contact, Share
-from patchmgr.domain.urgency import PRESETS, Clock, Policy
+from patchmgr.domain.urgency import Clock, Policy
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import policies, reports
 from patchmgr.services.reports import manifest
@@ -296,10 +298,11 @@ def test_the_policy_is_the_one_in_force_then_or_the_one_named(fleet):
 
 def test_activating_a_policy_makes_a_version_of_it(fleet):
     policies.adopt(fleet.db, Policy("w", 1, PRESETS["severity"].rows), actor="a", now=START)
-    again = policies.activate(fleet.db, "severity", actor="a", now=START + DAY)
+    who = {"actor": "a", "role": Role.ADMIN}
+    again = policies.activate(fleet.db, "severity", now=START + DAY, **who)
 
     assert (again.name, again.version) == ("severity", 2)
-    assert policies.activate(fleet.db, "severity", actor="a", now=START + DAY) == again
+    assert policies.activate(fleet.db, "severity", now=START + DAY, **who) == again
     with fleet.db.reading() as session:
         assert policies.active(session)[1] == again
         entries = session.scalars(
@@ -607,3 +610,64 @@ def test_without_the_extra_a_pdf_is_refused_with_its_name(fleet, monkeypatch):
         fleet.report(START, ("pdf",))
 
     assert list(fleet.settings.reports.iterdir()) == []
+
+
+# --- known exploited vulnerabilities -------------------------------------------------------------
+
+
+def list_exploited(fleet, now, **days):
+    """Let the catalogue list ``CVE-2026-000n``, each with CISA's day."""
+    entries = [
+        {"cveID": f"CVE-2026-000{name[1:]}", "dateAdded": "2026-02-20", "dueDate": day}
+        for name, day in days.items()
+    ]
+    path = fleet.folder / "kev.json"
+    path.write_text(json.dumps({"count": len(entries), "vulnerabilities": entries}))
+    sync(fleet.db, "kev", settings=fleet.settings, now=now, actor="test", source=path)
+
+
+def test_exploited_findings_have_their_section_and_the_past_has_its_own(fleet):
+    before = fleet.document(START)["known_exploited"]
+    list_exploited(fleet, START + DAY, _1="2026-03-05", _9="2026-03-05")
+    fleet.scan(START + DAY)
+
+    soon = fleet.document(START + 2 * DAY)["known_exploited"]
+    late = fleet.document(START + 20 * DAY)["known_exploited"]
+
+    assert (before["catalogue"], before["open_findings"]) == (None, 0)
+    assert "was loaded" in before["note"]
+    assert (soon["catalogue"]["entries"], soon["note"]) == (2, "")
+    assert soon["open_findings"] == 2
+    assert soon["hosts"] == {"n": 2, "of": 4, "percent": "50.0 %"}
+    assert soon["overdue"]["n"] == soon["overdue_by_cisa"]["n"] == 0
+    assert late["overdue"] == late["overdue_by_cisa"] == {"n": 2, "of": 2, "percent": "100.0 %"}
+    (flaw,) = late["flaws"]
+    assert (flaw["cve"], flaw["due"], flaw["open_findings"]) == ("CVE-2026-0001", "2026-03-05", 2)
+
+
+def test_a_report_on_a_day_before_the_catalogue_changed_stays_byte_for_byte(fleet):
+    at = START + 2 * DAY
+    list_exploited(fleet, START + DAY, _1="2026-03-05")
+    fleet.scan(START + DAY)
+    first = fleet.report(at, formats=ALL)
+
+    list_exploited(fleet, START + 3 * DAY, _2="2026-03-09")
+    fleet.scan(START + 3 * DAY)
+    again = fleet.report(at, formats=ALL, now=START + 4 * DAY)
+
+    assert again.files == first.files
+    with (first.folder / "findings.csv").open(newline="") as file:
+        kev = {(row["advisory"], row["kev"]) for row in csv.DictReader(file)}
+    assert kev == {("CVE-2026-0001", "yes"), ("CVE-2026-0002", "no")}
+
+
+def test_a_report_by_a_directive_s_table_goes_by_what_was_known_then(fleet):
+    list_exploited(fleet, START + DAY, _1="2026-03-05")
+    fleet.scan(START + DAY)
+
+    def overdue(day):
+        report = fleet.document(START + day * DAY, policy="cisa-bod-26-04")
+        return report["headline"]["overdue"]
+
+    assert overdue(0.5) == {"n": 0, "of": 0, "percent": None}  # nothing known: on system upgrade
+    assert overdue(15) == {"n": 2, "of": 2, "percent": "100.0 %"}

@@ -18,13 +18,15 @@ from sqlalchemy import select
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explanations
+from patchmgr.db.queries import explained, explanations
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.session import Database
 from patchmgr.domain import exceptions
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
-from patchmgr.domain.urgency import PRESETS, Clock, Inputs, Policy, Row, decide, due_date
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger, FlawNote
+from patchmgr.domain.urgency import Clock, Inputs, Policy, Row, decide, due_date
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import ConflictError, NotFoundError
 from patchmgr.feeds.crawl import Harvest
 from patchmgr.services import exceptions as exception_service
@@ -33,6 +35,7 @@ from patchmgr.services import policies, scan, sync
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 WHEN = {"actor": "test"}
+CATALOGUES = ("kev", "scores")
 
 
 class Fleet:
@@ -42,8 +45,9 @@ class Fleet:
         self.db, self.folder, self.at = db, folder, NOON
         self.settings = config.load({"PATCHMGR_HOME": str(folder / "home")})
         with db.writing() as session:
-            session.add(
-                models.Feed(name="made-up", title="", enabled=True, state="never", error="")
+            session.add_all(
+                models.Feed(name=name, title="", enabled=True, state="never", error="")
+                for name in ("made-up", *CATALOGUES)
             )
 
     def wait(self, days):
@@ -93,6 +97,12 @@ class Fleet:
         feed = SimpleNamespace(name="made-up")
         sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
 
+    def note(self, feed, *notes):
+        """Let a catalogue say just this from now on."""
+        harvest = Harvest((), {}, (), {}, notes=tuple(notes))
+        feed = SimpleNamespace(name=feed)
+        sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
+
     def adopt(self, policy):
         policies.adopt(self.db, policy, now=self.at, **WHEN)
 
@@ -126,6 +136,14 @@ class Fleet:
         )
         return added.id
 
+    def decide(self, days, scope, number):
+        """Record an exception, or revoke one; nothing comes of what is not there, or over."""
+        with suppress(NotFoundError, ConflictError):
+            if scope:
+                self.allow(days, **scope)
+            else:
+                self.revoke(number)
+
     def revoke(self, number):
         exception_service.revoke(self.db, number, role=Role.OPERATOR, now=self.at, **WHEN)
 
@@ -146,6 +164,7 @@ class Fleet:
                     judgement.severity,
                     judgement.first_seen,
                     judgement.published,
+                    judgement.class_id,
                 ).where(judgement.until.is_(None))
             )
             open_exposures = session.execute(
@@ -257,6 +276,29 @@ ADVISORIES = st.lists(
     max_size=3,
     unique_by=lambda each: each[0],
 )
+NOTES = st.lists(
+    st.builds(
+        FlawNote,
+        st.sampled_from(["A", "B", "C", "D"]),
+        kev=st.booleans(),
+        epss=st.sampled_from([None, 0.0996, 0.1004, 0.4, 0.6]),
+        cvss=st.sampled_from([None, 6.9, 7.0, 9.8]),
+        ssvc_automatable=st.sampled_from(["", "yes", "no"]),
+    ),
+    max_size=3,
+    unique_by=lambda note: note.cve,
+)
+DANGEROUS = Policy(
+    "dangerous",
+    1,
+    (
+        Row("kev", {"kev": ("yes",)}, 1, ""),
+        Row("likely", {"epss_at_least": ("0.5",)}, 2, ""),
+        Row("bad", {"cvss_at_least": ("7",), "automatable": ("yes",)}, 3, ""),
+        Row("quiet", {"kev": ("no",)}, 60, ""),
+        Row("rest", {}, 9, ""),
+    ),
+)
 POLICIES = (
     PRESETS["severity"],
     Policy("quick", 1, (Row("public", {"exposure": ("public",)}, 1, ""), Row("rest", {}, 9, ""))),
@@ -270,10 +312,13 @@ POLICIES = (
         Clock.PUBLISHED,
     ),
     Policy("detected", 1, (Row("rest", {}, 5, ""),), Clock.DETECTED),
+    PRESETS["cisa-bod-26-04"],
+    DANGEROUS,
 )
 STEPS = st.one_of(
     st.tuples(st.just("packages"), st.dictionaries(st.sampled_from(HOSTS), INSTALLED, min_size=1)),
     st.tuples(st.just("advise"), ADVISORIES),
+    st.tuples(st.just("note"), st.sampled_from(CATALOGUES), NOTES),
     st.tuples(
         st.just("host"),
         st.sampled_from(HOSTS),
@@ -285,7 +330,7 @@ STEPS = st.one_of(
     st.tuples(st.just("retire"), st.sampled_from(HOSTS)),
     st.tuples(st.just("policy"), st.sampled_from(POLICIES)),
     st.tuples(
-        st.just("allow"),
+        st.just("except"),
         st.sampled_from([1, 2, 3, 90]),
         st.fixed_dictionaries(
             {},
@@ -296,9 +341,9 @@ STEPS = st.one_of(
                 "host": st.sampled_from(HOSTS),
                 "tag": st.sampled_from(["prod", "test"]),
             },
-        ).filter(bool),
+        ),
+        st.integers(1, 3),
     ),
-    st.tuples(st.just("revoke"), st.integers(1, 3)),
     st.tuples(st.just("scan")),
     st.tuples(st.just("scan")),
 )
@@ -317,6 +362,8 @@ def play(fleet, steps):
                 fleet.packages(**there)
             case "advise", [said]:
                 fleet.advise(*(advisory(r, *f, published=p) for r, f, p in said))
+            case "note", [feed, notes]:
+                fleet.note(feed, *notes)
             case "host", [name, environment, exposure, release]:
                 facts = {"environment": environment, "exposure": exposure, "tags": environment}
                 fleet.host(name, os_release=release, **facts)
@@ -327,16 +374,8 @@ def play(fleet, steps):
             case "retire", [name] if name not in retired:
                 fleet.retire(name)
                 retired.add(name)
-            case "policy", [policy]:
-                fleet.adopt(policy)
-            case "allow", [days, scope]:
-                with suppress(NotFoundError):  # of what is not there yet
-                    fleet.allow(days, **scope)
-            case "revoke", [number]:
-                with suppress(NotFoundError, ConflictError):
-                    fleet.revoke(number)
-            case "scan", _:
-                fleet.scan()
+            case "policy" | "scan" | "except", _:
+                {"policy": fleet.adopt, "scan": fleet.scan, "except": fleet.decide}[kind](*what)
     fleet.wait(1)
     fleet.scan()
 
@@ -677,12 +716,24 @@ WORDS = {
     "environment": ["prod", "test"],
     "criticality": ["high", "low"],
     "kev": ["yes", "no"],
+    "ransomware": ["yes"],
+    "exploitation": ["none", "poc", "active"],
+    "automatable": ["yes", "no"],
+    "technical_impact": ["partial", "total"],
 }
-ASKED = st.dictionaries(st.sampled_from(sorted(WORDS)), st.none(), min_size=1).flatmap(
-    lambda names: st.fixed_dictionaries(
-        {n: st.lists(st.sampled_from(WORDS[n]), min_size=1, unique=True).map(tuple) for n in names}
-    )
-)
+NUMBERS_ASKED = {"cvss_at_least": ["6.5", "7.0", "7.1"], "epss_at_least": ["0.25", "0.4"]}
+ASKED = st.dictionaries(
+    st.sampled_from(sorted(WORDS | NUMBERS_ASKED)), st.none(), min_size=1, max_size=4
+).flatmap(lambda names: st.fixed_dictionaries({name: asked(name) for name in names}))
+
+
+def asked(name):
+    """What a row can ask of an input: words, or one number."""
+    if name in NUMBERS_ASKED:
+        return st.sampled_from(NUMBERS_ASKED[name]).map(lambda number: (number,))
+    return st.lists(st.sampled_from(WORDS[name]), min_size=1, unique=True).map(tuple)
+
+
 DAYS = st.one_of(st.none(), st.integers(0, 6))
 TABLES = st.builds(
     lambda asked, last, clock: Policy(
@@ -719,11 +770,26 @@ def dated(_sqlite_template, tmp_path_factory):
         ),
         advisory("none", fix("x", status=Status.NO_FIX)),
     )
+    names = [f"{severity.word}-{i}" for severity in Severity for i in range(3)]
+    fleet.note("kev", *(KNOWN[name[-1]](name) for name in names if name[-1] == "1"))
+    fleet.note("scores", *(KNOWN[name[-1]](name) for name in names if name[-1] == "2"))
     fleet.scan()
     yield fleet
     fleet.db.close()
 
 
+# What catalogues say of an advisory's flaw, by the last letter of its name, and what it comes to.
+KNOWN = {
+    "1": lambda cve: FlawNote(
+        cve, kev=True, kev_ransomware=True, ssvc_exploitation="active", ssvc_impact="total"
+    ),
+    "2": lambda cve: FlawNote(cve, cvss=7.0, epss=0.4, ssvc_automatable="no"),
+}
+DANGERS = {
+    "0": Danger(kev=False),
+    "1": Danger(True, True, "active", impact="total"),
+    "2": Danger(False, automatable="no", cvss=70, epss=400),
+}
 FACTS = {"a": ("public", "prod", "high"), "b": ("internal", "test", "low"), "c": ("", "", "")}
 
 
@@ -739,7 +805,8 @@ def test_the_due_date_that_the_database_computes_is_the_policy_s(dated, table, d
         page = queries.listing(session, wanted, now=moment, limit=1000)
 
     for line in lines:
-        row = decide(table, Inputs(line.severity, None, *FACTS[line.host]))
+        danger = DANGERS.get(line.advisory[-1], NOTHING_KNOWN)
+        row = decide(table, Inputs(line.severity, danger, *FACTS[line.host]))
         published = None if line.advisory == "none" else PUBLISHED[line.advisory[-1]]
         expected = due_date(row, published, NOON, table.clock)
         assert line.due == (expected if line.status == "affected" else None)
@@ -749,6 +816,80 @@ def test_the_due_date_that_the_database_computes_is_the_policy_s(dated, table, d
 
 
 PUBLISHED = {"0": None, "1": NOON - 3 * DAY, "2": NOON + 2 * DAY}
+
+
+# --- what is known of its flaws ------------------------------------------------------------------
+
+
+def exploited(cve):
+    return FlawNote(cve, kev=True)
+
+
+def known(fleet):
+    return [(line.host, line.advisory, line.kev) for line in fleet.lines()]
+
+
+def test_whether_a_flaw_is_exploited_is_not_known_until_a_catalogue_is_read(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")), advisory("B", fix("x", "2")))
+    fleet.scan()
+    assert known(fleet) == [("a", "A", None), ("a", "B", None)]
+
+    fleet.wait(1)
+    fleet.note("kev", exploited("A"))
+    fleet.scan()
+
+    assert known(fleet) == [("a", "A", True), ("a", "B", False)]
+    assert [line.advisory for line in fleet.lines(kev="yes")] == ["A"]
+    assert [line.advisory for line in fleet.lines(kev="no")] == ["B"]
+    assert [line.kev for line in fleet.lines(NOON)] == [None, None]
+    assert first_seen(fleet) == {("a", "A"): 0, ("a", "B"): 0}
+
+
+def test_a_new_entry_of_the_catalogue_touches_only_what_it_is_about(fleet):
+    for name in ("a", "b"):
+        fleet.host(name)
+    fleet.packages(a=["x 1"], b=["y 1"])
+    fleet.advise(advisory("A", fix("x", "2")), advisory("B", fix("y", "2")))
+    fleet.note("kev", exploited("Z"))
+    fleet.adopt(DANGEROUS)
+    fleet.scan()
+
+    fleet.wait(1)
+    fleet.note("kev", exploited("Z"), exploited("A"))
+    result = fleet.scan()
+
+    assert (result.full, result.versions, result.hosts) == (False, 1, 1)
+    assert known(fleet) == [("a", "A", True), ("b", "B", False)]
+    assert [(line.due, line.due_row) for line in fleet.lines()] == [
+        (NOON + DAY, "kev"),
+        (NOON + 60 * DAY, "quiet"),
+    ]
+    said = fleet.explain("a", "x").installed[0].considered[0]
+    assert (said.due_row, said.danger.kev) == ("kev", True)
+    assert [(line.feed, line.note) for line in said.notes] == [("kev", exploited("A"))]
+    then = fleet.explain("a", "x", NOON).installed[0].considered[0]
+    assert (then.due_row, then.notes) == ("quiet", ())
+
+
+def test_a_score_that_moves_between_two_thresholds_changes_no_judgement(fleet):
+    fleet.host("a")
+    fleet.packages(a=["x 1"])
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.adopt(DANGEROUS)
+    fleet.note("scores", FlawNote("A", epss=0.2))
+    fleet.scan()
+
+    fleet.wait(1)
+    fleet.note("scores", FlawNote("A", epss=0.4))
+    assert fleet.scan().changed is False
+    fleet.wait(1)
+    fleet.note("scores", FlawNote("A", epss=0.5))
+    fleet.scan()
+
+    assert [line.due_row for line in fleet.lines()] == ["likely"]
+    assert [line.due_row for line in fleet.lines(NOON)] == ["rest"]
 
 
 # --- why -----------------------------------------------------------------------------------------
@@ -767,9 +908,9 @@ def test_an_explanation_names_every_statement_and_what_it_was_compared_with(flee
     )
     fleet.scan()
 
-    (explained,) = fleet.explain("A", "libx1").installed
+    (found,) = fleet.explain("A", "libx1").installed
 
-    said = {each.advisory: each for each in explained.considered}
+    said = {each.advisory: each for each in found.considered}
     assert list(said) == ["A", "D", "B", "C"]  # findings first, the worst first
     assert {ref: each.status for ref, each in said.items()} == {
         "A": "affected",
@@ -783,10 +924,10 @@ def test_an_explanation_names_every_statement_and_what_it_was_compared_with(flee
     assert said["A"].due_row == "severity-high"
     assert said["B"].comparison == "1-1 is 1-1"
     assert said["C"].comparison == "no SSL"
-    assert explanations.sentence(said["D"]) == (
+    assert explained.sentence(said["D"]) == (
         "no fix: the vendor calls x affected by D and has nothing to install (postponed)"
     )
-    assert explanations.what_would_change(said["A"]) == (
+    assert explained.what_would_change(said["A"]) == (
         "would change: an inventory with source x at 1-2 or newer"
     )
 

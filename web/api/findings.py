@@ -1,13 +1,16 @@
 """Findings and advisories."""
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field
 
 from patchmgr.db.queries import advisories as advisory_queries
-from patchmgr.db.queries import explanations
+from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.explained import explanation_json
 from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.errors import NotFoundError
 from web.api.routing import route
 from web.api.values import (
     Document,
@@ -47,6 +50,11 @@ class Finding(Out):
     reason: str
 
 
+Sort = Literal[
+    "host", "-host", "package", "-package", "advisory", "-advisory", "severity", "-severity", "due"
+]
+
+
 class FindingQuery(Paging):
     host: Plain = ""
     platform: Plain = ""
@@ -56,8 +64,10 @@ class FindingQuery(Paging):
     cve: Plain = ""
     status: Literal["", "affected", "no_fix", "undetermined"] = ""
     severity_at_least: SeverityWord = "unknown"
+    kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
     search: Plain = ""
+    sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
 
 class AtQuery(In):
@@ -99,6 +109,41 @@ class AdvisoryInFull(Out):
     fixes: list[Fix]
 
 
+class Note(Out):
+    """What a feed says of a CVE, and since which revision; null and empty where it does not."""
+
+    feed: str
+    revision: int
+    revision_at: When
+    kev: bool = False
+    kev_added: date | None = None
+    kev_due: date | None = Field(None, description="The day by which CISA wants it done.")
+    kev_ransomware: bool | None = Field(None, description="Known use in ransomware campaigns.")
+    kev_name: str = ""
+    kev_action: str = ""
+    epss: float | None = None
+    epss_percentile: float | None = None
+    cvss: float | None = None
+    cvss_vector: str = ""
+    cvss_source: str = ""
+    cwes: list[str] = Field(default_factory=list)
+    ssvc_exploitation: str = ""
+    ssvc_automatable: str = ""
+    ssvc_impact: str = ""
+    rejected: bool = False
+
+
+class Flaw(Out):
+    """What is known of a CVE, and the advisories that name it."""
+
+    cve: str
+    kev: bool | None = Field(
+        description="In the catalogue of known exploited vulnerabilities; null: none is loaded."
+    )
+    notes: list[Note]
+    advisories: list[Advisory]
+
+
 class AdvisoryQuery(Paging):
     search: Plain = Field("", description="Part of an id, CVE or title, or a package's name.")
     severity_at_least: SeverityWord = "unknown"
@@ -109,7 +154,7 @@ class AdvisoryQuery(Paging):
 
 @route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
 def list_findings(query: FindingQuery) -> object:
-    """List open findings, by host, package and advisory."""
+    """List open findings, by default by host, package and advisory."""
     filters = FindingFilter(
         host=query.host,
         platform=query.platform,
@@ -119,10 +164,19 @@ def list_findings(query: FindingQuery) -> object:
         cve=query.cve.upper(),
         status=query.status,
         severity_at_least=severity(query.severity_at_least) or None,
+        kev=query.kev,
         overdue=query.overdue,
         search=query.search,
     )
-    found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
+    found = queries.listing(
+        session(),
+        filters,
+        now=now(),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return page(found)
 
 
@@ -136,7 +190,23 @@ def list_findings(query: FindingQuery) -> object:
 def explain_finding(hostname: str, package: str, query: AtQuery) -> dict[str, Any]:
     """Explain what was concluded about a package of a host, and from what."""
     found = explanations.explain(session(), hostname, package, at=query.at or now())
-    return explanations.explanation_json(found)
+    return explanation_json(found)
+
+
+@route("GET", "/cves/<cve>", tag="advisories", answer=Flaw)
+def get_cve(cve: str) -> dict[str, Any]:
+    """Get what catalogues and vendors say of a CVE."""
+    name = cve.upper()
+    notes = flaws.notes(session(), [name]).get(name, ())
+    found = advisory_queries.by_cve(session(), name)
+    if not found and not notes:
+        raise NotFoundError("CVE", cve)
+    return {
+        "cve": name,
+        "kev": flaws.is_listed(session(), notes),
+        "notes": [flaws.plain(each) for each in notes],
+        "advisories": found,
+    }
 
 
 @route("GET", "/advisories", tag="advisories", query=AdvisoryQuery, answer=PageOf[Advisory])

@@ -1,7 +1,15 @@
 """Rows. They have types and constraints and no behaviour; rules live in `patchmgr.domain`."""
 
 from patchmgr.db.models.accounts import ApiToken, AuditEntry, LoginAttempt, User, UserSession
-from patchmgr.db.models.advisories import Advisory, Feed, FeedDocument, FeedRevision, FeedSync, Fix
+from patchmgr.db.models.advisories import (
+    Advisory,
+    Feed,
+    FeedDocument,
+    FeedRevision,
+    FeedSync,
+    Fix,
+    FlawNote,
+)
 from patchmgr.db.models.exceptions import FindingException, HostTag
 from patchmgr.db.models.findings import (
     Exposure,
@@ -11,6 +19,7 @@ from patchmgr.db.models.findings import (
     Policy,
     ScanRun,
     Snapshot,
+    UrgencyClass,
 )
 from patchmgr.db.models.hosts import (
     Host,
@@ -48,6 +57,7 @@ __all__ = [
     "FeedSync",
     "FindingException",
     "Fix",
+    "FlawNote",
     "Freeze",
     "Host",
     "HostCount",
@@ -75,6 +85,7 @@ __all__ = [
     "ScheduledJob",
     "Snapshot",
     "Task",
+    "UrgencyClass",
     "User",
     "UserSession",
     "Window",

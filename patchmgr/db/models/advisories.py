@@ -1,4 +1,4 @@
-"""Feeds, their revisions, and the advisories and fixes that they brought."""
+"""Feeds, their revisions, and what they brought: advisories with fixes, notes about flaws."""
 
 from datetime import datetime
 from typing import Any
@@ -127,3 +127,22 @@ class Fix(Base):
     since_revision: Mapped[FeedRevision] = relationship(
         lazy="raise", foreign_keys=[since_revision_id]
     )
+
+
+class FlawNote(Base):
+    """What a feed says of a CVE, immutable, valid from one feed revision until another."""
+
+    __tablename__ = "flaw_note"
+    __table_args__ = (
+        Index("ix_flaw_note_cve", "cve", "until_revision_id"),
+        Index("ix_flaw_note_feed", "feed_id", "until_revision_id"),
+        Index("ix_flaw_note_since_revision", "since_revision_id"),
+        Index("ix_flaw_note_until_revision", "until_revision_id"),
+    )
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    cve: Mapped[Word]
+    said: Mapped[dict[str, Any]]  # as `patchmgr.domain.flaws.said` writes it: only what is said
+    since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))
+    until_revision_id: Mapped[int | None] = mapped_column(ForeignKey("feed_revision.id"))

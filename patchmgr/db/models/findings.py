@@ -13,6 +13,31 @@ from sqlalchemy.orm import Mapped, mapped_column
 from patchmgr.db.base import Base, Id, Name, Word
 
 
+class UrgencyClass(Base):
+    """What is known of an advisory's flaws as far as due dates can depend on it, each only once.
+
+    A row is a `patchmgr.domain.flaws.Danger`: very many advisories are alike in it.
+    """
+
+    __tablename__ = "urgency_class"
+    __table_args__ = (
+        Index(
+            "uq_urgency_class",
+            *("kev", "ransomware", "exploitation", "automatable", "impact", "cvss", "epss"),
+            unique=True,
+        ),
+    )
+
+    id: Mapped[Id]
+    kev: Mapped[Word]  # "yes", "no", "" not known, as the other words
+    ransomware: Mapped[Word]
+    exploitation: Mapped[Word]
+    automatable: Mapped[Word]
+    impact: Mapped[Word]
+    cvss: Mapped[int] = mapped_column(SmallInteger)  # tenths
+    epss: Mapped[int] = mapped_column(SmallInteger)  # thousandths
+
+
 class Judgement(Base):
     """What an advisory means for a package version, while it means that."""
 
@@ -20,6 +45,7 @@ class Judgement(Base):
     __table_args__ = (
         Index("ix_judgement_package_version", "package_version_id", "until"),
         Index("ix_judgement_advisory", "advisory_id", "until"),
+        Index("ix_judgement_class", "class_id", "until"),
     )
 
     id: Mapped[Id]
@@ -34,6 +60,8 @@ class Judgement(Base):
     # When this package version was first judged so; a changed fix keeps it.
     first_seen: Mapped[datetime]
     published: Mapped[datetime | None]  # of the advisory, copied so that due dates need no join
+    # Of the advisory's CVEs, as the scan knew them; None: nothing is known.
+    class_id: Mapped[int | None] = mapped_column(ForeignKey("urgency_class.id"))
     since: Mapped[datetime]
     until: Mapped[datetime | None]  # exclusive; None: still so
 

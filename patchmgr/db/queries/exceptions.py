@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.base import to_micros
+from patchmgr.db.base import from_micros, to_micros
 from patchmgr.db.bulk import among
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
@@ -138,7 +138,7 @@ def heeded(session: Session, at: datetime | None, now: datetime | None = None) -
     """
     moment = at or now or session.scalar(select(func.max(models.ScanRun.at)))
     if moment is None:
-        return Heeded(None, InForce((), datetime.max), settled=True)
+        return Heeded(None, InForce((), from_micros(0)), settled=True)
     found = _read(session, or_(in_force(moment), row.counted))
     counted = set(session.scalars(select(row.id).where(row.counted))) if found else set()
     in_effect = in_force_of(session, found, moment)
@@ -271,7 +271,7 @@ def findings_of(session: Session, scopes: Mapping[int, Scope], at: datetime) -> 
     return {number: int(findings or 0) for number, findings in rows}
 
 
-def _counting(number: int, scope: Scope, at: datetime) -> Select[Any]:
+def _counting(number: int, scope: Scope, at: datetime) -> Select[int, Any]:
     """Count as exposed hosts x judgements of each package version."""
     exposed = select(exposure.package_version_id, func.count().label("hosts")).where(
         exposure.until.is_(None)
@@ -405,7 +405,7 @@ def _in_state(state: str, now: datetime) -> list[ColumnElement[bool]]:
     revoked = row.revoked_at.is_not(None)
     over = or_(revoked, row.expires_at <= now)
     approved = row.approved_at.is_not(None)
-    return {
+    found: dict[str, list[ColumnElement[bool]]] = {
         "current": [~over],
         State.PROPOSED.value: [~over, ~approved],
         State.IN_FORCE.value: [~over, approved],
@@ -413,7 +413,8 @@ def _in_state(state: str, now: datetime) -> list[ColumnElement[bool]]:
         State.REVOKED.value: [revoked],
         "over": [over],
         "all": [],
-    }[state]
+    }
+    return found[state]
 
 
 def _says(search: str) -> ColumnElement[bool]:

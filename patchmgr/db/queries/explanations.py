@@ -1,128 +1,37 @@
 """Why a package on a host is, or is not, a finding: every statement held against it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, and_, func, or_, select
+from sqlalchemy import BigInteger, ScalarSelect, Select, and_, func, or_, select
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
+from patchmgr.db.queries import flaws
 from patchmgr.db.queries.exceptions import Heeded, heeded
+from patchmgr.db.queries.explained import (
+    Consideration,
+    Covering,
+    Explained,
+    Explanation,
+    Unrelated,
+)
 from patchmgr.db.queries.findings import Dating, held, policy_at
+from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.matching import Subject, Verdict, platforms_of
+from patchmgr.domain.modules import Catalogue, is_modular
 from patchmgr.domain.weighing import Said, Weighed, weigh
 from patchmgr.errors import NotFoundError
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
-
-
-@dataclass(frozen=True, slots=True)
-class Covering:
-    """An exception in force that covers a finding."""
-
-    id: int
-    label: str
-    reason: str
-    owner: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Unrelated:
-    """A statement that names the package and does not concern this build of it."""
-
-    advisory: str
-    title: str
-    feed: str
-    revision: int
-    revision_at: datetime
-    document: str
-    stated: str
-    fixed: str
-    why: str  # "it is for i686, and this build is for x86_64"
-
-
-@dataclass(frozen=True, slots=True)
-class Consideration:
-    """One statement that was held against an installed package, and what came of it."""
-
-    advisory: str
-    title: str
-    cves: tuple[str, ...]
-    severity: Severity
-    url: str
-    feed: str
-    revision: int
-    revision_at: datetime
-    revision_digest: str
-    document: str
-    status: str  # the verdict here
-    stated: str  # the status that the vendor states
-    match: Match
-    matched_name: str
-    matched_version: str
-    scheme: str
-    fixed: str
-    introduced: str
-    comparison: str
-    first_seen: datetime | None
-    due: datetime | None
-    due_row: str
-    due_label: str
-    yields: str  # why it makes no finding of its own, though it calls the package affected
-    also: tuple[tuple[str, str], ...]  # (advisory, feed) that tell the same flaw
-    exceptions: tuple[Covering, ...]  # that cover the finding
-
-    @property
-    def is_finding(self) -> bool:
-        return self.status != Status.NOT_AFFECTED and not self.yields
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One installed version of the package, with every statement that bears on it."""
-
-    package_version_id: int
-    manager: str
-    package: str
-    arch: str
-    installed: str
-    source: str
-    source_version: str
-    judged_source: str
-    judged_version: str
-    held: bool
-    foreign: str  # who built it, if not the vendor of the platform
-    idle: str  # why it does not count: a kernel that neither runs nor boots next
-    considered: tuple[Consideration, ...]  # findings first, worst first
-    unrelated: tuple[Unrelated, ...]
-
-    @property
-    def findings(self) -> tuple[Consideration, ...]:
-        return tuple(each for each in self.considered if each.is_finding)
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a package on a host is, or is not, a finding."""
-
-    host_id: int
-    host: str
-    platform: str
-    at: datetime
-    reported_at: datetime | None
-    reboot_pending: bool
-    has_feed: bool  # whether any feed speaks of the platform at all
-    policy: str  # name and version of the one that gives due dates
-    installed: tuple[Explained, ...]
 
 
 def explain(session: Session, name: str, package: str, *, at: datetime) -> Explanation:
@@ -139,6 +48,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
     dating = Dating(policy_at(session, at))
     heed = heeded(session, at)
     kernels = _idle_kernels(session, row, versions, at)
+    modules = _modules(session, versions, at)
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -149,7 +59,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         has_feed=_has_feed(session, row.platform),
         policy=f"{dating.policy.name} version {dating.policy.version}",
         installed=tuple(
-            _explained(session, row, each, at, dating, heed, kernels.get(each.id, ""))
+            _explained(session, row, each, at, dating, heed, modules, kernels.get(each.id, ""))
             for each in versions
         ),
     )
@@ -162,10 +72,15 @@ def _explained(
     at: datetime,
     dating: Dating,
     heed: Heeded,
+    modules: Mapping[str, Catalogue],
     idle: str,
 ) -> Explained:
-    rows = [tuple(row) for row in session.execute(_statements(subject, at))]
-    weighed = weigh(subject_of(subject), [_said(*row) for row in rows])
+    platforms = platforms_of(subject.platform, subject.manager)
+    rows = sorted(
+        (tuple(row) for row in session.execute(_statements(subject, at))),
+        key=lambda row: (platforms.index(row[0].platform), row[0].match, row[0].id),
+    )
+    weighed = weigh(subject_of(subject), [_said(*row) for row in rows], modules)
     for each in weighed:
         if each.is_finding and idle:
             each.yields = idle
@@ -198,6 +113,19 @@ def _said(said: models.Fix, about: models.Advisory, _made: object, feed_name: st
     return Said(about.id, advised, feed_name, value(said))
 
 
+def _modules(
+    session: Session, versions: Iterable[models.PackageVersion], at: datetime
+) -> Mapping[str, Catalogue]:
+    """Return what there is to know of module streams, where a build of one asks for it."""
+    platforms = {
+        name
+        for each in versions
+        if each.manager == "rpm" and is_modular(each.version)
+        for name in platforms_of(each.platform, each.manager)
+    }
+    return catalogues(session, platforms, at) if platforms else {}
+
+
 def _idle_kernels(
     session: Session, on: models.Host, versions: Sequence[models.PackageVersion], at: datetime
 ) -> dict[int, str]:
@@ -209,7 +137,7 @@ def _idle_kernels(
     if not asked or not on.running_kernel:
         return {}
     likely = or_(version.name.like("linux-%"), version.name.like("kernel%"))
-    here = set(package_sets.members_of(session, _set_at(session, on.id, at)).tolist())
+    here = set(package_sets.members_of(session, _set_at(on.id, at)).tolist())
     kernels = {
         each.id: kernel
         for each in session.scalars(select(version).where(likely))
@@ -227,26 +155,26 @@ def _installed_versions(
     session: Session, host_id: int, package: str, at: datetime
 ) -> list[models.PackageVersion]:
     """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    set_id = _set_at(session, host_id, at)
-    if set_id is None:
+    here = set(package_sets.members_of(session, _set_at(host_id, at)).tolist())
+    if not here:
         return []
     candidates = session.scalars(
         select(version)
         .where(or_(version.name == package, version.judged_source == package))
         .order_by(version.name, version.arch, version.id)
     ).all()
-    here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
 
 
-def _set_at(session: Session, host_id: int, at: datetime) -> int | None:
+def _set_at(host_id: int, at: datetime) -> ScalarSelect[int]:
     history = models.HostPackageSet
-    return session.scalar(
+    return (
         select(history.package_set_id)
         .where(history.host_id == host_id, held(history, at))
         .order_by(history.since.desc())
         .limit(1)
+        .scalar_subquery()
     )
 
 
@@ -271,16 +199,20 @@ def _considered(
     pairs: Iterable[tuple[Any, Weighed]],
 ) -> tuple[Consideration, ...]:
     """Return what each statement that concerns ``subject`` means for it, findings first."""
-    seen = _first_seen(session, on.id, subject.id, at)
+    seen = _seen(session, on.id, subject.id, at)
+    concerning = [(row, weighed) for row, weighed in pairs if weighed.verdict is not None]
+    notes = flaws.notes(
+        session, [cve for (_, about, _, _), _ in concerning for cve in about.cves.split()], at
+    )
     found = []
-    for (said, about, made, feed_name), weighed in pairs:
+    for (said, about, made, feed_name), weighed in concerning:
         verdict = weighed.verdict
         if verdict is None:
             continue
         match = Match(said.match)
         text = subject_of(subject).named(match)[1]
-        first_seen = seen.get(about.id) if weighed.is_finding else None
-        due, due_row, due_label = _due(dating, on, weighed, about, verdict, first_seen)
+        first_seen, danger = seen.get(about.id, _UNSEEN) if weighed.is_finding else _UNSEEN
+        due, due_row, due_label = _due(dating, on, weighed, about, verdict, first_seen, danger)
         found.append(
             Consideration(
                 advisory=about.ref,
@@ -306,6 +238,8 @@ def _considered(
                 due=due,
                 due_row=due_row,
                 due_label=due_label,
+                danger=danger,
+                notes=tuple(line for cve in about.cves.split() for line in notes.get(cve, ())),
                 yields=weighed.yields,
                 also=tuple((other.about.ref, other.feed) for other in weighed.also),
                 exceptions=_covering(session, on, subject, about, heed)
@@ -379,13 +313,14 @@ def _due(
     about: models.Advisory,
     verdict: Verdict,
     first_seen: datetime | None,
+    danger: Danger,
 ) -> tuple[datetime | None, str, str]:
     """Return when a finding is due, and the policy row that says so, with its label."""
     if first_seen is None:
         return None, "", ""
     facts = (on.environment, on.criticality, on.exposure)
     severity = weighed.severity
-    due, row = dating.due(severity, verdict.status, about.published, first_seen, facts)
+    due, row = dating.due(severity, danger, verdict.status, about.published, first_seen, facts)
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
 
 
@@ -424,17 +359,25 @@ def value(row: models.Fix) -> Fix:
     )
 
 
-def _first_seen(
+_UNSEEN: tuple[datetime | None, Danger] = (None, NOTHING_KNOWN)
+
+
+def _seen(
     session: Session, host_id: int, version_id: int, at: datetime
-) -> dict[int, datetime]:
-    """Return since when the host has each advisory's finding in this version, as scans saw it."""
+) -> dict[int, tuple[datetime | None, Danger]]:
+    """Return how scans saw each advisory's finding in this version on the host.
+
+    That is since when, and what they knew of its flaws.
+    """
     rows = session.execute(
         select(
             judgement.advisory_id,
             coerce(exposure.first_seen, BigInteger).label("exposed"),
             coerce(judgement.first_seen, BigInteger).label("judged"),
+            *flaws.CLASS,
         )
         .join(judgement, judgement.package_version_id == exposure.package_version_id)
+        .outerjoin(models.UrgencyClass, models.UrgencyClass.id == judgement.class_id)
         .where(
             exposure.host_id == host_id,
             exposure.package_version_id == version_id,
@@ -442,121 +385,7 @@ def _first_seen(
             held(judgement, at),
         )
     )
-    return {number: from_micros(max(first, second)) for number, first, second in rows}
-
-
-def sentence(said: Consideration) -> str:
-    """Return the verdict as a person would say it."""
-    return _verdict(said) + (f"; no finding of its own: {said.yields}" if said.yields else "")
-
-
-def _verdict(said: Consideration) -> str:
-    if said.status == Status.AFFECTED:
-        return (
-            f"affected: {said.matched_version} is older than {said.fixed}, which fixes "
-            f"{_flaws(said)}"
-        )
-    if said.status == Status.NO_FIX:
-        why = f" ({said.comparison})" if said.comparison else ""
-        return (
-            f"no fix: the vendor calls {said.matched_name} affected by {_flaws(said)} and has "
-            f"nothing to install{why}"
-        )
-    if said.status == Status.UNDETERMINED:
-        return f"undetermined: {said.comparison or 'the vendor has not determined it yet'}"
-    return f"not affected: {said.comparison}"
-
-
-def _flaws(said: Consideration) -> str:
-    return " ".join(said.cves) or said.advisory
-
-
-def what_would_change(said: Consideration) -> str:
-    """Return what would turn the verdict; empty when nothing on the host would."""
-    if said.yields:
-        return ""
-    if said.status == Status.AFFECTED:
-        return (
-            f"would change: an inventory with {said.match} {said.matched_name} at {said.fixed} or "
-            "newer"
-        )
-    if said.status == Status.NO_FIX:
-        return "would change: the vendor publishing a fix, or removing the package"
-    if said.status == Status.UNDETERMINED:
-        return "would change: the vendor's verdict, or a version that can be read"
-    return ""
-
-
-def explanation_json(explanation: Explanation) -> dict[str, Any]:
-    """Return an explanation in the form that the command line and the API print."""
     return {
-        "host": explanation.host,
-        "platform": explanation.platform,
-        "at": explanation.at,
-        "reported_at": explanation.reported_at,
-        "has_feed": explanation.has_feed,
-        "packages": [
-            {
-                "package": each.package,
-                "arch": each.arch,
-                "installed": each.installed,
-                "source": each.judged_source,
-                "source_version": each.judged_version,
-                "held": each.held,
-                "foreign": each.foreign,
-                "idle": each.idle,
-                "considered": [
-                    {
-                        "advisory": said.advisory,
-                        "cves": list(said.cves),
-                        "severity": said.severity.word,
-                        "status": said.status,
-                        "stated": said.stated,
-                        "feed": said.feed,
-                        "revision": said.revision,
-                        "revision_at": said.revision_at,
-                        "document": said.document,
-                        "match": said.match.value,
-                        "matched_name": said.matched_name,
-                        "installed": said.matched_version,
-                        "fixed": said.fixed,
-                        "introduced": said.introduced,
-                        "scheme": said.scheme,
-                        "comparison": said.comparison,
-                        "sentence": sentence(said),
-                        "would_change": what_would_change(said),
-                        "first_seen": said.first_seen,
-                        "due": said.due,
-                        "due_row": said.due_row,
-                        "is_finding": said.is_finding,
-                        "also": [{"advisory": ref, "feed": name} for ref, name in said.also],
-                        "exceptions": [
-                            {
-                                "id": one.id,
-                                "exception": one.label,
-                                "reason": one.reason,
-                                "owner": one.owner,
-                                "expires_at": one.expires_at,
-                            }
-                            for one in said.exceptions
-                        ],
-                    }
-                    for said in each.considered
-                ],
-                "unrelated": [
-                    {
-                        "advisory": said.advisory,
-                        "feed": said.feed,
-                        "revision": said.revision,
-                        "revision_at": said.revision_at,
-                        "document": said.document,
-                        "stated": said.stated,
-                        "fixed": said.fixed,
-                        "why": said.why,
-                    }
-                    for said in each.unrelated
-                ],
-            }
-            for each in explanation.installed
-        ],
+        number: (from_micros(max(first, second)), flaws.danger_of(known))
+        for number, first, second, *known in rows
     }

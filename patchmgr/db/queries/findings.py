@@ -15,25 +15,31 @@ from sqlalchemy import (
     SQLColumnExpression,
     and_,
     case,
+    exists,
     false,
     func,
     literal,
     or_,
     select,
+    true,
 )
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-from patchmgr.db.queries import exceptions, paging, policies
+from patchmgr.db.queries import exceptions, finding_order, flaws, paging, policies
 from patchmgr.db.queries.exceptions import Heeded
+from patchmgr.db.queries.finding_order import Order
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.exceptions import Scope
+from patchmgr.domain.flaws import Danger
 from patchmgr.domain.packages import release_of
-from patchmgr.domain.urgency import PRESETS, Clock, Inputs, Policy
+from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Threshold, word_of
+from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import InputError
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
@@ -43,8 +49,7 @@ count = models.HostCount
 
 _DAY = 86_400_000_000  # microseconds
 FEW = 2_000  # package versions up to which asking for each beats reading an index through
-FIRST_PART, MOST_PART = 20, 5_000  # hosts that a page looks at a time
-_ORDER = (host.hostname, version.name, advisory.ref, version.id)
+_ORDER = (host.hostname, version.name, advisory.ref, version.id)  # of the CSV
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class FindingFilter:
     status: str = ""
     severity: Severity | None = None  # exactly this
     severity_at_least: Severity | None = None
+    kev: str = ""  # "yes", "no": known to be exploited or known not to be listed as such
     overdue: bool = False  # past its due date, and not covered by an exception
     exception: str = ""  # "open": covered by none that is in force; "excepted": by one
     exception_id: int | None = None  # of what this one's scope covers, in force or not
@@ -134,7 +140,7 @@ def plain(line: FindingLine) -> dict[str, Any]:
     row = {name: getattr(line, name) for name in CSV_COLUMNS}
     row["cves"] = " ".join(line.cves)
     row["severity"] = line.severity.word
-    row["kev"] = "" if line.kev is None else "yes" if line.kev else "no"
+    row["kev"] = word_of(line.kev)
     return row
 
 
@@ -186,32 +192,36 @@ def listing(
     *,
     at: datetime | None = None,
     now: datetime | None = None,
+    sort: str = "host",
+    descending: bool = False,
     limit: int = paging.PAGE,
     cursor: str = "",
 ) -> Page[FindingLine]:
-    """Return a page of findings, sorted by host, package, advisory.
+    """Return a page of findings, by default sorted by host, package, advisory.
 
-    ``now`` is what overdue and the end of exceptions are measured by; default ``at``. Walks hosts in their order until the
-    page is full, so that a page costs what it shows and not what there is.
+    ``now`` is what overdue and the end of exceptions are measured by; default ``at``. ``sort`` is
+    one of `finding_order.SORTS`; by due date they sort as they are now only. A page costs what it
+    shows and not what there is (`finding_order`). Raises `InputError`.
     """
     filters = _heeding(session, filters or FindingFilter(), at, now)
     policy = policy_at(session, at)
-    last = paging.decode(cursor, len(_ORDER)) if cursor else None
+    by = finding_order.order(sort, _due(policy), is_descending=descending)
+    last = paging.decode(cursor, len(by.columns)) if cursor else None
     versions = _versions_matching(session, filters, at)
-    query = _query(filters, at, policy, now).order_by(*_ORDER).limit(limit + 1)
+    query = _query(filters, at, policy, now).add_columns(*by.columns)
+    query = query.order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
-        query = query.where(paging.after(_ORDER, last, descending=[False] * len(_ORDER)))
+        query = query.where(by.after(last))
     rows: list[Any] = []
-    for ids in _hosts_in_order(session, filters, at, now, versions, last[0] if last else ""):
-        rows += session.execute(query.where(host.id.in_(ids))).all()
+    for part in _parts(session, sort, by, filters, at, policy, now, versions, last):
+        rows += session.execute(query.where(part)).all()
         if len(rows) > limit:
             break
     lines = Dating(policy)
     found = tuple(_excepted(lines.line(row), filters) for row in rows[:limit])
     follows = None
     if len(rows) > limit:
-        end = found[-1]
-        follows = paging.encode([end.host, end.package, end.advisory, end.package_version_id])
+        follows = paging.encode(rows[limit - 1][-len(by.columns) :])
     return Page(found, _total(session, filters, at, policy, now, versions), follows)
 
 
@@ -235,15 +245,38 @@ def _versions_matching(
     )
 
 
-def _hosts_in_order(
+def _parts(
     session: Session,
+    sort: str,
+    by: Order,
     filters: FindingFilter,
     at: datetime | None,
+    policy: Policy,
     now: datetime | None,
     versions: list[int] | None,
-    start: str,
-) -> Iterator[list[int]]:
-    """Yield ids of the hosts that can have such findings, by hostname, in growing parts."""
+    last: Sequence[Any] | None,
+) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that split the findings of ``filters`` in their order."""
+    if filters.host:
+        return iter([true()])  # one host's are few
+    hosts = _candidates(filters, at, now, versions)
+    if sort == "host":
+        start = None if last is None else last[0]
+        return finding_order.by_host(session, hosts, start, is_descending=by.is_descending)
+    if sort != "due":
+        judged = _judged(filters, at)
+        if filters.overdue:
+            judged.append(_may_be_due(policy, now or at))
+        return finding_order.by_judgement(session, by, judged, last)
+    if at is not None:
+        raise InputError({"sort": "by due date only as it is now"})
+    return finding_order.by_due(session, by, hosts, last)
+
+
+def _candidates(
+    filters: FindingFilter, at: datetime | None, now: datetime | None, versions: list[int] | None
+) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the hosts which can have such findings."""
     conditions = _host_conditions(filters)
     if at is None:
         conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
@@ -258,15 +291,21 @@ def _hosts_in_order(
         )
         through = host.id.in_(exposed)
         conditions.append(or_(through, _search_host(filters.search)) if filters.search else through)
-    query = select(host.id, host.hostname).where(*conditions).order_by(host.hostname)
-    size = FIRST_PART
-    found = session.execute(query.where(host.hostname >= start).limit(size)).all()
-    while found:
-        yield [number for number, _ in found]
-        if len(found) < size:
-            return
-        size = min(size * 16, MOST_PART)
-        found = session.execute(query.where(host.hostname > found[-1][1]).limit(size)).all()
+    return conditions
+
+
+def _judged(filters: FindingFilter, at: datetime | None) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the judgements which can make such findings."""
+    exposed = exists().where(exposure.package_version_id == version.id, held(exposure, at))
+    conditions = [held(judgement, at), exposed, *_judgement_conditions(filters)]
+    if filters.search:
+        through = (
+            select(exposure.package_version_id)
+            .join(host, host.id == exposure.host_id)
+            .where(held(exposure, at), _search_host(filters.search))
+        )
+        conditions.append(or_(version.id.in_(through), _search_judgement(filters.search)))
+    return conditions
 
 
 def _with_excepted() -> Select[int]:
@@ -318,6 +357,7 @@ def _query(
             host.criticality,
             host.exposure,
             version.platform,
+            *flaws.CLASS,
         )
         .select_from(host)
         .join(exposure, and_(exposure.host_id == host.id, held(exposure, at)))
@@ -328,6 +368,7 @@ def _query(
         )
         .join(advisory, advisory.id == judgement.advisory_id)
         .join(fix, fix.id == judgement.fix_id)
+        .outerjoin(models.UrgencyClass, models.UrgencyClass.id == judgement.class_id)
         .where(*_conditions(filters, at, policy, now))
     )
 
@@ -399,6 +440,8 @@ def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
         )
     if filters.status:
         found.append(judgement.status == filters.status)
+    if filters.kev:
+        found.append(flaws.is_exploited(filters.kev))
     if filters.severity is not None:
         found.append(judgement.severity == int(filters.severity))
     if filters.severity_at_least is not None:
@@ -413,23 +456,32 @@ def _escaped(text: str) -> str:
 def _due(policy: Policy) -> ColumnElement[int | None]:
     """Return the due date of a finding, in microseconds, as the database computes it.
 
-    The same table as `urgency.decide` reads; a test holds the two equal. A row that asks whether
-    a flaw is known to be exploited never matches while no catalogue is loaded.
+    The same table as `urgency.decide` reads; a test holds the two equal. What is not known of a
+    flaw is "" or 0, or NULL for a judgement without a class, and matches no question.
     """
+    known = models.UrgencyClass
     columns: Mapping[str, SQLColumnExpression[Any]] = {
+        "kev": known.kev,
+        "ransomware": known.ransomware,
+        "exploitation": known.exploitation,
+        "automatable": known.automatable,
+        "technical_impact": known.impact,
+        "cvss_at_least": known.cvss,
+        "epss_at_least": known.epss,
         "exposure": host.exposure,
         "environment": host.environment,
         "criticality": host.criticality,
     }
     branches = []
     for row in policy.rows:
-        if "kev" in row.when:
-            continue
-        asked = []
+        asked: list[ColumnElement[bool]] = []
         for name, words in row.when.items():
+            column = INPUTS[name]
             if name == "severity":
                 numbers = [int(s) for s in Severity if s.word in words]
                 asked.append(judgement.severity.in_(numbers))
+            elif isinstance(column, Threshold):
+                asked.append(columns[name] >= column.value(words[0]))
             else:
                 asked.append(columns[name].in_(words))
         days = literal(row.days * _DAY if row.days is not None else None, BigInteger)
@@ -444,6 +496,30 @@ def _due(policy: Policy) -> ColumnElement[int | None]:
     elif policy.clock is Clock.LATER:
         start = case((published > detected, published), else_=detected)
     return case((judgement.status == Status.AFFECTED.value, start + allowed))
+
+
+def _may_be_due(policy: Policy, moment: datetime | None) -> ColumnElement[bool]:
+    """Return the condition for judgements of which a finding can be due before ``moment``.
+
+    Whatever the host: by the shortest time that the policy gives their severity, from the earliest
+    that it can begin.
+    """
+    if moment is None:
+        raise ValueError("overdue needs an instant to be measured by")
+    start: ColumnElement[int] = coerce(judgement.first_seen, BigInteger)
+    if policy.clock is Clock.PUBLISHED:
+        start = func.coalesce(coerce(judgement.published, BigInteger), start)
+    soon = []
+    for severity in Severity:
+        times = [
+            row.days
+            for row in policy.rows
+            if row.days is not None and severity.word in row.when.get("severity", severity.word)
+        ]
+        if times:
+            latest = to_micros(moment) - min(times) * _DAY
+            soon.append(and_(judgement.severity == int(severity), start < latest))
+    return or_(false(), *soon)
 
 
 def _total(
@@ -583,16 +659,17 @@ def _multiplied(
 
 
 class Dating:
-    """Dates findings by a policy, which decides each distinct combination of inputs once."""
+    """Dates findings by a policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._decided: dict[Inputs, urgency.Row] = {}
+        self._decisions = Decisions(policy)
 
     def line(self, row: Any) -> FindingLine:
         severity, status = Severity(row[10]), row[7]
         first_seen = max(row[11], row[12])
-        due, due_row = self.due(severity, status, row[13], first_seen, row[23:26])
+        danger = flaws.danger_of(row[27 : 27 + len(flaws.CLASS)])
+        due, due_row = self.due(severity, danger, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],
             platform=release_of(row[26]),
@@ -605,7 +682,7 @@ class Dating:
             advisory=row[8],
             cves=tuple(row[9].split()),
             severity=severity,
-            kev=None,
+            kev=danger.kev,
             first_seen=first_seen,
             due=due,
             exception="",
@@ -624,6 +701,7 @@ class Dating:
     def due(
         self,
         severity: Severity,
+        danger: Danger,
         status: str,
         published: datetime | None,
         first_seen: datetime,
@@ -633,8 +711,5 @@ class Dating:
         if status != Status.AFFECTED:
             return None, ""
         environment, criticality, exposed = facts
-        inputs = Inputs(severity, None, exposed, environment, criticality)
-        row = self._decided.get(inputs)
-        if row is None:
-            row = self._decided[inputs] = urgency.decide(self.policy, inputs)
+        row = self._decisions.row(Inputs(severity, danger, exposed, environment, criticality))
         return urgency.due_date(row, published, first_seen, self.policy.clock), row.id

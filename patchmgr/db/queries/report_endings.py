@@ -10,10 +10,12 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
+from patchmgr.db.queries import flaws
 from patchmgr.db.queries.report_exceptions import Past
 from patchmgr.db.queries.reports import CHUNK
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import Closed, Host
+from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 
 Slot = tuple[str, str, str]  # manager, name, arch: what an update replaces
 
@@ -38,7 +40,14 @@ def closed(
             seen = max(first_seen, judged.first_seen)
             excepted = past.covered(host_id, version_id, judged.advisory_id, ended)
             yield Closed(
-                host, judged.severity, None, judged.published, seen, ended, patched, excepted
+                host,
+                judged.severity,
+                judged.danger,
+                judged.published,
+                seen,
+                ended,
+                patched,
+                excepted,
             )
 
 
@@ -68,6 +77,7 @@ class _Fixable:
 
     advisory_id: int
     severity: Severity
+    danger: Danger
     first_seen: datetime
     published: datetime | None
     since: datetime
@@ -84,8 +94,10 @@ class _Endings:
     def __init__(self, session: Session, after: datetime, at: datetime) -> None:
         self._after, self._at = after, at
         self._judged: dict[int, list[_Fixable]] = defaultdict(list)
-        for number, advisory_id, severity, *rest in _overlapping(session, after, at):
-            self._judged[number].append(_Fixable(advisory_id, Severity(severity), *rest))
+        dangers = flaws.classes(session)
+        for number, advisory_id, severity, kind, *rest in _overlapping(session, after, at):
+            danger = dangers.get(kind, NOTHING_KNOWN)
+            self._judged[number].append(_Fixable(advisory_id, Severity(severity), danger, *rest))
         self._opened = _opened(session, after, at)
         self._slots = _slots(session, self._judged) if self._opened else {}
         self.taken_back = sorted(
@@ -137,6 +149,7 @@ def _overlapping(session: Session, after: datetime, at: datetime) -> Iterable[An
             judgement.package_version_id,
             judgement.advisory_id,
             judgement.severity,
+            judgement.class_id,
             judgement.first_seen,
             judgement.published,
             judgement.since,

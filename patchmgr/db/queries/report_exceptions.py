@@ -36,7 +36,7 @@ def register(session: Session, at: datetime) -> tuple[Exempted, ...]:
                 owner=each.owner,
                 created_by=each.created_by,
                 approved_by=each.approved_by,
-                approved_at=each.approved_at,
+                approved_at=each.approved_at or at,  # what is in force has been approved
                 expires_at=each.expires_at,
             )
         )
@@ -137,6 +137,6 @@ def _tags(session: Session, tags: Iterable[str], after: datetime) -> dict[int, l
     query = select(tagged.host_id, tagged.tag, tagged.since, tagged.until).where(
         tagged.tag.in_(wanted), or_(tagged.until.is_(None), tagged.until > after)
     )
-    for number, *held in session.execute(query):
-        found[number].append((held[0], held[1], held[2]))
+    for number, tag, since, until in session.execute(query):
+        found[number].append((tag, since, until))
     return found

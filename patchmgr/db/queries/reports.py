@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.db.base import Utc, from_micros
+from patchmgr.db.queries import flaws
 from patchmgr.db.queries.report_exceptions import Labels
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import (
@@ -144,6 +145,7 @@ def _judged(session: Session, at: datetime) -> dict[int, list[Judged]]:
     """Return the judgements open at ``at``, by package version; both in the report's order."""
     judgement, version = models.Judgement, models.PackageVersion
     advisory, fix = models.Advisory, models.Fix
+    listed = flaws.listed(session, at)
     rows = session.execute(
         select(
             version.id,
@@ -159,10 +161,12 @@ def _judged(session: Session, at: datetime) -> dict[int, list[Judged]]:
             judgement.first_seen,
             judgement.published,
             judgement.reason,
+            *flaws.CLASS,
         )
         .join(judgement, judgement.package_version_id == version.id)
         .join(advisory, advisory.id == judgement.advisory_id)
         .join(fix, fix.id == judgement.fix_id)
+        .outerjoin(models.UrgencyClass, models.UrgencyClass.id == judgement.class_id)
         .where(*held(judgement, at))
     ).all()
     found: dict[int, list[Judged]] = defaultdict(list)
@@ -179,7 +183,8 @@ def _judged(session: Session, at: datetime) -> dict[int, list[Judged]]:
                 advisory=ref,
                 cves=cves,
                 severity=Severity(severity),
-                kev=None,  # no catalogue of exploited vulnerabilities is read yet
+                danger=flaws.danger_of(rest[3:]),
+                exploited=tuple(listed[cve] for cve in cves.split() if cve in listed),
                 first_seen=rest[0],
                 published=rest[1],
                 reason=rest[2],
@@ -215,6 +220,7 @@ def feeds(session: Session, at: datetime, *, stale_hours: int) -> tuple[FeedStat
             advisories=int(row.counts.get("advisories", 0)),
             fixes=int(row.counts.get("fixes", 0)),
             stale=synced_at < old,
+            notes=int(row.counts.get("notes", 0)),
         )
         for name, (row, synced_at) in sorted(last.items())
     )

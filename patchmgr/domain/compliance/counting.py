@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.compliance.exploited import Exploitation
 from patchmgr.domain.compliance.figures import duration, trend
 from patchmgr.domain.compliance.values import (
     Basis,
@@ -13,7 +14,6 @@ from patchmgr.domain.compliance.values import (
     Contact,
     Coverage,
     Dated,
-    Exploited,
     Headline,
     Host,
     HostLine,
@@ -27,7 +27,8 @@ from patchmgr.domain.compliance.values import (
     Verdict,
     Verification,
 )
-from patchmgr.domain.urgency import Inputs, Policy, Row, decide, due_date
+from patchmgr.domain.flaws import Danger
+from patchmgr.domain.urgency import Decisions, Inputs, Policy, due_date
 
 SEVERITIES = tuple(severity.word for severity in sorted(Severity, reverse=True))
 NAMES = 10  # hosts named beside a blind spot
@@ -60,7 +61,7 @@ class Counting:
         self._excepted: Counter[str] = Counter()  # findings of each exception
         self._excepted_hosts: Counter[str] = Counter()
         self._reboots = self._with_feed = self._undetermined_hosts = self._withdrawn = 0
-        self._kev_open = self._kev_due = self._kev_overdue = self._kev_hosts = 0
+        self._exploited = Exploitation(basis.as_of)
 
     def add(self, host: Host, findings: Iterable[Open]) -> tuple[HostLine, list[Dated]]:
         """Count ``host`` and its open findings; return its line, and the findings with due dates.
@@ -74,7 +75,7 @@ class Counting:
         self._states.update(states)
         self._open.update((finding.judged.severity.word, finding.state) for finding in dated)
         self._count_statuses(dated)
-        self._count_exploited(dated)
+        self._exploited.add(dated)
         line = self._line(host, dated, states)
         self._lines.append(line)
         self._contacts[host.contact] += 1
@@ -92,7 +93,7 @@ class Counting:
             return
         word = finding.severity.word
         _, due = self._deadlines.of(
-            finding.host, finding.severity, finding.kev, finding.published, finding.first_seen
+            finding.host, finding.severity, finding.danger, finding.published, finding.first_seen
         )
         if finding.excepted:
             due = None
@@ -114,12 +115,7 @@ class Counting:
             sla_total=self._sla("all", SEVERITIES),
             withdrawn=self._withdrawn,
             patch_times=self._patch_times(),
-            exploited=Exploited(
-                catalogue=self._basis.kev,
-                open_findings=self._kev_open,
-                overdue=Share(self._kev_overdue, self._kev_due),
-                hosts=Share(self._kev_hosts, len(self._lines)),
-            ),
+            exploited=self._exploited.counted(self._basis.kev, len(self._lines)),
             verification=_verification(self._basis),
             period_days=days,
             trend=periods,
@@ -149,7 +145,7 @@ class Counting:
             if state is State.UNDETERMINED:
                 self._reasons[_why_undetermined(judged.reason)] += 1
             return Dated(judged, seen, "", None, state)
-        row, due = self._deadlines.of(host, judged.severity, judged.kev, judged.published, seen)
+        row, due = self._deadlines.of(host, judged.severity, judged.danger, judged.published, seen)
         if due is None:
             return Dated(judged, seen, row, None, State.NO_DUE)
         state = State.OVERDUE if due < self._basis.as_of else State.WITHIN
@@ -202,14 +198,6 @@ class Counting:
         self._fixable += statuses[Status.AFFECTED]
         self._undetermined += statuses[Status.UNDETERMINED]
         self._undetermined_hosts += Status.UNDETERMINED in statuses
-
-    def _count_exploited(self, dated: Sequence[Dated]) -> None:
-        exploited = [finding for finding in dated if finding.judged.kev]
-        self._kev_open += len(exploited)
-        counted = (State.OVERDUE, State.WITHIN)
-        self._kev_due += sum(finding.state in counted for finding in exploited)
-        self._kev_overdue += sum(finding.state is State.OVERDUE for finding in exploited)
-        self._kev_hosts += bool(exploited)
 
     def _headline(self) -> Headline:
         hosts = len(self._lines)
@@ -286,25 +274,24 @@ class Counting:
 
 
 class _Deadlines:
-    """Decides by a policy; each distinct combination of inputs is looked up once."""
+    """Decides by a policy."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._rows: dict[tuple[object, ...], Row] = {}
+        self._decisions = Decisions(policy)
 
     def of(
         self,
         host: Host,
         severity: Severity,
-        kev: bool | None,
+        danger: Danger,
         published: datetime | None,
         first_seen: datetime,
     ) -> tuple[str, datetime | None]:
         """Return the id of the row that decides, and the due date."""
-        key = (severity, kev, host.exposure, host.environment, host.criticality)
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = decide(self._policy, Inputs(*key))
+        row = self._decisions.row(
+            Inputs(severity, danger, host.exposure, host.environment, host.criticality)
+        )
         return row.id, due_date(row, published, first_seen, self._policy.clock)
 
 

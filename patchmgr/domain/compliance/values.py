@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.flaws import Danger, FlawNote
 from patchmgr.domain.urgency import Policy
 
 PERIOD = timedelta(days=90)  # before the as-of: what was closed and changed in it is counted
@@ -89,10 +90,11 @@ class Judged:
     advisory: str
     cves: str  # separated by spaces
     severity: Severity
-    kev: bool | None
+    danger: Danger  # of its flaws, as the scan knew it
     first_seen: datetime
     published: datetime | None
     reason: str
+    exploited: tuple[FlawNote, ...] = ()  # of its flaws, those in the catalogue
 
 
 class Open(NamedTuple):
@@ -123,7 +125,7 @@ class Closed(NamedTuple):
 
     host: Host
     severity: Severity
-    kev: bool | None
+    danger: Danger
     published: datetime | None
     first_seen: datetime
     closed: datetime
@@ -143,6 +145,7 @@ class FeedState:
     advisories: int
     fixes: int
     stale: bool
+    notes: int = 0  # about CVEs
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,13 +346,29 @@ class PatchTime:
 
 
 @dataclass(frozen=True, slots=True)
+class ExploitedFlaw:
+    """An entry of the catalogue that the fleet has, with its open findings."""
+
+    cve: str
+    name: str
+    added: date | None
+    due: date | None  # CISA's own
+    ransomware: bool  # known use in ransomware campaigns
+    open_findings: int
+    overdue: Share  # by the policy, of those with a due date
+    hosts: Share  # of the hosts in scope
+
+
+@dataclass(frozen=True, slots=True)
 class Exploited:
     """Known exploited vulnerabilities; without a catalogue nothing is known, which is not none."""
 
     catalogue: KevCatalogue | None
     open_findings: int
-    overdue: Share
+    overdue: Share  # by the policy, of those with a due date
+    overdue_by_cisa: Share  # of those that the catalogue gives a day
     hosts: Share
+    flaws: tuple[ExploitedFlaw, ...]  # by CISA's day, the earliest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ every other character only separates them. The key writes, in this order of byte
   first;
 * a number is its count of digits from 05 on, then the digits without leading zeros;
 * a missing epoch is 0. A missing release is 00, less than any release: so rpm 4.18 itself orders
-  ``1.2`` before ``1.2-1``, where rpm before 4.16 left the two incomparable.
+  ``1.2`` before ``1.2-1``, while older ones did not compare a release with none.
 
 rpmbuild refuses characters that rpm's comparison merely skips. We refuse them too, as they come
 from a wrong column rather than from a package; other scripts' letters are skipped, as in rpm's own

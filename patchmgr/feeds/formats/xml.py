@@ -25,6 +25,20 @@ def root(url: str, body: bytes, *expected: str) -> Element:
     return found
 
 
+def root_name(url: str, body: bytes) -> str:
+    """Return the local name of the root element without reading further.
+
+    Raises `FeedMalformedError` when ``body`` does not begin like XML, or has a document type.
+    """
+    try:
+        events = etree.iterparse(io.BytesIO(body), events=("start",), **_SAFE)
+        _event, found = next(events)
+    except (etree.XMLSyntaxError, ValueError, StopIteration) as error:
+        raise FeedMalformedError(f"{url}: not whole XML: {error}") from error
+    _check(url, found, (local(found),))
+    return local(found)
+
+
 def elements(
     url: str, body: bytes, tag: str | tuple[str, ...], *expected: str
 ) -> Iterator[Element]:
@@ -49,7 +63,9 @@ def elements(
 
 def local(element: Element) -> str:
     """Return the name of ``element`` without its namespace; "" for a comment."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    # Not `etree.QName`, which refuses some namespaces that the parser lets pass.
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def children(element: Element, name: str) -> Iterator[Element]:

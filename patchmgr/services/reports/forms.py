@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.compliance import Dated, HostLine, Judged, RegisterLine, Report, Share
-from patchmgr.domain.urgency import Policy, to_json
+from patchmgr.domain.urgency import Policy, to_json, word_of
 
 _OF_HOST = ("host", "platform", "environment")
 _OF_JUDGED = (
@@ -119,7 +119,7 @@ def _judged_cells(judged: Judged) -> tuple[str, ...]:
         judged.advisory,
         judged.cves,
         judged.severity.word,
-        "" if judged.kev is None else "yes" if judged.kev else "no",
+        word_of(judged.danger.kev),
     )
 
 
@@ -190,6 +190,13 @@ def summary(report: Report) -> list[tuple[str, str, int | None, int | None, str]
         *(("sla met", line.severity, line.met) for line in (*report.sla, report.sla_total)),
         ("verification", "tasks verified", report.verification.verified),
     ]
+    if report.exploited.catalogue:
+        exploited = report.exploited
+        shares += [
+            ("known exploited", "hosts", exploited.hosts),
+            ("known exploited", "findings overdue", exploited.overdue),
+            ("known exploited", "findings overdue by CISA's day", exploited.overdue_by_cisa),
+        ]
     plain = [
         ("headline", "hosts in scope", head.hosts),
         ("headline", "hosts with a reboot pending", head.reboot_pending),
@@ -198,6 +205,8 @@ def summary(report: Report) -> list[tuple[str, str, int | None, int | None, str]
         *(("open findings by state", state, n) for state, n in report.states.items()),
         *(("open findings by severity", word, n) for word, n in report.by_severity.items()),
     ]
+    if report.exploited.catalogue:
+        plain.append(("known exploited", "open findings", report.exploited.open_findings))
     return [
         *((section, what, n, None, "") for section, what, n in plain),
         *((section, what, share.n, share.of, share.percent) for section, what, share in shares),
@@ -279,6 +288,8 @@ def plain(value: object) -> object:
         return _mapping(value)
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Severity):
         return value.word
     if isinstance(value, Enum):

@@ -13,11 +13,25 @@ from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
 from patchmgr.db import models
-from patchmgr.db.queries import policies, report_endings, report_exceptions, report_plans
+from patchmgr.db.queries import (
+    flaws,
+    policies,
+    report_endings,
+    report_exceptions,
+    report_plans,
+)
 from patchmgr.db.queries import reports as queries
 from patchmgr.db.session import Database
-from patchmgr.domain.compliance import PERIOD, Basis, Counting, Headline, Report
-from patchmgr.domain.urgency import PRESETS, Policy
+from patchmgr.domain.compliance import (
+    PERIOD,
+    Basis,
+    Counting,
+    Headline,
+    KevCatalogue,
+    Report,
+)
+from patchmgr.domain.urgency import Policy
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import audit, history
 from patchmgr.services.policies import DEFAULT
@@ -154,13 +168,18 @@ def _basis(session: Session, at: datetime, policy: str | None, settings: Setting
         stale_feed_hours=settings.stale_feed_hours,
         feeds=queries.feeds(session, at, stale_hours=settings.stale_feed_hours),
         platforms=queries.platforms(session, at, queries.platform_names(session, at)),
-        kev=None,  # no catalogue of exploited vulnerabilities is read yet
+        kev=_catalogue(session, at),
         plans=report_plans.plans(session, at - PERIOD, at),
         standings=queries.standings(session, at),
         packages=queries.packages(session, at),
         exceptions=report_exceptions.register(session, at),
         generator=f"patchmgr {metadata.version('patchmgr')}",
     )
+
+
+def _catalogue(session: Session, at: datetime) -> KevCatalogue | None:
+    found = flaws.catalogue(session, at)
+    return None if found is None else KevCatalogue(found.title, found.entries, found.made_at)
 
 
 def _policy(session: Session, at: datetime, name: str | None) -> tuple[Policy, datetime | None]:

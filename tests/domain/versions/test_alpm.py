@@ -33,10 +33,9 @@ def plainly(a, b):
             return -1 if older else 1
     if len(left) == len(right):
         return 0
-    space, rest = (
-        (left + right)[min(len(left), len(right))] if len(left) > len(right) else right[len(left)]
-    )
-    longer = 1 if len(left) > len(right) else -1
+    more, fewer = (left, right) if len(left) > len(right) else (right, left)
+    space, rest = more[len(fewer)]
+    longer = 1 if more is left else -1
     # A word without a separator before it makes older, everything else that is more makes newer.
     return -longer if not space and rest.isalpha() else longer
 

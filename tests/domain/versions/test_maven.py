@@ -86,7 +86,14 @@ LADDER = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("older", "newer"), list(pairwise(LADDER)))
+# Words between dots stand in the list itself, not in one of their own; each pair as Maven has it.
+DOTTED = [
+    "1.alpha.1", "1.ga.alpha.1", "1-alpha", "1-snapshot", "1.0.alpha.1", "1.0.0.alpha.1", "1",
+    "1.ga.1", "1.sp.1", "1.foo.1", "1-sp", "1-foo", "1-1", "1.0.sp.1", "1.0.1", "1.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("older", "newer"), [*pairwise(LADDER), *pairwise(DOTTED)])
 def test_what_is_newer(older, newer):
     assert compare("maven", older, newer) == "<"
 
@@ -116,7 +123,7 @@ def test_where_mavens_order_goes_in_circles_the_comparison_with_the_release_hold
 @pytest.mark.parametrize(
     "text",
     ["", " 1", "1 ", "1/2", "1\\2", "1:2", '1"2', "1<2", "1>2", "1|2", "1?", "1.*", "[1,2)",
-     "${version}", "1é", "1\n"],
+     "${version}", "1é", "1\x7f", "1\n"],
 )  # fmt: skip
 def test_what_maven_allows_in_no_version_is_refused(text):
     with pytest.raises(VersionError, match="is not a maven version"):

@@ -1,0 +1,83 @@
+"""The vendors' repositories themselves: the newest version of each package in each suite.
+
+Read are apt's `InRelease` and `Packages`, rpm-md's `repomd.xml`, `primary.xml` and `modules.yaml`,
+and apk's `APKINDEX`; each is known by its content. What a repository's index names is fetched only
+with the digest that the index gives. apt's index is signed and gets verified; the others are as
+trustworthy as the server that they come from. A file that an administrator hands over is taken
+at his word.
+"""
+
+import re
+from collections.abc import Callable
+from typing import ClassVar
+
+from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds.base import Feed, Page
+from patchmgr.feeds.formats import openpgp, repomd, rpm_repositories, xml
+from patchmgr.feeds.formats.labels import check_digest, without_labels
+from patchmgr.feeds.vendors.archive import apk, apt, rpm
+from patchmgr.feeds.vendors.archive.addresses import CURRENT, addresses
+
+ELSEWHERE = ("updates", "filelists", "otherdata", "comps")  # what else a repository has as XML
+_HEAD = 4096  # bytes that tell what a document is
+_RELEASE = re.compile(rb"(?:Origin|Label|Archive|Suite|Codename|Version|Date): ")
+
+_TEXTS: tuple[tuple[re.Pattern[bytes], Callable[[str, bytes, str], Page]], ...] = (
+    (re.compile(rb"\s*Package: "), apt.packages),
+    (re.compile(rb"[A-Za-z]:\S.*\n[A-Za-z]:"), apk.index),
+    (re.compile(rb"(?:#.*\n|\s*\n)*---[ \t]*\n(?:#.*\n)*document: modulemd"), rpm.modules),
+)
+
+
+class Archive(Feed):
+    name: ClassVar[str] = "archive"
+    title: ClassVar[str] = "Vendors' package repositories"
+    start: ClassVar[tuple[str, ...]] = addresses(CURRENT)
+    suffixes: ClassVar[tuple[str, ...]] = (
+        "Packages",
+        "InRelease",
+        "APKINDEX",
+        "primary.xml",
+        "repomd.xml",
+        "modules.yaml",
+    )
+
+    def __init__(self, keyrings: tuple[bytes, ...] = ()) -> None:
+        """Verify what apt's archives sign with the certificates in ``keyrings``."""
+        self._keyrings = keyrings
+
+    def read(self, url: str, body: bytes, platform: str = "") -> Page:
+        """Return what a repository offers, or of its index which documents to read.
+
+        ``platform`` is for documents that do not say of which they speak; a Release of Debian or
+        Ubuntu does. Raises `FeedMalformedError` for what is none of a repository's documents, is
+        not the one that its index names, or is not signed by a key that is known.
+        """
+        if rpm_repositories.is_mirror_list(url):
+            return Page(follow=(rpm_repositories.first_mirror(url, body),))
+        check_digest(url, body)
+        signed = without_labels(url).endswith("InRelease") or body.startswith(openpgp.BEGIN)
+        if signed or _RELEASE.match(body):
+            return apt.release(url, openpgp.verified(url, body, self._keyrings), platform)
+        if body[:_HEAD].lstrip().startswith(b"<"):
+            return _xml(url, body, platform)
+        for pattern, read in _TEXTS:
+            if pattern.match(body, 0, _HEAD):
+                return read(url, body, platform)
+        raise FeedMalformedError(
+            f"{url}: is no document of a repository: neither InRelease, Packages, repomd.xml,"
+            " primary.xml, modules.yaml nor APKINDEX"
+        )
+
+    def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
+        """Return the indexes of the public repositories of ``platforms``."""
+        return addresses(platforms)
+
+
+def _xml(url: str, body: bytes, platform: str) -> Page:
+    root = xml.root_name(url, body)
+    if root == "repomd":
+        return Page(follow=tuple(repomd.addresses(url, body, "primary", "modules").values()))
+    if root in ELSEWHERE:
+        return Page()
+    return rpm.primary(url, body, platform)

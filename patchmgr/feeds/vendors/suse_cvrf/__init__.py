@@ -1,0 +1,193 @@
+"""SUSE's and openSUSE's advisories, one CVRF document each.
+
+Source: https://www.suse.com/support/security/cvrf/ - documents are listed on a page of links. A
+package and its fixed version are one string, and which product it is a part of is a relationship
+of the product tree; ``Fixed`` statuses name those relationships. SUSE gives packages no epochs.
+Advisories without a vulnerability (recommended updates) fix all they have.
+
+What is for a first release without service pack ("SUSE Linux Enterprise Server 15") is for
+``sles:15``, and so, as the platforms of this service go, also for ``sles:15.1`` and later.
+"""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import ClassVar
+from urllib.parse import urljoin
+
+from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
+from patchmgr.errors import FeedMalformedError
+from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats import cvrf, rpm_names
+from patchmgr.feeds.formats.text import shortened
+from patchmgr.feeds.vendors.suse_cvrf.products import placed
+
+LISTING = "https://ftp.suse.com/pub/projects/security/cvrf/"
+SCHEME = "rpm"
+ODD_SHARE = 4  # more than one package in this many: not SUSE's document at all
+FIXED = "Fixed"
+SEVERITIES = {
+    "low": Severity.LOW,
+    "moderate": Severity.MEDIUM,
+    "important": Severity.HIGH,
+    "critical": Severity.CRITICAL,
+}
+KINDS = {
+    "SU": Kind.SECURITY,
+    "RU": Kind.BUGFIX,  # recommended
+    "OU": Kind.ENHANCEMENT,  # optional
+    "FU": Kind.ENHANCEMENT,  # feature
+}
+
+_REF = re.compile(r"(?:open)?SUSE-(?P<kind>[A-Z]{2})-[0-9]{4}:[0-9]+-[0-9]+")
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}")
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
+_LINK = re.compile(r"""href=["']?([^"'\s>]+)""", re.IGNORECASE)
+_DOCUMENT = re.compile(r"cvrf-(?:open)?suse-[a-z]{2}-[^/?#]+\.xml", re.IGNORECASE)
+
+
+class SuseCvrf(Feed):
+    name: ClassVar[str] = "suse-cvrf"
+    title: ClassVar[str] = "SUSE and openSUSE advisories (CVRF)"
+    start: ClassVar[tuple[str, ...]] = (LISTING,)
+    suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+
+    def read(self, url: str, body: bytes, platform: str = "") -> Page:
+        """Return the advisory that the document is, or what the listing of documents lists.
+
+        ``platform`` is not needed: documents name their products. Raises `FeedMalformedError` for
+        what is neither.
+        """
+        if _PAGE.match(body):
+            return Page(follow=_listed(url, body))
+        document = cvrf.document(url, body)
+        ref = _REF.fullmatch(document.id)
+        if ref is None or ref["kind"] not in KINDS:
+            raise FeedMalformedError(f"{url}: {document.id[:80]!r} is no advisory of SUSE's")
+        return _Reading(document, KINDS[ref["kind"]]).page(url)
+
+
+def _listed(url: str, body: bytes) -> tuple[str, ...]:
+    folder = "".join(url.rpartition("/")[:2])
+    found = (html.unescape(link) for link in _LINK.findall(body.decode("utf-8", "replace")))
+    documents = tuple(dict.fromkeys(each for link in found for each in _in(folder, link)))
+    if not documents:
+        raise FeedMalformedError(f"{url}: a page of HTML that lists no advisories")
+    return documents
+
+
+def _in(folder: str, link: str) -> Iterator[str]:
+    """Yield the address of the document that ``link`` names, if it is one in ``folder``."""
+    above, _, name = link.rpartition("/")
+    if not _DOCUMENT.fullmatch(name):
+        return
+    # A bare name is not joined as a URL: in "cvrf-suse-su-2019:1608-1.xml" it would see a scheme.
+    if above in ("", ".") or urljoin(folder, f"{above}/") == folder:
+        yield folder + name
+
+
+class _Reading:
+    """What has been read of one document so far."""
+
+    def __init__(self, document: cvrf.Document, kind: Kind) -> None:
+        self.document = document
+        self.kind = kind
+        self.products = document.products
+        self.severity = _severity(document)
+        self.arches: dict[Fix, set[str]] = {}
+        self.set_aside: list[SetAside] = []
+        self.skipped: Counter[str] = Counter()
+
+    def page(self, url: str) -> Page:
+        ids = self._fixed()
+        for each in ids:
+            self._add(each)
+        if len(self.set_aside) * ODD_SHARE > len(ids):
+            first = self.set_aside[0]
+            raise FeedMalformedError(
+                f"{url}: {len(self.set_aside)} of {len(ids)} packages are not SUSE's, such as"
+                f" {first.where}: {first.reason}"
+            )
+        return Page(
+            (self._advisory(),), set_aside=tuple(self.set_aside), skipped=dict(self.skipped)
+        )
+
+    def _fixed(self) -> tuple[str, ...]:
+        if not self.document.vulnerabilities:
+            return tuple(self.document.components)
+        found = (each for flaw in self.document.vulnerabilities for each in flaw.products(FIXED))
+        return tuple(dict.fromkeys(found))
+
+    def _add(self, ident: str) -> None:
+        component = self.document.components.get(ident)
+        if component is None:
+            self._put_aside(ident, "is not a component of any product in its product tree")
+            return
+        package, product = self._name(component.part), self._name(component.whole)
+        found = rpm_names.built(package)
+        if found is None or not (cvrf.is_name(package) and cvrf.is_name(product)):
+            self._put_aside(ident, f"{package[:80]!r} is not a name, a version and a release")
+            return
+        if rpm_names.is_debug(found.name) or found.arch in rpm_names.SOURCES:
+            return
+        place = placed(product)
+        if place is None:
+            self.skipped[product] += 1
+            return
+        for platform in place.platforms:
+            fix = self._fix(platform, found, place.channel)
+            self.arches.setdefault(fix, set()).add(found.arch)
+
+    def _name(self, ident: str) -> str:
+        known = self.products.get(ident)
+        return known.name if known else ident
+
+    def _fix(self, platform: str, package: rpm_names.Built, channel: str) -> Fix:
+        return Fix(
+            platform=platform,
+            package=package.name,
+            match=Match.BINARY,
+            status=Status.AFFECTED,
+            fixed=package.version,
+            severity=self.severity,
+            scheme=SCHEME,
+            channel=channel,
+        )
+
+    def _put_aside(self, where: str, reason: str) -> None:
+        self.set_aside.append(SetAside(self.document.id, where[: cvrf.NAME], reason))
+
+    def _advisory(self) -> Advisory:
+        document = self.document
+        every = {arch for arches in self.arches.values() for arch in arches}
+        return Advisory(
+            ref=document.id,
+            cves=_cves(document.vulnerabilities),
+            title=shortened(document.title),
+            severity=self.severity,
+            published=document.published,
+            url=document.url,
+            fixes=tuple(
+                replace(fix, arch=rpm_names.narrowed(arches, every))
+                for fix, arches in self.arches.items()
+            ),
+            kind=self.kind,
+        )
+
+
+def _severity(document: cvrf.Document) -> Severity:
+    """Return what SUSE calls the whole; as that is often left out, else the worst of its flaws."""
+    whole = SEVERITIES.get(document.severity.lower(), Severity.UNKNOWN)
+    flaws = (
+        SEVERITIES.get(threat.text.lower(), Severity.UNKNOWN)
+        for flaw in document.vulnerabilities
+        for threat in flaw.threats
+        if threat.kind == "Impact"
+    )
+    return whole or max(flaws, default=Severity.UNKNOWN)
+
+
+def _cves(flaws: Iterable[cvrf.Vulnerability]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(flaw.id for flaw in flaws if _CVE.fullmatch(flaw.id)))
