@@ -392,6 +392,33 @@ def check(fleet):
     fleet.scan(full=True)
     assert fleet.stored() == incremental
     assert fleet.scan().changed is False
+    assert explained_as_found(fleet) == found(lines)
+
+
+def explained_as_found(fleet):
+    """Return what explanations call findings, of every package of every host."""
+    with fleet.db.reading() as session:
+        there = list(
+            session.scalars(select(models.Host.hostname).where(models.Host.retired_at.is_(None)))
+        )
+    every = Counter()
+    for host in there:
+        for package in ("x", "y", "libx"):
+            with suppress(NotFoundError):
+                every |= Counter(
+                    (host, each.package_version_id, said.advisory, said.status, said.severity,
+                     said.due, said.exceptions[0].label if said.exceptions else "")
+                    for each in fleet.explain(host, package).installed
+                    for said in each.findings
+                )  # fmt: skip
+    return every
+
+
+def found(lines):
+    return Counter(
+        (x.host, x.package_version_id, x.advisory, x.status, x.severity, x.due, x.exception)
+        for x in lines
+    )
 
 
 def dates_out_of_date(session):

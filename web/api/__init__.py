@@ -8,6 +8,7 @@ it; to add a noun, write a module and name it below.
 from web.api import (
     about,
     calendar,
+    exceptions,
     findings,
     fleet,
     imports,
@@ -22,6 +23,7 @@ from web.api.routing import pages
 __all__ = [
     "about",
     "calendar",
+    "exceptions",
     "findings",
     "fleet",
     "imports",

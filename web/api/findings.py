@@ -11,7 +11,7 @@ from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.explained import explanation_json
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.errors import NotFoundError
-from web.api.routing import route
+from web.api.routing import LARGEST_ID, route
 from web.api.values import (
     Document,
     Flag,
@@ -46,7 +46,7 @@ class Finding(Out):
     kev: bool | None
     first_seen: When
     due: When | None
-    exception: str
+    exception: str = Field(description="Id and type of one that covers it: `12 false_positive`.")
     reason: str
 
 
@@ -66,6 +66,12 @@ class FindingQuery(Paging):
     severity_at_least: SeverityWord = "unknown"
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
+    exception: Literal["", "open", "excepted"] = Field(
+        "", description="Only what no exception covers, or what one does."
+    )
+    exception_id: int | None = Field(
+        None, ge=0, le=LARGEST_ID, description="Only what the scope of this exception covers."
+    )
     search: Plain = ""
     sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
@@ -166,6 +172,8 @@ def list_findings(query: FindingQuery) -> object:
         severity_at_least=severity(query.severity_at_least) or None,
         kev=query.kev,
         overdue=query.overdue,
+        exception=query.exception,
+        exception_id=query.exception_id,
         search=query.search,
     )
     found = queries.listing(

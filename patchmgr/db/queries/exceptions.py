@@ -383,6 +383,13 @@ def listing(
     return Page(tuple(lines), total, follows)
 
 
+def awaiting(session: Session, approver: str, *, now: datetime) -> int:
+    """Return how many proposed exceptions ``approver`` may approve: those of others."""
+    proposed = _in_state(State.PROPOSED.value, now)
+    query = select(func.count()).select_from(row).where(*proposed, row.created_by != approver)
+    return session.scalar(query) or 0
+
+
 def get(session: Session, number: int, *, now: datetime) -> ExceptionLine:
     """Return one exception. Raises `NotFoundError`."""
     query = select(row, host.hostname).outerjoin(host, host.id == row.host_id)
