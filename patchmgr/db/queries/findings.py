@@ -571,7 +571,7 @@ class Dating:
     def line(self, row: Any) -> FindingLine:
         severity, status = Severity(row[10]), row[7]
         first_seen = max(row[11], row[12])
-        danger = flaws.danger_of(row[27:])
+        danger = flaws.danger_of(row[27 : 27 + len(flaws.CLASS)])
         due, due_row = self.due(severity, danger, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],
