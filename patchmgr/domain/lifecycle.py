@@ -4,11 +4,12 @@ A release is supported by everybody's updates first ("standard"), some are carri
 Debian's LTS for everybody, the others for hosts that are entitled to it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from patchmgr.domain.matching import NAMES
+from patchmgr.domain.offers import repositories_of
 
 STANDARD = "standard"
 # What carries a release on -> what a host must be entitled to for it; "" for everybody.
@@ -20,6 +21,7 @@ EXTENSIONS = {
     "els": "els",
     "elts": "elts",
 }
+_LABELS = {"legacy": "Legacy support"}
 _NAMES = {**NAMES, "elts": "Freexian's Extended LTS (elts)"}
 ENDED, LIMITED = "ended", "limited"  # of packages
 
@@ -46,6 +48,11 @@ class Support:
         return bool(self.package) and (over or self.level == LIMITED)
 
     @property
+    def kind(self) -> str:
+        """Return which kind of blind spot a package is of which this is said."""
+        return "no security support" if self.level == ENDED else "limited security support"
+
+    @property
     def words(self) -> str:
         """Return what is said of a package: "security support ended on 2026-04-30 (why)"."""
         when = f" on {self.until}" if self.until and self.level == ENDED else ""
@@ -63,11 +70,10 @@ class Extension:
 
     @property
     def words(self) -> str:
-        """Return "LTS until 2028-07-01", or "ESM until … with Ubuntu Pro (esm-infra)"."""
+        """Return "LTS until 2028-07-01", or "ESM until ... with Ubuntu Pro (esm-infra)"."""
         until = f" until {self.until}" if self.until else ""
-        return f"{self.level.upper()}{until}" + (
-            f" with {name_of(self.needs)}" if self.needs else ""
-        )
+        how = f" with {name_of(self.needs)}" if self.needs else ""
+        return f"{_LABELS.get(self.level, self.level.upper())}{until}{how}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,17 @@ class Ending:
     platform: str
     since: date  # the first day without standard support
     extensions: tuple[Extension, ...]  # still going on, the longest last
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody gets fixes any more without an entitlement."""
+        return self.cover(()) is None
+
+    @property
+    def words(self) -> str:
+        """Return "standard support ended on 2024-08-15; LTS until 2026-09-01"."""
+        parts = (f"standard support ended on {self.since}", *(e.words for e in self.extensions))
+        return "; ".join(parts)
 
     def cover(self, entitlements: Collection[str]) -> Extension | None:
         """Return what still gives fixes to a host with ``entitlements``; None when nothing does."""
@@ -108,6 +125,21 @@ def endings(said: Iterable[Support], on: date) -> dict[str, Ending]:
         going_on.sort(key=lambda one: one.until or date.max)
         found[platform] = Ending(platform, standard.until, tuple(going_on))
     return found
+
+
+def ending_of(platform: str, ended: Mapping[str, Ending]) -> Ending | None:
+    """Return the end of the release that hosts of ``platform`` run."""
+    return next((ended[each] for each in repositories_of(platform) if each in ended), None)
+
+
+def without_support(source: str, platform: str, told: Iterable[Support], on: date) -> list[Support]:
+    """Return what is said against a source package on hosts of ``platform``."""
+    releases = repositories_of(platform)
+    return [
+        each
+        for each in told
+        if each.platform in releases and each.has_ended(on) and each.speaks_of(source)
+    ]
 
 
 def _lasts(until: date | None, on: date) -> bool:

@@ -34,7 +34,7 @@ def inventory(session: Session) -> Inventory:
     version = models.PackageVersion
     rows = session.execute(select(version.platform, version.manager, version.name).distinct())
     platforms: dict[str, tuple[str, ...]] = {}
-    packages = set()
+    packages: set[tuple[str, str, str]] = set()
     for platform, manager, name in rows:
         if platform not in platforms:
             platforms[platform] = repositories_of(platform)

@@ -48,7 +48,7 @@ def apply(
 
 def _day(support: Support) -> str | None:
     """Return the date as both databases take it."""
-    return support.until and support.until.isoformat()
+    return None if support.until is None else support.until.isoformat()
 
 
 def _place(support: Support) -> Place:

@@ -147,11 +147,11 @@ def _from_files(
 ) -> Harvest:
     files = Files(source, feed.suffixes)
     try:
-        harvest = _whole(
-            crawl(feed, files.start, files, platform=platform, follow=False, wanted=inventory.has)
+        harvest = crawl(
+            feed, files.start, files, platform=platform, follow=False, wanted=inventory.has
         )
         _refuse_expired(harvest, now)
-        return harvest
+        return _whole(harvest)
     except FeedError as error:
         raise InputError(str(error)) from error
 
@@ -169,9 +169,9 @@ def _inventory(db: Database, feed: Feed) -> Inventory:
         return offer_store.inventory(session)
 
 
-def _refuse_expired(harvest: Harvest, now: datetime) -> None:
+def _refuse_expired(harvest: Harvest | None, now: datetime) -> None:
     """Raise `FeedMalformedError` when a document no longer holds: it hides what came since."""
-    if harvest.expires is not None:
+    if harvest is not None and harvest.expires is not None:
         expires, where = harvest.expires
         _refuse_after(expires, where, now)
 

@@ -10,14 +10,16 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
-from patchmgr.db.queries import flaws
+from patchmgr.db.queries import flaws, lifecycle, offers
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
+from patchmgr.domain.lifecycle import Support, without_support
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
 from patchmgr.domain.modules import NO_MODULES
+from patchmgr.domain.offers import Offers, Supply
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import NotFoundError
 
@@ -55,6 +57,7 @@ class Consideration:
     due_label: str
     danger: Danger  # what its due date goes by, as the scan knew it
     notes: tuple[NoteLine, ...]  # what catalogues say of its flaws, by CVE and feed
+    supply: Supply | None  # whether a repository offers the fix; None: not known, or no fix needed
 
     @property
     def is_finding(self) -> bool:
@@ -76,6 +79,7 @@ class Explained:
     judged_version: str
     held: bool
     considered: tuple[Consideration, ...]  # findings first, worst first
+    support: tuple[Support, ...]  # what its vendor does not do for it any more
 
     @property
     def findings(self) -> tuple[Consideration, ...]:
@@ -109,6 +113,8 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
     dating = Dating(policy_at(session, at))
+    known = offers.of_packages(session, [row.platform], {each.name for each in versions}, at)
+    told = lifecycle.said(session, at)
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -130,7 +136,8 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
                 judged_source=each.judged_source,
                 judged_version=each.judged_version,
                 held=each.name in row.held,
-                considered=_considered(session, row, each, at, dating),
+                considered=_considered(session, row, each, at, dating, known),
+                support=tuple(without_support(each.judged_source, row.platform, told, at.date())),
             )
             for each in versions
         ),
@@ -177,6 +184,7 @@ def _considered(
     subject: models.PackageVersion,
     at: datetime,
     dating: Dating,
+    known: Offers,
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _seen(session, on.id, subject.id, at)
@@ -223,6 +231,11 @@ def _considered(
                 due_label=due_label,
                 danger=danger,
                 notes=tuple(line for cve in about.cves.split() for line in notes.get(cve, ())),
+                supply=(
+                    known.supply(judged_as, value(said))
+                    if verdict.status is Status.AFFECTED
+                    else None
+                ),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
@@ -386,6 +399,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                 "source": each.judged_source,
                 "source_version": each.judged_version,
                 "held": each.held,
+                "support": [one.words for one in each.support],
                 "considered": [
                     {
                         "advisory": said.advisory,
@@ -407,6 +421,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                         "sentence": sentence(said),
                         "would_change": what_would_change(said),
                         "first_seen": said.first_seen,
+                        "offered": said.supply.words if said.supply else None,
                         "due": said.due,
                         "due_row": said.due_row,
                         "kev": word_of(said.danger.kev),
