@@ -156,7 +156,9 @@ def _releases(db: Database, _settings: Settings, now: datetime) -> Check:
     if not told:
         return Check("releases", "nobody has said until when they are supported")
     found = ", ".join(
-        f"{line.platform} since {line.ending.since} on {line.uncovered} hosts" for line in past
+        f"{line.platform} since {line.ending.since} on {line.uncovered} "
+        f"host{'s' if line.uncovered > 1 else ''}"
+        for line in past
     )
     return Check("releases", f"past end of life: {found}" if past else "all get fixes")
 
