@@ -106,15 +106,14 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
 
     Raises `NotFoundError` for an unknown host, or one that did not have the package then.
     """
-    row = session.scalar(select(host).where(func.lower(host.hostname) == name.lower()))
-    if row is None:
-        raise NotFoundError("host", name)
-    versions = _installed_versions(session, row.id, package, at)
+    row, members = _host_then(session, name, at)
+    versions = _installed_versions(session, members, package)
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
     dating = Dating(policy_at(session, at))
     known = offers.of_packages(session, [row.platform], {each.name for each in versions}, at)
     told = lifecycle.said(session, at)
+    considered = {each.id: _considered(session, row, each, at, dating, known) for each in versions}
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -122,7 +121,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         at=at,
         reported_at=row.reported_at,
         reboot_pending=row.reboot_pending,
-        has_feed=_has_feed(session, row.platform),
+        has_feed=any(considered.values()) or _has_feed(session, row.platform),
         policy=f"{dating.policy.name} version {dating.policy.version}",
         installed=tuple(
             Explained(
@@ -136,7 +135,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
                 judged_source=each.judged_source,
                 judged_version=each.judged_version,
                 held=each.name in row.held,
-                considered=_considered(session, row, each, at, dating, known),
+                considered=considered[each.id],
                 support=tuple(without_support(each.judged_source, row.platform, told, at.date())),
             )
             for each in versions
@@ -144,25 +143,35 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
     )
 
 
-def _installed_versions(
-    session: Session, host_id: int, package: str, at: datetime
-) -> list[models.PackageVersion]:
-    """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    history = models.HostPackageSet
-    set_id = session.scalar(
-        select(history.package_set_id)
-        .where(history.host_id == host_id, held(history, at))
+def _host_then(session: Session, name: str, at: datetime) -> tuple[models.Host, frozenset[int]]:
+    """Return the host ``name`` and the ids of the package versions that it had at ``at``."""
+    history, package_set, base = models.HostPackageSet, models.PackageSet, package_sets.base
+    found = session.execute(
+        select(host, *package_sets.WHOLE)
+        .outerjoin(history, and_(history.host_id == host.id, held(history, at)))
+        .outerjoin(package_set, package_set.id == history.package_set_id)
+        .outerjoin(base, base.id == package_set.base_id)
+        .where(func.lower(host.hostname) == name.lower())
         .order_by(history.since.desc())
         .limit(1)
-    )
-    if set_id is None:
+    ).first()
+    if found is None:
+        raise NotFoundError("host", name)
+    row, more, lacks, of_base = found
+    return row, frozenset(package_sets.whole(more, lacks, of_base).tolist())
+
+
+def _installed_versions(
+    session: Session, here: frozenset[int], package: str
+) -> list[models.PackageVersion]:
+    """Return those of the versions ``here`` that are called ``package``, else built from it."""
+    if not here:
         return []
     candidates = session.scalars(
         select(version)
         .where(or_(version.name == package, version.judged_source == package))
         .order_by(version.name, version.arch, version.id)
     ).all()
-    here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
 
@@ -188,7 +197,8 @@ def _considered(
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _seen(session, on.id, subject.id, at)
-    modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
+    platforms = platforms_of(subject.platform, subject.manager)
+    modules = catalogues(session, platforms, at) if subject.manager == "rpm" else {}
     found = []
     statements = session.execute(_statements(subject, at)).all()
     notes = flaws.notes(

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
-from patchmgr.db import models, package_sets
+from patchmgr.db import models
 from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.queries.hosts import HostDetail
 from patchmgr.domain.matching import Subject
@@ -65,15 +65,14 @@ def of_packages(
 def updates(session: Session, host: HostDetail) -> tuple[Update, ...] | None:
     """Return which packages of a host have a newer version on offer, whatever it is good for.
 
-    None when no repository is known that offers any of its packages: nothing can be said then.
-    Three queries.
+    None when no repository is known that offers any of its packages: nothing can be said then. One
+    query.
     """
-    members = package_sets.members_of(session, host.package_set_id)
     rows = session.execute(
         select(*_SUBJECT, *_OFFER)
         .join(offer, (offer.name == version.name) & (offer.manager == version.manager))
         .where(
-            among(session, version.id, members.tolist()),
+            among(session, version.id, host.installed.tolist()),
             offer.platform.in_(repositories_of(host.line.platform)),
             offer.until_revision_id.is_(None),
         )
