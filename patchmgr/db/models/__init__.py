@@ -9,6 +9,8 @@ from patchmgr.db.models.advisories import (
     FeedSync,
     Fix,
     FlawNote,
+    Offer,
+    Support,
 )
 from patchmgr.db.models.findings import (
     Exposure,
@@ -66,6 +68,7 @@ __all__ = [
     "JobRun",
     "Judgement",
     "LoginAttempt",
+    "Offer",
     "Outbox",
     "PackageSet",
     "PackageVersion",
@@ -81,6 +84,7 @@ __all__ = [
     "ScanRun",
     "ScheduledJob",
     "Snapshot",
+    "Support",
     "Task",
     "UrgencyClass",
     "User",

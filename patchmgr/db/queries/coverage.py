@@ -7,8 +7,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries import feeds
+from patchmgr.db.queries import feeds, lifecycle
 from patchmgr.db.queries.feeds import FeedStatus
+from patchmgr.db.queries.lifecycle import ReleaseLine, UnsupportedLine
 from patchmgr.domain.matching import platforms_of
 
 SHOWN = 50
@@ -52,6 +53,8 @@ class Coverage:
     stale: tuple[FeedStatus, ...]  # feeds that failed or have had no good sync for too long
     unclear: tuple[Unclear, ...]  # at most `SHOWN`
     undetermined: int  # judgements without a verdict, all of them
+    releases: tuple[ReleaseLine, ...]  # past their standard support, the least covered first
+    unsupported: tuple[UnsupportedLine, ...]  # at most `SHOWN` packages, ended ones first
 
     @property
     def hosts(self) -> int:
@@ -70,9 +73,14 @@ class Coverage:
     def without_feed(self) -> int:
         return sum(line.hosts for line in self.platforms if not line.has_feed)
 
+    @property
+    def past_support(self) -> int:
+        """Hosts that get no fixes any more."""
+        return sum(line.uncovered for line in self.releases)
+
 
 def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: int) -> Coverage:
-    """Return what the service can and cannot judge as of ``now``. Six queries."""
+    """Return what the service can and cannot judge as of ``now``. At most twelve queries."""
     since = now - timedelta(days=silent_days)
     statuses = feeds.listing(session, now=now, stale_hours=stale_hours)
     undetermined = session.scalar(
@@ -80,12 +88,15 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
         .select_from(models.Judgement)
         .where(models.Judgement.until.is_(None), models.Judgement.status == "undetermined")
     )
+    told = lifecycle.said(session)
     return Coverage(
         _platforms(session, since),
         _silent(session, since),
         tuple(one for one in statuses if one.is_used and (one.is_stale or one.state == "failed")),
         _unclear(session),
         undetermined or 0,
+        lifecycle.releases(session, told, now.date()),
+        lifecycle.packages(session, told, now.date())[:SHOWN],
     )
 
 
