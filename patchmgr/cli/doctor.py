@@ -152,7 +152,8 @@ def _releases(db: Database, _settings: Settings, now: datetime) -> Check:
     """Name releases past their end of life: no fault of this installation, so never wrong."""
     with db.reading() as session:
         told = lifecycle.said(session)
-        past = [line for line in lifecycle.releases(session, told, now.date()) if line.uncovered]
+        lines = lifecycle.releases(lifecycle.fleet(session, now), told, now.date())
+    past = [line for line in lines if line.uncovered]
     if not told:
         return Check("releases", "nobody has said until when they are supported")
     found = ", ".join(

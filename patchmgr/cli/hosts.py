@@ -113,7 +113,7 @@ def list_(
 @click.option("--json", "as_json", is_flag=True)
 @pass_app
 def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
-    """Show one host: its facts, its packages, their updates and its history."""
+    """Show one host: its facts, its packages and its history."""
     with app.db.reading() as session:
         detail = queries.get(session, name)
         set_id = detail.package_set_id

@@ -160,9 +160,9 @@ def _united(mine: Ids, lacks: bytes, of_base: Ids | None) -> Ids:
     return united
 
 
-def _rows(session: Session, where: ColumnElement[bool]) -> Sequence[Any]:
+def _rows(session: Session, where: ColumnElement[bool], *more: ColumnElement[Any]) -> Sequence[Any]:
     query = select(
-        package_set.id, package_set.base_id, package_set.members, package_set.lacks
+        package_set.id, package_set.base_id, package_set.members, package_set.lacks, *more
     ).where(where)
     return session.connection().execute(query).cursor.fetchall()
 
@@ -177,9 +177,12 @@ def _bases(session: Session, rows: Iterable[Any]) -> dict[int, Ids]:
 class Stored:
     """Many sets at once, in their stored form: which of them have a member that is flagged."""
 
-    def __init__(self, session: Session, where: ColumnElement[bool]) -> None:
-        """Read the sets that ``where`` selects."""
-        rows = _rows(session, where)
+    def __init__(
+        self, session: Session, where: ColumnElement[bool], *more: ColumnElement[Any]
+    ) -> None:
+        """Read the sets that ``where`` selects, with the values of ``more`` of each."""
+        rows = _rows(session, where, *more)
+        self.more = [tuple(row[4:]) for row in rows]  # by place in `ids`
         self.ids = np.array([row[0] for row in rows], np.int64)
         self._bases = _bases(session, rows)
         self._base = np.array([row[1] or 0 for row in rows], np.int64)

@@ -15,11 +15,21 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
-from patchmgr.domain.lifecycle import Ending, Support, ending_of, endings, without_support
+from patchmgr.domain.lifecycle import ENDED, Ending, Support, ending_of, endings, without_support
 from patchmgr.domain.packages import release_of
 
 support, revision = models.Support, models.FeedRevision
 host, version, package_set = models.Host, models.PackageVersion, models.PackageSet
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """How many hosts are alike in what decides until when they get fixes."""
+
+    platform: str
+    entitlements: tuple[str, ...]
+    count: int
+    reporting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,57 +75,60 @@ def said(session: Session, at: datetime | None = None) -> tuple[Support, ...]:
     return tuple(Support(*row) for row in session.execute(query))
 
 
-def releases(session: Session, told: Iterable[Support], on: date) -> tuple[ReleaseLine, ...]:
-    """Return the fleet's releases past their standard support, the least covered first.
-
-    One query, none when no release is.
-    """
+def releases(hosts: Iterable[Hosts], told: Iterable[Support], on: date) -> tuple[ReleaseLine, ...]:
+    """Return the releases of ``hosts`` past their standard support, the least covered first."""
     ended = endings(told, on)
-    if not ended:
-        return ()
-    entitled = cast(host.entitlements, Text)
-    rows = session.execute(
-        select(host.platform, entitled, func.count())
-        .where(host.retired_at.is_(None))
-        .group_by(host.platform, entitled)
-    )
-    hosts, uncovered = Counter[str](), Counter[str]()
-    for platform, entitlements, count in rows:
-        if ending := ending_of(platform, ended):
-            hosts[platform] += count
-            uncovered[platform] += 0 if ending.cover(json.loads(entitlements)) else count
+    counted, uncovered = Counter[str](), Counter[str]()
+    for each in hosts:
+        if ending := ending_of(each.platform, ended):
+            counted[each.platform] += each.count
+            uncovered[each.platform] += 0 if ending.cover(each.entitlements) else each.count
     lines = [
         ReleaseLine(platform, ending, count, uncovered[platform])
-        for platform, count in hosts.items()
+        for platform, count in counted.items()
         if (ending := ending_of(platform, ended))
     ]
     return tuple(sorted(lines, key=lambda line: (-line.uncovered, -line.hosts, line.platform)))
 
 
+def fleet(session: Session, since: datetime) -> list[Hosts]:
+    """Return how many hosts there are of each platform and entitlements. One query.
+
+    Those count as reporting whose inventory is not older than ``since``.
+    """
+    entitled = cast(host.entitlements, Text)
+    rows = session.execute(
+        select(
+            host.platform,
+            entitled,
+            func.count(),
+            func.count().filter(host.reported_at >= since),
+        )
+        .where(host.retired_at.is_(None))
+        .group_by(host.platform, entitled)
+    )
+    return [Hosts(platform, tuple(json.loads(words)), *counts) for platform, words, *counts in rows]
+
+
 def packages(session: Session, told: Sequence[Support], on: date) -> tuple[UnsupportedLine, ...]:
     """Return the installed packages without full security support, the most widespread first.
 
-    Four queries, one when nothing is said of packages.
+    Three queries; none when nothing is said of packages.
     """
     against = _versions_against(session, told, on)
     if not against:
         return ()
-    counts = dict(
-        session.execute(
-            select(host.package_set_id, func.count())
-            .where(host.retired_at.is_(None), host.package_set_id.is_not(None))
-            .group_by(host.package_set_id)
-        ).all()
-    )
-    in_use = select(host.package_set_id).where(host.retired_at.is_(None))
+    used = (host.package_set_id == package_set.id, host.retired_at.is_(None))
+    count = select(func.count(host.id)).where(*used).scalar_subquery()
+    in_use = package_set.id.in_(select(host.package_set_id).where(host.retired_at.is_(None)))
+    stored = package_sets.Stored(session, in_use, count)
     hosts = Counter[tuple[str, Support]]()
-    for set_id, facts in sets_with(session, against, package_set.id.in_(in_use)):
+    for place, facts in _by_place(stored, against):
         for fact in facts:
-            hosts[fact] += counts.get(set_id, 0)
+            hosts[fact] += stored.more[place][0]
     lines = [
-        UnsupportedLine(source, each.platform, each.words, each.level == "ended", count)
-        for (source, each), count in hosts.items()
-        if count
+        UnsupportedLine(source, each.platform, each.words, each.level == ENDED, number)
+        for (source, each), number in hosts.items()
     ]
     return tuple(
         sorted(lines, key=lambda line: (not line.ended, -line.hosts, line.package, line.platform))
@@ -141,11 +154,12 @@ def by_host(
         hosts[set_id].append(number)
     in_use = package_set.id.in_(select(history.package_set_id).where(*then))
     found: dict[int, tuple[tuple[str, str], ...]] = {}
-    for set_id, facts in sets_with(session, against, in_use):
+    stored = package_sets.Stored(session, in_use)
+    for place, facts in _by_place(stored, against):
         lines = [
             (each.kind, f"{source} on {each.platform}: {each.words}") for source, each in facts
         ]
-        found |= dict.fromkeys(hosts[set_id], tuple(sorted(lines)))
+        found |= dict.fromkeys(hosts[int(stored.ids[place])], tuple(sorted(lines)))
     return found
 
 
@@ -181,15 +195,14 @@ def _versions_against(session: Session, told: Sequence[Support], on: date) -> Ag
     return found
 
 
-def sets_with(
-    session: Session, against: Against, where: ColumnElement[bool]
-) -> list[tuple[int, set[tuple[str, Support]]]]:
-    """Return, of the package sets that ``where`` selects, those with packages spoken of."""
-    stored = package_sets.Stored(session, where)
+def _by_place(
+    stored: package_sets.Stored, against: Against
+) -> Iterable[tuple[int, set[tuple[str, Support]]]]:
+    """Return what is said against the packages of each set that has such, by its place."""
     flags = np.zeros(max(against) + 1, bool)
     flags[list(against)] = True
-    places, members = stored.having(flags)
     facts = defaultdict[int, set[tuple[str, Support]]](set)
+    places, members = stored.having(flags)
     for place, member in zip(places.tolist(), members.tolist(), strict=True):
         facts[place].update(against[member])
-    return [(int(stored.ids[place]), found) for place, found in facts.items()]
+    return facts.items()
