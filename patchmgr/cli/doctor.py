@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from patchmgr.cli.app import EXIT_REFUSED, App, pass_app, show_json
 from patchmgr.config import Settings
 from patchmgr.db import migrate
-from patchmgr.db.queries import accounts, feeds, jobs
+from patchmgr.db.queries import accounts, feeds, jobs, lifecycle
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import audit
@@ -71,6 +71,7 @@ def _checks(app: App) -> Iterator[Check]:
             _audit,
             _users,
             _feeds,
+            _releases,
             _schedule,
             _clock,
         )
@@ -136,15 +137,31 @@ def _users(db: Database, _settings: Settings, _now: datetime) -> Check:
 def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
     with db.reading() as session:
         known = feeds.listing(session, now=now, stale_hours=settings.stale_feed_hours)
-    enabled = [feed for feed in known if feed.enabled]
-    failed = [f"{feed.name}: {feed.error}" for feed in enabled if feed.state == "failed"]
-    stale = [feed.name for feed in enabled if feed.is_stale]
+    used = [feed for feed in known if feed.is_used]
+    failed = [f"{feed.name}: {feed.error}" for feed in used if feed.state == "failed"]
+    stale = [feed.name for feed in used if feed.is_stale]
     if failed:
         return Check("feeds", "; ".join(failed), "patchmgr feeds sync NAME, or --from PATH")
-    if stale or not enabled:
+    if stale or not used:
         found = f"no good sync for {settings.stale_feed_hours} hours: {', '.join(stale) or 'any'}"
-        return Check("feeds", found, "patchmgr feeds sync")
-    return Check("feeds", ", ".join(feed.name for feed in enabled))
+        return Check("feeds", found, "patchmgr feeds sync, or import BUNDLE")
+    return Check("feeds", ", ".join(feed.name for feed in used))
+
+
+def _releases(db: Database, _settings: Settings, now: datetime) -> Check:
+    """Name releases past their end of life: no fault of this installation, so never wrong."""
+    with db.reading() as session:
+        told = lifecycle.said(session)
+        lines = lifecycle.releases(lifecycle.fleet(session, now), told, now.date())
+    past = [line for line in lines if line.uncovered]
+    if not told:
+        return Check("releases", "nobody has said until when they are supported")
+    found = ", ".join(
+        f"{line.platform} since {line.ending.since} on {line.uncovered} "
+        f"host{'s' if line.uncovered > 1 else ''}"
+        for line in past
+    )
+    return Check("releases", f"past end of life: {found}" if past else "all get fixes")
 
 
 def _schedule(db: Database, _settings: Settings, now: datetime) -> Check:

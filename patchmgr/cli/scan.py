@@ -157,6 +157,8 @@ def _why_nothing(explanation: Explanation, each: Explained) -> Iterator[str]:
         yield "undetermined: no feed speaks of this platform; nothing can be said of its safety"
     elif not each.considered and not each.unrelated:
         yield "no finding: no advisory names it"
+    for one in each.support:
+        yield f"{one.words}: findings about it may be missing"
     if each.foreign:
         yield f"no finding: {each.foreign} built it, not the vendor of the platform"
     if each.idle:
@@ -176,6 +178,8 @@ def _say_considered(said: Consideration) -> None:
             f"    {line.note.cve} in {line.feed} revision {line.revision} of "
             f"{instant(line.revision_at)}: {told}"
         )
+    if said.supply:
+        click.echo(f"    {said.supply.words}")
     for ref, feed in said.also:
         click.echo(f"    also told by {ref}, feed {feed}")
     for one in said.exceptions:

@@ -28,10 +28,12 @@ from patchmgr.feeds.base import Feed
 from patchmgr.feeds.crawl import Harvest, crawl
 from patchmgr.feeds.files import Files
 from patchmgr.feeds.transport import Known, Limits, Transport
-from patchmgr.services import advisory_store, audit, note_store
+from patchmgr.services import advisory_store, audit, note_store, offer_store, support_store
+from patchmgr.services.offer_store import Inventory
 
 EXAMPLES = 5  # records set aside that a revision names
 SOURCES = 20  # addresses or files that a revision names
+KINDS = ("advisories", "notes", "offers", "support")  # of content that a feed may have
 _PLATFORM = re.compile(r"[a-z0-9._-]+:[A-Za-z0-9._+-]+")
 
 
@@ -42,8 +44,17 @@ class SyncResult:
     feed: str
     changed: bool
     revision_id: int | None  # the revision that the feed is at now
-    counts: Mapping[str, int]  # advisories and fixes, notes; new, changed, withdrawn, unchanged
+    counts: Mapping[str, int]  # of each of `KINDS`, fixes; new, changed, withdrawn, unchanged
     note: str = ""  # what a person should know: records set aside, releases skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How a feed's content came in a bundle: it is as fresh as where that was made."""
+
+    as_of: datetime  # last good sync there
+    bundled_at: datetime  # when the bundle was made
+    left_out: Mapping[str, Any]  # of the vendor's documents, as a revision counts it
 
 
 def named(name: str) -> Feed:
@@ -117,34 +128,69 @@ def sync(
     feed = named(name)
     if platform and not _PLATFORM.fullmatch(platform):
         raise InputError(f"{platform!r} is not a platform such as debian:12")
+    ensure_feeds(db)
+    inventory = _inventory(db, feed)
     if source is not None:
         progress(f"reading {source}")
-        harvest = _from_files(feed, source, platform or "")
-        ensure_feeds(db)
-        harvest = _needed(db, feed, harvest)
+        harvest = _needed(db, feed, _from_files(feed, source, platform or "", inventory, now))
         progress(_storing(harvest))
-        return _store(db, feed, harvest, now=now, actor=actor, documents=False)
-    ensure_feeds(db)
+        return _store(db, feed, harvest, inventory, now=now, actor=actor, documents=False)
     try:
         known = {} if _wants_more(db, feed) else _known(db, name)
         fetch = Transport(known, limits or Limits(), progress=progress)
-        fetched = crawl(feed, _addresses(feed, settings), fetch, platform=platform or "")
+        start = _addresses(feed, settings)
+        fetched = crawl(feed, start, fetch, platform=platform or "", wanted=inventory.has)
         if fetched is None:
             return _unchanged(db, name, now)
+        _refuse_expired(fetched, now)
         harvest = _needed(db, feed, _whole(fetched))
         progress(_storing(harvest))
-        return _store(db, feed, harvest, now=now, actor=actor, documents=True)
+        return _store(db, feed, harvest, inventory, now=now, actor=actor, documents=True)
     except FeedError as error:
         _failed(db, name, now, str(error))
         raise
 
 
-def _from_files(feed: Feed, source: Path, platform: str) -> Harvest:
+def _from_files(
+    feed: Feed, source: Path, platform: str, inventory: Inventory, now: datetime
+) -> Harvest:
     files = Files(source, feed.suffixes)
     try:
-        return _whole(crawl(feed, files.start, files, platform=platform, follow=False))
+        harvest = crawl(
+            feed, files.start, files, platform=platform, follow=False, wanted=inventory.has
+        )
+        _refuse_expired(harvest, now)
+        return _whole(harvest)
     except FeedError as error:
         raise InputError(str(error)) from error
+
+
+class _Everything:
+    def __contains__(self, _package: object) -> bool:
+        return True
+
+
+def _inventory(db: Database, feed: Feed) -> Inventory:
+    """Return the packages whose offers are kept of ``feed``."""
+    if not feed.only_installed:
+        return Inventory(_Everything(), 0)
+    with db.reading() as session:
+        return offer_store.inventory(session)
+
+
+def _refuse_expired(harvest: Harvest | None, now: datetime) -> None:
+    """Raise `FeedMalformedError` when a document no longer holds: it hides what came since."""
+    if harvest is not None and harvest.expires is not None:
+        expires, where = harvest.expires
+        _refuse_after(expires, where, now)
+
+
+def _refuse_after(expires: datetime, where: str, now: datetime) -> None:
+    if expires <= now:
+        raise FeedMalformedError(
+            f"{where}: was valid until {expires:%Y-%m-%d %H:%M} UTC; an old index hides updates, so"
+            " read it from the vendor or a current mirror, and check this machine's clock"
+        )
 
 
 def _addresses(feed: Feed, settings: Settings) -> tuple[str, ...]:
@@ -157,7 +203,7 @@ def _whole(harvest: Harvest | None) -> Harvest:
     """Return ``harvest``. Raises `FeedMalformedError` when there is nothing in it."""
     if harvest is None or harvest.is_empty:
         names = ", ".join(harvest.documents) if harvest else "the feed"
-        raise FeedMalformedError(f"{names}: no advisory in it")
+        raise FeedMalformedError(f"{names}: nothing in it")
     return harvest
 
 
@@ -170,23 +216,21 @@ def _needed(db: Database, feed: Feed, harvest: Harvest) -> Harvest:
 
 
 def _wants_more(db: Database, feed: Feed) -> bool:
-    """Return whether an unchanged document would bring something: of CVEs named since."""
-    if not feed.only_named:
-        return False
+    """Return whether an unchanged document would bring something: of what is known since.
+
+    That is CVEs that an advisory names, or packages that a host has.
+    """
     advisory, row = models.Advisory, models.Feed
     with db.reading() as session:
-        return bool(
-            session.scalar(
-                select(
-                    exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
-                )
-            )
-        )
+        if feed.only_installed and offer_store.knows_more(session, feed.name):
+            return True
+        named = exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
+        return feed.only_named and bool(session.scalar(select(named)))
 
 
 def _storing(harvest: Harvest) -> str:
-    kinds = {"advisories": harvest.advisories, "notes": harvest.notes}
-    return "storing " + " and ".join(f"{len(each)} {kind}" for kind, each in kinds.items() if each)
+    found = [(kind, len(getattr(harvest, kind))) for kind in KINDS]
+    return "storing " + (" and ".join(f"{n} {kind}" for kind, n in found if n) or "nothing")
 
 
 def _known(db: Database, name: str) -> dict[str, Known]:
@@ -209,6 +253,8 @@ def _failed(db: Database, name: str, now: datetime, why: str) -> None:
 def _unchanged(db: Database, name: str, now: datetime) -> SyncResult:
     with db.writing() as session:
         row = _row(session, name)
+        if row.expires_at is not None:
+            _refuse_after(row.expires_at, f"the index of {name}, unchanged", now)
         _succeed(session, row, now)
         current = session.get(models.FeedRevision, row.revision_id)
         counts = _as_it_was(current.counts if current else {})
@@ -217,7 +263,7 @@ def _unchanged(db: Database, name: str, now: datetime) -> SyncResult:
 
 def _as_it_was(counts: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts of a sync that changed nothing of what ``counts`` counts."""
-    totals = {kind: int(counts[kind]) for kind in ("advisories", "notes") if kind in counts}
+    totals = {kind: int(counts[kind]) for kind in KINDS if kind in counts}
     return {**totals, "unchanged": sum(totals.values())}
 
 
@@ -228,58 +274,108 @@ def _row(session: Session, name: str) -> models.Feed:
     ).one()
 
 
-def _succeed(session: Session, row: models.Feed, now: datetime) -> None:
+def _succeed(
+    session: Session, row: models.Feed, now: datetime, carried: Carried | None = None
+) -> None:
     row.state, row.error, row.attempted_at, row.succeeded_at = "ok", "", now, now
-    session.add(models.FeedSync(feed_id=row.id, at=now))
+    row.bundled_at = None
+    if carried:
+        row.succeeded_at, row.bundled_at = carried.as_of, carried.bundled_at
+    as_of = carried.as_of if carried else None
+    session.add(models.FeedSync(feed_id=row.id, at=now, as_of=as_of))
 
 
 def _store(
-    db: Database, feed: Feed, harvest: Harvest, *, now: datetime, actor: str, documents: bool
+    db: Database,
+    feed: Feed,
+    harvest: Harvest,
+    inventory: Inventory,
+    *,
+    now: datetime,
+    actor: str,
+    documents: bool,
 ) -> SyncResult:
     with db.writing(alone=True) as session:
-        row = _row(session, feed.name)
-        said = _Said(session, row.id, harvest)
-        note = _note(harvest)
-        if documents or said.is_new:
-            _remember_documents(session, row, harvest if documents else None)
-        _succeed(session, row, now)
-        if not said.is_new:
-            counts = _as_it_was(said.counts)
-            return SyncResult(feed.name, False, row.revision_id, counts, note)
-        revision = models.FeedRevision(
-            feed_id=row.id,
-            digest=said.digest,
-            made_at=now,
-            source=_sources(harvest),
-            counts={},
-        )
-        session.add(revision)
-        session.flush()
-        platforms = said.write(session, row.id, revision.id, now)
-        counts = said.counts
-        revision.counts = {
-            **counts,
-            "platforms": platforms,
-            "skipped": dict(harvest.skipped),
-            "set_aside": len(harvest.set_aside),
-            "set_aside_examples": [f"{a.where}: {a.reason}" for a in harvest.set_aside[:EXAMPLES]],
-        }
-        row.revision_id = revision.id
-        audit.record(
+        return store(
             session,
-            at=now,
+            feed,
+            harvest,
+            now=now,
             actor=actor,
-            action="feed.sync",
-            subject=feed.name,
-            details={"revision": revision.id, "source": revision.source, **counts},
+            documents=documents,
+            known_version_id=inventory.version_id,
         )
-        return SyncResult(feed.name, True, revision.id, counts, note)
+
+
+def store(
+    session: Session,
+    feed: Feed,
+    harvest: Harvest,
+    *,
+    now: datetime,
+    actor: str,
+    documents: bool = False,
+    carried: Carried | None = None,
+    known_version_id: int = 0,
+) -> SyncResult:
+    """Write what ``feed`` says now, in the caller's transaction, which writes alone.
+
+    ``documents``: they are from the network, so that they can be asked for again; ``carried``:
+    they came in a bundle; ``known_version_id``: up to which package version what is kept was
+    chosen by.
+    """
+    row = _row(session, feed.name)
+    said = _Said(session, row.id, harvest)
+    note = _note(harvest)
+    if documents or said.is_new:
+        _remember_documents(session, row, harvest if documents else None)
+    _succeed(session, row, now, carried)
+    row.expires_at = harvest.expires[0] if harvest.expires else None
+    row.known_version_id = known_version_id
+    if not said.is_new:
+        counts = _as_it_was(said.counts)
+        return SyncResult(feed.name, False, row.revision_id, counts, note)
+    revision = models.FeedRevision(
+        feed_id=row.id,
+        digest=said.digest,
+        made_at=now,
+        source=_sources(harvest),
+        counts={},
+    )
+    session.add(revision)
+    session.flush()
+    platforms = said.write(session, row.id, revision.id, now)
+    counts = said.counts
+    revision.counts = {
+        **counts,
+        "platforms": platforms,
+        "skipped": dict(harvest.skipped),
+        "set_aside": len(harvest.set_aside),
+        "set_aside_examples": [f"{a.where}: {a.reason}" for a in harvest.set_aside[:EXAMPLES]],
+        **(carried.left_out if carried else {}),
+    }
+    row.revision_id = revision.id
+    audit.record(
+        session,
+        at=now,
+        actor=actor,
+        action="feed.sync",
+        subject=feed.name,
+        details={"revision": revision.id, "source": revision.source, **counts},
+    )
+    return SyncResult(feed.name, True, revision.id, counts, note)
+
+
+def difference(session: Session, feed: Feed, harvest: Harvest) -> dict[str, int]:
+    """Return what `store` would count, but for statements; it changes nothing."""
+    feed_id = session.scalars(select(models.Feed.id).where(models.Feed.name == feed.name)).one()
+    return _Said(session, feed_id, harvest).counts
 
 
 class _Said:
     """What a harvest changes: the difference of each kind of content that the feed has.
 
-    For another kind, give it a store like `note_store`, and its difference a line here.
+    For another kind, give it a store like `note_store`, and its difference two lines here.
     """
 
     def __init__(self, session: Session, feed_id: int, harvest: Harvest) -> None:
@@ -287,7 +383,9 @@ class _Said:
         self._statements = 0
         self._advisories = advisory_store.compare(session, feed_id, harvest)
         self._notes = note_store.compare(session, feed_id, harvest)
-        kinds = (self._advisories, self._notes)
+        self._offers = offer_store.compare(session, feed_id, harvest)
+        self._support = support_store.compare(session, feed_id, harvest)
+        kinds = (self._advisories, self._notes, self._offers, self._support)
         # A feed that says nothing of a kind, and never did, does not count it.
         self._kinds = [each for each in kinds if each or any(each.counts.values())]
 
@@ -309,6 +407,8 @@ class _Said:
         """Store the difference; return how many statements there are about each platform."""
         advisory_store.apply(session, feed_id, revision_id, self._advisories, now)
         note_store.apply(session, feed_id, revision_id, self._notes)
+        offer_store.apply(session, feed_id, revision_id, self._offers)
+        support_store.apply(session, feed_id, revision_id, self._support)
         platforms = advisory_store.statements_by_platform(
             session, self._harvest, self._advisories.kept
         )
@@ -358,6 +458,8 @@ def _note(harvest: Harvest) -> str:
         f"{count} statements about {release!r} skipped: no such release is known"
         for release, count in harvest.skipped.items()
     ]
+    if harvest.left_out:
+        parts.append(f"{harvest.left_out} offers left out: no host has these packages")
     if harvest.set_aside:
         first = harvest.set_aside[0]
         count = len(harvest.set_aside)

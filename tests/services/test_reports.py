@@ -23,7 +23,7 @@ from patchmgr.domain.compliance import Contact, Share
 from patchmgr.domain.urgency import Clock, Policy
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import policies, reports
+from patchmgr.services import policies, reports, signing
 from patchmgr.services.reports import manifest
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
@@ -399,8 +399,8 @@ def test_a_report_as_it_was_made_verifies(made, fleet):
 
     assert found.good
     assert {file.name: file.state for file in found.files} == dict.fromkeys(FILES, "good")
-    public = manifest.signing_key(fleet.settings.home).public_key()
-    assert found.fingerprint == manifest.fingerprint(public)
+    public = signing.signing_key(fleet.settings.home).public_key()
+    assert found.fingerprint == signing.fingerprint(public)
     assert reports.verify(made, key=made / "report-key.pub").trusted is True
 
 
@@ -438,7 +438,7 @@ def test_a_report_signed_by_somebody_else_shows_another_key(made, tmp_path):
     (tmp_path / "theirs").mkdir()
     body = json.loads((made / "manifest.json").read_text())
     files = {name: made / name for name in body["files"]}
-    key = manifest.signing_key(tmp_path / "theirs")
+    key = signing.signing_key(tmp_path / "theirs")
     manifest.write(made / "manifest.json", files, {}, key)
 
     assert reports.verify(made).good  # whole, by the key whose fingerprint is told
@@ -519,7 +519,7 @@ def test_a_failed_report_leaves_nothing_behind(fleet, monkeypatch):
     def refuse(_home):
         raise InputError("no key today")
 
-    monkeypatch.setattr(manifest, "signing_key", refuse)
+    monkeypatch.setattr(signing, "signing_key", refuse)
     with pytest.raises(InputError, match="no key today"):
         fleet.report(START, ALL, out=fleet.folder / "out")
 

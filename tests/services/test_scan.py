@@ -95,13 +95,15 @@ class Fleet:
         """Let the feed say just this from now on."""
         harvest = Harvest(tuple(advisories), {}, (), {})
         feed = SimpleNamespace(name="made-up")
-        sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
+        with self.db.writing(alone=True) as session:
+            sync.store(session, feed, harvest, now=self.at, **WHEN)
 
     def note(self, feed, *notes):
         """Let a catalogue say just this from now on."""
         harvest = Harvest((), {}, (), {}, notes=tuple(notes))
         feed = SimpleNamespace(name=feed)
-        sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
+        with self.db.writing(alone=True) as session:
+            sync.store(session, feed, harvest, now=self.at, **WHEN)
 
     def adopt(self, policy):
         policies.adopt(self.db, policy, now=self.at, **WHEN)

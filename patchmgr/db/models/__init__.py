@@ -9,6 +9,8 @@ from patchmgr.db.models.advisories import (
     FeedSync,
     Fix,
     FlawNote,
+    Offer,
+    Support,
 )
 from patchmgr.db.models.exceptions import FindingException, HostTag
 from patchmgr.db.models.findings import (
@@ -69,6 +71,7 @@ __all__ = [
     "JobRun",
     "Judgement",
     "LoginAttempt",
+    "Offer",
     "Outbox",
     "PackageSet",
     "PackageVersion",
@@ -84,6 +87,7 @@ __all__ = [
     "ScanRun",
     "ScheduledJob",
     "Snapshot",
+    "Support",
     "Task",
     "UrgencyClass",
     "User",

@@ -8,6 +8,8 @@ from patchmgr.db.queries import flaws
 from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.domain.advisories import Match, Severity, Status
 from patchmgr.domain.flaws import Danger
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Supply
 from patchmgr.domain.urgency import word_of
 
 
@@ -44,6 +46,7 @@ class Consideration:
     advisory: str
     title: str
     cves: tuple[str, ...]
+    platform: str  # that the statement is about
     severity: Severity
     url: str
     feed: str
@@ -65,10 +68,11 @@ class Consideration:
     due_row: str
     due_label: str
     danger: Danger  # what its due date goes by, as the scan knew it
-    notes: tuple[NoteLine, ...]  # what catalogues say of its flaws, by CVE and feed
     yields: str  # why it makes no finding of its own, though it calls the package affected
     also: tuple[tuple[str, str], ...]  # (advisory, feed) that tell the same flaw
     exceptions: tuple[Covering, ...]  # that cover the finding
+    supply: Supply | None = None  # whether a repository offers the fix; None: not known, or no need
+    notes: tuple[NoteLine, ...] = ()  # what catalogues say of its flaws, by CVE and feed
 
     @property
     def is_finding(self) -> bool:
@@ -93,6 +97,7 @@ class Explained:
     idle: str  # why it does not count: a kernel that neither runs nor boots next
     considered: tuple[Consideration, ...]  # findings first, worst first
     unrelated: tuple[Unrelated, ...]
+    support: tuple[Support, ...] = ()  # what its vendor does not do for it any more
 
     @property
     def findings(self) -> tuple[Consideration, ...]:
@@ -172,6 +177,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                 "source": each.judged_source,
                 "source_version": each.judged_version,
                 "held": each.held,
+                "support": [one.words for one in each.support],
                 "foreign": each.foreign,
                 "idle": each.idle,
                 "considered": [
@@ -195,6 +201,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                         "sentence": sentence(said),
                         "would_change": what_would_change(said),
                         "first_seen": said.first_seen,
+                        "offered": said.supply.words if said.supply else None,
                         "due": said.due,
                         "due_row": said.due_row,
                         "kev": word_of(said.danger.kev),

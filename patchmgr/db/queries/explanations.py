@@ -1,16 +1,17 @@
 """Why a package on a host is, or is not, a finding: every statement held against it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ScalarSelect, Select, and_, func, or_, select
+from sqlalchemy import BigInteger, Select, and_, func, or_, select
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
-from patchmgr.db.queries import flaws
+from patchmgr.db.queries import flaws, lifecycle, offers
 from patchmgr.db.queries.exceptions import Heeded, heeded
 from patchmgr.db.queries.explained import (
     Consideration,
@@ -24,8 +25,10 @@ from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
+from patchmgr.domain.lifecycle import without_support
 from patchmgr.domain.matching import Subject, Verdict, platforms_of
 from patchmgr.domain.modules import Catalogue, is_modular
+from patchmgr.domain.offers import Offers
 from patchmgr.domain.weighing import Said, Weighed, weigh
 from patchmgr.errors import NotFoundError
 
@@ -33,22 +36,50 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
 
+Pairs = Sequence[tuple[Any, Weighed]]  # rows of `_statements`, each with what it comes to
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A host at an instant, and what its packages are explained by."""
+
+    session: Session
+    on: models.Host
+    at: datetime
+    dating: Dating
+    heed: Heeded
+    known: Offers
+    modules: Mapping[str, Catalogue]
+    idle: Mapping[int, str]  # package versions that do not count on this host, and why
+
 
 def explain(session: Session, name: str, package: str, *, at: datetime) -> Explanation:
     """Return every statement considered for ``package`` on the host ``name`` as of ``at``.
 
     Raises `NotFoundError` for an unknown host, or one that did not have the package then.
     """
-    row = session.scalar(select(host).where(func.lower(host.hostname) == name.lower()))
-    if row is None:
-        raise NotFoundError("host", name)
-    versions = _installed_versions(session, row.id, package, at)
+    row, members = _host_then(session, name, at)
+    versions = _installed_versions(session, members, package)
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
-    dating = Dating(policy_at(session, at))
-    heed = heeded(session, at)
-    kernels = _idle_kernels(session, row, versions, at)
-    modules = _modules(session, versions, at)
+    here = _At(
+        session=session,
+        on=row,
+        at=at,
+        dating=Dating(policy_at(session, at)),
+        heed=heeded(session, at),
+        known=offers.of_packages(session, [row.platform], {each.name for each in versions}, at),
+        modules=_modules(session, versions, at),
+        idle=_idle_kernels(session, row, members, versions),
+    )
+    told = lifecycle.said(session, at)
+    explained = [
+        replace(
+            _explained(here, each),
+            support=tuple(without_support(each.judged_source, row.platform, told, at.date())),
+        )
+        for each in versions
+    ]
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -56,34 +87,24 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         at=at,
         reported_at=row.reported_at,
         reboot_pending=row.reboot_pending,
-        has_feed=_has_feed(session, row.platform),
-        policy=f"{dating.policy.name} version {dating.policy.version}",
-        installed=tuple(
-            _explained(session, row, each, at, dating, heed, modules, kernels.get(each.id, ""))
-            for each in versions
-        ),
+        has_feed=_has_feed(session, row.platform, explained),
+        policy=f"{here.dating.policy.name} version {here.dating.policy.version}",
+        installed=_with_notes(session, at, explained),
     )
 
 
-def _explained(
-    session: Session,
-    on: models.Host,
-    subject: models.PackageVersion,
-    at: datetime,
-    dating: Dating,
-    heed: Heeded,
-    modules: Mapping[str, Catalogue],
-    idle: str,
-) -> Explained:
+def _explained(here: _At, subject: models.PackageVersion) -> Explained:
     platforms = platforms_of(subject.platform, subject.manager)
     rows = sorted(
-        (tuple(row) for row in session.execute(_statements(subject, at))),
+        (tuple(row) for row in here.session.execute(_statements(subject, here.at))),
         key=lambda row: (platforms.index(row[0].platform), row[0].match, row[0].id),
     )
-    weighed = weigh(subject_of(subject), [_said(*row) for row in rows], modules)
+    judged_as = subject_of(subject)
+    weighed = weigh(judged_as, [_said(*row) for row in rows], here.modules)
+    why_idle = here.idle.get(subject.id, "")
     for each in weighed:
-        if each.is_finding and idle:
-            each.yields = idle
+        if each.is_finding and why_idle:
+            each.yields = why_idle
     pairs = list(zip(rows, weighed, strict=True))
     return Explained(
         package_version_id=subject.id,
@@ -95,10 +116,10 @@ def _explained(
         source_version=subject.source_version,
         judged_source=subject.judged_source,
         judged_version=subject.judged_version,
-        held=subject.name in on.held,
-        foreign=subject_of(subject).foreign,
-        idle=idle,
-        considered=_considered(session, on, subject, at, dating, heed, pairs),
+        held=subject.name in here.on.held,
+        foreign=judged_as.foreign,
+        idle=why_idle,
+        considered=_considered(here, subject, pairs),
         unrelated=_unrelated(pairs),
     )
 
@@ -111,6 +132,57 @@ def _said(said: models.Fix, about: models.Advisory, _made: object, feed_name: st
         aliases=tuple(about.aliases.split()),
     )
     return Said(about.id, advised, feed_name, value(said))
+
+
+def _with_notes(
+    session: Session, at: datetime, explained: Sequence[Explained]
+) -> tuple[Explained, ...]:
+    """Return ``explained`` with what catalogues said of their flaws at ``at``."""
+    cves = {cve for each in explained for said in each.considered for cve in said.cves}
+    notes = flaws.notes(session, cves, at)
+    return tuple(
+        replace(
+            each,
+            considered=tuple(
+                replace(said, notes=tuple(n for cve in said.cves for n in notes.get(cve, ())))
+                for said in each.considered
+            ),
+        )
+        for each in explained
+    )
+
+
+def _host_then(session: Session, name: str, at: datetime) -> tuple[models.Host, frozenset[int]]:
+    """Return the host ``name`` and the ids of the package versions that it had at ``at``."""
+    history, package_set, base = models.HostPackageSet, models.PackageSet, package_sets.base
+    found = session.execute(
+        select(host, *package_sets.WHOLE)
+        .outerjoin(history, and_(history.host_id == host.id, held(history, at)))
+        .outerjoin(package_set, package_set.id == history.package_set_id)
+        .outerjoin(base, base.id == package_set.base_id)
+        .where(func.lower(host.hostname) == name.lower())
+        .order_by(history.since.desc())
+        .limit(1)
+    ).first()
+    if found is None:
+        raise NotFoundError("host", name)
+    row, more, lacks, of_base = found
+    return row, frozenset(package_sets.whole(more, lacks, of_base).tolist())
+
+
+def _installed_versions(
+    session: Session, here: frozenset[int], package: str
+) -> list[models.PackageVersion]:
+    """Return those of the versions ``here`` that are called ``package``, else built from it."""
+    if not here:
+        return []
+    candidates = session.scalars(
+        select(version)
+        .where(or_(version.name == package, version.judged_source == package))
+        .order_by(version.name, version.arch, version.id)
+    ).all()
+    inside = [each for each in candidates if each.id in here]
+    return [each for each in inside if each.name == package] or inside
 
 
 def _modules(
@@ -127,7 +199,10 @@ def _modules(
 
 
 def _idle_kernels(
-    session: Session, on: models.Host, versions: Sequence[models.PackageVersion], at: datetime
+    session: Session,
+    on: models.Host,
+    members: frozenset[int],
+    versions: Sequence[models.PackageVersion],
 ) -> dict[int, str]:
     """Return which of ``versions`` are kernels that neither run nor boot next, and why that is so.
 
@@ -137,11 +212,10 @@ def _idle_kernels(
     if not asked or not on.running_kernel:
         return {}
     likely = or_(version.name.like("linux-%"), version.name.like("kernel%"))
-    here = set(package_sets.members_of(session, _set_at(on.id, at)).tolist())
     kernels = {
         each.id: kernel
         for each in session.scalars(select(version).where(likely))
-        if each.id in here and (kernel := _kernel(each)) is not None
+        if each.id in members and (kernel := _kernel(each)) is not None
     }
     why = f"installed, neither running ({on.running_kernel} is) nor next to boot"
     return dict.fromkeys(asked & idle(on.running_kernel, kernels), why)
@@ -151,73 +225,37 @@ def _kernel(row: models.PackageVersion) -> Kernel | None:
     return kernel_of(row.manager, row.name, row.version, row.arch)
 
 
-def _installed_versions(
-    session: Session, host_id: int, package: str, at: datetime
-) -> list[models.PackageVersion]:
-    """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    here = set(package_sets.members_of(session, _set_at(host_id, at)).tolist())
-    if not here:
-        return []
-    candidates = session.scalars(
-        select(version)
-        .where(or_(version.name == package, version.judged_source == package))
-        .order_by(version.name, version.arch, version.id)
-    ).all()
-    inside = [each for each in candidates if each.id in here]
-    return [each for each in inside if each.name == package] or inside
-
-
-def _set_at(host_id: int, at: datetime) -> ScalarSelect[int]:
-    history = models.HostPackageSet
-    return (
-        select(history.package_set_id)
-        .where(history.host_id == host_id, held(history, at))
-        .order_by(history.since.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
-def _has_feed(session: Session, platform: str) -> bool:
-    return (
-        session.scalar(
-            select(fix.id)
-            .where(fix.platform.in_(platforms_of(platform)), fix.until_revision_id.is_(None))
-            .limit(1)
-        )
-        is not None
-    )
+def _has_feed(session: Session, platform: str, explained: Sequence[Explained]) -> bool:
+    """Return whether a feed speaks of ``platform``; what was considered may tell already."""
+    names = platforms_of(platform)
+    if any(said.platform in names for each in explained for said in each.considered):
+        return True
+    spoken_of = select(fix.id).where(fix.platform.in_(names), fix.until_revision_id.is_(None))
+    return session.scalar(spoken_of.limit(1)) is not None
 
 
 def _considered(
-    session: Session,
-    on: models.Host,
-    subject: models.PackageVersion,
-    at: datetime,
-    dating: Dating,
-    heed: Heeded,
-    pairs: Iterable[tuple[Any, Weighed]],
+    here: _At, subject: models.PackageVersion, pairs: Pairs
 ) -> tuple[Consideration, ...]:
     """Return what each statement that concerns ``subject`` means for it, findings first."""
-    seen = _seen(session, on.id, subject.id, at)
-    concerning = [(row, weighed) for row, weighed in pairs if weighed.verdict is not None]
-    notes = flaws.notes(
-        session, [cve for (_, about, _, _), _ in concerning for cve in about.cves.split()], at
-    )
+    seen = _seen(here.session, here.on.id, subject.id, here.at)
+    judged_as = subject_of(subject)
     found = []
-    for (said, about, made, feed_name), weighed in concerning:
+    for (said, about, made, feed_name), weighed in pairs:
         verdict = weighed.verdict
         if verdict is None:
             continue
-        match = Match(said.match)
-        text = subject_of(subject).named(match)[1]
-        first_seen, danger = seen.get(about.id, _UNSEEN) if weighed.is_finding else _UNSEEN
-        due, due_row, due_label = _due(dating, on, weighed, about, verdict, first_seen, danger)
+        match, is_finding = Match(said.match), weighed.is_finding
+        text = judged_as.named(match)[1]
+        first_seen, danger = seen.get(about.id, _UNSEEN) if is_finding else _UNSEEN
+        due, due_row, due_label = _due(here, weighed, about, verdict, first_seen, danger)
+        affected = verdict.status is Status.AFFECTED
         found.append(
             Consideration(
                 advisory=about.ref,
                 title=about.title,
                 cves=tuple(about.cves.split()),
+                platform=said.platform,
                 severity=weighed.severity,
                 url=about.url,
                 feed=feed_name,
@@ -239,34 +277,29 @@ def _considered(
                 due_row=due_row,
                 due_label=due_label,
                 danger=danger,
-                notes=tuple(line for cve in about.cves.split() for line in notes.get(cve, ())),
+                supply=here.known.supply(judged_as, value(said)) if affected else None,
                 yields=weighed.yields,
                 also=tuple((other.about.ref, other.feed) for other in weighed.also),
-                exceptions=_covering(session, on, subject, about, heed)
-                if weighed.is_finding
-                else (),
+                exceptions=_covering(here, subject, about) if is_finding else (),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
 
 
 def _covering(
-    session: Session,
-    on: models.Host,
-    subject: models.PackageVersion,
-    about: models.Advisory,
-    heed: Heeded,
+    here: _At, subject: models.PackageVersion, about: models.Advisory
 ) -> tuple[Covering, ...]:
+    """Return the exceptions in force that cover a finding; one query for each."""
     names = (subject.name, subject.judged_source, about.ref, about.cves.split())
-    found = heed.covering(on.id, on.hostname, (subject.id, about.id), names)
-    rows = [session.get_one(models.FindingException, each.id) for each in found]
+    found = here.heed.covering(here.on.id, here.on.hostname, (subject.id, about.id), names)
+    rows = [here.session.get_one(models.FindingException, each.id) for each in found]
     return tuple(
         Covering(row.id, each.label, row.reason, row.owner, row.expires_at)
         for row, each in zip(rows, found, strict=True)
     )
 
 
-def _unrelated(pairs: Iterable[tuple[Any, Weighed]]) -> tuple[Unrelated, ...]:
+def _unrelated(pairs: Pairs) -> tuple[Unrelated, ...]:
     found = [
         Unrelated(
             advisory=about.ref,
@@ -307,8 +340,7 @@ def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any
 
 
 def _due(
-    dating: Dating,
-    on: models.Host,
+    here: _At,
     weighed: Weighed,
     about: models.Advisory,
     verdict: Verdict,
@@ -318,9 +350,10 @@ def _due(
     """Return when a finding is due, and the policy row that says so, with its label."""
     if first_seen is None:
         return None, "", ""
+    on, dating = here.on, here.dating
     facts = (on.environment, on.criticality, on.exposure)
-    severity = weighed.severity
-    due, row = dating.due(severity, danger, verdict.status, about.published, first_seen, facts)
+    severity, status = weighed.severity, verdict.status
+    due, row = dating.due(severity, danger, status, about.published, first_seen, facts)
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     type_coerce,
     union_all,
@@ -49,7 +50,10 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
         models.Feed.state,
         models.Feed.succeeded_at.label("at"),
         models.Feed.error,
-    ).where(models.Feed.enabled, models.Feed.attempted_at.is_not(None))
+    ).where(
+        or_(models.Feed.enabled, models.Feed.bundled_at.is_not(None)),
+        models.Feed.attempted_at.is_not(None),
+    )
     jobs = select(
         literal("job"),
         models.JobRun.job,

@@ -15,6 +15,7 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import (
     flaws,
+    lifecycle,
     policies,
     report_endings,
     report_exceptions,
@@ -33,7 +34,7 @@ from patchmgr.domain.compliance import (
 from patchmgr.domain.urgency import Policy
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import audit, history
+from patchmgr.services import audit, history, signing
 from patchmgr.services.policies import DEFAULT
 from patchmgr.services.reports import manifest, pdf_form
 from patchmgr.services.reports.csv_form import CsvForm
@@ -99,11 +100,11 @@ def make(
         with db.reading() as session:
             basis = _basis(session, at, policy, settings)
             report = _write(session, basis, settings, chosen, draft)
-        key = manifest.signing_key(settings.home)
+        key = signing.signing_key(settings.home)
         content = _content(report)
         files = {path.name: path for path in sorted(draft.iterdir())}
         manifest.write(draft / manifest.MANIFEST, files, content, key)
-        (draft / manifest.PUBLIC_FILE).write_bytes(manifest.public_pem(key.public_key()))
+        (draft / signing.PUBLIC_FILE).write_bytes(signing.public_pem(key.public_key()))
         folder = _keep(draft, settings.reports, at)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -125,7 +126,7 @@ def make(
         report.headline,
         folder,
         digests,
-        manifest.fingerprint(key.public_key()),
+        signing.fingerprint(key.public_key()),
         written,
     )
 
@@ -159,6 +160,7 @@ def _forms(formats: Sequence[str]) -> dict[str, type[Form]]:
 
 def _basis(session: Session, at: datetime, policy: str | None, settings: Settings) -> Basis:
     chosen, since = _policy(session, at, policy)
+    told = lifecycle.said(session, at)
     return Basis(
         as_of=at,
         policy=chosen,
@@ -167,7 +169,7 @@ def _basis(session: Session, at: datetime, policy: str | None, settings: Setting
         silent_days=settings.silent_days,
         stale_feed_hours=settings.stale_feed_hours,
         feeds=queries.feeds(session, at, stale_hours=settings.stale_feed_hours),
-        platforms=queries.platforms(session, at, queries.platform_names(session, at)),
+        platforms=queries.platforms(session, at, queries.platform_names(session, at), told),
         kev=_catalogue(session, at),
         plans=report_plans.plans(session, at - PERIOD, at),
         standings=queries.standings(session, at),
@@ -203,7 +205,11 @@ def _write(
 ) -> Report:
     """Count the report, giving each host to each form as it goes by."""
     fleet = queries.hosts(
-        session, basis.as_of, scanned=basis.scanned_at, silent_days=settings.silent_days
+        session,
+        basis.as_of,
+        scanned=basis.scanned_at,
+        silent_days=settings.silent_days,
+        told=lifecycle.said(session, basis.as_of),
     )
     counting = Counting(basis)
     forms = [form(folder) for form in chosen.values()]

@@ -42,6 +42,8 @@ class Archive(Feed):
         "modules.yaml",
     )
 
+    only_installed: ClassVar[bool] = True
+
     def __init__(self, keyrings: tuple[bytes, ...] = ()) -> None:
         """Verify what apt's archives sign with the certificates in ``keyrings``."""
         self._keyrings = keyrings
