@@ -251,7 +251,7 @@ def overruled(said: Iterable[tuple[Fix, frozenset[str]]], subject: Subject) -> f
     """
     own = channels(subject.platform) - EXTENDING
     found = frozenset[str]()
-    return found.union(*(cves for fix, cves in said if fix.channel and fix.channel in own))
+    return found.union(*(cves for fix, cves in said if fix.channel in own))
 
 
 _RANK = {
