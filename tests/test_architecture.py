@@ -172,9 +172,16 @@ def test_every_setting_is_documented_with_its_default():
     real = {
         field.name: "" if field.default is MISSING else str(field.default).lower()
         for field in fields(config.Settings)
+        if field.name not in config.BY_FEED
     }
 
     assert documented == real
+
+
+def test_the_settings_of_single_feeds_are_documented():
+    text = (ROOT / "docs" / "settings.md").read_text()
+
+    assert re.findall(r"^\| `PATCHMGR_<FEED>_(\w+)` \|", text, re.MULTILINE) == ["URL", "HOURS"]
 
 
 def tracked() -> list[str]:

@@ -13,10 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from patchmgr.cli.app import EXIT_REFUSED, App, pass_app, show_json
 from patchmgr.config import Settings
 from patchmgr.db import migrate
-from patchmgr.db.queries import accounts, feeds, jobs
+from patchmgr.db.queries import accounts, coverage, feeds, jobs
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import audit
+from patchmgr.services.feeds import mark_idle, would_speak_of
 
 LATE = timedelta(minutes=5)  # a job this late was not run by anybody
 AHEAD = timedelta(minutes=5)  # what was recorded this far in the future had another clock
@@ -71,6 +72,7 @@ def _checks(app: App) -> Iterator[Check]:
             _audit,
             _users,
             _feeds,
+            _platforms,
             _schedule,
             _clock,
         )
@@ -134,17 +136,36 @@ def _users(db: Database, _settings: Settings, _now: datetime) -> Check:
 
 
 def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
+    mark_idle(db, settings)
     with db.reading() as session:
         known = feeds.listing(session, now=now, stale_hours=settings.stale_feed_hours)
-    enabled = [feed for feed in known if feed.enabled]
+    enabled = [feed for feed in known if feed.enabled and not feed.idle]
     failed = [f"{feed.name}: {feed.error}" for feed in enabled if feed.state == "failed"]
+    held = [feed for feed in enabled if feed.state == "held"]
     stale = [feed.name for feed in enabled if feed.is_stale]
+    if held:
+        names = " ".join(feed.name for feed in held)
+        found = "; ".join(feed.error for feed in held)
+        return Check("feeds", found, f"patchmgr feeds sync {names} --accept-smaller")
     if failed:
         return Check("feeds", "; ".join(failed), "patchmgr feeds sync NAME, or --from PATH")
-    if stale or not enabled:
+    if stale or not any(feed.enabled for feed in known):
         found = f"no good sync for {settings.stale_feed_hours} hours: {', '.join(stale) or 'any'}"
         return Check("feeds", found, "patchmgr feeds sync")
-    return Check("feeds", ", ".join(feed.name for feed in enabled))
+    return Check("feeds", ", ".join(feed.name for feed in enabled) or "no host needs one yet")
+
+
+def _platforms(db: Database, settings: Settings, now: datetime) -> Check:
+    since = now - timedelta(days=settings.silent_days)
+    with db.reading() as session:
+        lines = coverage.platforms(session, since)
+    blind = [line for line in lines if not line.has_feed]
+    if not blind:
+        return Check("platforms", "a feed speaks of each")
+    found = ", ".join(f"{line.platform or 'not known'} ({line.hosts} hosts)" for line in blind)
+    wanted = sorted({name for line in blind for name in would_speak_of(line.platform)})
+    remedy = f"patchmgr feeds sync {' '.join(wanted)}" if wanted else "see docs/feeds.md"
+    return Check("platforms", f"no feed speaks of {found}", remedy)
 
 
 def _schedule(db: Database, _settings: Settings, now: datetime) -> Check:

@@ -1,13 +1,13 @@
 """The one loop that walks a feed, over the network or over files alike."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from patchmgr.domain.advisories import Advisory, Kind
 from patchmgr.domain.flaws import FlawNote, merged
-from patchmgr.errors import FeedMalformedError
+from patchmgr.errors import FeedError, FeedGoneError, FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
@@ -52,7 +52,7 @@ class _Basket:
     set_aside: list[SetAside] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     read: int = 0  # documents
-    unread: list[FeedMalformedError] = field(default_factory=list)
+    unread: list[FeedError] = field(default_factory=list)
     notes: dict[str, FlawNote] = field(default_factory=dict)
 
 
@@ -64,32 +64,44 @@ def crawl(
     platform: str = "",
     follow: bool = True,
     max_unpacked: int = MAX_UNPACKED,
+    keep: Callable[[str, Document], None] = lambda _url, _document: None,
 ) -> Harvest | None:
     """Return everything ``feed`` says, read breadth first, each URL once; None when unchanged.
 
     As soon as one start document has changed, those that had not are read as well, so that a
-    harvest is always whole. A document that is not the vendor's is set aside with its reason, and
-    the harvest is partial; when there is no other, that is raised (`FeedMalformedError`). Raises
-    whatever ``fetch`` raises (`FeedError`).
+    harvest is always whole. A document that is not the vendor's, or that another one names and is
+    gone, is set aside with its reason, and the harvest is partial; when there is no other, that is
+    raised. ``keep`` is told of each document that could be read. Raises whatever ``fetch`` raises
+    (`FeedError`), and `FeedGoneError` for a start document.
     """
     queue = deque(start)
+    first = frozenset(queue)
     seen = set(queue)
     known: list[str] = []
     basket = _Basket()
     while queue:
         url = queue.popleft()
-        document = fetch(url, unless_known=not basket.documents)
+        try:
+            document = fetch(url, unless_known=not basket.documents)
+        except FeedGoneError as error:
+            if url in first:
+                raise
+            basket.unread.append(error)
+            continue
         if document is None:
             known.append(url)
             continue
         basket.documents[url] = replace(document, body=b"")
         queue.extend(known)
         known = []
+        unread = len(basket.unread)
         for page in _pages(feed, url, document.body, platform, max_unpacked, basket):
             _add(basket, page)
             fresh = [link for link in dict.fromkeys(page.follow) if follow and link not in seen]
             queue.extend(fresh)
             seen.update(fresh)
+        if len(basket.unread) == unread:
+            keep(url, document)
     if not basket.documents:
         return None
     if basket.unread and not basket.read:
@@ -123,7 +135,7 @@ def _pages(
         yield page
 
 
-def _aside(error: FeedMalformedError) -> SetAside:
+def _aside(error: FeedError) -> SetAside:
     where, _, why = str(error).partition(": ")
     return SetAside("", where, why)
 

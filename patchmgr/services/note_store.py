@@ -31,6 +31,7 @@ class Difference:
     withdrawn: list[str]  # CVEs of which it says nothing any more
     ending: list[int]  # ids of stored notes that no longer hold
     standing: dict[str, bytes]  # what is seen of each note after this, by CVE
+    before: int  # how many stand before
 
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.withdrawn)
@@ -95,6 +96,7 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
         ending=[stored[cve][0] for cve in ended],
         standing={cve: seen for cve, (_, seen) in now.items()}
         | {cve: stored[cve][1] for cve in kept},
+        before=len(stored),
     )
 
 

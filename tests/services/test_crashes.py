@@ -15,7 +15,7 @@ from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
-from patchmgr.services import policies, scan, sync
+from patchmgr.services import feeds, policies, scan, sync
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 HOSTS = "hostname,external_id,os_id,os_release\n" + "".join(
@@ -104,7 +104,7 @@ class Place:
 
 def prepared(place, *steps):
     with place.opened() as db:
-        sync.ensure_feeds(db)
+        feeds.ensure_feeds(db)
         policies.ensure_default(db, now=NOW)
     for step in steps:
         step(place)

@@ -21,7 +21,8 @@ from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import FeedMalformedError, FeedUnreachableError, InputError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.transport import Limits
-from patchmgr.services.sync import ensure_feeds, switch, sync
+from patchmgr.services.feeds import ensure_feeds, switch
+from patchmgr.services.sync import sync
 
 HOUR = timedelta(hours=1)
 QUICK = Limits(connect=2, read=2, total=5, attempts=2, backoff=0.001)
@@ -44,7 +45,8 @@ OTHER = document(_2000=FIXED, _3000=OPEN)
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(home=tmp_path, database_url="", secret_key="x")
+    mirrors = {"debian": ("https://mirror.example/",)}
+    return Settings(home=tmp_path, database_url="", secret_key="x", mirrors=mirrors)
 
 
 @pytest.fixture
@@ -282,7 +284,10 @@ def fetch(db, now, settings, server):
     def call():
         calls.append(1)
         there = Settings(
-            home=settings.home, database_url="", secret_key="x", debian_url=server.url()
+            home=settings.home,
+            database_url="",
+            secret_key="x",
+            mirrors={"debian": (server.url(),)},
         )
         at = now + HOUR * len(calls)
         return sync(db, "debian", settings=there, now=at, actor="scheduler", limits=QUICK)

@@ -49,7 +49,7 @@ class Unclear:
 class Coverage:
     platforms: tuple[PlatformLine, ...]  # those without a feed first
     silent: tuple[Silent, ...]  # at most `SHOWN`, the longest silent first
-    stale: tuple[FeedStatus, ...]  # feeds that failed or have had no good sync for too long
+    stale: tuple[FeedStatus, ...]  # feeds failed, held, or without a good sync for too long
     unclear: tuple[Unclear, ...]  # at most `SHOWN`
     undetermined: int  # judgements without a verdict, all of them
 
@@ -81,15 +81,16 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
         .where(models.Judgement.until.is_(None), models.Judgement.status == "undetermined")
     )
     return Coverage(
-        _platforms(session, since),
+        platforms(session, since),
         _silent(session, since),
-        tuple(one for one in statuses if one.enabled and (one.is_stale or one.state == "failed")),
+        tuple(one for one in statuses if one.standing in ("failed", "held") or one.is_stale),
         _unclear(session),
         undetermined or 0,
     )
 
 
-def _platforms(session: Session, since: datetime) -> tuple[PlatformLine, ...]:
+def platforms(session: Session, since: datetime) -> tuple[PlatformLine, ...]:
+    """Return the platforms of the fleet, those of which no feed speaks first. Two queries."""
     known = feeds.platforms_with_feed(session)
     rows = session.execute(
         select(

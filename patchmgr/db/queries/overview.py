@@ -46,7 +46,7 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
         models.Feed.state,
         models.Feed.succeeded_at.label("at"),
         models.Feed.error,
-    ).where(models.Feed.enabled, models.Feed.attempted_at.is_not(None))
+    ).where(models.Feed.enabled, ~models.Feed.idle, models.Feed.attempted_at.is_not(None))
     jobs = select(
         literal("job"),
         models.JobRun.job,
@@ -86,6 +86,8 @@ def _trouble(
         return "No scheduler is running: syncs, scans and rollouts stand still" if late else ""
     if state == "failed":
         return f"Feed {name}: {error or 'the last sync failed'}"
+    if state == "held":
+        return f"Feed {name} is held until somebody confirms that it became so much smaller"
     if at is None or at < now - stale:
         return f"Feed {name} has had no good sync for {stale // timedelta(hours=1)} h"
     return ""
