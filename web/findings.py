@@ -46,6 +46,7 @@ FINDINGS = Table(
         Filter("package", "Package", is_choice=False),
         Filter("advisory", "Advisory", is_choice=False),
         Filter("cve", "CVE", is_choice=False),
+        Filter("revision", "Brought or changed by revision", is_choice=False),
     ),
     search="Host, package, advisory or CVE",
 )
@@ -73,12 +74,20 @@ def _filter(view: View) -> FindingFilter:
         advisory=view.get("advisory"),
         cve=view.get("cve").upper(),
         status=view.get("status"),
+        revision=_number(view.get("revision")),
         severity=choices.exactly(view.get("severity")),
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
         overdue=bool(view.get("overdue")),
         search=view.q,
     )
+
+
+def _number(text: str) -> int:
+    """Return a revision's number: 0 for none, and -1, which there is not, for what is no number."""
+    if not text:
+        return 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 @pages.get("/<host>/<path:package>")

@@ -4,13 +4,15 @@ Revision ID: 0008
 Revises: 0005
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
 down_revision = "0005"
 
-COLUMNS: dict[str, tuple[sa.types.TypeEngine[object], str]] = {
+COLUMNS: dict[str, tuple[sa.types.TypeEngine[Any], str]] = {
     "idle": (sa.Boolean(), "false"),
     "addresses": (sa.JSON(), "'[]'"),
     "held": (sa.JSON(), "'{}'"),

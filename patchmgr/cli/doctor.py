@@ -17,7 +17,6 @@ from patchmgr.db.queries import accounts, coverage, feeds, jobs
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import audit
-from patchmgr.services.feeds import mark_idle, would_speak_of
 
 LATE = timedelta(minutes=5)  # a job this late was not run by anybody
 AHEAD = timedelta(minutes=5)  # what was recorded this far in the future had another clock
@@ -136,6 +135,8 @@ def _users(db: Database, _settings: Settings, _now: datetime) -> Check:
 
 
 def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
+    from patchmgr.services.feeds import mark_idle
+
     mark_idle(db, settings)
     with db.reading() as session:
         known = feeds.listing(session, now=now, stale_hours=settings.stale_feed_hours)
@@ -156,6 +157,8 @@ def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
 
 
 def _platforms(db: Database, settings: Settings, now: datetime) -> Check:
+    from patchmgr.services.feeds import would_speak_of
+
     since = now - timedelta(days=settings.silent_days)
     with db.reading() as session:
         lines = coverage.platforms(session, since)

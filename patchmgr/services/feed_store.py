@@ -76,6 +76,9 @@ def store(
         row.addresses = list(start)
     succeed(session, row, now)
     if not said.is_new:
+        current = session.get(models.FeedRevision, row.revision_id)
+        if current is not None:
+            current.counts = {**current.counts, **_unused(harvest)}
         return SyncResult(name, False, row.revision_id, as_it_was(said.counts), note)
     revision = models.FeedRevision(
         feed_id=row.id,
@@ -91,9 +94,7 @@ def store(
     revision.counts = {
         **counts,
         "platforms": platforms,
-        "skipped": dict(harvest.skipped),
-        "set_aside": len(harvest.set_aside),
-        "set_aside_examples": [_line(each) for each in harvest.set_aside[:MOST_ASIDE]],
+        **_unused(harvest),
     }
     row.revision_id = revision.id
     details = {"revision": revision.id, "source": revision.source, **counts}
@@ -218,6 +219,15 @@ def _note(harvest: Harvest) -> str:
         count = len(harvest.set_aside)
         parts.append(f"{count} odd records set aside, such as {first.where}: {first.reason}")
     return "; ".join(parts)
+
+
+def _unused(harvest: Harvest) -> dict[str, Any]:
+    """Return what of the feed could not be used, as its revision keeps it."""
+    return {
+        "skipped": dict(harvest.skipped),
+        "set_aside": len(harvest.set_aside),
+        "set_aside_examples": [_line(each) for each in harvest.set_aside[:MOST_ASIDE]],
+    }
 
 
 def _line(aside: SetAside) -> str:

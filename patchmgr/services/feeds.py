@@ -18,7 +18,7 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.matching import platforms_of
 from patchmgr.domain.packages import ECOSYSTEMS
-from patchmgr.errors import ConflictError, InputError
+from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.base import Feed
 from patchmgr.feeds.unpack import MIB
@@ -172,9 +172,11 @@ def accept_smaller(db: Database, name: str, *, actor: str, now: datetime) -> int
     """Believe what a feed is held for, and ask for its sync; return the id of that run.
 
     A feed that has become smaller still by then is held again. Raises `ConflictError` when it is
-    not held, `InputError` for an unknown name.
+    not held, `NotFoundError` for an unknown name.
     """
-    named(name)
+    if name not in FEEDS:
+        raise NotFoundError("feed", name)
+    ensure_feeds(db)
     with db.writing() as session:
         row = locked(session, name)
         if row.state != "held":

@@ -41,6 +41,6 @@ def why(name: str, losses: tuple[Change, ...], percent: int, source: Path | None
     what = " and ".join(map(str, losses))
     given = f" --from {source}" if source else ""
     return (
-        f"held: it would shrink {what}, by more than {percent} %, so what it said before stays;"
-        f" if that is right, confirm it with: patchmgr feeds sync {name}{given} --accept-smaller"
+        f"it would shrink {what}, by more than {percent} %, so it is held and what it said before"
+        f" stays; if that is right, confirm it: patchmgr feeds sync {name}{given} --accept-smaller"
     )

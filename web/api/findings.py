@@ -10,7 +10,7 @@ from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.errors import NotFoundError
-from web.api.routing import route
+from web.api.routing import LARGEST_ID, route
 from web.api.values import (
     Document,
     Flag,
@@ -60,6 +60,9 @@ class FindingQuery(Paging):
     severity_at_least: SeverityWord = "unknown"
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
+    revision: int = Field(
+        0, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
+    )
     search: Plain = ""
 
 
@@ -159,6 +162,7 @@ def list_findings(query: FindingQuery) -> object:
         severity_at_least=severity(query.severity_at_least) or None,
         kev=query.kev,
         overdue=query.overdue,
+        revision=query.revision,
         search=query.search,
     )
     found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
