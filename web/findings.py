@@ -1,12 +1,15 @@
 """Findings: what is open where, and why."""
 
-from flask import Blueprint, render_template
+from urllib.parse import urlencode
+
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Status
 from patchmgr.domain.urgency import word_of
 from web import choices
 from web.auth import requires
@@ -18,14 +21,14 @@ pages = Blueprint("findings", __name__, url_prefix="/findings")
 FINDINGS = Table(
     "findings",
     (
-        Column("host", "Host"),
-        Column("package", "Package"),
+        Column("host", "Host", sort=True),
+        Column("package", "Package", sort=True),
         Column("installed", "Installed"),
         Column("fixed", "Fixed in"),
         Column("status", "Status"),
-        Column("severity", "Severity"),
-        Column("advisory", "Advisory"),
-        Column("due", "Due"),
+        Column("severity", "Severity", sort=True, descending=True),
+        Column("advisory", "Advisory", sort=True),
+        Column("due", "Due", sort=True, one_way=True),
         Column("kev", "Known exploited", lambda row: word_of(row.kev), shown=False),
         Column("cves", "CVEs", shown=False),
         Column("first_seen", "First seen", shown=False),
@@ -48,6 +51,7 @@ FINDINGS = Table(
         Filter("cve", "CVE", is_choice=False),
         Filter("revision", "Brought or changed by revision", is_choice=False),
     ),
+    sort="host",
     search="Host, package, advisory or CVE",
 )
 
@@ -57,12 +61,32 @@ FINDINGS = Table(
 def index() -> ResponseReturnValue:
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = queries.listing(
-            session(), _filter(view), now=now(), limit=limit, cursor=cursor or ""
+            session(),
+            _filter(view),
+            now=now(),
+            sort=view.sort_key,
+            descending=view.is_descending and view.sort_key != "due",
+            limit=limit,
+            cursor=cursor or "",
         )
         return Fetched.of(found)
 
     options = choices.of_hosts("platform", "environment")
-    return answer("findings/list.html", FINDINGS, fetch, options=options)
+    return answer("findings/list.html", FINDINGS, fetch, options=options, plan_of=_plan_of)
+
+
+PLANNED = ("severity", "platform", "environment", "host", "package", "advisory", "cve")
+NOT_PLANNED = {"q": "the search", "overdue": "the filter on due dates"}
+
+
+def _plan_of(view: View) -> tuple[str, str]:
+    """Return the address of a new plan for what is filtered, and why there is none instead."""
+    if not view.is_filtered or view.get("status") not in ("", Status.AFFECTED):
+        return "", ""  # everything, or what has no fix to install
+    if others := [words for name, words in NOT_PLANNED.items() if view.get(name)]:
+        return "", f"To plan what is filtered, leave out {' and '.join(others)}."
+    asked = {name: value for name in PLANNED if (value := view.get(name))}
+    return f"{url_for('plans.new')}?{urlencode(asked)}", ""
 
 
 def _filter(view: View) -> FindingFilter:

@@ -16,6 +16,7 @@ from web import (
     imports,
     overview,
     plans,
+    policies,
     reports,
     search,
 )
@@ -31,6 +32,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     imports.pages,
     plans.pages,
     calendar.pages,
+    policies.pages,
     reports.pages,
     admin.pages,
     search.pages,

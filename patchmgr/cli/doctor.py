@@ -140,10 +140,10 @@ def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
     mark_idle(db, settings)
     with db.reading() as session:
         known = feeds.listing(session, now=now, stale_hours=settings.stale_feed_hours)
-    enabled = [feed for feed in known if feed.enabled and not feed.idle]
-    failed = [f"{feed.name}: {feed.error}" for feed in enabled if feed.state == "failed"]
-    held = [feed for feed in enabled if feed.state == "held"]
-    stale = [feed.name for feed in enabled if feed.is_stale]
+    used = [feed for feed in known if feed.is_used]
+    failed = [f"{feed.name}: {feed.error}" for feed in used if feed.state == "failed"]
+    held = [feed for feed in used if feed.state == "held"]
+    stale = [feed.name for feed in used if feed.is_stale]
     if held:
         names = " ".join(feed.name for feed in held)
         found = "; ".join(feed.error for feed in held)
@@ -152,8 +152,8 @@ def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
         return Check("feeds", "; ".join(failed), "patchmgr feeds sync NAME, or --from PATH")
     if stale or not any(feed.enabled for feed in known):
         found = f"no good sync for {settings.stale_feed_hours} hours: {', '.join(stale) or 'any'}"
-        return Check("feeds", found, "patchmgr feeds sync")
-    return Check("feeds", ", ".join(feed.name for feed in enabled) or "no host needs one yet")
+        return Check("feeds", found, "patchmgr feeds sync, or import BUNDLE")
+    return Check("feeds", ", ".join(feed.name for feed in used) or "no host needs one yet")
 
 
 def _platforms(db: Database, settings: Settings, now: datetime) -> Check:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, astuple
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from patchmgr.cli.app import (
     App,
     exit_code,
     fail,
+    instant,
     pass_app,
     show_json,
     show_listing,
@@ -20,6 +22,15 @@ from patchmgr.db.queries.feeds import FeedStatus
 from patchmgr.errors import FeedError, FeedHeldError, InputError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+HELD = {  # kinds of values in a bundle, as people say them
+    "advisory": "advisories",
+    "note": "notes about CVEs",
+    "offer": "packages on offer",
+    "support": "terms of support",
+}
+ONLY = click.option(
+    "--feed", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
 
 
 @click.group()
@@ -79,6 +90,7 @@ def _status(app: App, each: FeedStatus) -> dict[str, object]:
         "notes": each.counts.get("notes"),
         "set_aside": each.counts.get("set_aside"),
         "skipped": sum(each.counts.get("skipped", {}).values()) if each.counts else None,
+        "bundle": each.bundled_at,
         "error": _why(each),
     }
 
@@ -180,6 +192,111 @@ def sync(
     if failures:
         lines = [f"feed {name}: {error}" for name, error in failures.items()]
         fail("\n".join(lines), max(map(exit_code, failures.values())))
+
+
+@feeds.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@ONLY
+@AS_JSON
+@pass_app
+def export(app: App, bundle: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Write what the feeds say now to the file BUNDLE, signed and dated, for an air gap."""
+    from patchmgr.services import bundles
+
+    try:
+        made = bundles.make(
+            app.db,
+            bundle,
+            settings=app.settings,
+            now=app.now,
+            actor=app.actor,
+            names=names,
+            progress=_shown("export"),
+        )
+    finally:
+        _shown("export")("")
+    manifest = made.manifest
+    if as_json:
+        show_json(
+            {
+                "bundle": str(bundle),
+                "bytes": made.size,
+                "made_at": manifest.made_at,
+                "fingerprint": manifest.key.fingerprint,
+                "feeds": [
+                    {
+                        "feed": part.name,
+                        "as_of": part.as_of,
+                        "revision": part.revision,
+                        "counts": part.counts,
+                    }
+                    for part in manifest.feeds
+                ],
+            }
+        )
+        return
+    for part in manifest.feeds:
+        held = " and ".join(f"{count} {HELD[kind]}" for kind, count in part.counts.items())
+        click.echo(f"{part.name}: as of {instant(part.as_of)}, {held or 'nothing'}")
+    click.echo(f"wrote {bundle}: {made.size / 1e6:.1f} MB, signed by {manifest.key.fingerprint}")
+
+
+@feeds.command("import")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@ONLY
+@click.option(
+    "--key",
+    metavar="FILE|FINGERPRINT",
+    help="The key that must have signed it: a public key (PEM), or its fingerprint.",
+)
+@click.option(
+    "--trust", "trusting", metavar="FINGERPRINT", help="As --key, and take its bundles ever after."
+)
+@click.option("--dry-run", is_flag=True, help="Verify, and print the difference; change nothing.")
+@AS_JSON
+@pass_app
+def import_(
+    app: App,
+    bundle: Path,
+    names: tuple[str, ...],
+    key: str | None,
+    trusting: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring in the feeds of BUNDLE: verified, and all of them or none."""
+    from patchmgr.services import bundles
+
+    try:
+        taken = bundles.take(
+            app.db,
+            bundle,
+            settings=app.settings,
+            now=app.now,
+            actor=app.actor,
+            key=key,
+            trusting=trusting,
+            names=names,
+            dry_run=dry_run,
+            progress=_shown("import"),
+        )
+    finally:
+        _shown("import")("")
+    if as_json:
+        show_json(
+            {
+                "applied": taken.applied,
+                "made_at": taken.manifest.made_at,
+                "fingerprint": taken.fingerprint,
+                "feeds": [asdict(each) for each in taken.feeds],
+            }
+        )
+        return
+    made_at = instant(taken.manifest.made_at)
+    click.echo(f"bundle of {made_at}, signed by {taken.fingerprint}")
+    columns = ("feed", "was_as_of", "as_of", "new", "changed", "withdrawn", "unchanged")
+    show_table(columns, [astuple(each)[: len(columns)] for each in taken.feeds])
+    click.echo("imported" if taken.applied else "nothing was changed (--dry-run)")
 
 
 @feeds.command()

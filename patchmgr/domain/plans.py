@@ -53,6 +53,8 @@ class Selection:
     hosts: tuple[str, ...] = ()  # hostnames
     severity_at_least: Severity = Severity.UNKNOWN
     severities: tuple[Severity, ...] = ()  # only these; empty is all
+    platforms: tuple[str, ...] = ()  # of hosts, as are the environments
+    environments: tuple[str, ...] = ()
 
     def only(self, severities: Collection[Severity]) -> "Selection":
         return replace(self, severities=tuple(sorted(severities)))
@@ -71,6 +73,12 @@ class Selection:
             return True
         return advisory in self.advisories or bool(set(self.cves) & {advisory, *cves})
 
+    def reaches(self, platform: str, environment: str) -> bool:
+        """Return whether a host of this platform and environment is asked for."""
+        return (not self.platforms or platform in self.platforms) and (
+            not self.environments or environment in self.environments
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "advisories": list(self.advisories),
@@ -79,6 +87,8 @@ class Selection:
             "hosts": list(self.hosts),
             "severity_at_least": self.severity_at_least.word,
             "severities": [severity.word for severity in self.severities],
+            "platforms": list(self.platforms),
+            "environments": list(self.environments),
         }
 
 

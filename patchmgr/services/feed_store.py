@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -34,12 +34,24 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """How a feed's content came in a bundle: it is as fresh as where that was made."""
+
+    as_of: datetime  # last good sync there
+    bundled_at: datetime  # when the bundle was made
+    left_out: Mapping[str, Any]  # of the vendor's documents, as a revision counts it
+
+
+@dataclass(frozen=True, slots=True)
 class Believed:
     """How small a feed may become without a person's word."""
 
     percent: int  # of what it has, that it may lose
     whatever: bool = False  # a person gives that word now
     is_less_asked: bool = False  # the fleet needs less of it than at the last sync
+
+
+EVERYTHING = Believed(100)
 
 
 class HeldBackError(Exception):
@@ -55,14 +67,16 @@ def store(
     name: str,
     harvest: Harvest,
     *,
-    start: tuple[str, ...],
-    believed: Believed,
     now: datetime,
     actor: str,
+    start: tuple[str, ...] = (),
+    believed: Believed = EVERYTHING,
+    carried: Carried | None = None,
 ) -> SyncResult:
-    """Store what feed ``name`` says now, fetched from ``start``, or read from files when empty.
+    """Write what feed ``name`` says now, in the caller's transaction, which writes alone.
 
-    Raises `HeldBackError`.
+    It was fetched from ``start``, so that its documents can be asked for again; read from files
+    when that is empty; or ``carried`` in a bundle. Raises `HeldBackError`.
     """
     row = locked(session, name)
     said = _Said(session, row.id, harvest)
@@ -74,11 +88,12 @@ def store(
         # One that is partial is read anew next time: what was missing may be there then.
         _remember_documents(session, row, harvest if start and not harvest.is_partial else None)
         row.addresses = list(start)
-    succeed(session, row, now)
+    succeed(session, row, now, carried)
+    unused = carried.left_out if carried else _unused(harvest)
     if not said.is_new:
         current = session.get(models.FeedRevision, row.revision_id)
         if current is not None:
-            current.counts = {**current.counts, **_unused(harvest)}
+            current.counts = {**current.counts, **unused}
         return SyncResult(name, False, row.revision_id, as_it_was(said.counts), note)
     revision = models.FeedRevision(
         feed_id=row.id,
@@ -94,7 +109,7 @@ def store(
     revision.counts = {
         **counts,
         "platforms": platforms,
-        **_unused(harvest),
+        **unused,
     }
     row.revision_id = revision.id
     details = {"revision": revision.id, "source": revision.source, **counts}
@@ -111,11 +126,22 @@ def _refuse(row: models.Feed, losses: tuple[Change, ...]) -> None:
         raise HeldBackError(refused)
 
 
-def succeed(session: Session, row: models.Feed, now: datetime) -> None:
-    """Write down that a sync ended well."""
+def difference(session: Session, name: str, harvest: Harvest) -> dict[str, int]:
+    """Return what `store` would count, but for statements; it changes nothing."""
+    feed_id = session.scalars(select(models.Feed.id).where(models.Feed.name == name)).one()
+    return _Said(session, feed_id, harvest).counts
+
+
+def succeed(
+    session: Session, row: models.Feed, now: datetime, carried: Carried | None = None
+) -> None:
+    """Write down that a sync ended well, or that a bundle brought what one had."""
     row.state, row.error, row.attempted_at, row.succeeded_at = "ok", "", now, now
-    row.held, row.smaller_accepted = {}, False
-    session.add(models.FeedSync(feed_id=row.id, at=now))
+    row.held, row.smaller_accepted, row.bundled_at = {}, False, None
+    if carried:
+        row.succeeded_at, row.bundled_at = carried.as_of, carried.bundled_at
+    as_of = carried.as_of if carried else None
+    session.add(models.FeedSync(feed_id=row.id, at=now, as_of=as_of))
 
 
 def as_it_was(counts: Mapping[str, Any]) -> dict[str, int]:

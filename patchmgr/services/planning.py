@@ -60,7 +60,11 @@ def draft(
     """
     _check(session, selection)
     statements, said = _statements(session, selection)
-    hosts = _hosts(session, selection.hosts)
+    hosts = {
+        number: row
+        for number, row in _hosts(session, selection.hosts).items()
+        if selection.reaches(row.platform, row.environment)
+    }
     exposed = _exposed(session, {one.version_id for one in statements}, hosts)
     held = {number: set(row.held) for number, row in hosts.items() if row.held}
     proposal = propose_items(statements, exposed, held)

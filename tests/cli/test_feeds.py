@@ -179,11 +179,12 @@ def test_a_feed_that_no_host_needs_is_idle_and_says_what_would_wake_it(run):
 
 
 def test_a_sync_of_a_feed_without_an_address_says_what_to_do(run):
-    assert run("feeds", "sync", "ubuntu") == (
-        2,
-        "",
+    code, out, err = run("feeds", "sync", "ubuntu")
+
+    assert (code, out) == (2, "")
+    assert err == (
         "patchmgr: feed ubuntu: no host needs it: it is for ubuntu, so there is nothing to fetch; "
-        "give --from FILE or set PATCHMGR_UBUNTU_URL\n",
+        "give --from FILE or set PATCHMGR_UBUNTU_URL\n"
     )
 
 
@@ -197,8 +198,8 @@ def test_a_feed_that_shrinks_is_refused_until_it_is_accepted(run, tracker, tmp_p
 
     assert (code, out) == (1, "")
     assert err == (
-        "patchmgr: feed debian: it would shrink from 5 to 1 advisories, by more than 20 %, so it is "
-        "held and what it said before stays; if that is right, confirm it: "
+        "patchmgr: feed debian: it would shrink from 5 to 1 advisories, by more than 20 %, so it "
+        "is held and what it said before stays; if that is right, confirm it: "
         f"patchmgr feeds sync debian --from {tracker} --accept-smaller\n"
     )
     held = named("debian", run("feeds", "status", "--json")[1])

@@ -183,6 +183,36 @@ def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree()
     assert agreed[1].status is Status.AFFECTED
 
 
+@pytest.mark.parametrize(
+    ("platform", "installed", "status"),
+    [
+        ("openeuler:22.03-lts-sp1", "1-1.oe2203sp1", "affected"),
+        ("openeuler:22.03-lts-sp3", "1-1.oe2203sp3", "affected"),
+        ("openeuler:22.03", "1-1.oe2203sp1", "affected"),
+        ("openeuler:22.03", "1-1.oe2203sp3", None),
+        ("openeuler:22.03", "1-1.oe1", None),
+    ],
+)
+def test_a_service_pack_that_os_release_does_not_tell_is_told_by_the_build(
+    platform, installed, status
+):
+    pack = "openeuler:22.03-lts-sp3" if "sp3" in platform else "openeuler:22.03-lts-sp1"
+    fixed = "1-2.oe2203sp3" if "sp3" in platform else "1-2.oe2203sp1"
+    statement = Fix(pack, "x", Match.BINARY, Status.AFFECTED, fixed, scheme="rpm")
+
+    assert said(installed, statement, platform=platform, manager="rpm") == status
+    assert pack in platforms_of(platform, "rpm")
+
+
+def test_builds_that_tell_of_no_service_pack_are_undetermined():
+    of_20_03 = Fix(
+        "openeuler:20.03-lts", "x", Match.BINARY, Status.AFFECTED, "1-2.oe1", scheme="rpm"
+    )
+    verdict = assess(subject("1-1.oe1", "openeuler:20.03", "rpm"), of_20_03)
+
+    assert decisive([(of_20_03, verdict)])[1].status is Status.UNDETERMINED
+
+
 def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one():
     statement = fix(fixed="2", channel="esm-infra")
 

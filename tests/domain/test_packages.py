@@ -19,7 +19,7 @@ from patchmgr.domain.packages import MANAGERS, SYSTEMS, platform, scheme_of_plat
         ("pypi", "pep440"),
         ("npm", "semver"),
         ("plan9:4", ""),
-        ("windows:10.0", ""),
+        ("windows:10.0", "nuget"),
         ("dpkg", ""),
         ("", ""),
     ],

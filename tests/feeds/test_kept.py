@@ -1,7 +1,6 @@
 """Documents that a sync which was cut short leaves for the next one."""
 
 import hashlib
-import os
 
 import pytest
 
@@ -94,4 +93,4 @@ def test_cleared_there_is_nothing(kept, tmp_path):
     kept.clear()
 
     assert kept.get(URL) is None
-    assert os.listdir(tmp_path / "feeds") == []
+    assert list((tmp_path / "feeds").iterdir()) == []

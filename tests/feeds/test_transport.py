@@ -412,7 +412,7 @@ def test_a_name_that_is_known_here_as_a_metadata_service_is_not_given_to_a_proxy
     refuse_name("http://unknown.example/")  # left to the proxy
     monkeypatch.setattr("patchmgr.feeds.connections.METADATA", loopback_as_metadata())
 
-    with pytest.raises(FeedUnreachableError, match="^http://localhost/x: .* metadata address"):
+    with pytest.raises(FeedUnreachableError, match=r"^http://localhost/x: .* metadata address"):
         refuse_name("http://localhost/x")
 
 
@@ -437,7 +437,7 @@ def test_a_proxy_that_is_not_there_is_named_as_what_fails(scheme):
 
 
 def test_a_proxy_that_opens_no_tunnel_is_named_as_what_fails(server):
-    with pytest.raises(FeedUnreachableError, match="^https://mirror.example/: the proxy: .*501"):
+    with pytest.raises(FeedUnreachableError, match=r"^https://mirror\.example/: the proxy: .*501"):
         through(server, "https://mirror.example/")
 
 

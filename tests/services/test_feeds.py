@@ -573,5 +573,5 @@ def test_the_keys_of_archives_are_read_from_the_directory_that_is_set(settings, 
 def test_a_directory_of_keys_that_is_not_there_is_said_so(tmp_path):
     there = Settings(home=tmp_path, database_url="", secret_key="x", archive_keys="/nowhere")
 
-    with pytest.raises(InputError, match="^PATCHMGR_ARCHIVE_KEYS: /nowhere: No such file"):
+    with pytest.raises(InputError, match=r"^PATCHMGR_ARCHIVE_KEYS: /nowhere: No such file"):
         feeds.equipped(FEEDS["archive"], there)

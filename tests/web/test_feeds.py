@@ -12,7 +12,6 @@ from patchmgr.services import feeds
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
-
 LATER = {"status": "resolved", "urgency": "high", "fixed_version": "3.0.18-1"}
 
 

@@ -27,6 +27,7 @@ class Feed(Out):
     attempted_at: When | None
     succeeded_at: When | None
     next_at: When | None = Field(description="When the schedule syncs it next.")
+    bundled_at: When | None = Field(description="When the bundle was made that it came in.")
     error: str
     held: Document = Field(description="While held: kind to how many there are and would be.")
     smaller_accepted: bool

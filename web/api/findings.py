@@ -49,6 +49,11 @@ class Finding(Out):
     reason: str
 
 
+Sort = Literal[
+    "host", "-host", "package", "-package", "advisory", "-advisory", "severity", "-severity", "due"
+]
+
+
 class FindingQuery(Paging):
     host: Plain = ""
     platform: Plain = ""
@@ -64,6 +69,7 @@ class FindingQuery(Paging):
         0, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
     )
     search: Plain = ""
+    sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
 
 class AtQuery(In):
@@ -150,7 +156,7 @@ class AdvisoryQuery(Paging):
 
 @route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
 def list_findings(query: FindingQuery) -> object:
-    """List open findings, by host, package and advisory."""
+    """List open findings, by default by host, package and advisory."""
     filters = FindingFilter(
         host=query.host,
         platform=query.platform,
@@ -165,7 +171,15 @@ def list_findings(query: FindingQuery) -> object:
         revision=query.revision,
         search=query.search,
     )
-    found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
+    found = queries.listing(
+        session(),
+        filters,
+        now=now(),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return page(found)
 
 

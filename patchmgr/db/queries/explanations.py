@@ -1,6 +1,7 @@
 """Why a package on a host is, or is not, a finding: every statement held against it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
-from patchmgr.domain.modules import NO_MODULES
+from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import NotFoundError
 
@@ -33,6 +34,7 @@ class Consideration:
     advisory: str
     title: str
     cves: tuple[str, ...]
+    platform: str  # that the statement is about
     severity: Severity
     url: str
     feed: str
@@ -54,7 +56,7 @@ class Consideration:
     due_row: str
     due_label: str
     danger: Danger  # what its due date goes by, as the scan knew it
-    notes: tuple[NoteLine, ...]  # what catalogues say of its flaws, by CVE and feed
+    notes: tuple[NoteLine, ...] = ()  # what catalogues say of its flaws, by CVE and feed
 
     @property
     def is_finding(self) -> bool:
@@ -102,13 +104,27 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
 
     Raises `NotFoundError` for an unknown host, or one that did not have the package then.
     """
-    row = session.scalar(select(host).where(func.lower(host.hostname) == name.lower()))
-    if row is None:
-        raise NotFoundError("host", name)
-    versions = _installed_versions(session, row.id, package, at)
+    row, set_id = _host(session, name, at)
+    versions = _installed_versions(session, set_id, package)
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
     dating = Dating(policy_at(session, at))
+    explained = [
+        Explained(
+            package_version_id=each.id,
+            manager=each.manager,
+            package=each.name,
+            arch=each.arch,
+            installed=each.version,
+            source=each.source,
+            source_version=each.source_version,
+            judged_source=each.judged_source,
+            judged_version=each.judged_version,
+            held=each.name in row.held,
+            considered=_considered(session, row, each, at, dating),
+        )
+        for each in versions
+    ]
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -116,38 +132,52 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         at=at,
         reported_at=row.reported_at,
         reboot_pending=row.reboot_pending,
-        has_feed=_has_feed(session, row.platform),
+        has_feed=_has_feed(session, row.platform, explained),
         policy=f"{dating.policy.name} version {dating.policy.version}",
-        installed=tuple(
-            Explained(
-                package_version_id=each.id,
-                manager=each.manager,
-                package=each.name,
-                arch=each.arch,
-                installed=each.version,
-                source=each.source,
-                source_version=each.source_version,
-                judged_source=each.judged_source,
-                judged_version=each.judged_version,
-                held=each.name in row.held,
-                considered=_considered(session, row, each, at, dating),
-            )
-            for each in versions
-        ),
+        installed=_with_notes(session, at, explained),
+    )
+
+
+def _host(session: Session, name: str, at: datetime) -> tuple[models.Host, int | None]:
+    """Return a host, and the package set that it had at ``at``. Raises `NotFoundError`."""
+    history = models.HostPackageSet
+    set_id = (
+        select(history.package_set_id)
+        .where(history.host_id == host.id, held(history, at))
+        .order_by(history.since.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select(host, set_id).where(func.lower(host.hostname) == name.lower())
+    ).first()
+    if found is None:
+        raise NotFoundError("host", name)
+    return found[0], found[1]
+
+
+def _with_notes(
+    session: Session, at: datetime, explained: Sequence[Explained]
+) -> tuple[Explained, ...]:
+    """Return ``explained`` with what catalogues said of their flaws at ``at``."""
+    cves = {cve for each in explained for said in each.considered for cve in said.cves}
+    notes = flaws.notes(session, cves, at)
+    return tuple(
+        replace(
+            each,
+            considered=tuple(
+                replace(said, notes=tuple(n for cve in said.cves for n in notes.get(cve, ())))
+                for said in each.considered
+            ),
+        )
+        for each in explained
     )
 
 
 def _installed_versions(
-    session: Session, host_id: int, package: str, at: datetime
+    session: Session, set_id: int | None, package: str
 ) -> list[models.PackageVersion]:
-    """Return the versions called ``package`` (else: built from it) that the host had at ``at``."""
-    history = models.HostPackageSet
-    set_id = session.scalar(
-        select(history.package_set_id)
-        .where(history.host_id == host_id, held(history, at))
-        .order_by(history.since.desc())
-        .limit(1)
-    )
+    """Return the versions called ``package`` (else: built from it) that are in a package set."""
     if set_id is None:
         return []
     candidates = session.scalars(
@@ -160,15 +190,13 @@ def _installed_versions(
     return [each for each in inside if each.name == package] or inside
 
 
-def _has_feed(session: Session, platform: str) -> bool:
-    return (
-        session.scalar(
-            select(fix.id)
-            .where(fix.platform.in_(platforms_of(platform)), fix.until_revision_id.is_(None))
-            .limit(1)
-        )
-        is not None
-    )
+def _has_feed(session: Session, platform: str, explained: Sequence[Explained]) -> bool:
+    """Return whether a feed speaks of ``platform``; what was considered may tell already."""
+    names = platforms_of(platform)
+    if any(said.platform in names for each in explained for said in each.considered):
+        return True
+    spoken_of = select(fix.id).where(fix.platform.in_(names), fix.until_revision_id.is_(None))
+    return session.scalar(spoken_of.limit(1)) is not None
 
 
 def _considered(
@@ -180,13 +208,11 @@ def _considered(
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _seen(session, on.id, subject.id, at)
-    modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
+    modules: Mapping[str, Catalogue] = {}
+    if subject.manager == "rpm" and is_modular(subject.version):
+        modules = catalogues(session, platforms_of(subject.platform, subject.manager), at)
     found = []
-    statements = session.execute(_statements(subject, at)).all()
-    notes = flaws.notes(
-        session, [cve for _, about, _, _ in statements for cve in about.cves.split()], at
-    )
-    for said, about, made, feed_name in statements:
+    for said, about, made, feed_name in session.execute(_statements(subject, at)):
         match = Match(said.match)
         judged_as = subject_of(subject)
         text = judged_as.named(match)[1]
@@ -201,6 +227,7 @@ def _considered(
                 advisory=about.ref,
                 title=about.title,
                 cves=tuple(about.cves.split()),
+                platform=said.platform,
                 severity=Severity(said.severity),
                 url=about.url,
                 feed=feed_name,
@@ -222,7 +249,6 @@ def _considered(
                 due_row=due_row,
                 due_label=due_label,
                 danger=danger,
-                notes=tuple(line for cve in about.cves.split() for line in notes.get(cve, ())),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))

@@ -32,6 +32,8 @@ class FeedStatus:
     revision_at: datetime | None  # when its content last changed
     source: str
     counts: dict[str, Any]  # of the current revision, as `patchmgr.services.sync` writes them
+    bundled_at: datetime | None  # when the bundle was made that its content came in
+    is_used: bool  # it is to be fresh: the schedule syncs it, or bundles bring it
     is_stale: bool  # no good sync for longer than the setting allows: a blind spot
     digest: str = ""  # of the current revision
     idle: bool = False  # no host needs it, and no mirror is set: nothing is fetched
@@ -47,11 +49,11 @@ class FeedStatus:
     @property
     def standing(self) -> str:
         """Return in a word how it stands: what matters most of what can be said of it."""
-        if not self.enabled:
+        if not self.enabled and self.bundled_at is None:
             return "off"
         if self.state in ("failed", "held"):
             return self.state
-        if self.idle:
+        if not self.is_used:
             return "idle"
         if self.state == "never":
             return "never"
@@ -125,6 +127,7 @@ def _status(
     stale_hours: int,
 ) -> FeedStatus:
     limit = now - timedelta(hours=stale_hours)
+    is_used = row.bundled_at is not None or (row.enabled and not row.idle)
     return FeedStatus(
         id=row.id,
         name=row.name,
@@ -138,9 +141,9 @@ def _status(
         revision_at=current.made_at if current else None,
         source=current.source if current else "",
         counts=dict(current.counts) if current else {},
-        is_stale=(
-            row.enabled and not row.idle and (row.succeeded_at is None or row.succeeded_at < limit)
-        ),
+        bundled_at=row.bundled_at,
+        is_used=is_used,
+        is_stale=is_used and (row.succeeded_at is None or row.succeeded_at < limit),
         digest=current.digest if current else "",
         idle=row.idle,
         held=dict(row.held),

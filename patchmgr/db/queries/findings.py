@@ -15,17 +15,21 @@ from sqlalchemy import (
     SQLColumnExpression,
     and_,
     case,
+    exists,
+    false,
     func,
     literal,
     or_,
     select,
+    true,
 )
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-from patchmgr.db.queries import flaws, paging, policies
+from patchmgr.db.queries import finding_order, flaws, paging, policies
+from patchmgr.db.queries.finding_order import Order
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
@@ -33,6 +37,7 @@ from patchmgr.domain.flaws import Danger
 from patchmgr.domain.packages import release_of
 from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Threshold, word_of
 from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import InputError
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
@@ -42,8 +47,7 @@ count = models.HostCount
 
 _DAY = 86_400_000_000  # microseconds
 FEW = 2_000  # package versions up to which asking for each beats reading an index through
-FIRST_PART, MOST_PART = 20, 5_000  # hosts that a page looks at a time
-_ORDER = (host.hostname, version.name, advisory.ref, version.id)
+_ORDER = (host.hostname, version.name, advisory.ref, version.id)  # of the CSV
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,32 +150,36 @@ def listing(
     *,
     at: datetime | None = None,
     now: datetime | None = None,
+    sort: str = "host",
+    descending: bool = False,
     limit: int = paging.PAGE,
     cursor: str = "",
 ) -> Page[FindingLine]:
-    """Return a page of findings, sorted by host, package, advisory.
+    """Return a page of findings, by default sorted by host, package, advisory.
 
-    ``now`` is what overdue is measured by; default ``at``. Walks hosts in their order until the
-    page is full, so that a page costs what it shows and not what there is.
+    ``now`` is what overdue is measured by; default ``at``. ``sort`` is one of
+    `finding_order.SORTS`; by due date they sort as they are now only. A page costs what it shows
+    and not what there is (`finding_order`). Raises `InputError`.
     """
     filters = filters or FindingFilter()
     policy = policy_at(session, at)
-    last = paging.decode(cursor, len(_ORDER)) if cursor else None
+    by = finding_order.order(sort, _due(policy), is_descending=descending)
+    last = paging.decode(cursor, len(by.columns)) if cursor else None
     versions = _versions_matching(session, filters, at)
-    query = _query(filters, at, policy, now).order_by(*_ORDER).limit(limit + 1)
+    query = _query(filters, at, policy, now).add_columns(*by.columns)
+    query = query.order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
-        query = query.where(paging.after(_ORDER, last, descending=[False] * len(_ORDER)))
+        query = query.where(by.after(last))
     rows: list[Any] = []
-    for ids in _hosts_in_order(session, filters, at, now, versions, last[0] if last else ""):
-        rows += session.execute(query.where(host.id.in_(ids))).all()
+    for part in _parts(session, sort, by, filters, at, policy, now, versions, last):
+        rows += session.execute(query.where(part)).all()
         if len(rows) > limit:
             break
     lines = Dating(policy)
     found = tuple(lines.line(row) for row in rows[:limit])
     follows = None
     if len(rows) > limit:
-        end = found[-1]
-        follows = paging.encode([end.host, end.package, end.advisory, end.package_version_id])
+        follows = paging.encode(rows[limit - 1][-len(by.columns) :])
     return Page(found, _total(session, filters, at, policy, now, versions), follows)
 
 
@@ -195,15 +203,38 @@ def _versions_matching(
     )
 
 
-def _hosts_in_order(
+def _parts(
     session: Session,
+    sort: str,
+    by: Order,
     filters: FindingFilter,
     at: datetime | None,
+    policy: Policy,
     now: datetime | None,
     versions: list[int] | None,
-    start: str,
-) -> Iterator[list[int]]:
-    """Yield ids of the hosts that can have such findings, by hostname, in growing parts."""
+    last: Sequence[Any] | None,
+) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that split the findings of ``filters`` in their order."""
+    if filters.host:
+        return iter([true()])  # one host's are few
+    hosts = _candidates(filters, at, now, versions)
+    if sort == "host":
+        start = None if last is None else last[0]
+        return finding_order.by_host(session, hosts, start, is_descending=by.is_descending)
+    if sort != "due":
+        judged = _judged(filters, at)
+        if filters.overdue:
+            judged.append(_may_be_due(policy, now or at))
+        return finding_order.by_judgement(session, by, judged, last)
+    if at is not None:
+        raise InputError({"sort": "by due date only as it is now"})
+    return finding_order.by_due(session, by, hosts, last)
+
+
+def _candidates(
+    filters: FindingFilter, at: datetime | None, now: datetime | None, versions: list[int] | None
+) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the hosts which can have such findings."""
     conditions = _host_conditions(filters)
     if at is None:
         conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
@@ -216,15 +247,21 @@ def _hosts_in_order(
         )
         through = host.id.in_(exposed)
         conditions.append(or_(through, _search_host(filters.search)) if filters.search else through)
-    query = select(host.id, host.hostname).where(*conditions).order_by(host.hostname)
-    size = FIRST_PART
-    found = session.execute(query.where(host.hostname >= start).limit(size)).all()
-    while found:
-        yield [number for number, _ in found]
-        if len(found) < size:
-            return
-        size = min(size * 16, MOST_PART)
-        found = session.execute(query.where(host.hostname > found[-1][1]).limit(size)).all()
+    return conditions
+
+
+def _judged(filters: FindingFilter, at: datetime | None) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the judgements which can make such findings."""
+    exposed = exists().where(exposure.package_version_id == version.id, held(exposure, at))
+    conditions = [held(judgement, at), exposed, *_judgement_conditions(filters)]
+    if filters.search:
+        through = (
+            select(exposure.package_version_id)
+            .join(host, host.id == exposure.host_id)
+            .where(held(exposure, at), _search_host(filters.search))
+        )
+        conditions.append(or_(version.id.in_(through), _search_judgement(filters.search)))
+    return conditions
 
 
 def policy_at(session: Session, at: datetime | None) -> Policy:
@@ -403,6 +440,30 @@ def _due(policy: Policy) -> ColumnElement[int | None]:
     return case((judgement.status == Status.AFFECTED.value, start + allowed))
 
 
+def _may_be_due(policy: Policy, moment: datetime | None) -> ColumnElement[bool]:
+    """Return the condition for judgements of which a finding can be due before ``moment``.
+
+    Whatever the host: by the shortest time that the policy gives their severity, from the earliest
+    that it can begin.
+    """
+    if moment is None:
+        raise ValueError("overdue needs an instant to be measured by")
+    start: ColumnElement[int] = coerce(judgement.first_seen, BigInteger)
+    if policy.clock is Clock.PUBLISHED:
+        start = func.coalesce(coerce(judgement.published, BigInteger), start)
+    soon = []
+    for severity in Severity:
+        times = [
+            row.days
+            for row in policy.rows
+            if row.days is not None and severity.word in row.when.get("severity", severity.word)
+        ]
+        if times:
+            latest = to_micros(moment) - min(times) * _DAY
+            soon.append(and_(judgement.severity == int(severity), start < latest))
+    return or_(false(), *soon)
+
+
 def _total(
     session: Session,
     filters: FindingFilter,
@@ -518,7 +579,7 @@ class Dating:
     def line(self, row: Any) -> FindingLine:
         severity, status = Severity(row[10]), row[7]
         first_seen = max(row[11], row[12])
-        danger = flaws.danger_of(row[27:])
+        danger = flaws.danger_of(row[27 : 27 + len(flaws.CLASS)])
         due, due_row = self.due(severity, danger, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],

@@ -194,11 +194,14 @@ def _judged(session: Session, at: datetime) -> dict[int, list[Judged]]:
 def feeds(session: Session, at: datetime, *, stale_hours: int) -> tuple[FeedState, ...]:
     """Return each feed's revision in use at ``at``, by name. One query.
 
-    A sync that brings nothing new makes no revision, and keeps the feed from being stale.
+    A sync that brings nothing new makes no revision, and keeps the feed from being stale. What
+    came in a bundle is as fresh as it was where that was made.
     """
     revision, feed, sync = models.FeedRevision, models.Feed, models.FeedSync
     synced = (
-        select(func.max(sync.at)).where(sync.feed_id == feed.id, sync.at <= at).scalar_subquery()
+        select(func.max(func.coalesce(sync.as_of, sync.at)))
+        .where(sync.feed_id == feed.id, sync.at <= at)
+        .scalar_subquery()
     )
     rows = session.execute(
         select(feed.name, revision, type_coerce(func.coalesce(synced, revision.made_at), Utc))

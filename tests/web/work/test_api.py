@@ -332,6 +332,7 @@ def test_feeds_and_jobs_are_listed(works, ask):
     feeds = {each["name"]: each for each in ask("GET", "/feeds").json}
 
     assert (feeds["debian"]["state"], feeds["debian"]["idle"]) == ("ok", False)
+    assert {each["state"] for each in feeds.values()} == {"ok", "never"}
     assert ask("GET", "/jobs").json == []
     assert ask("POST", "/jobs/nothing/runs").status_code == 404
 
