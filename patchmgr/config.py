@@ -21,7 +21,8 @@ from patchmgr.errors import SettingsError
 
 PREFIX = "PATCHMGR_"
 MAY_BE_ZERO = {"proxy_hops", "feed_shrink_percent"}
-LARGEST = {"feed_shrink_percent": 100, "feed_hours": 8760}
+YEAR = 8760  # hours
+LARGEST = {"feed_shrink_percent": 100, "feed_hours": YEAR}
 RENAMED = {"sync_hours": "feed_hours"}
 BY_FEED = ("mirrors", "hours")  # fields that hold the settings of single feeds
 FEEDS = frozenset(  # found by their files: to import them all would take longer than most commands
@@ -80,7 +81,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     values = _from_file(environ.get(PREFIX + "CONFIG"))
     values.update(_from_environment(environ))
     mirrors = {feed: values.pop(name) for name, feed in _named(values, "_url")}
-    hours = {feed: _number(name, values.pop(name)) for name, feed in _named(values, "_hours")}
+    hours = {feed: _number(name, values.pop(name), YEAR) for name, feed in _named(values, "_hours")}
     known = {each.name for each in fields(Settings)} - set(BY_FEED)
     if unknown := sorted(set(values) - known):
         raise SettingsError({PREFIX + name.upper(): _no_setting(name) for name in unknown})
@@ -152,14 +153,13 @@ def _convert(name: str, text: str) -> str | int | bool:
             return False
         raise SettingsError({PREFIX + name.upper(): f"{text!r} is not yes or no"})
     if kind is int:
-        return _number(name, text)
+        return _number(name, text, LARGEST.get(name))
     if name == "feed_proxy" and text:
         _check_address(PREFIX + name.upper(), text)
     return text
 
 
-def _number(name: str, text: str) -> int:
-    most = LARGEST.get(name, LARGEST["feed_hours"] if name.endswith("_hours") else None)
+def _number(name: str, text: str, most: int | None) -> int:
     if not (text.isascii() and text.isdigit()) or not (int(text) or name in MAY_BE_ZERO):
         raise SettingsError({PREFIX + name.upper(): f"{text!r} is not a whole number above zero"})
     if most is not None and int(text) > most:

@@ -91,8 +91,8 @@ def store(
     succeed(session, row, now, carried)
     unused = carried.left_out if carried else _unused(harvest)
     if not said.is_new:
-        current = session.get(models.FeedRevision, row.revision_id)
-        if current is not None:
+        if row.revision_id is not None:
+            current = session.get_one(models.FeedRevision, row.revision_id)
             current.counts = {**current.counts, **unused}
         return SyncResult(name, False, row.revision_id, as_it_was(said.counts), note)
     revision = models.FeedRevision(

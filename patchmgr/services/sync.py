@@ -137,8 +137,8 @@ class _Task:
         with self.db.writing() as session:
             row = locked(session, self.feed.name)
             feed_store.succeed(session, row, self.now)
-            current = session.get(models.FeedRevision, row.revision_id)
-            counts = feed_store.as_it_was(current.counts if current else {})
+            known = row.revision_id and session.get_one(models.FeedRevision, row.revision_id).counts
+            counts = feed_store.as_it_was(known or {})
             note = "unchanged since the last sync"
             return SyncResult(self.feed.name, False, row.revision_id, counts, note)
 

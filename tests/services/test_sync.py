@@ -430,6 +430,11 @@ def sync_and_die(url, settings, now, source, at_statement):
     return ending == signal.SIGKILL
 
 
+def changes(db):
+    with db.reading() as session:
+        return sorted(session.scalars(select(models.AdvisoryChange.change)))
+
+
 def test_a_sync_that_is_killed_has_not_happened(sqlite_url, settings, now, tmp_path):
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     old.write_bytes(document(_1000=FIXED, _2000=OPEN, _4000=OPEN))
@@ -444,6 +449,7 @@ def test_a_sync_that_is_killed_has_not_happened(sqlite_url, settings, now, tmp_p
         survivor = Database(sqlite_url)
         assert in_force(survivor) == before
         assert status(survivor, now) == was
+        assert changes(survivor) == []
         survivor.close()
         statement += 1
 
@@ -451,6 +457,7 @@ def test_a_sync_that_is_killed_has_not_happened(sqlite_url, settings, now, tmp_p
     assert statement > 10
     assert [line[0] for line in in_force(survivor)] == [f"CVE-2026-{n}000" for n in (1, 2, 3)]
     assert status(survivor, now).revision_id == was.revision_id + 1
+    assert changes(survivor) == ["changed", "new", "withdrawn"]
     survivor.close()
 
 
