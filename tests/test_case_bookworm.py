@@ -103,6 +103,39 @@ def test_a_later_feed_and_a_full_scan_come_to_the_same(run, tmp_path):
     assert len(rows_of(incremental)) == len(EXPECTED)
 
 
+ARCHIVE = ("archive", "--from", DATA / "security-Packages.gz", "--platform", "debian:12")
+
+
+def updates_of(run):
+    return json.loads(run("hosts", "show", HOST, "--json"))["updates"]
+
+
+def test_exactly_what_apt_would_upgrade_is_an_available_update(run, tmp_path):
+    from_csv(run, tmp_path)
+    run("feeds", "sync", *ARCHIVE)
+
+    updates = updates_of(run)
+
+    pending = rows_of((DATA / "security-pending.csv").read_text())
+    assert [(each["package"], each["installed"], each["offered"]) for each in updates] == sorted(
+        (row["name"], row["installed"], row["security_version"]) for row in pending
+    )
+    assert {(*each["suites"], each["held"]) for each in updates} == {("security", False)}
+
+
+def test_an_explanation_says_that_the_security_archive_offers_the_fix(run, tmp_path):
+    from_csv(run, tmp_path)
+    run("feeds", "sync", *ARCHIVE)
+    run("feeds", "sync", "debian", "--from", TRACKER)
+    run("scan")
+
+    (libssl,) = json.loads(run("findings", "explain", HOST, "libssl3", "--json"))["packages"]
+
+    (offered,) = [each["offered"] for each in updates_of(run) if each["package"] == "libssl3"]
+    said = {each["offered"] for each in libssl["considered"] if each["status"] == "affected"}
+    assert said == {f"security offers {offered}"}
+
+
 def test_what_apt_would_upgrade_has_a_finding_unless_the_feed_has_no_cve_for_it():
     pending = rows_of((DATA / "security-pending.csv").read_text())
     packages = {package for package, _cve in EXPECTED}

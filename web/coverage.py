@@ -42,6 +42,27 @@ UNCLEAR = Table(
 )
 
 
+RELEASES = Table(
+    "releases",
+    (
+        Column("platform", "Release"),
+        Column("since", "Standard support ended", value=lambda row: row.ending.since),
+        Column("extensions", "Carried on"),
+        Column("hosts", "Hosts", numeric=True),
+        Column("uncovered", "Without fixes", numeric=True),
+    ),
+)
+UNSUPPORTED = Table(
+    "unsupported",
+    (
+        Column("package", "Source package"),
+        Column("platform", "Release"),
+        Column("why", "What its vendor says"),
+        Column("hosts", "Hosts", numeric=True),
+    ),
+)
+
+
 @pages.get("")
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
@@ -60,4 +81,6 @@ def index() -> ResponseReturnValue:
         platforms=plain(found.platforms, PLATFORMS),
         silent=plain(found.silent, SILENT),
         unclear=plain(found.unclear, UNCLEAR),
+        releases=plain(found.releases, RELEASES),
+        unsupported=plain(found.unsupported, UNSUPPORTED),
     )

@@ -26,6 +26,10 @@ FEEDS = Table(
         Column("advisories", "Advisories", lambda f: f.counts.get("advisories"), numeric=True),
         Column("notes", "CVE notes", lambda f: f.counts.get("notes"), numeric=True),
         Column("set_aside", "Set aside", lambda f: f.counts.get("set_aside"), numeric=True),
+        Column("offers", "Offers", lambda f: f.counts.get("offers"), numeric=True),
+        Column(
+            "support", "Support dates", lambda f: f.counts.get("support"), numeric=True, shown=False
+        ),
         Column("platforms", "Platforms", lambda f: sorted(f.counts.get("platforms", ()))),
         Column("succeeded_at", "Last good sync"),
         Column("revision_at", "Last change"),
@@ -38,6 +42,7 @@ REVISIONS = Table(
         Column("made_at", "Made"),
         Column("advisories", "Advisories", lambda r: r.counts.get("advisories"), numeric=True),
         Column("notes", "CVE notes", lambda r: r.counts.get("notes"), numeric=True),
+        Column("offers", "Offers", lambda r: r.counts.get("offers"), numeric=True),
         Column("new", "New", lambda r: r.counts.get("new"), numeric=True),
         Column("changed", "Changed", lambda r: r.counts.get("changed"), numeric=True),
         Column("withdrawn", "Withdrawn", lambda r: r.counts.get("withdrawn"), numeric=True),

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import overview, windows
+from patchmgr.db.queries import offers, overview, windows
 from patchmgr.db.queries.findings import FindingFilter, FindingLine
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.domain.accounts import Role
@@ -125,6 +125,15 @@ GROUPS = Table(
         Column("due", "Due"),
     ),
 )
+UPDATES = Table(
+    "packages",
+    (
+        Column("package", "Package"),
+        Column("change", "Installed and offered", value=lambda row: row.installed),
+        Column("suites", "Offered by", value=lambda row: ", ".join(row.suites)),
+        Column("held", "Held"),
+    ),
+)
 WAITING = Table(
     "packages",
     (
@@ -150,6 +159,7 @@ def show(name: str) -> ResponseReturnValue:
     }
     since = now() - timedelta(days=settings().silent_days)
     window = windows.known_windows(session()).get(host.line.window)
+    newer = offers.updates(session(), host)
     return render_template(
         "hosts/show.html",
         host=host.line,
@@ -160,6 +170,7 @@ def show(name: str) -> ResponseReturnValue:
         fixable=plain(groups[Status.AFFECTED], GROUPS),
         unfixed=plain(groups[Status.NO_FIX], WAITING),
         unclear=plain(groups[Status.UNDETERMINED], WAITING),
+        updates=None if newer is None else plain(newer, UPDATES),
         history=queries.timeline(session(), host.line.id),
         work=overview.work_of(session(), host.line.id),
         window=window,

@@ -1,7 +1,7 @@
 """Feeds that no host needs, feeds that a person must confirm, and what each revision changed.
 
 Revision ID: 0008
-Revises: 0005
+Revises: 0007
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 
 COLUMNS: dict[str, tuple[sa.types.TypeEngine[Any], str]] = {
     "idle": (sa.Boolean(), "false"),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from patchmgr.cli.app import EXIT_REFUSED, App, pass_app, show_json
 from patchmgr.config import Settings
 from patchmgr.db import migrate
-from patchmgr.db.queries import accounts, coverage, feeds, jobs
+from patchmgr.db.queries import accounts, coverage, feeds, jobs, lifecycle
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import audit
@@ -72,6 +72,7 @@ def _checks(app: App) -> Iterator[Check]:
             _users,
             _feeds,
             _platforms,
+            _releases,
             _schedule,
             _clock,
         )
@@ -161,7 +162,8 @@ def _platforms(db: Database, settings: Settings, now: datetime) -> Check:
 
     since = now - timedelta(days=settings.silent_days)
     with db.reading() as session:
-        lines = coverage.platforms(session, since)
+        known = feeds.platforms_with_feed(session)
+        lines = coverage.platforms(lifecycle.fleet(session, since), known)
     blind = [line for line in lines if not line.has_feed]
     if not blind:
         return Check("platforms", "a feed speaks of each")
@@ -169,6 +171,22 @@ def _platforms(db: Database, settings: Settings, now: datetime) -> Check:
     wanted = sorted({name for line in blind for name in would_speak_of(line.platform)})
     remedy = f"patchmgr feeds sync {' '.join(wanted)}" if wanted else "see docs/feeds.md"
     return Check("platforms", f"no feed speaks of {found}", remedy)
+
+
+def _releases(db: Database, _settings: Settings, now: datetime) -> Check:
+    """Name releases past their end of life: no fault of this installation, so never wrong."""
+    with db.reading() as session:
+        told = lifecycle.said(session)
+        lines = lifecycle.releases(lifecycle.fleet(session, now), told, now.date())
+    past = [line for line in lines if line.uncovered]
+    if not told:
+        return Check("releases", "nobody has said until when they are supported")
+    found = ", ".join(
+        f"{line.platform} since {line.ending.since} on {line.uncovered} "
+        f"host{'s' if line.uncovered > 1 else ''}"
+        for line in past
+    )
+    return Check("releases", f"past end of life: {found}" if past else "all get fixes")
 
 
 def _schedule(db: Database, _settings: Settings, now: datetime) -> Check:

@@ -347,7 +347,11 @@ def _summary(changed: bool, counts: dict[str, int]) -> str:
         holds.append(f"{counts['advisories']} advisories{statements}")
     if "notes" in counts:
         holds.append(f"notes about {counts['notes']} CVEs")
-    what = " and ".join(holds) or "nothing that concerns a stored advisory"
+    if "offers" in counts:
+        holds.append(f"{counts['offers']} offers")
+    if "support" in counts:
+        holds.append(f"{counts['support']} dates of support")
+    what = " and ".join(holds) or "nothing that concerns what is stored"
     if not changed:
         return f"unchanged, {what}"
     return (

@@ -12,6 +12,8 @@ from inventory import host_import, intake
 from inventory.intake import Difference
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_listing, show_table
 from patchmgr.db.queries import hosts as queries
+from patchmgr.db.queries import offers
+from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -119,6 +121,7 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
             set_id = queries.set_at(session, detail.line.id, at)
         packages = queries.packages(session, set_id) if set_id is not None else []
         timeline = queries.timeline(session, detail.line.id)
+        updates = offers.updates(session, detail) if at is None else None
     facts = asdict(detail.line) | {
         "worst": detail.line.worst.word,
         "held": list(detail.held),
@@ -134,7 +137,8 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
             {"since": each.since, "until": each.until, "packages": each.packages}
             for each in timeline
         ]
-        show_json(facts | {"package_versions": listed, "history": past})
+        newer = None if updates is None else [asdict(each) for each in updates]
+        show_json(facts | {"package_versions": listed, "updates": newer, "history": past})
         return
     for key, value in facts.items():
         shown = " ".join(value) if isinstance(value, (list, tuple)) else value
@@ -145,11 +149,29 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         ("package", "version", "arch", "source", "source_version"),
         [(p.name, p.version, p.arch, p.source, p.source_version) for p in packages],
     )
+    if at is None:
+        click.echo()
+        _show_updates(updates)
     click.echo()
     show_table(
         ("since", "until", "packages"),
         [(each.since, each.until or "now", each.packages) for each in timeline],
     )
+
+
+def _show_updates(updates: tuple[Update, ...] | None) -> None:
+    if updates is None:
+        click.echo("updates: not known; no repository has been read that offers its packages")
+        return
+    click.echo(f"updates: {len(updates)}")
+    if updates:
+        show_table(
+            ("package", "arch", "installed", "offered", "by", "held"),
+            [
+                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held)
+                for u in updates
+            ],
+        )
 
 
 @hosts.command()

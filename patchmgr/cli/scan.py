@@ -129,6 +129,8 @@ def _say(explanation: Explanation) -> None:
             )
         elif not each.considered:
             click.echo("  no finding: no advisory names it")
+        for one in each.support:
+            click.echo(f"  {one.words}: findings about it may be missing")
         for said in each.considered:
             click.echo(f"  {said.advisory}: {explanations.sentence(said)}")
             click.echo(
@@ -142,5 +144,7 @@ def _say(explanation: Explanation) -> None:
                     f"    {line.note.cve} in {line.feed} revision {line.revision} of "
                     f"{instant(line.revision_at)}: {told}"
                 )
+            if said.supply:
+                click.echo(f"    {said.supply.words}")
             if change := explanations.what_would_change(said):
                 click.echo(f"    {change}")

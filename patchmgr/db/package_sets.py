@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, ScalarSelect, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
@@ -43,7 +43,9 @@ _HASHES = np.array(  # odd multipliers, without meaning; stored sketches depend 
     np.uint32,
 )[:, None]
 
-package_set = models.PackageSet
+package_set, base = models.PackageSet, aliased(models.PackageSet)
+# Columns for `whole`, of a query that outer joins `base` on ``package_set.base_id``.
+WHOLE = (package_set.members, package_set.lacks, base.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,43 +133,36 @@ def members(session: Session, set_ids: Collection[int]) -> dict[int, Ids]:
     """Return the sorted members of each of the sets."""
     rows = _rows(session, among(session, package_set.id, set_ids))
     bases = _bases(session, rows)
-    found: dict[int, Ids] = {}
-    for number, base_id, more, lacks in rows:
-        found[number] = _together(None if base_id is None else bases[base_id], more, lacks)
-    return found
+    return {
+        number: _united(unpack(more), lacks, None if base_id is None else bases[base_id])
+        for number, base_id, more, lacks in rows
+    }
 
 
-def members_of(session: Session, set_id: int | ScalarSelect[int] | None) -> Ids:
-    """Return the sorted members of one set, by one statement; none for no set.
-
-    The set may be named by a subquery.
-    """
+def members_of(session: Session, set_id: int | None) -> Ids:
+    """Return the sorted members of one set; none for no set. One query."""
     if set_id is None:
         return unpack(b"")
-    base = aliased(package_set)
-    row: Any = session.execute(
-        select(base.members, package_set.members, package_set.lacks)
-        .select_from(package_set)
-        .outerjoin(base, base.id == package_set.base_id)
-        .where(package_set.id == set_id)
-    ).first()
-    if row is None:
-        return unpack(b"")
-    whole, more, lacks = row
-    return _together(None if whole is None else unpack(whole), more, lacks)
+    query = select(*WHOLE).outerjoin(base, base.id == package_set.base_id)
+    return whole(*session.execute(query.where(package_set.id == set_id)).one())
 
 
-def _together(base: Ids | None, more: bytes, lacks: bytes) -> Ids:
-    if base is None:
-        return unpack(more)
-    found = np.concatenate([base[~np.isin(base, unpack(lacks))], unpack(more)])
-    found.sort()
-    return found
+def whole(more: bytes | None, lacks: bytes | None, of_base: bytes | None) -> Ids:
+    """Return the sorted members of the set that the columns `WHOLE` are of; none for no set."""
+    return _united(unpack(more or b""), lacks or b"", None if of_base is None else unpack(of_base))
 
 
-def _rows(session: Session, where: ColumnElement[bool]) -> Sequence[Any]:
+def _united(mine: Ids, lacks: bytes, of_base: Ids | None) -> Ids:
+    if of_base is None:
+        return mine
+    united = np.concatenate([of_base[~np.isin(of_base, unpack(lacks))], mine])
+    united.sort()
+    return united
+
+
+def _rows(session: Session, where: ColumnElement[bool], *more: ColumnElement[Any]) -> Sequence[Any]:
     query = select(
-        package_set.id, package_set.base_id, package_set.members, package_set.lacks
+        package_set.id, package_set.base_id, package_set.members, package_set.lacks, *more
     ).where(where)
     return session.connection().execute(query).cursor.fetchall()
 
@@ -182,9 +177,12 @@ def _bases(session: Session, rows: Iterable[Any]) -> dict[int, Ids]:
 class Stored:
     """Many sets at once, in their stored form: which of them have a member that is flagged."""
 
-    def __init__(self, session: Session, where: ColumnElement[bool]) -> None:
-        """Read the sets that ``where`` selects."""
-        rows = _rows(session, where)
+    def __init__(
+        self, session: Session, where: ColumnElement[bool], *more: ColumnElement[Any]
+    ) -> None:
+        """Read the sets that ``where`` selects, with the values of ``more`` of each."""
+        rows = _rows(session, where, *more)
+        self.more = [tuple(row[4:]) for row in rows]  # by place in `ids`
         self.ids = np.array([row[0] for row in rows], np.int64)
         self._bases = _bases(session, rows)
         self._base = np.array([row[1] or 0 for row in rows], np.int64)

@@ -5,13 +5,13 @@ states it. Where the vendor speaks of source packages (Debian), that is a versio
 `Change.match` says so, and the change is done when the installed source version is at least that.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from patchmgr.domain.advisories import Match, Severity, Status
+from patchmgr.domain.offers import names_its_version
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
@@ -23,8 +23,6 @@ VERSION_IN_NAME = (
     "its name carries a version, so the fix comes as a package of another name; "
     "upgrade what depends on it and remove this one"
 )
-# linux-image-6.1.0-37-amd64: a newer kernel is installed beside it, not over it.
-_VERSION_IN_NAME = re.compile(r"linux-.*\d+\.\d+\.\d+-\d+.*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,10 +109,11 @@ class Statement:
     severity: Severity
     selected: bool = True
     needs: str = ""  # what the host lacks to get the fix: "Ubuntu Pro (esm-infra)"
+    is_offered: bool = True  # False: repositories are known, and none has the fixed version yet
 
     @property
     def is_installable(self) -> bool:
-        return self.status is Status.AFFECTED and not self.needs
+        return self.status is Status.AFFECTED and not self.needs and self.is_offered
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -245,7 +244,7 @@ def _group(versions: Sequence[list[Statement]], hosts: Collection[int]) -> Group
     excluded = []
     for statements in versions:
         if targets and (change := _change(statements, common)):
-            if _VERSION_IN_NAME.fullmatch(change.package):
+            if names_its_version(change.package):
                 excluded.append(_exclusion(statements[0], VERSION_IN_NAME, change.advisories))
             else:
                 changes[statements[0].version_id] = change
@@ -256,6 +255,11 @@ def _group(versions: Sequence[list[Statement]], hosts: Collection[int]) -> Group
         for needs in sorted({one.needs for one in statements if one.selected and one.needs}):
             refs = {one.advisory for one in statements if one.selected and one.needs == needs}
             why = f"the fix needs {needs}"
+            excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
+        missing = [one for one in statements if one.selected and not one.is_offered]
+        for fixed in sorted({one.fixed for one in missing}):
+            refs = {one.advisory for one in missing if one.fixed == fixed}
+            why = f"no repository offers {fixed}"
             excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
     return Group(frozenset(hosts), changes, tuple(excluded))
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import ClassVar, Protocol
 
 from patchmgr.domain.advisories import Advisory
 from patchmgr.domain.flaws import FlawNote
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,33 +18,6 @@ class SetAside:
     ref: str  # the advisory it belongs to; what is already known of that one is kept
     where: str  # such as "openssl, CVE-2026-1"
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A package version that a repository of the vendor has to install."""
-
-    platform: str
-    suite: str  # "bookworm-security", "baseos"
-    manager: str
-    name: str
-    version: str
-    arch: str = ""
-    source: str = ""
-    source_version: str = ""
-    module: str = ""  # name:stream
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """Until when a release, or a package on it, gets security updates."""
-
-    platform: str
-    package: str  # source package, all that begin so with ".*" behind; "" for the release itself
-    # "standard", "lts", "elts", "esm", "legacy"; for a package "ended" or "limited"
-    level: str
-    until: date | None  # the first day without; None: the vendor names no day
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +49,7 @@ class Feed(Protocol):
     suffixes: ClassVar[tuple[str, ...]]  # of this feed's documents as files, such as ".json"
     by_default: ClassVar[bool] = True  # whether the schedule syncs it before anybody asks for it
     only_named: ClassVar[bool] = False  # keep notes only of CVEs that a stored advisory names
+    only_installed: ClassVar[bool] = False  # keep offers only of packages that some host has
     # Whose hosts it is for: IDs of os-release, and ecosystems; none when it is for every fleet.
     serves: ClassVar[tuple[str, ...]] = ()
     judges: ClassVar[bool] = True  # whether it says which packages are affected

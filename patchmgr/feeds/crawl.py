@@ -3,12 +3,17 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 
 from patchmgr.domain.advisories import Advisory, Kind
 from patchmgr.domain.flaws import FlawNote, merged
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Offer
+from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.errors import FeedError, FeedGoneError, FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
 
@@ -39,10 +44,16 @@ class Harvest:
     notes: tuple[FlawNote, ...] = ()  # by CVE
     # Whether a document could not be read: what it said before may still hold.
     is_partial: bool = False
+    offers: tuple[Offer, ...] = ()  # the newest of each package of each suite
+    left_out: int = 0  # offers that were not wanted
+    support: tuple[Support, ...] = ()  # by platform, package and level
+    # When the first of its documents stops being true, and which; None: none of them says.
+    expires: tuple[datetime, str] | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.advisories or self.notes)
+        found = (self.advisories, self.notes, self.offers, self.support)
+        return not (any(found) or self.left_out)
 
 
 @dataclass(slots=True)
@@ -54,6 +65,10 @@ class _Basket:
     read: int = 0  # documents
     unread: list[FeedError] = field(default_factory=list)
     notes: dict[str, FlawNote] = field(default_factory=dict)
+    offers: list[Offer] = field(default_factory=list)
+    left_out: int = 0
+    support: dict[tuple[str, str, str], Support] = field(default_factory=dict)
+    expires: list[tuple[datetime, str]] = field(default_factory=list)
 
 
 def crawl(
@@ -64,15 +79,17 @@ def crawl(
     platform: str = "",
     follow: bool = True,
     max_unpacked: int = MAX_UNPACKED,
+    wanted: Callable[[Offer], bool] = lambda _offer: True,
     keep: Callable[[str, Document], None] = lambda _url, _document: None,
 ) -> Harvest | None:
     """Return everything ``feed`` says, read breadth first, each URL once; None when unchanged.
 
     As soon as one start document has changed, those that had not are read as well, so that a
-    harvest is always whole. A document that is not the vendor's, or that another one names and is
-    gone, is set aside with its reason, and the harvest is partial; when there is no other, that is
-    raised. ``keep`` is told of each document that could be read. Raises whatever ``fetch`` raises
-    (`FeedError`), and `FeedGoneError` for a start document.
+    harvest is always whole; offers that are not ``wanted`` are only counted. A document that is not
+    the vendor's, or that another one names and is gone, is set aside with its reason, and the
+    harvest is partial; when there is no other, that is raised. ``keep`` is told of each document
+    that could be read. Raises whatever ``fetch`` raises (`FeedError`), and `FeedGoneError` for a
+    start document.
     """
     queue = deque(start)
     first = frozenset(queue)
@@ -96,7 +113,7 @@ def crawl(
         known = []
         unread = len(basket.unread)
         for page in _pages(feed, url, document.body, platform, max_unpacked, basket):
-            _add(basket, page)
+            _add(basket, page, url, wanted)
             fresh = [link for link in dict.fromkeys(page.follow) if follow and link not in seen]
             queue.extend(fresh)
             seen.update(fresh)
@@ -114,6 +131,10 @@ def crawl(
         dict(sorted(basket.skipped.items())),
         tuple(basket.notes[cve] for cve in sorted(basket.notes)),
         bool(basket.unread),
+        _newest(basket.offers),
+        basket.left_out,
+        tuple(basket.support[place] for place in sorted(basket.support)),
+        min(basket.expires, default=None),
     )
 
 
@@ -140,7 +161,19 @@ def _aside(error: FeedError) -> SetAside:
     return SetAside("", where, why)
 
 
-def _add(basket: _Basket, page: Page) -> None:
+def _newest(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """Return the newest of what several documents of a suite offer."""
+    by_manager: dict[str, list[Offer]] = {}
+    for offer in offers:
+        by_manager.setdefault(offer.manager, []).append(offer)
+    return tuple(
+        offer
+        for manager, found in sorted(by_manager.items())
+        for offer in newest(found, SCHEME_OF_MANAGER[manager])
+    )
+
+
+def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool]) -> None:
     """Put a page in the basket.
 
     An advisory that several documents speak of has all their fixes, a CVE all that is said of it.
@@ -153,6 +186,13 @@ def _add(basket: _Basket, page: Page) -> None:
     for note in page.notes:
         said = basket.notes.get(note.cve)
         basket.notes[note.cve] = (merged((said, note)) or note) if said else note
+    kept = [offer for offer in page.offers if wanted(offer)]
+    basket.offers += kept
+    basket.left_out += len(page.offers) - len(kept)
+    for each in page.support:
+        basket.support[each.platform, each.package, each.level] = each
+    if page.expires is not None:
+        basket.expires.append((page.expires, url))
 
 
 def _merged(known: Advisory, more: Advisory) -> Advisory:

@@ -13,10 +13,18 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.feeds.base import SetAside
 from patchmgr.feeds.crawl import Harvest
-from patchmgr.services import advisory_store, audit, note_store, shrinking
+from patchmgr.services import (
+    advisory_store,
+    audit,
+    note_store,
+    offer_store,
+    shrinking,
+    support_store,
+)
 from patchmgr.services.feeds import locked
 from patchmgr.services.shrinking import Change
 
+KINDS = ("advisories", "notes", "offers", "support")  # of content that a feed may have
 SOURCES = 20  # addresses or files that a revision names
 MOST_ASIDE = 200  # records and documents set aside that a revision names
 LONGEST_ASIDE = 300  # characters of one
@@ -29,7 +37,7 @@ class SyncResult:
     feed: str
     changed: bool
     revision_id: int | None  # the revision that the feed is at now
-    counts: Mapping[str, int]  # advisories and fixes, notes; new, changed, withdrawn, unchanged
+    counts: Mapping[str, int]  # of each of `KINDS`, fixes; new, changed, withdrawn, unchanged
     note: str = ""  # what a person should know: records set aside, releases skipped
 
 
@@ -72,11 +80,13 @@ def store(
     start: tuple[str, ...] = (),
     believed: Believed = EVERYTHING,
     carried: Carried | None = None,
+    known_version_id: int = 0,
 ) -> SyncResult:
     """Write what feed ``name`` says now, in the caller's transaction, which writes alone.
 
     It was fetched from ``start``, so that its documents can be asked for again; read from files
-    when that is empty; or ``carried`` in a bundle. Raises `HeldBackError`.
+    when that is empty; or ``carried`` in a bundle. ``known_version_id`` is up to which package
+    version what is kept was chosen by. Raises `HeldBackError`.
     """
     row = locked(session, name)
     said = _Said(session, row.id, harvest)
@@ -89,6 +99,8 @@ def store(
         _remember_documents(session, row, harvest if start and not harvest.is_partial else None)
         row.addresses = list(start)
     succeed(session, row, now, carried)
+    row.expires_at = harvest.expires[0] if harvest.expires else None
+    row.known_version_id = known_version_id
     unused = carried.left_out if carried else _unused(harvest)
     if not said.is_new:
         if row.revision_id is not None:
@@ -146,14 +158,14 @@ def succeed(
 
 def as_it_was(counts: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts of a sync that changed nothing of what ``counts`` counts."""
-    totals = {kind: int(counts[kind]) for kind in ("advisories", "notes") if kind in counts}
+    totals = {kind: int(counts[kind]) for kind in KINDS if kind in counts}
     return {**totals, "unchanged": sum(totals.values())}
 
 
 class _Said:
     """What a harvest changes: the difference of each kind of content that the feed has.
 
-    For another kind, give it a store like `note_store`, and its difference a line here.
+    For another kind, give it a store like `note_store`, and its difference two lines here.
     """
 
     def __init__(self, session: Session, feed_id: int, harvest: Harvest) -> None:
@@ -161,7 +173,9 @@ class _Said:
         self._statements = 0
         self._advisories = advisory_store.compare(session, feed_id, harvest)
         self._notes = note_store.compare(session, feed_id, harvest)
-        kinds = (self._advisories, self._notes)
+        self._offers = offer_store.compare(session, feed_id, harvest)
+        self._support = support_store.compare(session, feed_id, harvest)
+        kinds = (self._advisories, self._notes, self._offers, self._support)
         # A feed that says nothing of a kind, and never did, does not count it.
         self._kinds = [each for each in kinds if each or any(each.counts.values())]
 
@@ -171,7 +185,10 @@ class _Said:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Return how many there are and would be of each kind."""
+        """Return how many there are and would be of each kind that is guarded (`shrinking`).
+
+        Not of offers: they are kept of what the fleet has installed, and come and go with it.
+        """
         return (
             Change("advisories", self._advisories.before, len(self._advisories.contents)),
             Change("notes", self._notes.before, len(self._notes.standing)),
@@ -191,6 +208,8 @@ class _Said:
         """Store the difference; return how many statements there are about each platform."""
         advisory_store.apply(session, feed_id, revision_id, self._advisories, now)
         note_store.apply(session, feed_id, revision_id, self._notes)
+        offer_store.apply(session, feed_id, revision_id, self._offers)
+        support_store.apply(session, feed_id, revision_id, self._support)
         platforms = advisory_store.statements_by_platform(
             session, self._harvest, self._advisories.kept
         )
@@ -240,6 +259,8 @@ def _note(harvest: Harvest) -> str:
         f"{count} statements about {release!r} skipped: no such release is known"
         for release, count in harvest.skipped.items()
     ]
+    if harvest.left_out:
+        parts.append(f"{harvest.left_out} offers left out: no host has these packages")
     if harvest.set_aside:
         first = harvest.set_aside[0]
         count = len(harvest.set_aside)

@@ -25,6 +25,9 @@ from patchmgr.feeds.unpack import MIB
 from patchmgr.services import audit, jobs
 
 KEYRING_TYPES = (".asc", ".gpg", ".pgp")
+# Of a directory that nobody chose, those of distributions; others there are for other archives.
+DISTRIBUTIONS = ("debian-archive-", "ubuntu-archive-")
+REMOVED = "removed"  # in the names of keyrings of keys that are not to be trusted any more
 MOST_KEYS = 64 * MIB  # bytes of all keyrings; those of Debian and Ubuntu together are under one
 
 
@@ -142,12 +145,18 @@ def equipped(feed: Feed, settings: Settings) -> Feed:
         return feed
     try:
         files = sorted(file for file in folder.iterdir() if file.suffix in KEYRING_TYPES)
+        if not chosen:
+            files = [each for each in files if _is_of_a_distribution(each.name)]
         if sum(file.stat().st_size for file in files) > MOST_KEYS:
             raise InputError({f"{config.PREFIX}ARCHIVE_KEYS": f"{folder} is too large for keys"})
         return feed.trusting(tuple(file.read_bytes() for file in files))
     except OSError as error:
         where = error.filename or folder
         raise InputError({f"{config.PREFIX}ARCHIVE_KEYS": f"{where}: {error.strerror}"}) from error
+
+
+def _is_of_a_distribution(name: str) -> bool:
+    return name.startswith(DISTRIBUTIONS) and REMOVED not in name
 
 
 def switch(db: Database, name: str, *, on: bool, actor: str, now: datetime) -> None:

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import flaws
+from patchmgr.db.queries import flaws, offers
 from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain import urgency
-from patchmgr.domain.advisories import Match, Severity, Status
+from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.content import Content, Place, place
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
-from patchmgr.domain.matching import NAMES
+from patchmgr.domain.matching import NAMES, Subject
+from patchmgr.domain.offers import Offers
 from patchmgr.domain.packages import channels, release_of
 from patchmgr.domain.plans import Proposal, Selection, Statement, propose_items
 from patchmgr.domain.rings import HostFacts, RingSettings
@@ -155,6 +156,9 @@ def _statements(
             judgement.first_seen,
             fix.channel,
             judgement.class_id,
+            fix.package,
+            version.module,
+            version.origin,
         )
         .select_from(judgement)
         .join(version, version.id == judgement.package_version_id)
@@ -166,9 +170,11 @@ def _statements(
     found: list[Statement] = []
     said: dict[tuple[int, str], _Said] = {}
     dangers = flaws.classes(session)
-    for row in session.execute(query):
+    rows: Sequence[Any] = session.execute(query).all()
+    known = offers.of_packages(session, {row[1] for row in rows}, {row[3] for row in rows})
+    for row in rows:
         number, platform, manager, name, arch, installed, source, source_version = row[:8]
-        status, fixed, match, ref, rated, cves, published, first_seen, channel, kind = row[8:]
+        status, fixed, match, ref, rated, cves, published, first_seen, channel, kind = row[8:18]
         severity = Severity(rated)
         selected = selection.covers(ref, cves.split(), (name, source), severity)
         found.append(
@@ -188,11 +194,26 @@ def _statements(
                 severity,
                 selected,
                 needs="" if channel in channels(platform) else NAMES.get(channel, ""),
+                is_offered=_is_offered(row, known),
             )
         )
         said[number, ref] = _Said(published, first_seen, dangers.get(kind, NOTHING_KNOWN))
     concerned = {(one.platform, one.source) for one in found if one.selected}
     return [one for one in found if (one.platform, one.source) in concerned], said
+
+
+def _is_offered(row: Any, known: Offers) -> bool:
+    """Return whether the fix of a statement may be had: not if known repositories lack it."""
+    _, platform, manager, name, arch, installed, source, source_version = row[:8]
+    status, fixed, match, *_, channel, _, package, module, origin = row[8:]
+    if status != Status.AFFECTED:
+        return True
+    subject = Subject(
+        platform, manager, name, installed, source, source_version, arch, module, origin
+    )
+    fix = Fix(platform, package, Match(match), Status.AFFECTED, fixed, channel=channel)
+    supply = known.supply(subject, fix)
+    return supply is None or bool(supply.suites)
 
 
 def _hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:

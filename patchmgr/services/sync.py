@@ -25,9 +25,10 @@ from patchmgr.feeds.crawl import Harvest, crawl
 from patchmgr.feeds.files import Files
 from patchmgr.feeds.kept import Kept
 from patchmgr.feeds.transport import Known, Limits, Transport
-from patchmgr.services import feed_store, note_store, shrinking
-from patchmgr.services.feed_store import Believed, HeldBackError, SyncResult
+from patchmgr.services import feed_store, note_store, offer_store, shrinking
+from patchmgr.services.feed_store import KINDS, Believed, HeldBackError, SyncResult
 from patchmgr.services.feeds import addresses, equipped, fleet, locked, look, named, without_address
+from patchmgr.services.offer_store import Inventory
 
 _PLATFORM = re.compile(r"[a-z0-9._-]+:[A-Za-z0-9._+-]+")
 
@@ -57,12 +58,11 @@ def sync(
     feed = named(name)
     if platform and not _PLATFORM.fullmatch(platform):
         raise InputError(f"{platform!r} is not a platform such as debian:12")
-    task = _Task(db, feed, settings, now, actor, progress, accept_smaller)
-    if source is not None:
-        harvest = task.read(source, platform or "")
-        look(db, settings)
-        return task.store(harvest, source=source)
     look(db, settings)
+    inventory = _inventory(db, feed)
+    task = _Task(db, feed, inventory, settings, now, actor, progress, accept_smaller)
+    if source is not None:
+        return task.store(task.read(source, platform or ""), source=source)
     return task.fetch(platform or "", limits or Limits())
 
 
@@ -72,6 +72,7 @@ class _Task:
 
     db: Database
     feed: Feed
+    inventory: Inventory  # whose packages' offers are kept
     settings: Settings
     now: datetime
     actor: str
@@ -82,7 +83,16 @@ class _Task:
         self.progress(f"reading {source}")
         files = Files(source, self.feed.suffixes)
         try:
-            return _whole(crawl(self.feed, files.start, files, platform=platform, follow=False))
+            harvest = crawl(
+                equipped(self.feed, self.settings),
+                files.start,
+                files,
+                platform=platform,
+                follow=False,
+                wanted=self.inventory.has,
+            )
+            _refuse_expired(harvest, self.now)
+            return _whole(harvest)
         except FeedError as error:
             raise InputError(str(error)) from error
 
@@ -101,7 +111,15 @@ class _Task:
             kept=kept,
         )
         try:
-            harvest = crawl(feed, start, transport, platform=platform, keep=kept.put)
+            harvest = crawl(
+                feed,
+                start,
+                transport,
+                platform=platform,
+                wanted=self.inventory.has,
+                keep=kept.put,
+            )
+            _refuse_expired(harvest, self.now)
             result = self.store(_whole(harvest), start=start) if harvest else self._unchanged()
         except FeedError as error:
             self._ended("failed", str(error))
@@ -127,6 +145,7 @@ class _Task:
                     believed=believed,
                     now=self.now,
                     actor=self.actor,
+                    known_version_id=self.inventory.version_id,
                 )
         except HeldBackError as error:
             why = shrinking.why(self.feed.name, error.changes, percent, source)
@@ -136,6 +155,8 @@ class _Task:
     def _unchanged(self) -> SyncResult:
         with self.db.writing() as session:
             row = locked(session, self.feed.name)
+            if row.expires_at is not None:
+                _refuse_after(row.expires_at, f"the index of {self.feed.name}, unchanged", self.now)
             feed_store.succeed(session, row, self.now)
             known = row.revision_id and session.get_one(models.FeedRevision, row.revision_id).counts
             counts = feed_store.as_it_was(known or {})
@@ -166,11 +187,39 @@ class _Task:
             return session.scalars(select(row.addresses).where(row.name == self.feed.name)).one()
 
 
+class _Everything:
+    def __contains__(self, _package: object) -> bool:
+        return True
+
+
+def _inventory(db: Database, feed: Feed) -> Inventory:
+    """Return the packages whose offers are kept of ``feed``."""
+    if not feed.only_installed:
+        return Inventory(_Everything(), 0)
+    with db.reading() as session:
+        return offer_store.inventory(session)
+
+
+def _refuse_expired(harvest: Harvest | None, now: datetime) -> None:
+    """Raise `FeedMalformedError` when a document no longer holds: it hides what came since."""
+    if harvest is not None and harvest.expires is not None:
+        expires, where = harvest.expires
+        _refuse_after(expires, where, now)
+
+
+def _refuse_after(expires: datetime, where: str, now: datetime) -> None:
+    if expires <= now:
+        raise FeedMalformedError(
+            f"{where}: was valid until {expires:%Y-%m-%d %H:%M} UTC; an old index hides updates, so"
+            " read it from the vendor or a current mirror, and check this machine's clock"
+        )
+
+
 def _whole(harvest: Harvest | None) -> Harvest:
     """Return ``harvest``. Raises `FeedMalformedError` when there is nothing in it."""
     if harvest is None or harvest.is_empty:
         names = ", ".join(harvest.documents) if harvest else "the feed"
-        raise FeedMalformedError(f"{names}: no advisory in it")
+        raise FeedMalformedError(f"{names}: nothing in it")
     return harvest
 
 
@@ -183,23 +232,21 @@ def _needed(db: Database, feed: Feed, harvest: Harvest) -> Harvest:
 
 
 def _wants_more(db: Database, feed: Feed) -> bool:
-    """Return whether an unchanged document would bring something: of CVEs named since."""
-    if not feed.only_named:
-        return False
+    """Return whether an unchanged document would bring something: of what is known since.
+
+    That is CVEs that an advisory names, or packages that a host has.
+    """
     advisory, row = models.Advisory, models.Feed
     with db.reading() as session:
-        return bool(
-            session.scalar(
-                select(
-                    exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
-                )
-            )
-        )
+        if feed.only_installed and offer_store.knows_more(session, feed.name):
+            return True
+        named = exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
+        return feed.only_named and bool(session.scalar(select(named)))
 
 
 def _storing(harvest: Harvest) -> str:
-    kinds = {"advisories": harvest.advisories, "notes": harvest.notes}
-    return "storing " + " and ".join(f"{len(each)} {kind}" for kind, each in kinds.items() if each)
+    found = [(kind, len(getattr(harvest, kind))) for kind in KINDS]
+    return "storing " + (" and ".join(f"{n} {kind}" for kind, n in found if n) or "nothing")
 
 
 def _known(db: Database, name: str) -> dict[str, Known]:

@@ -73,6 +73,7 @@ def test_a_healthy_installation_passes(healthy):
         "users",
         "feeds",
         "platforms",
+        "releases",
         "schedule",
         "clock",
     }

@@ -4,9 +4,9 @@ from datetime import date
 
 import pytest
 
+from patchmgr.domain.lifecycle import Support
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds import FEEDS
-from patchmgr.feeds.base import Support
 
 LIFECYCLE = FEEDS["lifecycle"]
 DEBIAN = "version,codename,series,created,release,eol,eol-lts,eol-elts\n"

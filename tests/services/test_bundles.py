@@ -19,9 +19,10 @@ from patchmgr.db.queries import reports as report_queries
 from patchmgr.db.session import Database
 from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.flaws import FlawNote
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Offer
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.feeds import FEEDS
-from patchmgr.feeds.base import Offer
 from patchmgr.feeds.bundle import lines
 from patchmgr.feeds.bundle.reading import Bundle
 from patchmgr.feeds.crawl import Document, Harvest
@@ -57,6 +58,8 @@ class Site:
             (),
             {},
             tuple(each for each in values if isinstance(each, FlawNote)),
+            offers=tuple(each for each in values if isinstance(each, Offer)),
+            support=tuple(each for each in values if isinstance(each, Support)),
         )
         with self.db.writing(alone=True) as session:
             feed_store.store(session, feed, harvest, now=at or self.now, actor="test")
@@ -544,27 +547,48 @@ def test_a_bundle_whose_last_feed_is_bad_leaves_the_first_as_it_was(sites, monke
     a, b = sites
     a.says("debian", *ADVISORIES)
     a.says("kev", *NOTES)
-    monkeypatch.setattr(making, "_values", and_an_offer(making._values))
+    monkeypatch.setattr(making, "_values", and_the_last_again(making._values))
     path = a.export()
     before = b.rows(*FEED_TABLES, models.AuditEntry)
 
-    with pytest.raises(InputError, match=r"kev\.jsonl\.zst: holds a value 'offer'"):
+    with pytest.raises(InputError, match=r"kev\.jsonl\.zst: .* at the wrong place, or twice"):
         b.take(path, key=a.fingerprint)
 
     assert b.rows(*FEED_TABLES, models.AuditEntry) == before
 
 
-def and_an_offer(values):
-    """What a later version may yield of a feed: notes, and something that is not stored yet."""
+def and_the_last_again(values):
+    """Say the last of a feed's notes twice, which no bundle that we make does."""
 
     def all_of(session, feed_id):
         last = None
         for last in values(session, feed_id):
             yield last
         if isinstance(last, FlawNote):
-            yield Offer("debian:12", "bookworm", "dpkg", "curl", "1")
+            yield last
 
     return all_of
+
+
+def test_what_repositories_offer_and_who_is_supported_crosses_as_well(sites):
+    a, b = sites
+    a.says(
+        "archive",
+        Offer("debian:12", "bookworm", "dpkg", "curl", "7.88-1", "amd64"),
+        Offer("debian:12", "bookworm-security", "dpkg", "curl", "7.88-2", "amd64"),
+    )
+    a.says(
+        "lifecycle",
+        Support("debian:12", "", "standard", date(2026, 6, 10)),
+        Support("debian:12", "golang.*", "limited", None, "see the release notes"),
+    )
+    path = a.export()
+
+    b.take(path, key=a.fingerprint)
+
+    again = b.export("again.zip")
+    assert documents(again) == documents(path)
+    assert len(documents(path)) == 2
 
 
 def test_a_feed_that_this_version_does_not_know_is_named(a, b, monkeypatch):

@@ -575,3 +575,13 @@ def test_a_directory_of_keys_that_is_not_there_is_said_so(tmp_path):
 
     with pytest.raises(InputError, match=r"^PATCHMGR_ARCHIVE_KEYS: /nowhere: No such file"):
         feeds.equipped(FEEDS["archive"], there)
+
+
+def test_unless_somebody_chose_only_the_keys_of_distributions_are_trusted(
+    settings, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(feeds.config, "KEYRINGS", tmp_path)
+    for name in ("debian-archive-keyring.gpg", "vendor.gpg", "ubuntu-archive-removed-keys.gpg"):
+        (tmp_path / name).write_bytes(name.encode())
+
+    assert feeds.equipped(FEEDS["archive"], settings)._keyrings == (b"debian-archive-keyring.gpg",)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from inventory import intake
 from patchmgr.db.queries import hosts as queries
+from patchmgr.db.queries import offers
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError, NotFoundError
@@ -47,6 +48,19 @@ class Host(Out):
     earliest_due: When | None
 
 
+class Update(Out):
+    """A package that repositories offer in a newer version than the host has."""
+
+    package: str
+    arch: str
+    manager: str
+    source: str
+    installed: str
+    offered: str
+    suites: Words = Field(description="Those that offer it, such as `bookworm-security`.")
+    held: bool = Field(description="Whether the host's administrator holds the package back.")
+
+
 class HostInFull(Out):
     """A managed machine with the facts that lists leave out."""
 
@@ -57,6 +71,9 @@ class HostInFull(Out):
     created_at: When
     updated_at: When
     findings_by_severity: dict[str, int]
+    updates: list[Update] | None = Field(
+        description="`null`: not known, no repository was read that offers its packages."
+    )
 
 
 class Package(Out):
@@ -138,6 +155,7 @@ def get_host(hostname: str) -> object:
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "findings_by_severity": found.by_severity,
+        "updates": offers.updates(session(), found),
     }
 
 

@@ -10,6 +10,8 @@ from patchmgr.db.models.advisories import (
     FeedSync,
     Fix,
     FlawNote,
+    Offer,
+    Support,
 )
 from patchmgr.db.models.findings import (
     Exposure,
@@ -68,6 +70,7 @@ __all__ = [
     "JobRun",
     "Judgement",
     "LoginAttempt",
+    "Offer",
     "Outbox",
     "PackageSet",
     "PackageVersion",
@@ -83,6 +86,7 @@ __all__ = [
     "ScanRun",
     "ScheduledJob",
     "Snapshot",
+    "Support",
     "Task",
     "UrgencyClass",
     "User",

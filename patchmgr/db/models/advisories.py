@@ -1,9 +1,9 @@
-"""Feeds, their revisions, and what they brought: advisories with fixes, notes about flaws."""
+"""Feeds, their revisions, and what they brought: advisories with fixes, notes, offers, support."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import Date, ForeignKey, Index, LargeBinary, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from patchmgr.db.base import Base, Id, Name, Word
@@ -25,17 +25,19 @@ class Feed(Base):
     bundled_at: Mapped[datetime | None]  # when the bundle was made that it comes from; None: synced
     error: Mapped[str] = mapped_column(Text)  # why the last attempt failed; "" when it did not
     revision_id: Mapped[int | None]  # current revision; no foreign key, the two would be a cycle
-    idle: Mapped[bool] = mapped_column(
-        default=False
-    )  # no host needs it, and no mirror is set: there is nothing to fetch
-    addresses: Mapped[list[str]] = mapped_column(
-        default=list
-    )  # that its last sync over the network started from
+    # No host needs it, and no mirror is set: there is nothing to fetch.
+    idle: Mapped[bool] = mapped_column(default=False)
+    # That its last sync over the network started from.
+    addresses: Mapped[list[str]] = mapped_column(default=list)
     # While held: kind ("advisories", "notes") -> [how many there are, how many there would be].
     held: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    smaller_accepted: Mapped[bool] = mapped_column(
-        default=False
-    )  # a person believes what it is held for
+    # A person believes what it is held for.
+    smaller_accepted: Mapped[bool] = mapped_column(default=False)
+    # When the first of its documents stops being true, as the last good sync found it.
+    expires_at: Mapped[datetime | None]
+    # The newest package version that its last good sync knew of, where it keeps only what some
+    # host has installed; 0 otherwise.
+    known_version_id: Mapped[int] = mapped_column(default=0)
 
 
 class FeedDocument(Base):
@@ -168,5 +170,53 @@ class FlawNote(Base):
     feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
     cve: Mapped[Word]
     said: Mapped[dict[str, Any]]  # as `patchmgr.domain.flaws.said` writes it: only what is said
+    since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))
+    until_revision_id: Mapped[int | None] = mapped_column(ForeignKey("feed_revision.id"))
+
+
+class Offer(Base):
+    """What a repository has to install, immutable, valid from one feed revision until another."""
+
+    __tablename__ = "offer"
+    __table_args__ = (
+        Index("ix_offer_package", "platform", "name", "until_revision_id"),
+        Index("ix_offer_feed", "feed_id", "until_revision_id"),
+        Index("ix_offer_since_revision", "since_revision_id"),
+        Index("ix_offer_until_revision", "until_revision_id"),
+    )
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    platform: Mapped[Name]
+    suite: Mapped[Name]
+    manager: Mapped[Word]
+    name: Mapped[Name]
+    arch: Mapped[Word]
+    version: Mapped[Name]
+    version_key: Mapped[bytes | None]  # None: it cannot be read
+    source: Mapped[Name]
+    source_version: Mapped[Name]
+    module: Mapped[Name]  # name:stream
+    since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))
+    until_revision_id: Mapped[int | None] = mapped_column(ForeignKey("feed_revision.id"))
+
+
+class Support(Base):
+    """Until when a release or a package gets updates, valid from one revision until another."""
+
+    __tablename__ = "support"
+    __table_args__ = (
+        Index("ix_support_feed", "feed_id", "until_revision_id"),
+        Index("ix_support_since_revision", "since_revision_id"),
+        Index("ix_support_until_revision", "until_revision_id"),
+    )
+
+    id: Mapped[Id]
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    platform: Mapped[Name]
+    package: Mapped[Name]  # source package; "" for the release itself
+    level: Mapped[Word]
+    until: Mapped[date | None] = mapped_column(Date)  # the first day without
+    note: Mapped[str] = mapped_column(Text)
     since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))
     until_revision_id: Mapped[int | None] = mapped_column(ForeignKey("feed_revision.id"))

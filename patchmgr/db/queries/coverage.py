@@ -1,5 +1,7 @@
 """Blind spots: what the service cannot judge, and why (design.md, Words)."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,8 +9,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries import feeds
+from patchmgr.db.queries import feeds, lifecycle
 from patchmgr.db.queries.feeds import FeedStatus
+from patchmgr.db.queries.lifecycle import Hosts, ReleaseLine, UnsupportedLine
 from patchmgr.domain.matching import platforms_of
 
 SHOWN = 50
@@ -52,6 +55,8 @@ class Coverage:
     stale: tuple[FeedStatus, ...]  # feeds failed, held, or without a good sync for too long
     unclear: tuple[Unclear, ...]  # at most `SHOWN`
     undetermined: int  # judgements without a verdict, all of them
+    releases: tuple[ReleaseLine, ...]  # past their standard support, the least covered first
+    unsupported: tuple[UnsupportedLine, ...]  # at most `SHOWN` packages, ended ones first
 
     @property
     def hosts(self) -> int:
@@ -70,40 +75,41 @@ class Coverage:
     def without_feed(self) -> int:
         return sum(line.hosts for line in self.platforms if not line.has_feed)
 
+    @property
+    def past_support(self) -> int:
+        """Hosts that get no fixes any more."""
+        return sum(line.uncovered for line in self.releases)
+
 
 def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: int) -> Coverage:
-    """Return what the service can and cannot judge as of ``now``. Six queries."""
+    """Return what the service can and cannot judge as of ``now``. At most eight queries."""
     since = now - timedelta(days=silent_days)
     statuses = feeds.listing(session, now=now, stale_hours=stale_hours)
-    undetermined = session.scalar(
-        select(func.count())
-        .select_from(models.Judgement)
-        .where(models.Judgement.until.is_(None), models.Judgement.status == "undetermined")
-    )
+    spoken_of = {platform for one in statuses for platform in one.counts.get("platforms", ())}
+    unclear, undetermined = _unclear(session)
+    hosts, told = lifecycle.fleet(session, since), lifecycle.said(session)
     return Coverage(
-        platforms(session, since),
+        platforms(hosts, spoken_of),
         _silent(session, since),
         tuple(one for one in statuses if one.standing in ("failed", "held") or one.is_stale),
-        _unclear(session),
-        undetermined or 0,
+        unclear,
+        undetermined,
+        lifecycle.releases(hosts, told, now.date()),
+        lifecycle.packages(session, told, now.date())[:SHOWN],
     )
 
 
-def platforms(session: Session, since: datetime) -> tuple[PlatformLine, ...]:
-    """Return the platforms of the fleet, those of which no feed speaks first. Two queries."""
-    known = feeds.platforms_with_feed(session)
-    rows = session.execute(
-        select(
-            models.Host.platform,
-            func.count(),
-            func.count().filter(models.Host.reported_at >= since),
-        )
-        .where(models.Host.retired_at.is_(None))
-        .group_by(models.Host.platform)
-    )
+def platforms(hosts: Iterable[Hosts], known: set[str]) -> tuple[PlatformLine, ...]:
+    """Return the platforms of ``hosts``, those first that are not among the ``known`` ones."""
+    counts, reporting = Counter[str](), Counter[str]()
+    for each in hosts:
+        counts[each.platform] += each.count
+        reporting[each.platform] += each.reporting
     lines = [
-        PlatformLine(platform, hosts, reporting, bool(known.intersection(platforms_of(platform))))
-        for platform, hosts, reporting in rows
+        PlatformLine(
+            platform, count, reporting[platform], bool(known.intersection(platforms_of(platform)))
+        )
+        for platform, count in counts.items()
     ]
     return tuple(sorted(lines, key=lambda line: (line.has_feed, -line.hosts, line.platform)))
 
@@ -125,7 +131,8 @@ def _silent(session: Session, since: datetime) -> tuple[Silent, ...]:
     return tuple(Silent(*row) for row in rows)
 
 
-def _unclear(session: Session) -> tuple[Unclear, ...]:
+def _unclear(session: Session) -> tuple[tuple[Unclear, ...], int]:
+    """Return package versions without a verdict, and how many verdicts lack in all."""
     version, judgement = models.PackageVersion, models.Judgement
     rows = session.execute(
         select(
@@ -134,6 +141,7 @@ def _unclear(session: Session) -> tuple[Unclear, ...]:
             version.platform,
             func.min(judgement.reason),
             func.count(),
+            func.sum(func.count()).over(),
         )
         .join(judgement, judgement.package_version_id == version.id)
         .where(judgement.until.is_(None), judgement.status == "undetermined")
@@ -141,4 +149,5 @@ def _unclear(session: Session) -> tuple[Unclear, ...]:
         .order_by(func.count().desc(), version.name)
         .limit(SHOWN)
     )
-    return tuple(Unclear(*row) for row in rows)
+    found = rows.all()
+    return tuple(Unclear(*row[:5]) for row in found), int(found[0][5]) if found else 0

@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
-from patchmgr.db.queries import flaws
+from patchmgr.db.queries import flaws, lifecycle, offers
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.db.queries.modules import catalogues
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
+from patchmgr.domain.lifecycle import Support, without_support
 from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
 from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular
+from patchmgr.domain.offers import Offers, Supply
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import NotFoundError
 
@@ -56,6 +58,7 @@ class Consideration:
     due_row: str
     due_label: str
     danger: Danger  # what its due date goes by, as the scan knew it
+    supply: Supply | None = None  # whether a repository offers the fix; None: not known, or no need
     notes: tuple[NoteLine, ...] = ()  # what catalogues say of its flaws, by CVE and feed
 
     @property
@@ -78,6 +81,7 @@ class Explained:
     judged_version: str
     held: bool
     considered: tuple[Consideration, ...]  # findings first, worst first
+    support: tuple[Support, ...]  # what its vendor does not do for it any more
 
     @property
     def findings(self) -> tuple[Consideration, ...]:
@@ -104,11 +108,13 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
 
     Raises `NotFoundError` for an unknown host, or one that did not have the package then.
     """
-    row, set_id = _host(session, name, at)
-    versions = _installed_versions(session, set_id, package)
+    row, members = _host_then(session, name, at)
+    versions = _installed_versions(session, members, package)
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
     dating = Dating(policy_at(session, at))
+    known = offers.of_packages(session, [row.platform], {each.name for each in versions}, at)
+    told = lifecycle.said(session, at)
     explained = [
         Explained(
             package_version_id=each.id,
@@ -121,7 +127,8 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
             judged_source=each.judged_source,
             judged_version=each.judged_version,
             held=each.name in row.held,
-            considered=_considered(session, row, each, at, dating),
+            considered=_considered(session, row, each, at, dating, known),
+            support=tuple(without_support(each.judged_source, row.platform, told, at.date())),
         )
         for each in versions
     ]
@@ -136,24 +143,6 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         policy=f"{dating.policy.name} version {dating.policy.version}",
         installed=_with_notes(session, at, explained),
     )
-
-
-def _host(session: Session, name: str, at: datetime) -> tuple[models.Host, int | None]:
-    """Return a host, and the package set that it had at ``at``. Raises `NotFoundError`."""
-    history = models.HostPackageSet
-    set_id = (
-        select(history.package_set_id)
-        .where(history.host_id == host.id, held(history, at))
-        .order_by(history.since.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    found = session.execute(
-        select(host, set_id).where(func.lower(host.hostname) == name.lower())
-    ).first()
-    if found is None:
-        raise NotFoundError("host", name)
-    return found[0], found[1]
 
 
 def _with_notes(
@@ -174,18 +163,35 @@ def _with_notes(
     )
 
 
+def _host_then(session: Session, name: str, at: datetime) -> tuple[models.Host, frozenset[int]]:
+    """Return the host ``name`` and the ids of the package versions that it had at ``at``."""
+    history, package_set, base = models.HostPackageSet, models.PackageSet, package_sets.base
+    found = session.execute(
+        select(host, *package_sets.WHOLE)
+        .outerjoin(history, and_(history.host_id == host.id, held(history, at)))
+        .outerjoin(package_set, package_set.id == history.package_set_id)
+        .outerjoin(base, base.id == package_set.base_id)
+        .where(func.lower(host.hostname) == name.lower())
+        .order_by(history.since.desc())
+        .limit(1)
+    ).first()
+    if found is None:
+        raise NotFoundError("host", name)
+    row, more, lacks, of_base = found
+    return row, frozenset(package_sets.whole(more, lacks, of_base).tolist())
+
+
 def _installed_versions(
-    session: Session, set_id: int | None, package: str
+    session: Session, here: frozenset[int], package: str
 ) -> list[models.PackageVersion]:
-    """Return the versions called ``package`` (else: built from it) that are in a package set."""
-    if set_id is None:
+    """Return those of the versions ``here`` that are called ``package``, else built from it."""
+    if not here:
         return []
     candidates = session.scalars(
         select(version)
         .where(or_(version.name == package, version.judged_source == package))
         .order_by(version.name, version.arch, version.id)
     ).all()
-    here = set(package_sets.members_of(session, set_id).tolist())
     inside = [each for each in candidates if each.id in here]
     return [each for each in inside if each.name == package] or inside
 
@@ -205,6 +211,7 @@ def _considered(
     subject: models.PackageVersion,
     at: datetime,
     dating: Dating,
+    known: Offers,
 ) -> tuple[Consideration, ...]:
     """Return what each statement that names ``subject`` means for it, findings first."""
     seen = _seen(session, on.id, subject.id, at)
@@ -249,6 +256,11 @@ def _considered(
                 due_row=due_row,
                 due_label=due_label,
                 danger=danger,
+                supply=(
+                    known.supply(judged_as, value(said))
+                    if verdict.status is Status.AFFECTED
+                    else None
+                ),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
@@ -412,6 +424,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                 "source": each.judged_source,
                 "source_version": each.judged_version,
                 "held": each.held,
+                "support": [one.words for one in each.support],
                 "considered": [
                     {
                         "advisory": said.advisory,
@@ -433,6 +446,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                         "sentence": sentence(said),
                         "would_change": what_would_change(said),
                         "first_seen": said.first_seen,
+                        "offered": said.supply.words if said.supply else None,
                         "due": said.due,
                         "due_row": said.due_row,
                         "kev": word_of(said.danger.kev),

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from patchmgr.db import bulk, models
 from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.flaws import FlawNote, note_of
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Offer
 
 ROWS = 5_000  # notes fetched at a time
 _FIX = tuple(each.name for each in fields(Fix))
@@ -57,6 +59,26 @@ def notes(session: Session, feed_id: int) -> Iterator[FlawNote]:
     )
     for cve, said in rows:
         yield note_of(cve, said)
+
+
+def offers(session: Session, feed_id: int) -> Iterator[Offer]:
+    """Yield what the feed's repositories offer, in no order."""
+    row = models.Offer
+    return (Offer(*found) for found in _open_rows(session, row, Offer, feed_id))
+
+
+def support(session: Session, feed_id: int) -> Iterator[Support]:
+    """Yield until when the feed says that releases and packages are supported, in no order."""
+    row = models.Support
+    return (Support(*found) for found in _open_rows(session, row, Support, feed_id))
+
+
+def _open_rows(session: Session, row: Any, value: Any, feed_id: int) -> Iterator[Any]:
+    """Yield the columns that a stored row has of ``value``, while they hold."""
+    columns = [getattr(row, each.name) for each in fields(value)]
+    where = (row.feed_id == feed_id, row.until_revision_id.is_(None))
+    rows = session.execute(select(*columns).where(*where).execution_options(yield_per=ROWS))
+    return (tuple(found) for found in rows)
 
 
 def _advisory(row: Any, fixes: tuple[Fix, ...]) -> Advisory:

@@ -1,7 +1,7 @@
 """Hosts: lists, one host, its packages and its history."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,6 +94,7 @@ class HostDetail:
     updated_at: datetime
     package_set_id: int | None
     by_severity: dict[str, int]
+    installed: package_sets.Ids = field(repr=False, compare=False)  # ids of package versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +194,16 @@ def get(session: Session, name: str | int) -> HostDetail:
         host.updated_at,
         host.package_set_id,
         *(getattr(count, severity.word) for severity in Severity),
+        *package_sets.WHOLE,
     )
+    query = query.outerjoin(package_sets.base, package_sets.base.id == package_set.base_id)
     row = session.execute(query.where(wanted)).first()
     if row is None and isinstance(name, str):
         row = session.execute(query.where(func.lower(host.hostname) == name.lower())).first()
     if row is None:
         raise NotFoundError("host", name)
-    kernel, entitlements, held, created_at, updated_at, set_id, *counts = row[-12:]
+    *columns, more, lacks, of_base = row
+    kernel, entitlements, held, created_at, updated_at, set_id, *counts = columns[-12:]
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
     return HostDetail(
         _line(row),
@@ -210,6 +214,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         updated_at,
         set_id,
         by_severity,
+        package_sets.whole(more, lacks, of_base),
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.db.base import Utc, from_micros
-from patchmgr.db.queries import flaws
+from patchmgr.db.queries import flaws, lifecycle
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import (
     PERIODS,
@@ -26,6 +26,7 @@ from patchmgr.domain.compliance import (
     PlatformState,
     Standing,
 )
+from patchmgr.domain.lifecycle import Support, ending_of, endings
 from patchmgr.domain.matching import platforms_of
 
 CHUNK = 500  # hosts asked for at a time
@@ -38,12 +39,19 @@ def scanned_at(session: Session, at: datetime) -> datetime | None:
 
 
 def hosts(
-    session: Session, at: datetime, *, scanned: datetime | None, silent_days: int
+    session: Session,
+    at: datetime,
+    *,
+    scanned: datetime | None,
+    silent_days: int,
+    told: Sequence[Support] = (),
 ) -> list[Host]:
     """Return the hosts in scope at ``at``, by name, as the scan at ``scanned`` knew them.
 
-    Where no scan ran for ``silent_days``, no host's state is known any more. Two queries.
+    Where no scan ran for ``silent_days``, no host's state is known any more. ``told`` is what was
+    said of support then. At most five queries.
     """
+    unsupported = lifecycle.by_host(session, told, at)
     current = scanned is not None and at - scanned <= timedelta(days=silent_days)
     sets = models.HostPackageSet
     changed = dict(
@@ -68,6 +76,7 @@ def hosts(
             reboot_pending=row.reboot_pending,
             contact=_contact(row, changed.get(row.host_id), scanned, current=current),
             last_report=row.silent_since,
+            unsupported=unsupported.get(row.host_id, ()),
         )
         for row in sorted(rows, key=lambda row: row.hostname)  # alike in every database's locale
     ]
@@ -227,12 +236,19 @@ def feeds(session: Session, at: datetime, *, stale_hours: int) -> tuple[FeedStat
     )
 
 
-def platforms(session: Session, at: datetime, names: Iterable[str]) -> tuple[PlatformState, ...]:
-    """Return, for each platform, the feeds that had statements about it at ``at``."""
+def platforms(
+    session: Session, at: datetime, names: Iterable[str], told: Sequence[Support] = ()
+) -> tuple[PlatformState, ...]:
+    """Return, for each platform, the feeds that had statements about it at ``at``, and its end.
+
+    ``told`` is what was said of support then.
+    """
+    ended = endings(told, at.date())
     found = []
     for name in sorted(set(names)):
         speaking = [_speaking(session, at, part) for part in platforms_of(name) if part]
-        found.append(PlatformState(name, tuple(sorted(set().union(*speaking)))))
+        feeds_of = tuple(sorted(set().union(*speaking)))
+        found.append(PlatformState(name, feeds_of, ending_of(name, ended)))
     return tuple(found)
 
 

@@ -45,6 +45,7 @@ class Counting:
         self._basis = basis
         self._deadlines = _Deadlines(basis.policy)
         self._feeds = {line.platform: line.feeds for line in basis.platforms}
+        self._endings = {line.platform: line.ending for line in basis.platforms if line.ending}
         self._lines: list[HostLine] = []
         self._named: dict[tuple[str, str], list[str]] = {}  # blind spot -> names of hosts
         self._contacts: Counter[Contact] = Counter()
@@ -71,6 +72,7 @@ class Counting:
         self._undetermined_hosts += State.UNDETERMINED in states
         self._exploited.add(dated)
         line = self._line(host, dated, states)
+        self._note_support(host)
         self._lines.append(line)
         self._contacts[host.contact] += 1
         self._verdicts[line.verdict] += 1
@@ -163,6 +165,14 @@ class Counting:
             reasons.append(f"no feed for {host.platform}" if host.platform else what)
             self._note("no feed", what, host)
         return tuple(reasons)
+
+    def _note_support(self, host: Host) -> None:
+        """Note what vendors do not look after any more, where they may miss flaws."""
+        if ending := self._endings.get(host.platform):
+            kind = "end of life" if ending.is_over else "extended support"
+            self._note(kind, f"{host.platform}: {ending.words}", host)
+        for kind, what in host.unsupported:
+            self._note(kind, what, host)
 
     def _note(self, kind: str, what: str, host: Host) -> None:
         self._named.setdefault((kind, what), []).append(host.hostname)

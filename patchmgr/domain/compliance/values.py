@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.flaws import Danger, FlawNote
+from patchmgr.domain.lifecycle import Ending
 from patchmgr.domain.urgency import Policy
 
 PERIOD = timedelta(days=90)  # before the as-of: what was closed and changed in it is counted
@@ -74,6 +75,7 @@ class Host:
     reboot_pending: bool
     contact: Contact
     last_report: datetime | None = None  # of a silent host
+    unsupported: tuple[tuple[str, str], ...] = ()  # kind of blind spot, and the package it is about
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +152,7 @@ class PlatformState:
 
     platform: str
     feeds: tuple[str, ...]
+    ending: Ending | None = None  # when its standard support is over
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from msgspec.structs import astuple
 
 from patchmgr.domain.advisories import Advisory, Fix
 from patchmgr.domain.flaws import FlawNote
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Offer
 from patchmgr.errors import ConflictError, InputError
-from patchmgr.feeds.base import Offer, Support
 
 Value: TypeAlias = Advisory | FlawNote | Offer | Support
 KINDS: dict[type, str] = {  # in the order in which they stand in a document

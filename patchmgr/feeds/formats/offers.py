@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from patchmgr.domain.offers import Offer
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
-from patchmgr.feeds.base import Offer
 
 
 def newest(offers: Iterable[Offer], scheme: str) -> tuple[Offer, ...]:

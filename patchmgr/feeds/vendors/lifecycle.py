@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import ClassVar
 
+from patchmgr.domain.lifecycle import Support
 from patchmgr.errors import FeedMalformedError
-from patchmgr.feeds.base import Feed, Page, SetAside, Support
+from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.formats.names import is_name
 from patchmgr.feeds.formats.text import shortened
 

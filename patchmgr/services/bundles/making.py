@@ -18,7 +18,7 @@ from patchmgr.db.queries import feed_contents
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.feeds.bundle import writing
-from patchmgr.feeds.bundle.lines import Value
+from patchmgr.feeds.bundle.lines import Value, place
 from patchmgr.feeds.bundle.manifest import FORMAT, Key, Manifest, Part, encode
 from patchmgr.services import audit, signing
 from patchmgr.services.feeds import named
@@ -151,6 +151,8 @@ def _values(session: Session, feed_id: int) -> Iterator[Value]:
     """
     yield from feed_contents.advisories(session, feed_id)
     yield from feed_contents.notes(session, feed_id)
+    yield from sorted(feed_contents.offers(session, feed_id), key=place)
+    yield from sorted(feed_contents.support(session, feed_id), key=place)
 
 
 def _left_out(counts: Mapping[str, Any]) -> dict[str, Any]:

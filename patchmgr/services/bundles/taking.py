@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +14,8 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.advisories import Advisory
 from patchmgr.domain.flaws import FlawNote
+from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.offers import Offer
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.bundle.lines import KINDS, Value
@@ -216,23 +219,20 @@ def _require_newer(session: Session, opened: _Opened) -> dict[str, datetime | No
 
 
 def _harvest(opened: _Opened, part: Part, progress: Callable[[str], None]) -> Harvest:
-    advisories, notes = [], []
-    values = _told(opened.bundle.values(part), part, progress)
-    for value in values:
-        if isinstance(value, Advisory):
-            advisories.append(value)
-        elif isinstance(value, FlawNote):
-            notes.append(value)
-        else:
-            raise InputError(
-                {
-                    f"{opened.bundle.where}: {part.file}": f"holds a value {KINDS[type(value)]!r}, "
-                    "which this patchmgr does not store; upgrade it"
-                }
-            )
+    by_kind: dict[type, list[Any]] = {kind: [] for kind in KINDS}
+    for value in _told(opened.bundle.values(part), part, progress):
+        by_kind[type(value)].append(value)
     progress(f"storing {part.name}")
     source = f"bundle of {iso(opened.manifest.made_at)} by {opened.fingerprint}, from {part.source}"
-    return Harvest(tuple(advisories), {source: Document(b"")}, (), {}, tuple(notes))
+    return Harvest(
+        tuple(by_kind[Advisory]),
+        {source: Document(b"")},
+        (),
+        {},
+        notes=tuple(by_kind[FlawNote]),
+        offers=tuple(by_kind[Offer]),
+        support=tuple(by_kind[Support]),
+    )
 
 
 def _told(values: Iterable[Value], part: Part, progress: Callable[[str], None]) -> Iterator[Value]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
 from patchmgr.db import models
-from patchmgr.db.queries import flaws, policies, report_endings, report_plans
+from patchmgr.db.queries import flaws, lifecycle, policies, report_endings, report_plans
 from patchmgr.db.queries import reports as queries
 from patchmgr.db.session import Database
 from patchmgr.domain.compliance import (
@@ -153,6 +153,7 @@ def _forms(formats: Sequence[str]) -> dict[str, type[Form]]:
 
 def _basis(session: Session, at: datetime, policy: str | None, settings: Settings) -> Basis:
     chosen, since = _policy(session, at, policy)
+    told = lifecycle.said(session, at)
     return Basis(
         as_of=at,
         policy=chosen,
@@ -161,7 +162,7 @@ def _basis(session: Session, at: datetime, policy: str | None, settings: Setting
         silent_days=settings.silent_days,
         stale_feed_hours=settings.stale_feed_hours,
         feeds=queries.feeds(session, at, stale_hours=settings.stale_feed_hours),
-        platforms=queries.platforms(session, at, queries.platform_names(session, at)),
+        platforms=queries.platforms(session, at, queries.platform_names(session, at), told),
         kev=_catalogue(session, at),
         plans=report_plans.plans(session, at - PERIOD, at),
         standings=queries.standings(session, at),
@@ -196,7 +197,11 @@ def _write(
 ) -> Report:
     """Count the report, giving each host to each form as it goes by."""
     fleet = queries.hosts(
-        session, basis.as_of, scanned=basis.scanned_at, silent_days=settings.silent_days
+        session,
+        basis.as_of,
+        scanned=basis.scanned_at,
+        silent_days=settings.silent_days,
+        told=lifecycle.said(session, basis.as_of),
     )
     counting = Counting(basis)
     forms = [form(folder) for form in chosen.values()]

@@ -45,6 +45,8 @@ class Archive(Feed):
     judges: ClassVar[bool] = False
     is_signed: ClassVar[bool] = True
 
+    only_installed: ClassVar[bool] = True
+
     def __init__(self, keyrings: tuple[bytes, ...] = ()) -> None:
         """Verify what apt's archives sign with the certificates in ``keyrings``."""
         self._keyrings = keyrings

@@ -4,8 +4,9 @@ Source: apk-tools' package index: a letter, a colon and a value a line, a blank 
 package. ``P`` is the name, ``V`` the version, ``A`` the architecture, ``o`` the origin (source).
 """
 
+from patchmgr.domain.offers import Offer
 from patchmgr.errors import FeedMalformedError
-from patchmgr.feeds.base import Offer, Page, SetAside
+from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.formats.names import is_name
 from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.formats.platforms import platform_of

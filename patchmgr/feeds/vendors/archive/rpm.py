@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from patchmgr.domain.modules import is_modular
+from patchmgr.domain.offers import Offer
 from patchmgr.errors import FeedMalformedError
-from patchmgr.feeds.base import Offer, Page, SetAside
+from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.formats import xml
 from patchmgr.feeds.formats.names import is_name
 from patchmgr.feeds.formats.offers import newest

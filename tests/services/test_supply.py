@@ -1,0 +1,128 @@
+"""Whether a fix can be had decides what a plan may target, and is said with every finding."""
+
+from datetime import timedelta
+
+import pytest
+
+from patchmgr.db.queries import explanations, plan_content
+from patchmgr.domain.offers import NOT_YET
+from patchmgr.domain.plans import Selection
+from patchmgr.errors import ConflictError
+from patchmgr.services import sync
+
+CURRENT = {
+    "openssl": ("3.0.17-1~deb12u1", "openssl"),
+    "libssl3": ("3.0.17-1~deb12u1", "openssl"),
+    "curl": ("7.88.1-10+deb12u8", "curl"),
+}
+
+
+@pytest.fixture
+def archive(fleet):
+    """Let Debian's security archive offer name -> (version, source)."""
+
+    def offer(**packages):
+        folder = fleet.folder / "dists" / "bookworm-security"
+        folder.mkdir(parents=True, exist_ok=True)
+        stanzas = (
+            f"Package: {name}\nSource: {source}\nVersion: {version}\nArchitecture: amd64\n"
+            for name, (version, source) in packages.items()
+        )
+        (folder / "Packages").write_text("\n".join(stanzas))
+        sync.sync(
+            fleet.db,
+            "archive",
+            source=folder / "Packages",
+            platform="debian:12",
+            settings=fleet.settings,
+            now=fleet.now,
+            actor="test",
+        )
+
+    return offer
+
+
+def targets(fleet, plan_id):
+    with fleet.db.reading() as session:
+        lines = plan_content.changes(session, plan_id).lines
+    return {line.package: (line.to_version, line.advisories) for line in lines}
+
+
+def reasons(fleet, plan_id):
+    with fleet.db.reading() as session:
+        return {why for why in plan_content.reasons(session, plan_id) if "offers" in why}
+
+
+def offered(fleet, package):
+    with fleet.db.reading() as session:
+        found = explanations.explain(session, "b1", package, at=fleet.now)
+    return {
+        each.advisory: each.supply and each.supply.words
+        for one in found.installed
+        for each in one.considered
+    }
+
+
+def test_without_a_repository_a_plan_targets_what_the_vendor_says(fleet):
+    plan_id = fleet.create()
+
+    assert targets(fleet, plan_id)["openssl"][0] == "3.0.17-1~deb12u2"
+    assert reasons(fleet, plan_id) == set()
+    assert set(offered(fleet, "libssl3").values()) == {None}
+
+
+def test_a_plan_goes_as_far_as_repositories_do_and_says_what_they_lack(fleet, archive):
+    archive(**CURRENT)
+
+    plan_id = fleet.create()
+
+    assert targets(fleet, plan_id) == {
+        "libssl3": ("3.0.17-1~deb12u1", ("CVE-2026-1001",)),
+        "openssl": ("3.0.17-1~deb12u1", ("CVE-2026-1001",)),
+    }
+    assert reasons(fleet, plan_id) == {
+        "no repository offers 3.0.17-1~deb12u2",
+        "no repository offers 7.88.1-10+deb12u9",
+    }
+
+
+def test_a_target_stays_the_fixed_version_where_more_is_on_offer(fleet, archive):
+    archive(**CURRENT | {"curl": ("7.88.1-10+deb12u14", "curl")})
+
+    assert targets(fleet, fleet.create())["curl"][0] == "7.88.1-10+deb12u9"
+
+
+def test_nothing_to_install_anywhere_is_nothing_to_plan(fleet, archive):
+    archive(**CURRENT)
+
+    with pytest.raises(ConflictError, match=r"no repository offers 7\.88\.1-10\+deb12u9"):
+        fleet.create(selection=Selection(packages=("curl",)))
+
+
+def test_an_explanation_says_who_offers_the_fix(fleet, archive):
+    archive(**CURRENT)
+
+    assert offered(fleet, "libssl3") == {
+        "CVE-2026-1001": "bookworm-security offers 3.0.17-1~deb12u1",
+        "CVE-2026-1002": NOT_YET,
+    }
+    assert offered(fleet, "curl") == {"CVE-2026-2001": NOT_YET, "CVE-2026-2002": None}
+
+
+def test_a_repository_says_nothing_of_packages_that_do_not_come_from_it(fleet, archive):
+    archive(openssl=("3.0.11-1", "openssl"), bash=("5.2.15-2", "bash"))  # older than installed
+
+    assert set(offered(fleet, "libssl3").values()) == {None}
+    assert reasons(fleet, fleet.create()) == set()
+
+
+def test_what_was_on_offer_then_is_said_of_an_instant_in_the_past(fleet, archive):
+    before = fleet.now
+    fleet.now += timedelta(hours=1)
+    archive(**CURRENT)
+
+    with fleet.db.reading() as session:
+        then = explanations.explain(session, "b1", "libssl3", at=before)
+
+    assert {each.supply for each in then.installed[0].considered} == {None}
+    assert NOT_YET in offered(fleet, "libssl3").values()

@@ -1,0 +1,78 @@
+"""What repositories offer and what has no support any more, on the pages and in the API."""
+
+import pytest
+
+from patchmgr.services.sync import sync
+
+PACKAGES = """\
+Package: bash
+Version: 5.2.15-4
+Architecture: amd64
+
+Package: libssl3
+Source: openssl
+Version: 3.0.17-1~deb12u2
+Architecture: amd64
+
+Package: curl
+Version: 7.88.1-10+deb12u1
+Architecture: amd64
+"""
+RELEASES = """\
+version,codename,series,created,release,eol,eol-lts,eol-elts
+12,Bookworm,bookworm,2021-08-14,2023-06-10,2025-07-11,2025-12-31,2033-06-30
+"""
+
+
+@pytest.fixture
+def told(fleet, sqlite_db, settings, clock, tmp_path):
+    """The fleet, with a repository read and what is said of Debian 12's support."""
+    files = {
+        "dists/bookworm-security/Packages": ("archive", PACKAGES),
+        "debian.csv": ("lifecycle", RELEASES),
+    }
+    for name, (feed, text) in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        given = {"source": path, "platform": "debian:12"}
+        sync(sqlite_db, feed, settings=settings, now=clock(), actor="test", **given)
+    ended = tmp_path / "security-support-ended.deb12"
+    ended.write_text("curl 7.88.1-10 2026-01-31 nobody can\n")
+    folder = tmp_path / "lifecycle"
+    folder.mkdir()
+    for path in (tmp_path / "debian.csv", ended):
+        path.rename(folder / path.name)
+    sync(sqlite_db, "lifecycle", settings=settings, now=clock(), actor="test", source=folder)
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/hosts/web-1", ["Updates available", "5.2.15-4", "bookworm-security"]),
+        ("/hosts/web-2", ["Up to date"]),
+        ("/findings/web-1/libssl3", ["bookworm-security offers 3.0.17-1~deb12u2"]),
+        ("/findings/web-1/curl", ["No security support", "ended on 2026-01-31"]),
+        ("/coverage", ["Past standard support", "2025-07-12", "ELTS until 2033-07-01"]),
+        ("/coverage", ["No security support", "ended on 2026-01-31"]),
+        ("/feeds", ["Offers"]),
+        ("/feeds/archive", ["Offers"]),
+        ("/feeds/lifecycle", ["Support dates"]),
+    ],
+)
+def test_a_page_says_so_in_few_statements(admin, statements, address, said):
+    statements.clear()
+
+    text = admin.get(address).text
+
+    assert [each for each in said if each not in text] == []
+    assert len(statements) <= 12, statements
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_page_says_nothing_of_what_nobody_has_told(admin):
+    assert "Updates available" not in admin.get("/hosts/web-1").text
+    coverage = admin.get("/coverage").text
+    assert "Past standard support" not in coverage
+    assert "No security support" not in coverage
