@@ -56,6 +56,7 @@ FINDINGS = Table(
         Filter("advisory", "Advisory", is_choice=False),
         Filter("cve", "CVE", is_choice=False),
         Filter("exception_id", "Exception", is_choice=False),
+        Filter("revision", "Brought or changed by revision", is_choice=False),
     ),
     sort="host",
     search="Host, package, advisory or CVE",
@@ -110,6 +111,7 @@ def _filter(view: View) -> FindingFilter:
         advisory=view.get("advisory"),
         cve=view.get("cve").upper(),
         status=view.get("status"),
+        revision=_revision(view.get("revision")),
         severity=choices.exactly(view.get("severity")),
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
@@ -125,6 +127,11 @@ def _number(text: str) -> int | None:
     if not text:
         return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _revision(text: str) -> int:
+    """Return a revision's number: 0 for none, and -1, which there is not, for what is no number."""
+    return 0 if not text else _number(text) or -1
 
 
 @pages.get("/<host>/<path:package>")

@@ -72,6 +72,9 @@ class FindingQuery(Paging):
     exception_id: int | None = Field(
         None, ge=0, le=LARGEST_ID, description="Only what the scope of this exception covers."
     )
+    revision: int = Field(
+        0, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
+    )
     search: Plain = ""
     sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
@@ -174,6 +177,7 @@ def list_findings(query: FindingQuery) -> object:
         overdue=query.overdue,
         exception=query.exception,
         exception_id=query.exception_id,
+        revision=query.revision,
         search=query.search,
     )
     found = queries.listing(

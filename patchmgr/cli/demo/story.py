@@ -21,7 +21,17 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.windows import Freeze, Window
-from patchmgr.services import accounts, plans, policies, reports, rollouts, scan, sync, windows
+from patchmgr.services import (
+    accounts,
+    feeds,
+    plans,
+    policies,
+    reports,
+    rollouts,
+    scan,
+    sync,
+    windows,
+)
 from patchmgr.services.rollouts import ResultRow
 
 BEGINS = 90  # days ago
@@ -85,7 +95,7 @@ def _begin(story: Story, password: str) -> None:
     )
     windows.add_freeze(story.db, freeze, actor=ADMIN, role=Role.ADMIN, now=start)
     # The demo's feed is an extract: the vendor's own would take back what it does not have.
-    sync.switch(story.db, "debian", on=False, actor=ADMIN, now=start)
+    feeds.switch(story.db, "debian", on=False, actor=ADMIN, now=start)
     hosts = story.folder / "hosts.csv"
     fleet.write_hosts(hosts, story.machines)
     host_import.import_hosts(story.db, hosts, actor=ADMIN, now=story.at(BEGINS))
