@@ -1,17 +1,22 @@
 """Findings: what is open where, and why."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
-from patchmgr.db.queries import explanations, flaws
+from patchmgr.db.queries import explained, explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Status
+from patchmgr.domain.exceptions import Scope, Type
 from patchmgr.domain.urgency import word_of
-from web import choices
+from patchmgr.errors import InputError
+from web import choices, exceptions, times
 from web.auth import requires
 from web.context import now, session
 from web.tables import Column, Fetched, Filter, Table, View, answer
@@ -43,6 +48,7 @@ FINDINGS = Table(
         Filter("status", "Status", choices.STATUSES),
         Filter("kev", "Known exploited", (("yes", "Exploited"), ("no", "Not listed"))),
         Filter("overdue", "Due date", (("yes", "Overdue"),)),
+        Filter("exception", "Exception", (("open", "Not excepted"), ("excepted", "Excepted"))),
         Filter("platform", "Platform"),
         Filter("environment", "Environment"),
         Filter("host", "Host", is_choice=False),
@@ -50,6 +56,7 @@ FINDINGS = Table(
         Filter("advisory", "Advisory", is_choice=False),
         Filter("cve", "CVE", is_choice=False),
         Filter("revision", "Brought or changed by revision", is_choice=False),
+        Filter("exception_id", "Exception", is_choice=False),
     ),
     sort="host",
     search="Host, package, advisory or CVE",
@@ -76,13 +83,19 @@ def index() -> ResponseReturnValue:
 
 
 PLANNED = ("severity", "platform", "environment", "host", "package", "advisory", "cve")
-NOT_PLANNED = {"q": "the search", "overdue": "the filter on due dates"}
+NOT_PLANNED = {
+    "q": "the search",
+    "overdue": "the filter on due dates",
+    "exception_id": "the filter on an exception",
+}
 
 
 def _plan_of(view: View) -> tuple[str, str]:
     """Return the address of a new plan for what is filtered, and why there is none instead."""
     if not view.is_filtered or view.get("status") not in ("", Status.AFFECTED):
         return "", ""  # everything, or what has no fix to install
+    if view.get("exception") == "excepted":
+        return "", "What an exception covers is in no plan."
     if others := [words for name, words in NOT_PLANNED.items() if view.get(name)]:
         return "", f"To plan what is filtered, leave out {' and '.join(others)}."
     asked = {name: value for name in PLANNED if (value := view.get(name))}
@@ -103,26 +116,55 @@ def _filter(view: View) -> FindingFilter:
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
         overdue=bool(view.get("overdue")),
+        exception=view.get("exception"),
+        exception_id=_number(view.get("exception_id")),
         search=view.q,
     )
 
 
-def _number(text: str) -> int:
-    """Return a revision's number: 0 for none, and -1, which there is not, for what is no number."""
+def _number(text: str) -> int | None:
+    """Return the number of an exception or revision; 0, which finds none, for what is no number."""
     if not text:
-        return 0
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 @pages.get("/<host>/<path:package>")
 @requires(Role.VIEWER)
 def why(host: str, package: str) -> ResponseReturnValue:
     """Show what was concluded about a package of a host, and from what."""
+    return _why(host, package, MultiDict(), {})
+
+
+@pages.post("/<host>/<path:package>")
+@requires(Role.OPERATOR)
+def report_wrong(host: str, package: str) -> ResponseReturnValue:
+    """Record that a finding is a false positive: on this host, or on all."""
+    given = request.form
+    try:
+        scope = Scope(
+            advisory=given.get("advisory", ""),
+            package=given.get("package", ""),
+            host="" if given.get("where") == "everywhere" else host,
+        )
+        added = exceptions.record(
+            scope, Type.FALSE_POSITIVE, given.get("reason", ""), given.get("expires", "")
+        )
+    except InputError as error:
+        return _why(host, package, given, error.problems), 422
+    flash(exceptions.words_of(added))
+    return redirect(url_for(".why", host=host, package=package), code=303)
+
+
+def _why(host: str, package: str, given: MultiDict[str, str], problems: Mapping[str, str]) -> str:
     found = explanations.explain(session(), host, package, at=now())
     return render_template(
         "findings/why.html",
         found=found,
-        sentence=explanations.sentence,
-        would_change=explanations.what_would_change,
+        given=given,
+        problems=problems,
+        in_a_year=times.typed(now() + timedelta(days=365))[:10],
+        sentence=explained.sentence,
+        would_change=explained.what_would_change,
         words=flaws.words,
     )

@@ -200,7 +200,7 @@ def by_source(lines: Sequence[FindingLine]) -> list[PackageFindings]:
                 installed=installed,
                 fixed=highest(first.manager, {line.fixed for line in group if line.fixed}),
                 worst=first.severity,
-                due=min((line.due for line in group if line.due), default=None),
+                due=min((x.due for x in group if x.due and not x.exception), default=None),
                 count=len(group),
                 reason=next((line.reason for line in group if line.reason), ""),
             )

@@ -23,6 +23,9 @@ TONES = {
     "no_fix": "warn",
     "undetermined": "quiet",
     "not_affected": "good",
+    # exceptions
+    "in_force": "info",
+    "revoked": "quiet",
     # plans
     "draft": "quiet",
     "proposed": "wait",

@@ -114,6 +114,45 @@ def concerns(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> boo
     )
 
 
+def why_not(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> str:
+    """Return why ``fix``, which names ``subject``, is not about it; "" when it is.
+
+    A part of a sentence, for people: "it is for i686, and this build is for x86_64".
+    """
+    if subject.foreign:
+        return f"{subject.foreign} built it, and the vendor speaks of its own builds only"
+    if not is_about(fix.scheme, subject.manager):
+        return f"it compares versions as {fix.scheme}, and this is a package of {subject.manager}"
+    if not _is_for_arch(fix.arch, subject.arch):
+        return f"it is for {' and '.join(fix.arch.split())}, and this build is for {subject.arch}"
+    if not _is_for_channel(fix, subject):
+        return _why_not_for_channel(fix, subject)
+    if not _is_for_build(fix, subject, modules):
+        return f"it is for {_stream(fix)}, and this is {_build(subject)}"
+    return ""
+
+
+def _why_not_for_channel(fix: Fix, subject: Subject) -> str:
+    kind = _kind(subject)
+    if fix.channel in SPECIAL:
+        return f"it is for {fix.channel} builds, and this is not one"
+    if kind:
+        return f"it is for ordinary builds, and this is a {kind} build"
+    return f"it is for hosts entitled to {NAMES.get(fix.channel, fix.channel)}, and this one is not"
+
+
+def _stream(fix: Fix) -> str:
+    if fix.module:
+        return f"the module stream {fix.module}"
+    return "a module stream" if is_modular(fix.fixed) else "builds of no module"
+
+
+def _build(subject: Subject) -> str:
+    if subject.module:
+        return f"a build of {subject.module}"
+    return "a build of another stream" if is_modular(subject.version) else "a build of no module"
+
+
 def _is_for_channel(fix: Fix, subject: Subject) -> bool:
     kind = _kind(subject)
     if fix.fixed and fix.channel in SPECIAL:
@@ -212,7 +251,7 @@ def overruled(said: Iterable[tuple[Fix, frozenset[str]]], subject: Subject) -> f
     """
     own = channels(subject.platform) - EXTENDING
     found = frozenset[str]()
-    return found.union(*(cves for fix, cves in said if fix.channel and fix.channel in own))
+    return found.union(*(cves for fix, cves in said if fix.channel in own))
 
 
 _RANK = {

@@ -226,7 +226,7 @@ def test_an_explanation_takes_few_statements(fleet, now, statements):
     with fleet.reading() as session:
         statements.clear()
         explanations.explain(session, "WEB-01", "libx", at=now)
-        assert len(statements) <= 8
+        assert len(statements) <= 9
 
 
 # --- hosts --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ it; to add a noun, write a module and name it below.
 from web.api import (
     about,
     calendar,
+    exceptions,
     feeds,
     findings,
     fleet,
@@ -23,6 +24,7 @@ from web.api.routing import pages
 __all__ = [
     "about",
     "calendar",
+    "exceptions",
     "feeds",
     "findings",
     "fleet",

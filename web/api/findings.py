@@ -8,6 +8,7 @@ from pydantic import Field
 from patchmgr.db.queries import advisories as advisory_queries
 from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.explained import explanation_json
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.errors import NotFoundError
 from web.api.routing import LARGEST_ID, route
@@ -45,7 +46,7 @@ class Finding(Out):
     kev: bool | None
     first_seen: When
     due: When | None
-    exception: str
+    exception: str = Field(description="Id and type of one that covers it: `12 false_positive`.")
     reason: str
 
 
@@ -65,8 +66,14 @@ class FindingQuery(Paging):
     severity_at_least: SeverityWord = "unknown"
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
-    revision: int = Field(
-        0, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
+    revision: int | None = Field(
+        None, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
+    )
+    exception: Literal["", "open", "excepted"] = Field(
+        "", description="Only what no exception covers, or what one does."
+    )
+    exception_id: int | None = Field(
+        None, ge=0, le=LARGEST_ID, description="Only what the scope of this exception covers."
     )
     search: Plain = ""
     sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
@@ -169,6 +176,8 @@ def list_findings(query: FindingQuery) -> object:
         kev=query.kev,
         overdue=query.overdue,
         revision=query.revision,
+        exception=query.exception,
+        exception_id=query.exception_id,
         search=query.search,
     )
     found = queries.listing(
@@ -193,7 +202,7 @@ def list_findings(query: FindingQuery) -> object:
 def explain_finding(hostname: str, package: str, query: AtQuery) -> dict[str, Any]:
     """Explain what was concluded about a package of a host, and from what."""
     found = explanations.explain(session(), hostname, package, at=query.at or now())
-    return explanations.explanation_json(found)
+    return explanation_json(found)
 
 
 @route("GET", "/cves/<cve>", tag="advisories", answer=Flaw)

@@ -13,6 +13,7 @@ from patchmgr.db.models.advisories import (
     Offer,
     Support,
 )
+from patchmgr.db.models.exceptions import FindingException, HostTag
 from patchmgr.db.models.findings import (
     Exposure,
     HostCount,
@@ -58,6 +59,7 @@ __all__ = [
     "FeedDocument",
     "FeedRevision",
     "FeedSync",
+    "FindingException",
     "Fix",
     "FlawNote",
     "Freeze",
@@ -66,6 +68,7 @@ __all__ = [
     "HostDue",
     "HostFact",
     "HostPackageSet",
+    "HostTag",
     "Import",
     "JobRun",
     "Judgement",

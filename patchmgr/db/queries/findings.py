@@ -4,7 +4,7 @@ A finding is what the service had concluded by then: it begins with the scan tha
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,11 +28,13 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-from patchmgr.db.queries import finding_order, flaws, paging, policies
+from patchmgr.db.queries import exceptions, finding_order, flaws, paging, policies
+from patchmgr.db.queries.exceptions import Heeded
 from patchmgr.db.queries.finding_order import Order
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.exceptions import Scope
 from patchmgr.domain.flaws import Danger
 from patchmgr.domain.packages import release_of
 from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Threshold, word_of
@@ -63,14 +65,24 @@ class FindingFilter:
     status: str = ""
     severity: Severity | None = None  # exactly this
     severity_at_least: Severity | None = None
-    revision: int = 0  # of advisories that this revision of a feed brought or changed; 0: of any
+    revision: int | None = None  # of advisories that this revision of a feed brought or changed
     kev: str = ""  # "yes", "no": known to be exploited or known not to be listed as such
-    overdue: bool = False
+    overdue: bool = False  # past its due date, and not covered by an exception
+    exception: str = ""  # "open": covered by none that is in force; "excepted": by one
+    exception_id: int | None = None  # of what this one's scope covers, in force or not
     search: str = ""  # part of host, package, advisory or CVE
+    heeded: Heeded | None = field(default=None, compare=False)  # filled in by who reads findings
+    scope: Scope | None = None  # of ``exception_id``, filled in likewise
 
     @property
     def is_empty(self) -> bool:
-        return all(getattr(self, each.name) in ("", None, False) for each in fields(self))
+        asked = (each.name for each in fields(self) if each.compare)
+        return all(getattr(self, name) in ("", None, False) for name in asked)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the counts that scans keep heed the exceptions that are in force."""
+        return self.heeded is None or self.heeded.settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +146,45 @@ def plain(line: FindingLine) -> dict[str, Any]:
 
 
 def every(
-    session: Session, filters: FindingFilter | None = None, at: datetime | None = None
+    session: Session,
+    filters: FindingFilter | None = None,
+    at: datetime | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Iterator[FindingLine]:
-    """Yield all findings as of ``at`` (None: now), sorted by host, package, advisory."""
+    """Yield all findings as of ``at`` (None: now), sorted by host, package, advisory.
+
+    ``now`` is what the end of exceptions is measured by; by default ``at``, else the last scan.
+    """
+    filters = _heeding(session, filters or FindingFilter(), at, now)
     policy = policy_at(session, at)
-    query = _query(filters or FindingFilter(), at, policy).order_by(*_ORDER)
+    query = _query(filters, at, policy, now).order_by(*_ORDER)
     lines = Dating(policy)
     for row in session.execute(query.execution_options(yield_per=5_000)):
-        yield lines.line(row)
+        yield _excepted(lines.line(row), filters)
+
+
+def _heeding(
+    session: Session, filters: FindingFilter, at: datetime | None, now: datetime | None
+) -> FindingFilter:
+    """Return ``filters`` with the exceptions that they heed. Raises `NotFoundError`."""
+    heeded = exceptions.heeded(session, at, now)
+    named = filters.exception_id
+    scope = None if named is None else exceptions.scope_of(session, named)
+    # What is overdue is open; where there is no exception, everything is.
+    is_open = filters.exception == "open" and (filters.overdue or not heeded.in_force.all)
+    asked = "" if is_open else filters.exception
+    return replace(filters, heeded=heeded, scope=scope, exception=asked)
+
+
+def _excepted(line: FindingLine, filters: FindingFilter) -> FindingLine:
+    """Return ``line`` with the first exception that covers it."""
+    if filters.heeded is None:
+        return line
+    statement = (line.package_version_id, line.advisory_id)
+    names = (line.package, line.source, line.advisory, line.cves)
+    by = filters.heeded.covering(line.host_id, line.host, statement, names)
+    return replace(line, exception=by[0].label) if by else line
 
 
 def listing(
@@ -157,11 +200,11 @@ def listing(
 ) -> Page[FindingLine]:
     """Return a page of findings, by default sorted by host, package, advisory.
 
-    ``now`` is what overdue is measured by; default ``at``. ``sort`` is one of
-    `finding_order.SORTS`; by due date they sort as they are now only. A page costs what it shows
-    and not what there is (`finding_order`). Raises `InputError`.
+    ``now`` is what overdue and the end of exceptions are measured by; default ``at``. ``sort`` is
+    one of `finding_order.SORTS`; by due date they sort as they are now only. A page costs what it
+    shows and not what there is (`finding_order`). Raises `InputError`.
     """
-    filters = filters or FindingFilter()
+    filters = _heeding(session, filters or FindingFilter(), at, now)
     policy = policy_at(session, at)
     by = finding_order.order(sort, _due(policy), is_descending=descending)
     last = paging.decode(cursor, len(by.columns)) if cursor else None
@@ -176,7 +219,7 @@ def listing(
         if len(rows) > limit:
             break
     lines = Dating(policy)
-    found = tuple(lines.line(row) for row in rows[:limit])
+    found = tuple(_excepted(lines.line(row), filters) for row in rows[:limit])
     follows = None
     if len(rows) > limit:
         follows = paging.encode(rows[limit - 1][-len(by.columns) :])
@@ -238,7 +281,9 @@ def _candidates(
     conditions = _host_conditions(filters)
     if at is None:
         conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
-        if filters.overdue:
+        if filters.exception == "excepted" and filters.is_settled:
+            conditions.append(host.id.in_(_with_excepted()))
+        if filters.overdue and filters.is_settled:
             due = select(count.host_id).where(count.earliest_due < now)
             conditions.append(host.id.in_(due))
     if versions is not None and len(versions) <= FEW:
@@ -262,6 +307,10 @@ def _judged(filters: FindingFilter, at: datetime | None) -> list[ColumnElement[b
         )
         conditions.append(or_(version.id.in_(through), _search_judgement(filters.search)))
     return conditions
+
+
+def _with_excepted() -> Select[int]:
+    return select(count.host_id).where(count.excepted > 0)
 
 
 def policy_at(session: Session, at: datetime | None) -> Policy:
@@ -335,9 +384,21 @@ def _conditions(
             raise ValueError("overdue needs an instant to be measured by")
         due = _due(policy)
         found += [due.is_not(None), due < to_micros(moment)]
+    found += _exception_conditions(filters)
     if filters.search:
         found.append(or_(_search_host(filters.search), _search_judgement(filters.search)))
     return found
+
+
+def _exception_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions that need a finding's host and its judgement both."""
+    heeded = filters.heeded
+    if heeded is None or heeded.at is None or not heeded.in_force.all:
+        return [false()] if filters.exception == "excepted" else []
+    covered = exceptions.covered(heeded.at)
+    if filters.exception == "excepted":
+        return [covered] if not filters.overdue else [false()]
+    return [~covered] if filters.overdue or filters.exception == "open" else []
 
 
 def _search_host(text: str) -> ColumnElement[bool]:
@@ -360,11 +421,16 @@ def _host_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
         host.platform: filters.platform,
         host.environment: filters.environment,
     }
-    return [column == value for column, value in wanted.items() if value]
+    found = [column == value for column, value in wanted.items() if value]
+    if filters.scope is not None and filters.heeded is not None and filters.heeded.at is not None:
+        found += exceptions.on_hosts(filters.scope, filters.heeded.at)
+    return found
 
 
 def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    if filters.scope is not None:
+        found += exceptions.about_judgements(filters.scope)
     if filters.package:
         found.append(or_(version.name == filters.package, version.judged_source == filters.package))
     if filters.advisory:
@@ -375,7 +441,7 @@ def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
         )
     if filters.status:
         found.append(judgement.status == filters.status)
-    if filters.revision:
+    if filters.revision is not None:
         changed = models.AdvisoryChange
         found.append(
             judgement.advisory_id.in_(
@@ -473,14 +539,16 @@ def _total(
     versions: list[int] | None,
 ) -> int:
     """Return how many findings there are, without making each of them where that can be."""
+    if filters.exception:
+        return _total_by_exception(session, filters, at, policy, now, versions)
     if at is None and (kept := _kept(session, filters, [])) is not None:
         return kept
-    if at is None and filters == FindingFilter(overdue=True):
+    if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
         due = models.HostDue
         return int(session.scalar(select(func.sum(due.findings)).where(due.due < now)) or 0)
     if filters.overdue:
         query = _query(filters, at, policy, now)
-        if at is None:
+        if at is None and filters.is_settled:
             overdue = select(count.host_id).where(count.earliest_due < now)
             query = query.where(host.id.in_(overdue))
         return session.scalar(select(func.count()).select_from(query.subquery())) or 0
@@ -497,6 +565,35 @@ def _total(
         + _multiplied(session, plain, at, versions, [said])
         - _multiplied(session, plain, at, versions, [said], [named])
     )
+
+
+def _total_by_exception(
+    session: Session,
+    filters: FindingFilter,
+    at: datetime | None,
+    policy: Policy,
+    now: datetime | None,
+    versions: list[int] | None,
+) -> int:
+    """Return how many findings an exception covers; for ``open``, how many none does."""
+    if filters.exception == "open":
+        excepted = replace(filters, exception="excepted")
+        return _total(session, replace(filters, exception=""), at, policy, now, versions) - _total(
+            session, excepted, at, policy, now, versions
+        )
+    on_hosts = FindingFilter(
+        platform=filters.platform,
+        environment=filters.environment,
+        host=filters.host,
+        exception="excepted",
+    )
+    query = _query(filters, at, policy, now)
+    if at is None and filters.is_settled:
+        if filters == on_hosts:
+            kept = select(func.sum(count.excepted)).join(host, host.id == count.host_id)
+            return int(session.scalar(kept.where(*_host_conditions(filters))) or 0)
+        query = query.where(host.id.in_(_with_excepted()))
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def _kept(session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]) -> int | None:

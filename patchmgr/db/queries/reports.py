@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from patchmgr.db import models
 from patchmgr.db.base import Utc, from_micros
 from patchmgr.db.queries import flaws, lifecycle
+from patchmgr.db.queries.report_exceptions import Labels
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import (
     PERIODS,
@@ -113,6 +114,7 @@ def findings(
     Judgements are read once for the fleet; exposures a few hundred hosts at a time.
     """
     judged = _judged(session, at)
+    exceptions = Labels(session, at, judged)
     place = {number: place for place, number in enumerate(judged)}
     exposure = models.Exposure
     instants = _Instants()
@@ -133,7 +135,7 @@ def findings(
             yield (
                 host,
                 [
-                    Open(judgement, instants[first_seen])
+                    Open(judgement, instants[first_seen], exceptions.of(host, judgement))
                     for _, version_id, first_seen in sorted(exposed.get(host.id, ()))
                     for judgement in judged[version_id]
                 ],

@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
 from patchmgr.db import models
-from patchmgr.db.queries import flaws, lifecycle, policies, report_endings, report_plans
+from patchmgr.db.queries import (
+    flaws,
+    lifecycle,
+    policies,
+    report_endings,
+    report_exceptions,
+    report_plans,
+)
 from patchmgr.db.queries import reports as queries
 from patchmgr.db.session import Database
 from patchmgr.domain.compliance import (
@@ -167,6 +174,7 @@ def _basis(session: Session, at: datetime, policy: str | None, settings: Setting
         plans=report_plans.plans(session, at - PERIOD, at),
         standings=queries.standings(session, at),
         packages=queries.packages(session, at),
+        exceptions=report_exceptions.register(session, at),
         generator=f"patchmgr {metadata.version('patchmgr')}",
     )
 
