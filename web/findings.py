@@ -55,8 +55,8 @@ FINDINGS = Table(
         Filter("package", "Package", is_choice=False),
         Filter("advisory", "Advisory", is_choice=False),
         Filter("cve", "CVE", is_choice=False),
-        Filter("exception_id", "Exception", is_choice=False),
         Filter("revision", "Brought or changed by revision", is_choice=False),
+        Filter("exception_id", "Exception", is_choice=False),
     ),
     sort="host",
     search="Host, package, advisory or CVE",
@@ -111,7 +111,7 @@ def _filter(view: View) -> FindingFilter:
         advisory=view.get("advisory"),
         cve=view.get("cve").upper(),
         status=view.get("status"),
-        revision=_revision(view.get("revision")),
+        revision=_number(view.get("revision")),
         severity=choices.exactly(view.get("severity")),
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
@@ -123,15 +123,10 @@ def _filter(view: View) -> FindingFilter:
 
 
 def _number(text: str) -> int | None:
-    """Return the number of an exception; an address that names none that can be finds none."""
+    """Return the number of an exception or revision; 0, which finds none, for what is no number."""
     if not text:
         return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def _revision(text: str) -> int:
-    """Return a revision's number: 0 for none, and -1, which there is not, for what is no number."""
-    return 0 if not text else _number(text) or -1
 
 
 @pages.get("/<host>/<path:package>")
