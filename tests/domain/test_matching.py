@@ -6,7 +6,6 @@ import pytest
 
 from patchmgr.domain.advisories import Fix, Match, Status
 from patchmgr.domain.matching import (
-    NAMES,
     Subject,
     Verdict,
     assess,
@@ -78,8 +77,15 @@ def test_a_scheme_that_nobody_can_read_is_undetermined(scheme, reason):
         ("alpine:3.19.1", ("alpine:3.19.1", "alpine:3.19", "alpine:3")),
         ("arch:rolling", ("arch:rolling",)),
         ("ubuntu:20.04/esm-infra", ("ubuntu:20.04", "ubuntu:20")),
+        ("centos:6", ("centos:6", "rhel:6")),
         ("centos:7", ("centos:7", "rhel:7")),
+        ("centos:8", ("centos:8",)),
         ("sles:15.1", ("sles:15.1",)),
+        ("sled:15.1", ("sled:15.1",)),
+        ("sles_sap:15.1", ("sles_sap:15.1",)),
+        ("sle_hpc:15.1", ("sle_hpc:15.1",)),
+        ("sle_rt:15.1", ("sle_rt:15.1",)),
+        ("opensuse-leap:15.1", ("opensuse-leap:15.1", "opensuse-leap:15")),
         ("openeuler:22.03-lts-sp1", ("openeuler:22.03-lts-sp1", "openeuler:22")),
         ("", ("",)),
     ],
@@ -309,16 +315,24 @@ def test_builds_that_tell_of_no_service_pack_are_undetermined(installed, fixed):
     assert decisive([(of_20_03, verdict)])[1].status is Status.UNDETERMINED
 
 
-@pytest.mark.parametrize("channel", NAMES)
-def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one(channel):
+@pytest.mark.parametrize(
+    ("channel", "subscription"),
+    [
+        ("esm-infra", "Ubuntu Pro (esm-infra)"),
+        ("esm-infra-legacy", "Ubuntu Pro with Legacy support (esm-infra-legacy)"),
+        ("esm-apps", "Ubuntu Pro (esm-apps)"),
+        ("ltss", "Long Term Service Pack Support (LTSS)"),
+        ("ltss-extended-security", "LTSS Extended Security"),
+        ("els", "Extended Life Cycle Support (ELS)"),
+    ],
+)
+def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one(channel, subscription):
     statement = fix(fixed="2", channel=channel)
 
     everybody = assess(subject("1", platform="debian:12"), statement)
     subscriber = assess(subject("1", platform=f"debian:12/{channel}"), statement)
 
-    assert everybody == Verdict(
-        Status.AFFECTED, f"1 is older than 2; the fix needs {NAMES[channel]}"
-    )
+    assert everybody == Verdict(Status.AFFECTED, f"1 is older than 2; the fix needs {subscription}")
     assert subscriber == Verdict(Status.AFFECTED, "1 is older than 2")
 
 
@@ -396,6 +410,29 @@ def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
         ("ubuntu:22.04", "LP-PPA-ondrej-php", "8.2", "LP-PPA-ondrej-php"),
         ("rhel:9", "Red Hat, Inc.", "1-1.el9", ""),
         ("rhel:9", "Fedora Project", "1-1.el9", "Fedora Project"),
+        ("centos:7", "CentOS", "1-1.el7", ""),
+        ("fedora:40", "Fedora Project", "1-1.fc40", ""),
+        ("almalinux:9", "AlmaLinux", "1-1.el9", ""),
+        ("almalinux:9", "CloudLinux", "1-1.el9", ""),
+        ("rocky:9", "Rocky Enterprise Software Foundation", "1-1.el9", ""),
+        ("ol:9", "Oracle America", "1-1.el9", ""),
+        ("amzn:2023", "Amazon Linux", "1-1.amzn2023", ""),
+        ("sles:15.5", "SUSE LLC <https://www.suse.com/>", "1-1", ""),
+        ("sled:15.5", "SUSE LLC <https://www.suse.com/>", "1-1", ""),
+        ("opensuse-leap:15.5", "openSUSE", "1-1", ""),
+        ("opensuse-tumbleweed:20260101", "openSUSE", "1-1", ""),
+        ("azurelinux:3.0", "Microsoft Corporation", "1-1.azl3", ""),
+        ("mariner:2.0", "Microsoft Corporation", "1-1.cm2", ""),
+        ("openeuler:22.03", "http://openeuler.org", "1-1.oe2203", ""),
+        ("ubuntu:22.04", "Canonical", "1.0", ""),
+        ("ubuntu:22.04", "Debian", "1.0", "Debian"),
+        ("debian:12", "", "8.2.1-1+0~20230101.1+debian12~1.gbp1+deb.sury.org", "deb.sury.org"),
+        ("ubuntu:22.04", "", "1.0-1~ppa1", "ppa1"),
+        ("ubuntu:22.04", "", "1.0-1+ppa2", "ppa2"),
+        ("rhel:9", "", "8.2-1.el9.remi", "remi"),
+        ("rhel:9", "", "6.1-1.el9.elrepo", "elrepo"),
+        ("rhel:7", "", "1.0-1.el7.ius", "ius"),
+        ("rhel:9", "", "1.0-1.el9.remington", ""),
         ("unheard:1", "Anybody", "1", ""),
     ],
 )
