@@ -247,7 +247,7 @@ def _unchanged(db: Database, name: str, now: datetime) -> SyncResult:
         if row.expires_at is not None:
             _refuse_after(row.expires_at, f"the index of {name}, unchanged", now)
         _succeed(session, row, now)
-        current = session.get(models.FeedRevision, row.revision_id)
+        current = row.revision_id and session.get(models.FeedRevision, row.revision_id)
         counts = _as_it_was(current.counts if current else {})
         return SyncResult(name, False, row.revision_id, counts, "unchanged since the last sync")
 

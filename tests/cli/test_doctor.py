@@ -71,6 +71,7 @@ def test_a_healthy_installation_passes(healthy):
         "audit log",
         "users",
         "feeds",
+        "releases",
         "schedule",
         "clock",
     }
