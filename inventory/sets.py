@@ -7,7 +7,7 @@ their order; so equal content has one name in every database. How a set's member
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -89,17 +89,27 @@ def store(
 def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> None:
     """Store sets by name, each whole or by what it differs in from one that is like it."""
     bases = Bases(session)
-    waiting: list[dict[str, Any]] = []
-    for name, ids in new.items():
-        form = bases.form(ids)
-        row = asdict(form) | {"digest": name, "size": len(ids), "created_at": now}
-        if form.base_id is not None:
-            waiting.append(row)
-            continue
-        _insert_new(session, models.PackageSet, [row])
-        bases.add(_known_sets(session, [name])[name], form)
-    if waiting:
-        _insert_new(session, models.PackageSet, waiting)
+    first = len(bases.ids)
+    forms = {name: bases.form(ids) for name, ids in new.items()}
+    whole = [name for name, form in forms.items() if form.base is None]
+    differing = [name for name, form in forms.items() if form.base is not None]
+    for names in filter(None, (whole, differing)):
+        rows = [
+            {
+                "digest": name,
+                "members": forms[name].members,
+                "base_id": None if (base := forms[name].base) is None else bases.ids[base],
+                "lacks": forms[name].lacks,
+                "sketch": forms[name].sketch,
+                "size": len(new[name]),
+                "created_at": now,
+            }
+            for name in names
+        ]
+        _insert_new(session, models.PackageSet, rows)
+        if names is whole:
+            known = _known_sets(session, whole)
+            bases.ids[first:] = [known[name] for name in whole]
 
 
 def packages_of(session: Session, members: Ids) -> list[models.PackageVersion]:

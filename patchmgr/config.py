@@ -37,6 +37,8 @@ class Settings:
     sync_hours: int = 6  # hours between syncs of a feed
     scan_minutes: int = 15  # minutes between scans
     tick_seconds: int = 15  # seconds between rollout ticks
+    exception_days: int = 180  # the longest that an exception may last, but a false positive
+    exception_four_eyes: bool = False  # an approver's own exception needs another one too
     silent_days: int = 7  # a host without inventory for longer is unknown
     stale_feed_hours: int = 48  # a feed without a good sync for longer is a blind spot
     cookie_secure: bool = False  # set when served over HTTPS

@@ -1,6 +1,7 @@
 """Admin: jobs, users and tokens, the audit log, and the health of the service."""
 
 import json
+from collections.abc import Sequence
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -35,6 +36,13 @@ JOBS = Table(
         Column("run", ""),
     ),
 )
+DOES = {
+    "scan": "compares what is installed with what vendors say",
+    "tick": "moves rollouts on: hands out turns, checks gates and deadlines",
+    "report": "keeps the nightly compliance report",
+    "housekeeping": "removes what is no longer needed, such as old uploads",
+    "sync": "brings a vendor's feed up to date",
+}
 RUNS = Table(
     "runs",
     (
@@ -91,6 +99,7 @@ def jobs_page() -> ResponseReturnValue:
     return render_template(
         "admin/jobs.html",
         jobs=plain(job_queries.listing(session()), JOBS),
+        does=does,
         runs=plain(job_queries.history(session(), limit=RUNS_SHOWN), RUNS),
     )
 
@@ -109,9 +118,15 @@ def job(name: str) -> ResponseReturnValue:
         "admin/job.html",
         name=name,
         job=known.get(name),
+        does=does(name),
         runs=plain(runs, RUNS),
         older=runs[-1].id if len(runs) == RUNS_SHOWN else None,
     )
+
+
+def does(job: str) -> str:
+    """Return what a job does, such as ``sync:debian``; empty when nothing is known of it."""
+    return DOES.get(job.partition(":")[0], "")
 
 
 @pages.post("/jobs/<path:name>")
@@ -176,13 +191,21 @@ def add_token() -> ResponseReturnValue:
 def _users_page(form: UserForm, token_form: TokenForm) -> str:
     if not token_form.data.get("name"):
         token_form = TokenForm(formdata=None, prefix="token")
+    found = account_queries.users(session())
     return render_template(
         "admin/users.html",
-        users=plain(account_queries.users(session()), USERS),
+        users=plain(found, USERS),
+        last_admin=_last_admin(found),
         tokens=plain(account_queries.tokens(session()), TOKENS),
         form=form,
         token_form=token_form,
     )
+
+
+def _last_admin(accounts: Sequence[Account]) -> str:
+    """Return the name of the only admin who can sign in; empty when there are others."""
+    admins = [one.name for one in accounts if one.role is Role.ADMIN and one.disabled_at is None]
+    return admins[0] if len(admins) == 1 else ""
 
 
 @pages.get("/users/<int:user_id>")
@@ -190,7 +213,10 @@ def _users_page(form: UserForm, token_form: TokenForm) -> str:
 def user(user_id: int) -> ResponseReturnValue:
     account = _account(user_id)
     return render_template(
-        "admin/user.html", account=account, form=RoleForm(data={"role": account.role.value})
+        "admin/user.html",
+        account=account,
+        form=RoleForm(data={"role": account.role.value}),
+        last_admin=_last_admin(account_queries.users(session())),
     )
 
 

@@ -69,7 +69,7 @@ def register(app: Flask) -> None:
         if g.viewer is None:
             return _ask_to_sign_in()
         if not g.viewer.role.covers(Role(role)):
-            raise ForbiddenError(f"this needs the role {role}; {g.viewer.name} has {g.viewer.role}")
+            raise ForbiddenError(f"this needs the role {role}; you have the role {g.viewer.role}")
         return None
 
 

@@ -11,22 +11,28 @@ from patchmgr.db.queries import plan_review
 from patchmgr.db.queries import windows as queries
 from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.recurrence import rule_in_words
 from patchmgr.domain.windows import Freeze, Window, openings
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.services import windows as service
 from web import times
 from web.auth import requires
 from web.context import db, now, session, viewer, zone
+from web.show import plural
 
 pages = Blueprint("calendar", __name__, url_prefix="/calendar")
 
 AHEAD = timedelta(days=14)
 SHOWN = 40  # openings
-PRESETS = (
-    ("FREQ=WEEKLY;BYDAY=SA;BYHOUR=22", "Saturdays at 22:00"),
-    ("FREQ=WEEKLY;BYDAY=TU,TH;BYHOUR=2", "Tuesdays and Thursdays at 02:00"),
-    ("FREQ=DAILY;BYHOUR=3", "every day at 03:00"),
-    ("FREQ=MONTHLY;BYDAY=2TU;BYHOUR=20", "the second Tuesday of a month at 20:00"),
+ANY_LENGTH = timedelta(hours=1)  # stands in for one that cannot be read, to check all else
+PRESETS = tuple(
+    (rule, rule_in_words(rule))
+    for rule in (
+        "FREQ=WEEKLY;BYDAY=SA;BYHOUR=22",
+        "FREQ=WEEKLY;BYDAY=TU,TH;BYHOUR=2",
+        "FREQ=DAILY;BYHOUR=3",
+        "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=20",
+    )
 )
 
 
@@ -56,7 +62,7 @@ def _page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") 
     windows = queries.windows(session(), now=now())
     freezes = queries.freezes(session(), now=now(), over=False)
     coming = [
-        Coming(start, end, "window", line.window.name, f"{line.hosts} hosts name it")
+        Coming(start, end, "window", line.window.name, _whose(line.hosts))
         for line in windows
         for start, end in openings(line.window, now(), now() + AHEAD)
     ]
@@ -80,25 +86,45 @@ def _page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") 
     )
 
 
+def _whose(hosts: int) -> str:
+    return f"for {plural(hosts, 'host')}" if hosts else "no host names it"
+
+
 @pages.post("/windows")
 @requires(Role.OPERATOR)
 def add_window() -> ResponseReturnValue:
     given = request.form
     try:
-        window = Window(
-            given.get("name", "").strip(),
-            given.get("rrule", "").strip(),
-            durations.parse(given.get("duration", "")),
-            given.get("zone", "").strip() or "UTC",
-        )
+        window = _window(given)
         service.add(db(), window, actor=viewer().name, role=viewer().role, now=now())
     except InputError as error:
-        said = {name or "duration": why for name, why in error.problems.items()}
-        return _page(given, said, "window"), 422
+        return _page(given, error.problems, "window"), 422
     except ConflictError as error:
         return _page(given, {"name": str(error)}, "window"), 409
     flash(f"Window {window.name} is added.")
     return redirect(url_for(".index"), code=303)
+
+
+def _window(given: MultiDict[str, str]) -> Window:
+    """Return the window that was typed. Raises `InputError` with all that is wrong with it."""
+    problems: dict[str, str] = {}
+    length = ANY_LENGTH
+    try:
+        length = durations.parse(given.get("duration", ""))
+    except InputError as error:
+        problems["duration"] = str(error)
+    try:
+        window = Window(
+            given.get("name", "").strip(),
+            given.get("rrule", "").strip(),
+            length,
+            given.get("zone", "").strip() or "UTC",
+        )
+    except InputError as error:
+        raise InputError({**error.problems, **problems}) from error
+    if problems:
+        raise InputError(problems)
+    return window
 
 
 @pages.post("/freezes")

@@ -1,14 +1,22 @@
 """Findings: what is open where, and why."""
 
-from flask import Blueprint, render_template
-from flask.typing import ResponseReturnValue
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlencode
 
-from patchmgr.db.queries import explanations, flaws
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from patchmgr.db.queries import explained, explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Status
+from patchmgr.domain.exceptions import Scope, Type
 from patchmgr.domain.urgency import word_of
-from web import choices
+from patchmgr.errors import InputError
+from web import choices, exceptions, times
 from web.auth import requires
 from web.context import now, session
 from web.tables import Column, Fetched, Filter, Table, View, answer
@@ -18,14 +26,14 @@ pages = Blueprint("findings", __name__, url_prefix="/findings")
 FINDINGS = Table(
     "findings",
     (
-        Column("host", "Host"),
-        Column("package", "Package"),
+        Column("host", "Host", sort=True),
+        Column("package", "Package", sort=True),
         Column("installed", "Installed"),
         Column("fixed", "Fixed in"),
         Column("status", "Status"),
-        Column("severity", "Severity"),
-        Column("advisory", "Advisory"),
-        Column("due", "Due"),
+        Column("severity", "Severity", sort=True, descending=True),
+        Column("advisory", "Advisory", sort=True),
+        Column("due", "Due", sort=True, one_way=True),
         Column("kev", "Known exploited", lambda row: word_of(row.kev), shown=False),
         Column("cves", "CVEs", shown=False),
         Column("first_seen", "First seen", shown=False),
@@ -40,13 +48,16 @@ FINDINGS = Table(
         Filter("status", "Status", choices.STATUSES),
         Filter("kev", "Known exploited", (("yes", "Exploited"), ("no", "Not listed"))),
         Filter("overdue", "Due date", (("yes", "Overdue"),)),
+        Filter("exception", "Exception", (("open", "Not excepted"), ("excepted", "Excepted"))),
         Filter("platform", "Platform"),
         Filter("environment", "Environment"),
         Filter("host", "Host", is_choice=False),
         Filter("package", "Package", is_choice=False),
         Filter("advisory", "Advisory", is_choice=False),
         Filter("cve", "CVE", is_choice=False),
+        Filter("exception_id", "Exception", is_choice=False),
     ),
+    sort="host",
     search="Host, package, advisory or CVE",
 )
 
@@ -56,12 +67,38 @@ FINDINGS = Table(
 def index() -> ResponseReturnValue:
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = queries.listing(
-            session(), _filter(view), now=now(), limit=limit, cursor=cursor or ""
+            session(),
+            _filter(view),
+            now=now(),
+            sort=view.sort_key,
+            descending=view.is_descending and view.sort_key != "due",
+            limit=limit,
+            cursor=cursor or "",
         )
         return Fetched.of(found)
 
     options = choices.of_hosts("platform", "environment")
-    return answer("findings/list.html", FINDINGS, fetch, options=options)
+    return answer("findings/list.html", FINDINGS, fetch, options=options, plan_of=_plan_of)
+
+
+PLANNED = ("severity", "platform", "environment", "host", "package", "advisory", "cve")
+NOT_PLANNED = {
+    "q": "the search",
+    "overdue": "the filter on due dates",
+    "exception_id": "the filter on an exception",
+}
+
+
+def _plan_of(view: View) -> tuple[str, str]:
+    """Return the address of a new plan for what is filtered, and why there is none instead."""
+    if not view.is_filtered or view.get("status") not in ("", Status.AFFECTED):
+        return "", ""  # everything, or what has no fix to install
+    if view.get("exception") == "excepted":
+        return "", "What an exception covers is in no plan."
+    if others := [words for name, words in NOT_PLANNED.items() if view.get(name)]:
+        return "", f"To plan what is filtered, leave out {' and '.join(others)}."
+    asked = {name: value for name in PLANNED if (value := view.get(name))}
+    return f"{url_for('plans.new')}?{urlencode(asked)}", ""
 
 
 def _filter(view: View) -> FindingFilter:
@@ -77,19 +114,55 @@ def _filter(view: View) -> FindingFilter:
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
         overdue=bool(view.get("overdue")),
+        exception=view.get("exception"),
+        exception_id=_number(view.get("exception_id")),
         search=view.q,
     )
+
+
+def _number(text: str) -> int | None:
+    """Return the number of an exception; an address that names none that can be finds none."""
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 @pages.get("/<host>/<path:package>")
 @requires(Role.VIEWER)
 def why(host: str, package: str) -> ResponseReturnValue:
     """Show what was concluded about a package of a host, and from what."""
+    return _why(host, package, MultiDict(), {})
+
+
+@pages.post("/<host>/<path:package>")
+@requires(Role.OPERATOR)
+def report_wrong(host: str, package: str) -> ResponseReturnValue:
+    """Record that a finding is a false positive: on this host, or on all."""
+    given = request.form
+    try:
+        scope = Scope(
+            advisory=given.get("advisory", ""),
+            package=given.get("package", ""),
+            host="" if given.get("where") == "everywhere" else host,
+        )
+        added = exceptions.record(
+            scope, Type.FALSE_POSITIVE, given.get("reason", ""), given.get("expires", "")
+        )
+    except InputError as error:
+        return _why(host, package, given, error.problems), 422
+    flash(exceptions.words_of(added))
+    return redirect(url_for(".why", host=host, package=package), code=303)
+
+
+def _why(host: str, package: str, given: MultiDict[str, str], problems: Mapping[str, str]) -> str:
     found = explanations.explain(session(), host, package, at=now())
     return render_template(
         "findings/why.html",
         found=found,
-        sentence=explanations.sentence,
-        would_change=explanations.what_would_change,
+        given=given,
+        problems=problems,
+        in_a_year=times.typed(now() + timedelta(days=365))[:10],
+        sentence=explained.sentence,
+        would_change=explained.what_would_change,
         words=flaws.words,
     )

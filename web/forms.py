@@ -4,11 +4,16 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
+from wtforms.widgets import DateInput
 
 from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
+from patchmgr.domain.exceptions import Type as ExceptionType
 from patchmgr.errors import InputError
 from patchmgr.services.accounts import THEMES
 
+TYPES = [
+    SelectChoice(each.value, each.value.replace("_", " ").capitalize()) for each in ExceptionType
+]
 ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in Role]
 
 
@@ -23,6 +28,12 @@ class Form(FlaskForm):  # type: ignore[misc] # WTForms is published without type
                 self.form_errors.append(f"{name}: {why}" if name else why)
             else:
                 field.errors = [*field.errors, why]
+
+
+class DayField(StringField):  # type: ignore[misc] # WTForms is published without types
+    """A day, in the browser's own way of choosing one."""
+
+    widget = DateInput()
 
 
 class SignInForm(Form):
@@ -71,6 +82,32 @@ class TokenForm(Form):
     role = SelectField("Role", choices=ROLES)
 
 
+class ExceptionForm(Form):
+    """Fields of the scope are all optional, and one of them is needed: the service says so."""
+
+    cve = StringField(
+        "CVE",
+        [Optional(), Length(max=64)],
+        description="Of advisories that name this one and no other.",
+    )
+    advisory = StringField("Advisory", [Optional(), Length(max=200)])
+    package = StringField(
+        "Package", [Optional(), Length(max=200)], description="Installed, or its source."
+    )
+    host = StringField("Host", [Optional(), Length(max=253)])
+    tag = StringField("Tag of hosts", [Optional(), Length(max=200)])
+    type = SelectField("Type", choices=TYPES)
+    reason = TextAreaField("Reason", [InputRequired("Say why; it is kept with the decision.")])
+    owner = StringField(
+        "Owner", [Optional(), Length(max=200)], description="Who answers for it; empty for you."
+    )
+    expires = DayField("Until", [InputRequired("Say until which day.")])
+
+
+class RevokeForm(Form):
+    reason = TextAreaField("Reason", [Optional()])
+
+
 class ConfirmForm(Form):
     """A form without fields of its own: a button on a page that says what it does."""
 
@@ -84,10 +121,12 @@ class ReasonForm(Form):
 __all__ = [
     "BooleanField",
     "ConfirmForm",
+    "ExceptionForm",
     "Form",
     "PasswordForm",
     "PreferencesForm",
     "ReasonForm",
+    "RevokeForm",
     "RoleForm",
     "SignInForm",
     "TokenForm",

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from flask import Flask, request
 
-from patchmgr.db.queries import overview, plans
+from patchmgr.db.queries import exceptions, overview, plans
 from patchmgr.db.queries.overview import Trouble
 from patchmgr.db.queries.plans import PlanLine
 from patchmgr.domain.accounts import Role
@@ -40,9 +40,16 @@ class Frame:
         rings = plans.rings_awaiting_approval(session(), self.viewer.name)
         return [*whole, *(line for line, _ in rings)]
 
+    @cached_property
+    def proposed(self) -> int:
+        """How many proposed exceptions this viewer may approve."""
+        if self.viewer is None or not self.viewer.role.covers(Role.APPROVER):
+            return 0
+        return exceptions.awaiting(session(), self.viewer.name, now=now())
+
     @property
     def awaiting(self) -> int:
-        return len(self.approvals)
+        return len(self.approvals) + self.proposed
 
     @property
     def theme(self) -> str:

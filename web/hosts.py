@@ -14,7 +14,7 @@ from patchmgr.db.queries import offers, overview, windows
 from patchmgr.db.queries.findings import FindingFilter, FindingLine
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.advisories import Match, Severity, Status
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.domain.windows import next_opening
@@ -103,12 +103,11 @@ def index() -> ResponseReturnValue:
 
 @dataclass(frozen=True, slots=True)
 class PackageFindings:
-    """A host's findings in one package: what to go to, and the most pressing facts."""
+    """A host's findings in one source, or in one package where its vendor speaks of packages."""
 
-    package: str
-    arch: str
-    source: str
-    installed: str
+    name: str
+    packages: tuple[str, ...]  # the installed ones that it is about
+    installed: str  # version of the source, or of the package
     fixed: str  # the highest fixed version: installing it closes all of them; "" without one
     worst: Severity
     due: datetime | None
@@ -119,7 +118,7 @@ class PackageFindings:
 GROUPS = Table(
     "packages",
     (
-        Column("package", "Package"),
+        Column("name", "Package"),
         Column("change", "Installed and fixed", value=lambda row: row.installed),
         Column("worst", "Worst"),
         Column("count", "Findings", numeric=True),
@@ -138,7 +137,7 @@ UPDATES = Table(
 WAITING = Table(
     "packages",
     (
-        Column("package", "Package"),
+        Column("name", "Package"),
         Column("installed", "Installed"),
         Column("worst", "Worst"),
         Column("count", "Findings", numeric=True),
@@ -155,10 +154,11 @@ def show(name: str) -> ResponseReturnValue:
         session(), FindingFilter(host=host.line.hostname), now=now(), limit=FINDINGS_SHOWN
     )
     groups = {
-        status: by_package([line for line in found.lines if line.status == status])
+        status: by_source([line for line in found.lines if line.status == status])
         for status in (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)
     }
     since = now() - timedelta(days=settings().silent_days)
+    window = windows.known_windows(session()).get(host.line.window)
     newer = offers.updates(session(), host)
     return render_template(
         "hosts/show.html",
@@ -173,43 +173,39 @@ def show(name: str) -> ResponseReturnValue:
         updates=None if newer is None else plain(newer, UPDATES),
         history=queries.timeline(session(), host.line.id),
         work=overview.work_of(session(), host.line.id),
-        opening=_next_opening(host.line.window),
+        window=window,
+        opening=next_opening(window, now()) if window else None,
     )
 
 
-def _next_opening(name: str) -> datetime | None:
-    """Return when the window ``name`` opens next; None without one, or when it never does again."""
-    window = windows.known_windows(session()).get(name) if name else None
-    opening = next_opening(window, now()) if window else None
-    return opening[0] if opening else None
+def by_source(lines: Sequence[FindingLine]) -> list[PackageFindings]:
+    """Return a host's findings by what has to be updated, the most pressing first.
 
+    Packages of one source are fixed together, so they stand together.
+    """
 
-def by_package(lines: Sequence[FindingLine]) -> list[PackageFindings]:
-    """Return a host's findings by package, the most pressing package first."""
-
-    def package(line: FindingLine) -> tuple[str, str, str]:
-        return line.package, line.arch, line.installed
+    def subject(line: FindingLine) -> tuple[str, str, str]:
+        if line.match == Match.SOURCE:
+            return line.source, line.source_version, ""
+        return line.package, line.installed, line.arch
 
     groups = []
-    for _, same in groupby(sorted(lines, key=package), key=package):
+    for (name, installed, _), same in groupby(sorted(lines, key=subject), key=subject):
         group = sorted(same, key=lambda line: -line.severity)
         first = group[0]
         groups.append(
             PackageFindings(
-                package=first.package,
-                arch=first.arch,
-                source=first.source,
-                installed=first.installed,
+                name=name,
+                packages=tuple(sorted({line.package for line in group})),
+                installed=installed,
                 fixed=highest(first.manager, {line.fixed for line in group if line.fixed}),
                 worst=first.severity,
-                due=min((line.due for line in group if line.due), default=None),
+                due=min((x.due for x in group if x.due and not x.exception), default=None),
                 count=len(group),
                 reason=next((line.reason for line in group if line.reason), ""),
             )
         )
-    return sorted(
-        groups, key=lambda group: (group.due is None, group.due, -group.worst, group.package)
-    )
+    return sorted(groups, key=lambda one: (one.due is None, one.due, -one.worst, one.name))
 
 
 def highest(manager: str, candidates: Collection[str]) -> str:

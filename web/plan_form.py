@@ -22,21 +22,23 @@ from patchmgr.domain.rings import (
     from_json,
 )
 from patchmgr.errors import InputError
+from web import choices
 
 FIELDS = {
-    "": "nobody by a field",
-    "ring": "ring of the host is",
+    "": "(no field)",
+    "ring": "own ring is",
     "environment": "environment is",
     "site": "site is",
     "owner": "owner is",
     "criticality": "criticality is",
     "exposure": "exposure is",
     "platform": "platform is",
-    "tag": "has the tag",
+    "tag": "tags include",
 }
 NUMBERS = ("percent", "success_pct", "max_failures", "max_concurrent", "min_attempted")
 TEXTS = ("name", "soak", "window", "expected")
-CHOSEN = ("advisory", "cve", "package", "host")
+CHOSEN = ("advisory", "cve", "package", "host")  # several words
+CHOSEN_ONE = ("platform", "environment", "severity")  # one value of a choice
 ALL_HOSTS = RingSettings("all", max_failures=0)
 
 
@@ -79,8 +81,9 @@ class PlanForm:
     """What was typed, and what is wrong with it."""
 
     title: str = ""
-    chosen: dict[str, str] = field(default_factory=lambda: dict.fromkeys(CHOSEN, ""))
-    severity: str = ""
+    chosen: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys((*CHOSEN, *CHOSEN_ONE), "")
+    )
     approvals: str = "1"
     rings: list[RingRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -90,8 +93,10 @@ class PlanForm:
         """Return the form as a link opens it: ``?host=`` and the like, even several, filled in."""
         rings = (ALL_HOSTS,) if len(asked.getlist("host")) == 1 else DEFAULT_RINGS
         return cls(
-            chosen={name: " ".join(asked.getlist(name)).strip() for name in CHOSEN},
-            severity=asked.get("severity", ""),
+            chosen={
+                **{name: " ".join(asked.getlist(name)).strip() for name in CHOSEN},
+                **{name: asked.get(name, "") for name in CHOSEN_ONE},
+            },
             rings=[row_of(ring) for ring in rings],
         )
 
@@ -112,8 +117,7 @@ class PlanForm:
             rings.append(RingRow(values, needs_approval=needs, kept=hidden))
         return cls(
             title=given.get("title", ""),
-            chosen={name: given.get(name, "") for name in CHOSEN},
-            severity=given.get("severity", ""),
+            chosen={name: given.get(name, "") for name in (*CHOSEN, *CHOSEN_ONE)},
             approvals=given.get("approvals", "1"),
             rings=rings,
         )
@@ -136,16 +140,25 @@ class PlanForm:
         """Put each problem to the ring that it names, the others above the form."""
         for name, why in error.problems.items():
             text = f"{name}: {why}" if name else why
+            text = text[:1].upper() + text[1:]
             ring = next((r for r in self.rings if f"ring {r.values['name']!r}" in name), None)
             (self.problems if ring is None else ring.problems).append(text)
 
     def selection(self) -> Selection:
+        """Return what is asked for. Raises `InputError`."""
+        severity = self.chosen["severity"]
+        if severity and severity not in dict(choices.SEVERITIES):
+            raise InputError({"severity": f"{severity!r} is not one of the choices"})
+        exactly = choices.exactly(severity)
         return Selection(
             advisories=_words(self.chosen["advisory"]),
             cves=tuple(word.upper() for word in _words(self.chosen["cve"])),
             packages=_words(self.chosen["package"]),
             hosts=_words(self.chosen["host"]),
-            severity_at_least=Severity[self.severity.upper()] if self.severity else Severity(0),
+            severity_at_least=choices.at_least(severity) or Severity.UNKNOWN,
+            severities=(exactly,) if exactly is not None else (),
+            platforms=tuple(filter(None, [self.chosen["platform"]])),
+            environments=tuple(filter(None, [self.chosen["environment"]])),
         )
 
     def ring_settings(self) -> tuple[RingSettings, ...]:
@@ -157,7 +170,7 @@ class PlanForm:
             except InputError as error:
                 name = row.values["name"] or f"number {number}"
                 row.problems += [f"{at}: {why}" if at else why for at, why in _flat(error)]
-                bad[f"ring {name}"] = "has a setting that cannot be"
+                bad[f"ring {name}"] = "has a setting that cannot be; it says so below"
         if bad:
             raise InputError(bad)
         return tuple(found)

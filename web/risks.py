@@ -84,7 +84,7 @@ def _signals(plan: PlanDetail) -> list[Risk]:
     return [
         Risk(
             "bad",
-            f"{signal.why[:1].upper()}{signal.why[1:]}.",
+            f"A halt signal is open: {signal.why}.",
             "advisory" if signal.kind == "withdrawn" else "",
             signal.subject,
         )

@@ -1,10 +1,14 @@
 """How values look to people: numbers, times, severities and states. Registered as Jinja filters."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import Flask
 
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.content import window_from_json
+from patchmgr.domain.recurrence import in_words
 from web.context import now, viewer_or_none, zone
 
 DASH = "\N{EN DASH}"  # where there is no value
@@ -19,6 +23,9 @@ TONES = {
     "no_fix": "warn",
     "undetermined": "quiet",
     "not_affected": "good",
+    # exceptions
+    "in_force": "info",
+    "revoked": "quiet",
     # plans
     "draft": "quiet",
     "proposed": "wait",
@@ -80,6 +87,8 @@ def register(app: Flask) -> None:
         percent=percent,
         capitalize_first=capitalize_first,
         days=days,
+        in_words=in_words,
+        window_in_words=window_in_words,
     )
 
 
@@ -147,6 +156,11 @@ def exact(at: datetime) -> str:
 def day(at: datetime) -> str:
     """Return the day of ``at`` in the viewer's zone."""
     return f"{at.astimezone(zone()):%Y-%m-%d}"
+
+
+def window_in_words(document: Mapping[str, Any]) -> str:
+    """Return a plan's window in words, or as its rule is written where there are none."""
+    return in_words(window_from_json(document)) or document["rrule"]
 
 
 def iso(at: datetime) -> str:

@@ -4,14 +4,14 @@ A feed remembers until when what it said is true, and which package versions it 
 keeps only what some host has reads an unchanged repository again when the inventory has more.
 
 Revision ID: 0007
-Revises: 0005
+Revises: 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 
 def text(length: int) -> sa.types.TypeEngine[str]:

@@ -16,6 +16,7 @@ NOUNS = {  # name of the command and of its object -> module in this package
     "db": "db",
     "demo": "demo",
     "doctor": "doctor",
+    "exceptions": "exceptions",
     "feeds": "feeds",
     "findings": "scan",
     "freezes": "windows",

@@ -137,15 +137,15 @@ def _users(db: Database, _settings: Settings, _now: datetime) -> Check:
 def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
     with db.reading() as session:
         known = feeds.listing(session, now=now, stale_hours=settings.stale_feed_hours)
-    enabled = [feed for feed in known if feed.enabled]
-    failed = [f"{feed.name}: {feed.error}" for feed in enabled if feed.state == "failed"]
-    stale = [feed.name for feed in enabled if feed.is_stale]
+    used = [feed for feed in known if feed.is_used]
+    failed = [f"{feed.name}: {feed.error}" for feed in used if feed.state == "failed"]
+    stale = [feed.name for feed in used if feed.is_stale]
     if failed:
         return Check("feeds", "; ".join(failed), "patchmgr feeds sync NAME, or --from PATH")
-    if stale or not enabled:
+    if stale or not used:
         found = f"no good sync for {settings.stale_feed_hours} hours: {', '.join(stale) or 'any'}"
-        return Check("feeds", found, "patchmgr feeds sync")
-    return Check("feeds", ", ".join(feed.name for feed in enabled))
+        return Check("feeds", found, "patchmgr feeds sync, or import BUNDLE")
+    return Check("feeds", ", ".join(feed.name for feed in used))
 
 
 def _releases(db: Database, _settings: Settings, now: datetime) -> Check:

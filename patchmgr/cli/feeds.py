@@ -2,16 +2,35 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, astuple
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from patchmgr.cli.app import EXIT_TRY_LATER, App, fail, pass_app, show_json, show_listing
+from patchmgr.cli.app import (
+    EXIT_TRY_LATER,
+    App,
+    fail,
+    instant,
+    pass_app,
+    show_json,
+    show_listing,
+    show_table,
+)
 from patchmgr.db.queries.feeds import FeedStatus
 from patchmgr.errors import FeedError, InputError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+HELD = {  # kinds of values in a bundle, as people say them
+    "advisory": "advisories",
+    "note": "notes about CVEs",
+    "offer": "packages on offer",
+    "support": "terms of support",
+}
+ONLY = click.option(
+    "--feed", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
 
 
 @click.group()
@@ -50,6 +69,7 @@ def status(app: App, as_json: bool) -> None:
         "fixes",
         "notes",
         "set_aside",
+        "bundle",
         "error",
     )
     rows = [
@@ -66,6 +86,7 @@ def status(app: App, as_json: bool) -> None:
             each.counts.get("fixes"),
             each.counts.get("notes"),
             each.counts.get("set_aside"),
+            each.bundled_at,
             each.error,
         )
         for each in _statuses(app)
@@ -134,6 +155,111 @@ def sync(
         )
     if failures:
         fail("\n".join(failures), EXIT_TRY_LATER)
+
+
+@feeds.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@ONLY
+@AS_JSON
+@pass_app
+def export(app: App, bundle: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Write what the feeds say now to the file BUNDLE, signed and dated, for an air gap."""
+    from patchmgr.services import bundles
+
+    try:
+        made = bundles.make(
+            app.db,
+            bundle,
+            settings=app.settings,
+            now=app.now,
+            actor=app.actor,
+            names=names,
+            progress=_shown("export"),
+        )
+    finally:
+        _shown("export")("")
+    manifest = made.manifest
+    if as_json:
+        show_json(
+            {
+                "bundle": str(bundle),
+                "bytes": made.size,
+                "made_at": manifest.made_at,
+                "fingerprint": manifest.key.fingerprint,
+                "feeds": [
+                    {
+                        "feed": part.name,
+                        "as_of": part.as_of,
+                        "revision": part.revision,
+                        "counts": part.counts,
+                    }
+                    for part in manifest.feeds
+                ],
+            }
+        )
+        return
+    for part in manifest.feeds:
+        held = " and ".join(f"{count} {HELD[kind]}" for kind, count in part.counts.items())
+        click.echo(f"{part.name}: as of {instant(part.as_of)}, {held or 'nothing'}")
+    click.echo(f"wrote {bundle}: {made.size / 1e6:.1f} MB, signed by {manifest.key.fingerprint}")
+
+
+@feeds.command("import")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@ONLY
+@click.option(
+    "--key",
+    metavar="FILE|FINGERPRINT",
+    help="The key that must have signed it: a public key (PEM), or its fingerprint.",
+)
+@click.option(
+    "--trust", "trusting", metavar="FINGERPRINT", help="As --key, and take its bundles ever after."
+)
+@click.option("--dry-run", is_flag=True, help="Verify, and print the difference; change nothing.")
+@AS_JSON
+@pass_app
+def import_(
+    app: App,
+    bundle: Path,
+    names: tuple[str, ...],
+    key: str | None,
+    trusting: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring in the feeds of BUNDLE: verified, and all of them or none."""
+    from patchmgr.services import bundles
+
+    try:
+        taken = bundles.take(
+            app.db,
+            bundle,
+            settings=app.settings,
+            now=app.now,
+            actor=app.actor,
+            key=key,
+            trusting=trusting,
+            names=names,
+            dry_run=dry_run,
+            progress=_shown("import"),
+        )
+    finally:
+        _shown("import")("")
+    if as_json:
+        show_json(
+            {
+                "applied": taken.applied,
+                "made_at": taken.manifest.made_at,
+                "fingerprint": taken.fingerprint,
+                "feeds": [asdict(each) for each in taken.feeds],
+            }
+        )
+        return
+    made_at = instant(taken.manifest.made_at)
+    click.echo(f"bundle of {made_at}, signed by {taken.fingerprint}")
+    columns = ("feed", "was_as_of", "as_of", "new", "changed", "withdrawn", "unchanged")
+    show_table(columns, [astuple(each)[: len(columns)] for each in taken.feeds])
+    click.echo("imported" if taken.applied else "nothing was changed (--dry-run)")
 
 
 @feeds.command()

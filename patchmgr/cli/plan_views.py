@@ -60,7 +60,7 @@ def print_detail(
     """Print a plan for people."""
     click.echo(f"plan {plan.id}: {plan.title}")
     click.echo(f"{plan.state.value} since {instant(plan.state_since)} by {plan.state_by}")
-    if plan.reason:
+    if plan.reason and not plan.signals:
         click.echo(f"reason: {plan.reason}")
     if plan.awaits:
         click.echo(f"waits for: {plan.awaits}")

@@ -35,6 +35,8 @@ def plans() -> None:
 @click.option("--advisory", "advisories", multiple=True, help="Close this advisory (repeatable).")
 @click.option("--cve", "cves", multiple=True, help="Close this CVE (repeatable).")
 @click.option("--host", "hosts", multiple=True, help="Only on this host (repeatable).")
+@click.option("--platform", "platforms", multiple=True, help="Only hosts of it (repeatable).")
+@click.option("--environment", "environments", multiple=True, help="Only hosts in it (repeatable).")
 @click.option("--package", "packages", multiple=True, help="Only this package (repeatable).")
 @click.option(
     "--severity",
@@ -59,6 +61,8 @@ def create(
     advisories: tuple[str, ...],
     cves: tuple[str, ...],
     hosts: tuple[str, ...],
+    platforms: tuple[str, ...],
+    environments: tuple[str, ...],
     packages: tuple[str, ...],
     severity: str | None,
     everything: bool,
@@ -69,10 +73,12 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a plan from open findings, and print its id."""
-    if everything and (advisories or cves or hosts or packages or severity):
-        raise InputError({"all": "takes no other selection beside it"})
     worst = Severity[severity.upper()] if severity else Severity.UNKNOWN
-    selection = Selection(advisories, cves, packages, hosts, worst)
+    selection = Selection(
+        advisories, cves, packages, hosts, worst, platforms=platforms, environments=environments
+    )
+    if everything and selection != Selection():
+        raise InputError({"all": "takes no other selection beside it"})
     if policy is not None:
         selection = _by_policy(app, policy, selection)
     who = acting(app, as_name)

@@ -4,6 +4,7 @@ import click
 
 from patchmgr.cli.app import App, pass_app, show_json, show_listing, show_table
 from patchmgr.db.queries import policies as queries
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.urgency import Policy, Row, to_json
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import NotFoundError
@@ -67,5 +68,5 @@ def _when(row: Row) -> str:
 @pass_app
 def activate(app: App, name: str) -> None:
     """Put the policy NAME in force; findings get their due dates by it from now on."""
-    policy = service.activate(app.db, name, actor=app.actor, now=app.now)
+    policy = service.activate(app.db, name, actor=app.actor, role=Role.ADMIN, now=app.now)
     click.echo(f"{policy.name} version {policy.version} is in force")

@@ -154,8 +154,8 @@ def list_(app: App, as_json: bool) -> None:
 @pass_app
 def key_(app: App) -> None:
     """Print the public key that signs this installation's reports, and its fingerprint."""
-    from patchmgr.services.reports import manifest
+    from patchmgr.services import signing
 
-    public = manifest.signing_key(app.settings.home).public_key()
-    click.echo(manifest.public_pem(public).decode(), nl=False)
-    click.echo(manifest.fingerprint(public))
+    public = signing.signing_key(app.settings.home).public_key()
+    click.echo(signing.public_pem(public).decode(), nl=False)
+    click.echo(signing.fingerprint(public))

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -11,7 +12,14 @@ import click
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_table
 from patchmgr.db.queries import explanations, flaws, hosts
 from patchmgr.db.queries import findings as queries
-from patchmgr.db.queries.explanations import Explanation
+from patchmgr.db.queries.explained import (
+    Consideration,
+    Explained,
+    Explanation,
+    explanation_json,
+    sentence,
+    what_would_change,
+)
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.advisories import Severity
 from patchmgr.services import scan as service
@@ -40,6 +48,11 @@ def scan(app: App, full: bool, as_json: bool) -> None:
 @click.option("--advisory", default="")
 @click.option("--cve", default="")
 @click.option("--status", type=click.Choice(["affected", "no_fix", "undetermined"]), default=None)
+@click.option(
+    "--exception",
+    type=click.Choice(["open", "excepted"]),
+    help="Only what no exception covers, or what one does.",
+)
 @click.option("--severity", type=click.Choice([s.word for s in Severity]), help="At least this.")
 @click.option(
     "--kev", type=click.Choice(["yes", "no"]), help="Known to be exploited, or not listed as such."
@@ -56,6 +69,7 @@ def findings(
     advisory: str,
     cve: str,
     status: str | None,
+    exception: str | None,
     severity: str | None,
     kev: str | None,
     at: datetime | None,
@@ -74,12 +88,13 @@ def findings(
         cve=cve,
         status=status or "",
         severity_at_least=Severity[severity.upper()] if severity else None,
+        exception=exception or "",
         kev=kev or "",
     )
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)
-        lines = map(queries.plain, queries.every(session, filters, at))
+        lines = map(queries.plain, queries.every(session, filters, at, now=app.now))
         if as_json or format_ == "json":
             show_json([*lines])
         elif format_ == "csv":
@@ -112,7 +127,7 @@ def explain(app: App, host: str, package: str, at: datetime | None, as_json: boo
     with app.db.reading() as session:
         explanation = explanations.explain(session, host, package, at=at or app.now)
     if as_json:
-        show_json(explanations.explanation_json(explanation))
+        show_json(explanation_json(explanation))
         return
     _say(explanation)
 
@@ -123,28 +138,53 @@ def _say(explanation: Explanation) -> None:
             f"{each.package} {each.installed} on {explanation.host} ({explanation.platform}), "
             f"judged as source {each.judged_source} {each.judged_version}"
         )
-        if not explanation.has_feed:
-            click.echo(
-                "  undetermined: no feed speaks of this platform; nothing can be said of its safety"
-            )
-        elif not each.considered:
-            click.echo("  no finding: no advisory names it")
-        for one in each.support:
-            click.echo(f"  {one.words}: findings about it may be missing")
+        for why in _why_nothing(explanation, each):
+            click.echo(f"  {why}")
         for said in each.considered:
-            click.echo(f"  {said.advisory}: {explanations.sentence(said)}")
+            _say_considered(said)
+        if each.unrelated:
+            click.echo("  considered, does not concern it:")
+        for other in each.unrelated:
             click.echo(
-                f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}; matched "
-                f"on {said.match} {said.matched_name}; compared as {said.scheme}"
-                + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
+                f"    {other.advisory}: {other.why} ({other.feed} revision {other.revision} of "
+                f"{instant(other.revision_at)})"
             )
-            for line in said.notes:
-                told = "; ".join(f"{name}: {text}" for name, text in flaws.words(line))
-                click.echo(
-                    f"    {line.note.cve} in {line.feed} revision {line.revision} of "
-                    f"{instant(line.revision_at)}: {told}"
-                )
-            if said.supply:
-                click.echo(f"    {said.supply.words}")
-            if change := explanations.what_would_change(said):
-                click.echo(f"    {change}")
+
+
+def _why_nothing(explanation: Explanation, each: Explained) -> Iterator[str]:
+    """Yield why nothing is found where nothing can be."""
+    if not explanation.has_feed:
+        yield "undetermined: no feed speaks of this platform; nothing can be said of its safety"
+    elif not each.considered and not each.unrelated:
+        yield "no finding: no advisory names it"
+    for one in each.support:
+        yield f"{one.words}: findings about it may be missing"
+    if each.foreign:
+        yield f"no finding: {each.foreign} built it, not the vendor of the platform"
+    if each.idle:
+        yield f"no finding: {each.idle}"
+
+
+def _say_considered(said: Consideration) -> None:
+    click.echo(f"  {said.advisory}: {sentence(said)}")
+    click.echo(
+        f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}; matched "
+        f"on {said.match} {said.matched_name}; compared as {said.scheme}"
+        + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
+    )
+    for line in said.notes:
+        told = "; ".join(f"{name}: {text}" for name, text in flaws.words(line))
+        click.echo(
+            f"    {line.note.cve} in {line.feed} revision {line.revision} of "
+            f"{instant(line.revision_at)}: {told}"
+        )
+    if said.supply:
+        click.echo(f"    {said.supply.words}")
+    for ref, feed in said.also:
+        click.echo(f"    also told by {ref}, feed {feed}")
+    for one in said.exceptions:
+        click.echo(
+            f"    covered by exception {one.label} until {instant(one.expires_at)}: {one.reason}"
+        )
+    if change := what_would_change(said):
+        click.echo(f"    {change}")

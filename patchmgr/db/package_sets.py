@@ -10,7 +10,7 @@ as many of these as they have members in common.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ Places = npt.NDArray[np.intp]
 Pairs = npt.NDArray[np.int64]  # two ids in one number, so that sets of pairs are sets of numbers
 
 MEMBER = np.dtype("<u4")
-ALIKE = 4  # hashes of a sketch that must agree for a set to be worth a comparison
+TOGETHER = 2  # hashes that must agree for two sets to be worth a comparison
 _HASHES = np.array(  # odd multipliers, without meaning; stored sketches depend on them
     [
         0x9E3779B1,
@@ -53,7 +53,7 @@ class Form:
     """How a set is stored."""
 
     members: bytes  # all of them; with a base, only those that the base lacks
-    base_id: int | None = None
+    base: int | None = None  # place among the `Bases`
     lacks: bytes = b""  # members of the base that it has not
     sketch: bytes = b""  # of a set stored whole
 
@@ -73,47 +73,53 @@ class Bases:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._members: dict[int, Ids] = {}
-        self._by_hash: dict[tuple[int, int], list[int]] = {}
+        self.ids: list[int] = []  # of stored sets, by place; 0 until it is stored
+        self._members: list[Ids | None] = []
+        self._by_hashes: dict[bytes, int] = {}  # some least values -> the newest set with them
         query = select(package_set.id, package_set.sketch).where(package_set.base_id.is_(None))
+        query = query.order_by(package_set.id)
         for number, sketch in session.connection().execute(query).cursor.fetchall():
-            self._remember(number, sketch)
+            self._remember(number, None, sketch)
 
     def form(self, ids: Ids) -> Form:
-        """Return how to store a set of ``ids``, which are distinct and in any order."""
+        """Return how to store a set of distinct ``ids``; stored whole, it is a base for others."""
+        ids = np.sort(ids)
         sketch = _sketch(ids)
-        agreeing = Counter(
-            number
-            for place, least in enumerate(unpack(sketch).tolist())
-            for number in self._by_hash.get((place, least), ())[-8:]
-        )
-        whole = Form(pack(ids), sketch=sketch)
-        if not agreeing:
-            return whole
-        number, agree = agreeing.most_common(1)[0]
-        if agree < ALIKE:
-            return whole
-        base = self._whole(number)
-        more, lacks = ids[~np.isin(ids, base)], base[~np.isin(base, ids)]
-        if 2 * (len(more) + len(lacks)) > len(ids):
-            return whole
-        return Form(pack(more), number, pack(lacks))
+        alike = Counter(self._by_hashes[key] for key in _keys(sketch) if key in self._by_hashes)
+        for place, _agreeing in alike.most_common():
+            more, lacks = _differences(ids, self._whole(place))
+            if 2 * (len(more) + len(lacks)) <= len(ids):
+                return Form(more.astype(MEMBER).tobytes(), place, lacks.astype(MEMBER).tobytes())
+        self._remember(0, ids, sketch)
+        return Form(ids.astype(MEMBER).tobytes(), sketch=sketch)
 
-    def add(self, number: int, form: Form) -> None:
-        """Let a set that has just been stored be a base for others."""
-        if form.base_id is None:
-            self._members[number] = unpack(form.members)
-            self._remember(number, form.sketch)
+    def _remember(self, number: int, ids: Ids | None, sketch: bytes) -> None:
+        self._by_hashes.update(dict.fromkeys(_keys(sketch), len(self.ids)))
+        self.ids.append(number)
+        self._members.append(ids)
 
-    def _remember(self, number: int, sketch: bytes) -> None:
-        for place, least in enumerate(unpack(sketch).tolist()):
-            self._by_hash.setdefault((place, least), []).append(number)
+    def _whole(self, place: int) -> Ids:
+        found = self._members[place]
+        if found is None:
+            query = select(package_set.members).where(package_set.id == self.ids[place])
+            found = self._members[place] = unpack(self._session.execute(query).scalar_one())
+        return found
 
-    def _whole(self, number: int) -> Ids:
-        if number not in self._members:
-            query = select(package_set.members).where(package_set.id == number)
-            self._members[number] = unpack(self._session.execute(query).scalar_one())
-        return self._members[number]
+
+def _differences(ids: Ids, base: Ids) -> tuple[Ids, Ids]:
+    """Return the ids that ``base`` lacks, and those that only ``base`` has; both are sorted."""
+    at = np.searchsorted(base, ids)
+    shared = base[np.minimum(at, len(base) - 1)] == ids
+    only = np.ones(len(base), bool)
+    only[at[shared]] = False
+    return ids[~shared], base[only]
+
+
+def _keys(sketch: bytes) -> Iterator[bytes]:
+    """Yield parts of a sketch by which sets are looked up: several hashes and which they are."""
+    width = TOGETHER * MEMBER.itemsize
+    for start in range(0, len(sketch), width):
+        yield bytes((start,)) + sketch[start : start + width]
 
 
 def _sketch(ids: Ids) -> bytes:

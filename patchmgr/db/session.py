@@ -38,10 +38,16 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """Yield a session for reads; whatever it changed is rolled back."""
+    def reading(self, *, snapshot: bool = False) -> Iterator[Session]:
+        """Yield a session for reads; whatever it changed is rolled back.
+
+        ``snapshot``: all its statements see the same moment, as SQLite's always do.
+        """
+        options: dict[str, Any] = {READ_ONLY: True}
+        if snapshot and not self.is_sqlite:
+            options["isolation_level"] = "REPEATABLE READ"
         with (
-            self.engine.connect().execution_options(**{READ_ONLY: True}) as connection,
+            self.engine.connect().execution_options(**options) as connection,
             Session(connection, expire_on_commit=False) as session,
         ):
             yield session

@@ -15,6 +15,7 @@ from patchmgr.domain.advisories import Fix, Match, Status
 from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular, main_stream
 from patchmgr.domain.origins import foreign
 from patchmgr.domain.packages import ECOSYSTEMS, SCHEME_OF_MANAGER, channels, release_of
+from patchmgr.domain.service_packs import packs_of, same_pack
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
 
@@ -22,18 +23,19 @@ _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
 _EVERY_ARCH = {"noarch", "all", "any"}
 # Channels that carry on where the release's own support ends: everybody is affected, the fix is
 # for those who subscribe. The fixes of every other channel are a line of their own.
-EXTENDING = (
-    "esm-infra",
-    "esm-infra-legacy",
-    "esm-apps",
-    "ltss",
-    "ltss-extended-security",
-    "els",
-)
+NAMES = {  # channel -> what must be subscribed to
+    "esm-infra": "Ubuntu Pro (esm-infra)",
+    "esm-infra-legacy": "Ubuntu Pro with Legacy support (esm-infra-legacy)",
+    "esm-apps": "Ubuntu Pro (esm-apps)",
+    "ltss": "Long Term Service Pack Support (LTSS)",
+    "ltss-extended-security": "LTSS Extended Security",
+    "els": "Extended Life Cycle Support (ELS)",
+}
+EXTENDING = frozenset(NAMES)
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
-# Their releases are service packs with fixes of their own: 15 is the one before 15.1, not all of 15.
+# Their releases are service packs with fixes of their own: 15 is the one before 15.1.
 SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
 REBUILDS = {"centos:6": "rhel:6", "centos:7": "rhel:7"}
@@ -73,7 +75,7 @@ class Verdict:
 
     status: Status
     reason: str  # a sentence part: "2.36-9 is older than 2.36-9+deb12u4"
-    is_sure: bool = True  # False: only if the package is of the module stream that is meant
+    is_sure: bool = True  # False: only if it is of the module stream or service pack that is meant
 
 
 def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
@@ -90,7 +92,8 @@ def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
     parts = release.split(".") if os_id not in SERVICE_PACKS else [release]
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
     found = (where, *(f"{os_id}:{each}" for each in shorter))
-    return found + tuple(REBUILDS[each] for each in found if each in REBUILDS)
+    packs = tuple(f"{os_id}:{pack}" for pack in packs_of(os_id, release))
+    return found + packs + tuple(REBUILDS[each] for each in found if each in REBUILDS)
 
 
 def is_about(scheme: str, manager: str) -> bool:
@@ -109,6 +112,45 @@ def concerns(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> boo
         and _is_for_channel(fix, subject)
         and _is_for_build(fix, subject, modules)
     )
+
+
+def why_not(fix: Fix, subject: Subject, modules: Catalogue = NO_MODULES) -> str:
+    """Return why ``fix``, which names ``subject``, is not about it; "" when it is.
+
+    A part of a sentence, for people: "it is for i686, and this build is for x86_64".
+    """
+    if subject.foreign:
+        return f"{subject.foreign} built it, and the vendor speaks of its own builds only"
+    if not is_about(fix.scheme, subject.manager):
+        return f"it compares versions as {fix.scheme}, and this is a package of {subject.manager}"
+    if not _is_for_arch(fix.arch, subject.arch):
+        return f"it is for {' and '.join(fix.arch.split())}, and this build is for {subject.arch}"
+    if not _is_for_channel(fix, subject):
+        return _why_not_for_channel(fix, subject)
+    if not _is_for_build(fix, subject, modules):
+        return f"it is for {_stream(fix)}, and this is {_build(subject)}"
+    return ""
+
+
+def _why_not_for_channel(fix: Fix, subject: Subject) -> str:
+    kind = _kind(subject)
+    if fix.channel in SPECIAL:
+        return f"it is for {fix.channel} builds, and this is not one"
+    if kind:
+        return f"it is for ordinary builds, and this is a {kind} build"
+    return f"it is for hosts entitled to {NAMES.get(fix.channel, fix.channel)}, and this one is not"
+
+
+def _stream(fix: Fix) -> str:
+    if fix.module:
+        return f"the module stream {fix.module}"
+    return "a module stream" if is_modular(fix.fixed) else "builds of no module"
+
+
+def _build(subject: Subject) -> str:
+    if subject.module:
+        return f"a build of {subject.module}"
+    return "a build of another stream" if is_modular(subject.version) else "a build of no module"
 
 
 def _is_for_channel(fix: Fix, subject: Subject) -> bool:
@@ -136,6 +178,8 @@ def _is_for_build(fix: Fix, subject: Subject, modules: Catalogue) -> bool:
     """A module's builds and the others have the same names; an update never crosses over."""
     if subject.manager != "rpm" or not (fix.fixed or fix.module):
         return True
+    if _same_pack(fix, subject) is False:
+        return False
     for_module = bool(fix.module) or is_modular(fix.fixed)
     if for_module != (bool(subject.module) or is_modular(subject.version)):
         return False
@@ -146,6 +190,13 @@ def _is_for_build(fix: Fix, subject: Subject, modules: Catalogue) -> bool:
 
 def _same_stream(fix: Fix, subject: Subject, modules: Catalogue) -> bool | None:
     return modules.same_stream(fix.package, subject.version, fix.fixed, fix.module)
+
+
+def _same_pack(fix: Fix, subject: Subject) -> bool | None:
+    os_id, _, release = release_of(subject.platform).partition(":")
+    if fix.platform.partition(":")[2] not in packs_of(os_id, release):
+        return True
+    return same_pack(subject.version, fix.fixed)
 
 
 def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdict | None:
@@ -160,20 +211,12 @@ def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdi
         return verdict
     if is_modular(fix.fixed) and not (fix.module and subject.module):
         return replace(verdict, is_sure=_same_stream(fix, subject, modules) is True)
+    if subject.manager == "rpm" and _same_pack(fix, subject) is None:
+        return replace(verdict, is_sure=False)
     if fix.channel in EXTENDING and fix.channel not in channels(subject.platform):
         needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
         return Verdict(Status.AFFECTED, needs)
     return verdict
-
-
-NAMES = {
-    "esm-infra": "Ubuntu Pro (esm-infra)",
-    "esm-infra-legacy": "Ubuntu Pro with Legacy support (esm-infra-legacy)",
-    "esm-apps": "Ubuntu Pro (esm-apps)",
-    "ltss": "Long Term Service Pack Support (LTSS)",
-    "ltss-extended-security": "LTSS Extended Security",
-    "els": "Extended Life Cycle Support (ELS)",
-}
 
 
 def judge(version: str, fix: Fix) -> Verdict:
@@ -206,9 +249,9 @@ def overruled(said: Iterable[tuple[Fix, frozenset[str]]], subject: Subject) -> f
     those of the main line: what the main line says of the same CVEs is not for it. ``said`` are
     statements about it with the CVEs of each.
     """
-    own = channels(subject.platform) - set(EXTENDING)
+    own = channels(subject.platform) - EXTENDING
     found = frozenset[str]()
-    return found.union(*(cves for fix, cves in said if fix.channel and fix.channel in own))
+    return found.union(*(cves for fix, cves in said if fix.channel in own))
 
 
 _RANK = {
@@ -224,7 +267,7 @@ def decisive(judged: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict] | Non
 
     A statement that calls it affected outweighs one that does not; None for no statements. Of two
     that both name a fix, the one that must be reached last decides. What holds only for a module
-    stream that may be another one is undetermined, unless every statement says the same.
+    stream or a service pack that may be another one is undetermined, unless all say the same.
     """
     pairs = list(judged)
     if not pairs:
@@ -233,7 +276,7 @@ def decisive(judged: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict] | Non
     agreed = len(pairs) > 1 and all(other.status is verdict.status for _, other in pairs)
     if verdict.is_sure or agreed:
         return fix, verdict
-    why = f"{verdict.reason}, if it is of that module stream, which is not known"
+    why = f"{verdict.reason}, if it is of that module stream or service pack, which is not known"
     return fix, Verdict(Status.UNDETERMINED, why)
 
 

@@ -19,10 +19,15 @@ from patchmgr.errors import VersionError
 HELD = "held on the host"
 NO_FIX = "the vendor has published no fix"
 UNDETERMINED = "cannot be judged"
+EXCEPTED = "covered by exception {}"
 VERSION_IN_NAME = (
     "its name carries a version, so the fix comes as a package of another name; "
     "upgrade what depends on it and remove this one"
 )
+
+
+Finding = tuple[int, str]  # package version, advisory: what a host has one of
+Left = frozenset[tuple[Finding, str]]  # what is left alone on a host, and why
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +56,8 @@ class Selection:
     hosts: tuple[str, ...] = ()  # hostnames
     severity_at_least: Severity = Severity.UNKNOWN
     severities: tuple[Severity, ...] = ()  # only these; empty is all
+    platforms: tuple[str, ...] = ()  # of hosts, as are the environments
+    environments: tuple[str, ...] = ()
 
     def only(self, severities: Collection[Severity]) -> "Selection":
         return replace(self, severities=tuple(sorted(severities)))
@@ -69,6 +76,12 @@ class Selection:
             return True
         return advisory in self.advisories or bool(set(self.cves) & {advisory, *cves})
 
+    def reaches(self, platform: str, environment: str) -> bool:
+        """Return whether a host of this platform and environment is asked for."""
+        return (not self.platforms or platform in self.platforms) and (
+            not self.environments or environment in self.environments
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "advisories": list(self.advisories),
@@ -77,6 +90,8 @@ class Selection:
             "hosts": list(self.hosts),
             "severity_at_least": self.severity_at_least.word,
             "severities": [severity.word for severity in self.severities],
+            "platforms": list(self.platforms),
+            "environments": list(self.environments),
         }
 
 
@@ -104,6 +119,10 @@ class Statement:
     @property
     def is_installable(self) -> bool:
         return self.status is Status.AFFECTED and not self.needs and self.is_offered
+
+    @property
+    def finding(self) -> Finding:
+        return self.version_id, self.advisory
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -195,19 +214,21 @@ def propose_items(
     statements: Iterable[Statement],
     exposed: Mapping[int, Collection[int]],
     held: Mapping[int, Collection[str]] | None = None,
+    excepted: Mapping[int, Mapping[Finding, str]] | None = None,
 ) -> Proposal:
     """Return what to change on each host.
 
     ``statements`` are all open ones about the package versions of every source that is concerned,
     selected or not; ``exposed`` is host -> ids of its package versions that they speak of;
-    ``held`` is host -> packages that its administrator holds back. Packages of one source move
-    together: when one of them is selected, the host's others of that source come along, and when
-    one is held, all stay. Hosts with the same versions of a source are worked out once.
+    ``held`` is host -> packages that its administrator holds back; ``excepted`` is host -> what an
+    exception covers there, and which one. Packages of one source move together: when one of them is
+    selected, the host's others of that source come along, and when one is held, all stay. Hosts
+    with the same versions of a source are worked out once.
     """
     by_version: dict[int, list[Statement]] = defaultdict(list)
     for statement in statements:
         by_version[statement.version_id].append(statement)
-    hosts_of: dict[tuple[frozenset[int], frozenset[str]], set[int]] = defaultdict(set)
+    hosts_of: dict[tuple[frozenset[int], frozenset[str], Left], set[int]] = defaultdict(set)
     for host, numbers in exposed.items():
         by_source: dict[tuple[str, str], set[int]] = defaultdict(set)
         for number in numbers:
@@ -215,23 +236,36 @@ def propose_items(
                 one = by_version[number][0]
                 by_source[one.platform, one.source].add(number)
         kept_back = frozenset((held or {}).get(host, ()))
+        covered = (excepted or {}).get(host, {})
         for together in by_source.values():
             names = {by_version[number][0].package for number in together} if kept_back else set()
-            hosts_of[frozenset(together), kept_back & names].add(host)
+            left = frozenset(
+                (finding, why) for finding, why in covered.items() if finding[0] in together
+            )
+            hosts_of[frozenset(together), kept_back & names, left].add(host)
     groups = []
-    for (versions, stays), hosts in hosts_of.items():
-        group = _group([by_version[number] for number in sorted(versions)], hosts)
+    for (versions, stays, left), hosts in hosts_of.items():
+        group = _group([by_version[number] for number in sorted(versions)], hosts, dict(left))
         groups.append(_without_held(group, stays) if stays else group)
     return Proposal(tuple(groups))
 
 
-def _group(versions: Sequence[list[Statement]], hosts: Collection[int]) -> Group:
-    """Return what becomes of the package versions that ``hosts`` have of one source."""
+def _group(
+    versions: Sequence[list[Statement]], hosts: Collection[int], left: Mapping[Finding, str]
+) -> Group:
+    """Return what becomes of the package versions that ``hosts`` have of one source.
+
+    What is ``left`` alone for an exception is no reason to change anything.
+    """
+    excluded = _left_alone(versions, left)
+    versions = [
+        [replace(one, selected=False) if one.finding in left else one for one in statements]
+        for statements in versions
+    ]
     asked = [one for statements in versions for one in statements if one.selected]
     targets = [one for one in asked if one.is_installable]
     common = _highest([one for one in targets if one.match is Match.SOURCE])
     changes: dict[int, Change] = {}
-    excluded = []
     for statements in versions:
         if targets and (change := _change(statements, common)):
             if names_its_version(change.package):
@@ -252,6 +286,18 @@ def _group(versions: Sequence[list[Statement]], hosts: Collection[int]) -> Group
             why = f"no repository offers {fixed}"
             excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
     return Group(frozenset(hosts), changes, tuple(excluded))
+
+
+def _left_alone(
+    versions: Sequence[list[Statement]], left: Mapping[Finding, str]
+) -> list[Exclusion]:
+    found = []
+    for statements in versions:
+        asked = [one for one in statements if one.selected and one.finding in left]
+        for why in sorted({left[one.finding] for one in asked}):
+            refs = {one.advisory for one in asked if left[one.finding] == why}
+            found.append(_exclusion(statements[0], why, tuple(sorted(refs))))
+    return found
 
 
 def _change(statements: Sequence[Statement], common: Statement | None) -> Change | None:

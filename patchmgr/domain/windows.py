@@ -142,7 +142,7 @@ def _starts(window: Window, after: datetime) -> Iterator[datetime]:
     if after.tzinfo is None:
         raise ValueError(f"naive datetime: {after}")
     zone = ZoneInfo(window.zone)
-    parts = _read(window.rrule)
+    parts = rule_parts(window.rrule)
     until = _until(parts.get("UNTIL"), zone)
     # A start that the gap moves may lie on the wall clock before ``after``, hence the day's margin.
     wall = after.astimezone(zone).replace(tzinfo=None) - timedelta(days=1)
@@ -195,13 +195,16 @@ def _anchor(parts: dict[str, str], wall: datetime) -> datetime:
 
 @lru_cache(maxsize=512)
 def _rule(text: str, anchor: datetime, horizon: datetime) -> rrule:
-    plain = ";".join(f"{name}={value}" for name, value in _read(text).items() if name != "UNTIL")
+    plain = ";".join(
+        f"{name}={value}" for name, value in rule_parts(text).items() if name != "UNTIL"
+    )
     rule = rrulestr(plain, dtstart=anchor)
     assert isinstance(rule, rrule)  # noqa: S101 -- rrulestr gives a set only for several rules
     return rule.replace(until=horizon)
 
 
-def _read(text: str) -> dict[str, str]:
+def rule_parts(text: str) -> dict[str, str]:
+    """Return the parts of a recurrence rule by their names, both in capitals."""
     parts = {}
     for part in text.strip().upper().removeprefix("RRULE:").split(";"):
         name, _, value = part.partition("=")
@@ -224,7 +227,7 @@ def _complaint(text: str) -> str | None:
     """Return what is wrong with a rule, None when nothing is."""
     if "\n" in text or len(text) > 500:
         return "one rule on one line, without DTSTART"
-    parts = _read(text)
+    parts = rule_parts(text)
     if problem := _parts_complaint(parts, text):
         return problem
     try:

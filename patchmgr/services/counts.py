@@ -31,8 +31,10 @@ from patchmgr.db import models
 from patchmgr.db.base import from_micros, table_of, to_micros
 from patchmgr.db.bulk import among
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.exceptions import InForce
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.urgency import Clock, Decisions, Inputs, Policy
+from patchmgr.services.excepted import Excepted
 from patchmgr.services.judging import Opened
 
 NEVER = int(np.iinfo(np.int64).max)  # a due date that no finding has
@@ -112,7 +114,9 @@ class Calendar:
 class Outlook:
     """The open judgements of every version, side by side in arrays."""
 
-    def __init__(self, session: Session, calendar: Calendar) -> None:
+    def __init__(
+        self, session: Session, calendar: Calendar, in_force: InForce, now: datetime
+    ) -> None:
         self.calendar = calendar
         row = models.Judgement
         columns = (
@@ -124,10 +128,13 @@ class Outlook:
             func.coalesce(coerce(row.published, BigInteger), 0),
             coerce(row.first_seen, BigInteger),
             func.coalesce(row.class_id, 0),
+            row.id,
         )
         query = select(*columns).where(row.until.is_(None)).order_by(row.package_version_id)
         found = fetch(session, query)
-        self.version, self.severity, status, self.published, self.first_seen, self.classes = found.T
+        self.version, self.severity, status, self.published, self.first_seen, *rest = found.T
+        self.classes, ids = rest
+        self.excepted = Excepted(session, in_force, now, ids)
         self.fixable, self.undetermined = status == 1, status == 2
         every = np.arange(1 + (int(self.version[-1]) if len(found) else 0))
         self.start = np.searchsorted(self.version, every)
@@ -152,6 +159,8 @@ def count(session: Session, hosts: Sequence[Host], rows: Ints, outlook: Outlook)
     detected = np.maximum(rows[:, 2][at], outlook.first_seen[judgement])
     fixable = outlook.fixable[judgement]
     due = outlook.calendar.due(days, fixable, outlook.published[judgement], detected)
+    excepted = outlook.excepted.among(ids, place, judgement)
+    due[excepted] = NEVER
     width = len(Severity)
     by_severity = np.bincount(place * width + severity, minlength=len(ids) * width)
     totals = by_severity.reshape(-1, width)
@@ -164,6 +173,7 @@ def count(session: Session, hosts: Sequence[Host], rows: Ints, outlook: Outlook)
         np.bincount(place[fixable], minlength=len(ids)).tolist(),
         np.bincount(place[outlook.undetermined[judgement]], minlength=len(ids)).tolist(),
         worst.tolist(),
+        np.bincount(place[excepted], minlength=len(ids)).tolist(),
         earliest.tolist(),
         totals.tolist(),
         strict=True,
@@ -175,10 +185,11 @@ def count(session: Session, hosts: Sequence[Host], rows: Ints, outlook: Outlook)
             "fixable": can,
             "undetermined": cannot_tell,
             "worst": highest,
+            "excepted": left_alone,
             "earliest_due": None if soonest == NEVER else from_micros(soonest),
             **{s.word: n for s, n in zip(Severity, numbers, strict=True)},
         }
-        for host_id, found, can, cannot_tell, highest, soonest, numbers in columns
+        for host_id, found, can, cannot_tell, highest, left_alone, soonest, numbers in columns
     ]
     connection = session.connection()
     for table in (host_count, host_due):

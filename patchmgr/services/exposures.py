@@ -30,6 +30,7 @@ from patchmgr.db.base import table_of, to_micros
 from patchmgr.db.bulk import among, insert_raw
 from patchmgr.db.package_sets import Stored, without
 from patchmgr.db.queries import flaws
+from patchmgr.domain.exceptions import InForce
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.urgency import Policy
 from patchmgr.services.counts import (
@@ -43,6 +44,7 @@ from patchmgr.services.counts import (
     fetch,
     increase,
 )
+from patchmgr.services.excepted import Gaining
 from patchmgr.services.judging import Judged, Opened
 
 BLOCK = 4_000  # hosts worked on at a time
@@ -77,10 +79,17 @@ class Exposed:
 
 
 def bring_up_to_date(
-    session: Session, judged: Judged, policy: Policy, now: datetime, *, since: int | None
+    session: Session,
+    judged: Judged,
+    policy: Policy,
+    in_force: InForce,
+    now: datetime,
+    *,
+    since: int | None,
 ) -> Exposed:
     """Store the exposures and counts that follow from ``judged``; return what changed.
 
+    What an exception ``in_force`` covers is counted as that (`patchmgr.services.excepted`).
     ``since`` is the last package version that there was at the scan before: none after it can be
     in a set which that scan saw. None works everything out anew.
     """
@@ -90,9 +99,11 @@ def bring_up_to_date(
     changed = _hosts(session, everything=full)
     calendar = Calendar(policy, flaws.classes(session))
     if touched and not full:
-        changed += _Touch(session, judged, touched, calendar, now).bring_up_to_date(exposed)
+        gaining = Gaining(session, in_force, now, touched)
+        touch = _Touch(session, judged, touched, gaining, calendar, now)
+        changed += touch.bring_up_to_date(exposed)
     if changed:
-        outlook = Outlook(session, calendar)
+        outlook = Outlook(session, calendar, in_force, now)
         for block in _blocks(sorted(changed, key=lambda each: each.id)):
             _work_out(session, block, outlook, exposed, now)
     return exposed
@@ -288,16 +299,19 @@ class _Touch:
         session: Session,
         judged: Judged,
         touched: Sequence[int],
+        gaining: Gaining,
         calendar: Calendar,
         now: datetime,
     ) -> None:
         self._session, self._calendar, self._now = session, calendar, now
+        self._excepted = gaining.hosts
         # One flag more than there are touched versions: what lies beyond is looked up there.
         self._touched = np.zeros(touched[-1] + 2, bool)
         self._touched[touched] = True
         self._lost = np.zeros(len(self._touched), bool)
-        # Which kernels count depends on the host: those that have one are worked out anew.
-        anew = judged.closed | _kernels(session).keys()
+        # Which kernels count depends on the host, and so may exceptions: such hosts are worked out
+        # anew.
+        anew = judged.closed | _kernels(session).keys() | gaining.everywhere
         self._lost[[number for number in touched if number in anew]] = True
         self._opened: dict[int, list[Opened]] = defaultdict(list)
         for made in judged.opened:
@@ -305,7 +319,7 @@ class _Touch:
         self._had = _exposed_through(session, touched)
 
     def bring_up_to_date(self, exposed: Exposed) -> list[Host]:
-        """Return the hosts that need to be worked out anew: those that lost a judgement.
+        """Return the hosts that need to be worked out anew: those that lost a judgement, above all.
 
         What is left of a count cannot be told from the count alone.
         """
@@ -318,7 +332,7 @@ class _Touch:
             of_set[set_id].append(version)
         for each in self._unchanged(of_set):
             found = of_set[each.set_id or 0]
-            if self._lost[found].any():
+            if self._lost[found].any() or each.id in self._excepted:
                 anew.append(each)
             else:
                 gaining.append((each, tuple(found)))

@@ -1,6 +1,6 @@
 """From open findings to the exact content of a plan."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import flaws, offers
+from patchmgr.db.queries import exceptions, flaws, offers
 from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
@@ -20,7 +20,14 @@ from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.matching import NAMES, Subject
 from patchmgr.domain.offers import Offers
 from patchmgr.domain.packages import channels, release_of
-from patchmgr.domain.plans import Proposal, Selection, Statement, propose_items
+from patchmgr.domain.plans import (
+    EXCEPTED,
+    Finding,
+    Proposal,
+    Selection,
+    Statement,
+    propose_items,
+)
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.windows import Window
 from patchmgr.errors import ConflictError, NotFoundError
@@ -53,18 +60,25 @@ def draft(
     *,
     series: str,
     approvals_needed: int,
+    now: datetime,
 ) -> Draft:
     """Return what a plan for ``selection`` would change, where and when.
 
-    Raises `NotFoundError` for an advisory, CVE, package or host that nobody has heard of,
-    `ConflictError` when there is nothing to change.
+    What an exception covers at ``now`` is left out. Raises `NotFoundError` for an advisory, CVE,
+    package or host that nobody has heard of, `ConflictError` when there is nothing to change.
     """
     _check(session, selection)
     statements, said = _statements(session, selection)
-    hosts = _hosts(session, selection.hosts)
-    exposed = _exposed(session, {one.version_id for one in statements}, hosts)
+    hosts = {
+        number: row
+        for number, row in _hosts(session, selection.hosts).items()
+        if selection.reaches(row.platform, row.environment)
+    }
+    versions = {one.version_id for one in statements}
+    exposed = _exposed(session, versions, hosts)
+    excepted = _excepted(session, versions, now)
     held = {number: set(row.held) for number, row in hosts.items() if row.held}
-    proposal = propose_items(statements, exposed, held)
+    proposal = propose_items(statements, exposed, held, excepted)
     windows = known_windows(session)
     facts = [facts_of(hosts[number]) for number in sorted(proposal.hosts)]
     places = place(facts, rings, series, windows)
@@ -74,7 +88,8 @@ def draft(
     content = Content(
         proposal.changes, places, tuple(rings), _used(windows, places), approvals_needed
     )
-    due = _due(session, proposal, statements, said)
+    pressing = _pressing(statements, proposal.hosts, exposed, excepted)
+    due = _due(session, proposal, pressing, said)
     return Draft(content, proposal, due, _summary(content, proposal, left_out))
 
 
@@ -240,6 +255,28 @@ def _exposed(
     return found
 
 
+def _excepted(
+    session: Session, versions: Collection[int], now: datetime
+) -> dict[int, dict[Finding, str]]:
+    """Return what exceptions cover on each host, and by which one."""
+    found: dict[int, dict[Finding, str]] = defaultdict(dict)
+    for one in exceptions.covered_findings(session, versions, now):
+        found[one.host_id][one.package_version_id, one.advisory] = EXCEPTED.format(one.label)
+    return found
+
+
+def _pressing(
+    statements: Iterable[Statement],
+    hosts: Collection[int],
+    exposed: Mapping[int, Collection[int]],
+    excepted: Mapping[int, Mapping[Finding, str]],
+) -> list[Statement]:
+    """Return the statements that no exception covers on one of ``hosts`` at least."""
+    having = Counter(version for number in hosts for version in exposed[number])
+    covered = Counter(finding for number in hosts for finding in excepted.get(number, ()))
+    return [one for one in statements if covered[one.finding] < having[one.version_id]]
+
+
 def _reachable(
     proposal: Proposal,
     places: Mapping[int, Place],
@@ -281,7 +318,7 @@ def _nothing(proposal: Proposal, left_out: Sequence[Mapping[str, str]]) -> str:
         )
     if proposal.excluded:
         reasons = sorted({one.reason for one in proposal.excluded})
-        return f"nothing to plan: what was asked for cannot be installed ({'; '.join(reasons)})"
+        return f"nothing to plan: what was asked for is left out ({'; '.join(reasons)})"
     return "nothing to plan: no open finding is what was asked for"
 
 

@@ -59,6 +59,7 @@ def create(
             checked(rings),
             series=series,
             approvals_needed=approvals_needed,
+            now=now,
         )
         row = _new_row(
             made,

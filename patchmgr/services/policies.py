@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import policies
 from patchmgr.db.session import Database
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.urgency import Policy, to_json
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import NotFoundError
 from patchmgr.services import audit
+from patchmgr.services.roles import require
 
 DEFAULT = PRESETS["severity"]
 DEFAULT_ID = 0  # while nothing is stored
@@ -35,12 +37,13 @@ def ensure_default(db: Database, *, now: datetime, actor: str = "patchmgr") -> i
         return _store(session, DEFAULT, actor, now).id if stored is None else stored.id
 
 
-def activate(db: Database, name: str, *, actor: str, now: datetime) -> Policy:
+def activate(db: Database, name: str, *, actor: str, role: Role, now: datetime) -> Policy:
     """Make the last version of ``name``, or the preset of that name, the one in force.
 
     Does nothing when it already is. Due dates are computed from the table, so they change at
-    once, and counts with the next scan. Raises `NotFoundError`.
+    once, and counts with the next scan. Raises `NotFoundError`, `ForbiddenError`.
     """
+    require(role, Role.ADMIN, "putting a policy in force")
     with db.writing() as session:
         stored = policies.latest(session, name)
         if stored is None and name not in PRESETS:

@@ -23,7 +23,7 @@ from patchmgr.db.queries import feeds
 from patchmgr.db.session import Database, refresh_statistics
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.matching import platforms_of
-from patchmgr.services import exposures, history, judging, policies
+from patchmgr.services import excepted, exposures, history, judging, policies
 
 SNAPSHOT_EVERY = timedelta(hours=1)  # at least; and whenever something changed
 
@@ -57,8 +57,9 @@ def scan(db: Database, *, now: datetime, settings: Settings, full: bool = False)
         full = full or last is None or last.counts["policy"] != policy_id
         seen = last.package_version_id if last is not None else 0
         judged = judging.bring_up_to_date(session, None if full else last, now, seen=seen)
+        in_force = excepted.mark_hosts(session, last, now)
         since = None if full or last is None else last.package_version_id
-        exposed = exposures.bring_up_to_date(session, judged, policy, now, since=since)
+        exposed = exposures.bring_up_to_date(session, judged, policy, in_force, now, since=since)
         findings = session.scalar(select(func.sum(models.HostCount.open_findings))) or 0
         result = ScanResult(
             full, judged.versions, exposed.hosts, exposed.opened, exposed.closed, int(findings)

@@ -48,6 +48,15 @@ class SyncResult:
     note: str = ""  # what a person should know: records set aside, releases skipped
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How a feed's content came in a bundle: it is as fresh as where that was made."""
+
+    as_of: datetime  # last good sync there
+    bundled_at: datetime  # when the bundle was made
+    left_out: Mapping[str, Any]  # of the vendor's documents, as a revision counts it
+
+
 def named(name: str) -> Feed:
     """Return the feed called ``name``. Raises `InputError` naming those that exist."""
     if name not in FEEDS:
@@ -265,9 +274,15 @@ def _row(session: Session, name: str) -> models.Feed:
     ).one()
 
 
-def _succeed(session: Session, row: models.Feed, now: datetime) -> None:
+def _succeed(
+    session: Session, row: models.Feed, now: datetime, carried: Carried | None = None
+) -> None:
     row.state, row.error, row.attempted_at, row.succeeded_at = "ok", "", now, now
-    session.add(models.FeedSync(feed_id=row.id, at=now))
+    row.bundled_at = None
+    if carried:
+        row.succeeded_at, row.bundled_at = carried.as_of, carried.bundled_at
+    as_of = carried.as_of if carried else None
+    session.add(models.FeedSync(feed_id=row.id, at=now, as_of=as_of))
 
 
 def _store(
@@ -281,45 +296,80 @@ def _store(
     documents: bool,
 ) -> SyncResult:
     with db.writing(alone=True) as session:
-        row = _row(session, feed.name)
-        said = _Said(session, row.id, harvest)
-        note = _note(harvest)
-        if documents or said.is_new:
-            _remember_documents(session, row, harvest if documents else None)
-        _succeed(session, row, now)
-        row.expires_at = harvest.expires[0] if harvest.expires else None
-        row.known_version_id = inventory.version_id
-        if not said.is_new:
-            counts = _as_it_was(said.counts)
-            return SyncResult(feed.name, False, row.revision_id, counts, note)
-        revision = models.FeedRevision(
-            feed_id=row.id,
-            digest=said.digest,
-            made_at=now,
-            source=_sources(harvest),
-            counts={},
-        )
-        session.add(revision)
-        session.flush()
-        platforms = said.write(session, row.id, revision.id, now)
-        counts = said.counts
-        revision.counts = {
-            **counts,
-            "platforms": platforms,
-            "skipped": dict(harvest.skipped),
-            "set_aside": len(harvest.set_aside),
-            "set_aside_examples": [f"{a.where}: {a.reason}" for a in harvest.set_aside[:EXAMPLES]],
-        }
-        row.revision_id = revision.id
-        audit.record(
+        return store(
             session,
-            at=now,
+            feed,
+            harvest,
+            now=now,
             actor=actor,
-            action="feed.sync",
-            subject=feed.name,
-            details={"revision": revision.id, "source": revision.source, **counts},
+            documents=documents,
+            known_version_id=inventory.version_id,
         )
-        return SyncResult(feed.name, True, revision.id, counts, note)
+
+
+def store(
+    session: Session,
+    feed: Feed,
+    harvest: Harvest,
+    *,
+    now: datetime,
+    actor: str,
+    documents: bool = False,
+    carried: Carried | None = None,
+    known_version_id: int = 0,
+) -> SyncResult:
+    """Write what ``feed`` says now, in the caller's transaction, which writes alone.
+
+    ``documents``: they are from the network, so that they can be asked for again; ``carried``:
+    they came in a bundle; ``known_version_id``: up to which package version what is kept was
+    chosen by.
+    """
+    row = _row(session, feed.name)
+    said = _Said(session, row.id, harvest)
+    note = _note(harvest)
+    if documents or said.is_new:
+        _remember_documents(session, row, harvest if documents else None)
+    _succeed(session, row, now, carried)
+    row.expires_at = harvest.expires[0] if harvest.expires else None
+    row.known_version_id = known_version_id
+    if not said.is_new:
+        counts = _as_it_was(said.counts)
+        return SyncResult(feed.name, False, row.revision_id, counts, note)
+    revision = models.FeedRevision(
+        feed_id=row.id,
+        digest=said.digest,
+        made_at=now,
+        source=_sources(harvest),
+        counts={},
+    )
+    session.add(revision)
+    session.flush()
+    platforms = said.write(session, row.id, revision.id, now)
+    counts = said.counts
+    revision.counts = {
+        **counts,
+        "platforms": platforms,
+        "skipped": dict(harvest.skipped),
+        "set_aside": len(harvest.set_aside),
+        "set_aside_examples": [f"{a.where}: {a.reason}" for a in harvest.set_aside[:EXAMPLES]],
+        **(carried.left_out if carried else {}),
+    }
+    row.revision_id = revision.id
+    audit.record(
+        session,
+        at=now,
+        actor=actor,
+        action="feed.sync",
+        subject=feed.name,
+        details={"revision": revision.id, "source": revision.source, **counts},
+    )
+    return SyncResult(feed.name, True, revision.id, counts, note)
+
+
+def difference(session: Session, feed: Feed, harvest: Harvest) -> dict[str, int]:
+    """Return what `store` would count, but for statements; it changes nothing."""
+    feed_id = session.scalars(select(models.Feed.id).where(models.Feed.name == feed.name)).one()
+    return _Said(session, feed_id, harvest).counts
 
 
 class _Said:

@@ -144,9 +144,10 @@ def measured(home: Path, name: str, *call: str) -> Measure:
 def one_step(*call: str) -> None:
     """Do one step in this process and print what its last call took."""
     *before, last = calls(call)
+    app = None if last[0] == "reader" else opened()
     for each in before:
-        work(each)()
-    step = work(last)  # imports the program, which is not what is measured
+        work(each, app)()
+    step = work(last, app)  # imports the program, which is not what is measured
     start, cpu = time.perf_counter(), time.process_time()
     step()
     taken = [time.perf_counter() - start, time.process_time() - cpu]
@@ -164,7 +165,14 @@ def calls(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     return found
 
 
-def work(call: tuple[str, ...]) -> Callable[[], object]:
+def opened() -> object:
+    """Return the program with its database, as a service has it open from scan to scan."""
+    from patchmgr.cli.app import App
+
+    return App()
+
+
+def work(call: tuple[str, ...], app: object) -> Callable[[], object]:
     if call[0] == "reader":
         return lambda: read_only(Path(call[1]))
     import click
@@ -172,7 +180,7 @@ def work(call: tuple[str, ...]) -> Callable[[], object]:
     from patchmgr.cli import main as patchmgr
 
     patchmgr.get_command(click.Context(patchmgr), call[0])  # imports what the command needs
-    return lambda: patchmgr(list(call), prog_name="patchmgr", standalone_mode=False)
+    return lambda: patchmgr(list(call), prog_name="patchmgr", obj=app, standalone_mode=False)
 
 
 def read_only(path: Path) -> int:

@@ -23,7 +23,7 @@ def store(session, *sets):
         row = models.PackageSet(
             digest=place.to_bytes(32),
             members=form.members,
-            base_id=form.base_id,
+            base_id=None if form.base is None else bases.ids[form.base],
             lacks=form.lacks,
             sketch=form.sketch,
             size=len(ids),
@@ -31,9 +31,10 @@ def store(session, *sets):
         )
         session.add(row)
         session.flush()
-        bases.add(row.id, form)
+        if form.base is None:
+            bases.ids[-1] = row.id
         numbers.append(row.id)
-        whole += form.base_id is None
+        whole += form.base is None
     return numbers, whole
 
 

@@ -209,7 +209,7 @@ def test_a_cve_finds_the_advisories_that_name_it(db, bring, now):
     bring(openssl=records(_1000={"bookworm": release()}, _10001={"bookworm": release()}))
     with db.writing() as session:
         dsa = {
-            "feed_id": session.scalar(select(models.Feed.id)),
+            "feed_id": session.scalar(select(models.Feed.id).where(models.Feed.name == "debian")),
             "ref": "DSA-1-1",
             "title": "",
             "severity": 0,

@@ -85,6 +85,27 @@ def test_a_job_is_trouble_while_its_last_finished_run_failed(session, now):
     assert troubles(session, now) == ["Job a failed: why"]
 
 
+def test_a_failed_sync_is_told_once_as_its_feeds(session, now):
+    feed(session, "debian", now, state="failed", error="cut short")
+    for job in ("sync:debian", "sync:other"):
+        session.add(
+            models.JobRun(
+                job=job,
+                trigger="schedule",
+                state="failed",
+                started_at=now,
+                summary="",
+                error="cut short",
+            )
+        )
+    session.flush()
+
+    assert troubles(session, now) == [
+        "Feed debian: cut short",
+        "Job sync:other failed: cut short",
+    ]
+
+
 def test_a_schedule_that_is_late_says_that_nobody_leads(session, now):
     session.add(models.ScheduledJob(name="scan", every=900, next_at=now - 6 * HOUR / 60))
     session.flush()

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,12 +13,14 @@ from sqlalchemy import select, update
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explanations, findings, hosts, paging
+from patchmgr.db.queries import explanations, finding_order, findings, hosts, paging
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.urgency import Row
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import scan, sync
+from patchmgr.services import policies, scan, sync
 
 COUNT = 30  # hosts
 
@@ -118,6 +121,72 @@ def test_pages_of_findings_are_all_of_them_once_and_in_order(fleet, now, limit):
                 assert list(map(key, whole)) == sorted(map(key, whole))
 
 
+BY = {
+    "host": key,
+    "package": lambda line: (line.package, line.advisory, line.package_version_id, line.host),
+    "advisory": lambda line: (line.advisory, line.package, line.package_version_id, line.host),
+    "severity": lambda line: (
+        line.severity,
+        line.package,
+        line.advisory,
+        line.package_version_id,
+        line.host,
+    ),
+    "due": lambda line: (line.due is None, line.due, *key(line)),
+}
+
+
+def in_order(whole, sort, descending):
+    """Return lines as ``sort`` says; only its first value descends."""
+    lines = sorted(whole, key=BY[sort])
+    return sorted(lines, key=lambda line: BY[sort](line)[0], reverse=True) if descending else lines
+
+
+def test_every_order_has_its_key():
+    assert set(BY) == set(finding_order.SORTS)
+
+
+@pytest.mark.parametrize(
+    ("sort", "descending"),
+    [(sort, down) for sort in BY for down in (False, True) if (sort, down) != ("due", True)],
+)
+def test_pages_in_any_order_are_all_of_them_once(fleet, now, sort, descending):
+    later = now + 20 * DAY
+    filters = (*FILTERS, FindingFilter(overdue=True), FindingFilter(overdue=True, search="db"))
+    with fleet.reading() as session:
+        for each in filters:
+            for at in (None,) if sort == "due" or each.overdue else (None, now - DAY):
+                asked = {"sort": sort, "descending": descending, "at": at, "now": later}
+                lines, totals = pages(session, each, 13, **asked)
+                whole, _ = pages(session, each, 500, at=at, now=later)
+                assert lines == in_order(whole, sort, descending), each
+                assert totals == {len(whole)}
+
+
+def test_by_due_date_nothing_is_missing_before_the_scan_counts_other_due_dates(fleet, now):
+    hours = replace(PRESETS["severity"], rows=(Row("all", {}, 1, "within a day"),))
+    policies.adopt(fleet, hours, actor="test", now=now)
+
+    with fleet.reading() as session:
+        lines, totals = pages(session, FindingFilter(), 7, sort="due", now=now)
+
+        assert set(map(key, lines)) == set(map(key, findings.every(session)))
+        assert totals == {len(lines)}
+
+
+def test_by_due_date_they_sort_as_they_are_now_only(fleet, now):
+    with fleet.reading() as session, pytest.raises(InputError, match="only as it is now"):
+        findings.listing(session, sort="due", at=now)
+
+
+@pytest.mark.parametrize("sort", finding_order.SORTS)
+def test_no_order_takes_more_statements(fleet, now, statements, sort):
+    with fleet.reading() as session:
+        statements.clear()
+        findings.listing(session, sort=sort, limit=50)
+        assert len(statements) <= 8
+
+
 def test_filters_take_what_they_say(fleet, now):
     with fleet.reading() as session:
         everything = list(findings.every(session))
@@ -157,7 +226,7 @@ def test_an_explanation_takes_few_statements(fleet, now, statements):
     with fleet.reading() as session:
         statements.clear()
         explanations.explain(session, "WEB-01", "libx", at=now)
-        assert len(statements) <= 8
+        assert len(statements) <= 9
 
 
 # --- hosts --------------------------------------------------------------------------------------
@@ -262,10 +331,10 @@ ANYTHING = (
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(ANYTHING, st.sampled_from(hosts.SORTS))
-def test_a_forged_cursor_is_refused_or_gives_a_page(postgresql_db, now, cursor, sort):
+@given(ANYTHING, st.sampled_from(hosts.SORTS), st.sampled_from(finding_order.SORTS))
+def test_a_forged_cursor_is_refused_or_gives_a_page(postgresql_db, now, cursor, sort, order):
     for ask in (
-        lambda session: findings.listing(session, cursor=cursor),
+        lambda session: findings.listing(session, sort=order, cursor=cursor),
         lambda session: hosts.listing(session, now=now, sort=sort, cursor=cursor),
     ):
         with postgresql_db.reading() as session, suppress(InputError):

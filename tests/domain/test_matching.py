@@ -6,6 +6,7 @@ import pytest
 
 from patchmgr.domain.advisories import Fix, Match, Status
 from patchmgr.domain.matching import (
+    NAMES,
     Subject,
     Verdict,
     assess,
@@ -15,6 +16,7 @@ from patchmgr.domain.matching import (
     overruled,
     platforms_of,
 )
+from patchmgr.domain.modules import Catalogue
 
 
 def fix(status=Status.AFFECTED, fixed="", **more):
@@ -49,6 +51,7 @@ def fix(status=Status.AFFECTED, fixed="", **more):
         ("odd", fix(fixed="1.0"), "undetermined", "'odd' is not a dpkg version"),
         ("1.0", fix(fixed="odd"), "undetermined", "'odd' is not a dpkg version"),
         ("1.0", fix(fixed="2", introduced="odd"), "undetermined", "'odd' is not a dpkg version"),
+        ("1.0", fix(), "undetermined", "'' is not a dpkg version"),
     ],
 )
 def test_a_statement_means_for_a_version(version, statement, status, reason):
@@ -57,10 +60,14 @@ def test_a_statement_means_for_a_version(version, statement, status, reason):
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
-def test_a_scheme_that_nobody_can_read_is_undetermined():
-    statement = Fix("x:1", "x", Match.SOURCE, Status.AFFECTED, "2", scheme="runes")
+@pytest.mark.parametrize(
+    ("scheme", "reason"),
+    [("runes", "'1' is not a runes version"), ("", "'1' is not a known version")],
+)
+def test_a_scheme_that_nobody_can_read_is_undetermined(scheme, reason):
+    statement = Fix("x:1", "x", Match.SOURCE, Status.AFFECTED, "2", scheme=scheme)
 
-    assert judge("1", statement).status is Status.UNDETERMINED
+    assert judge("1", statement) == Verdict(Status.UNDETERMINED, reason)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +80,7 @@ def test_a_scheme_that_nobody_can_read_is_undetermined():
         ("ubuntu:20.04/esm-infra", ("ubuntu:20.04", "ubuntu:20")),
         ("centos:7", ("centos:7", "rhel:7")),
         ("sles:15.1", ("sles:15.1",)),
+        ("openeuler:22.03-lts-sp1", ("openeuler:22.03-lts-sp1", "openeuler:22")),
         ("", ("",)),
     ],
 )
@@ -85,6 +93,7 @@ def test_a_statement_is_about_packages_whose_versions_it_can_compare():
     assert not is_about("dpkg", "pypi")
     assert is_about("pep440", "pypi")
     assert is_about("", "pypi")
+    assert is_about("dpkg", "one that nobody knows")
 
 
 def test_a_package_is_known_by_its_own_name_and_by_its_source():
@@ -92,6 +101,19 @@ def test_a_package_is_known_by_its_own_name_and_by_its_source():
 
     assert subject.named(Match.SOURCE) == ("openssl", "3.0-1")
     assert subject.named(Match.BINARY) == ("libssl3", "3.0-1+b1")
+
+
+def test_a_package_is_judged_by_the_version_of_what_the_statement_names():
+    rebuilt = Subject("debian:12", "dpkg", "libssl3", "3.0-1+b1", "openssl", "3.0-1")
+    of_source = fix(fixed="3.0-1+a")
+
+    assert assess(rebuilt, of_source).reason == "3.0-1 is older than 3.0-1+a"
+    assert assess(rebuilt, replace(of_source, match=Match.BINARY)).status is Status.NOT_AFFECTED
+
+
+def test_a_statement_in_versions_of_another_kind_is_not_about_a_package():
+    assert said("1.0", fix(fixed="2"), manager="pypi") is None
+    assert said("1.0", replace(fix(fixed="2"), scheme="pep440"), manager="pypi") == "affected"
 
 
 def deciding(version, *statements):
@@ -107,9 +129,21 @@ def test_of_several_statements_the_one_that_calls_it_affected_decides():
     assert deciding("1") is None
 
 
-def test_of_two_fixes_the_one_that_must_be_reached_last_decides():
-    assert deciding("1", fix(fixed="1.10"), fix(fixed="1.9")) == ("affected", "1.10")
-    assert deciding("1", fix(fixed="1.9"), fix(fixed="odd")) == ("affected", "1.9")
+@pytest.mark.parametrize(
+    ("status", "one", "other", "decides"),
+    [
+        (Status.AFFECTED, "1.10", "1.9", "1.10"),
+        (Status.AFFECTED, "1.9", "odd", "1.9"),
+        (Status.UNDETERMINED, "2", "", "2"),
+        (Status.UNDETERMINED, "2", "odd", "2"),
+        (Status.NOT_AFFECTED, "2", "odd", "2"),
+    ],
+)
+def test_of_two_fixes_the_one_that_must_be_reached_last_decides(status, one, other, decides):
+    pair = fix(status, one), fix(status, other)
+
+    assert deciding("1", *pair) == (status, decides)
+    assert deciding("1", *reversed(pair)) == (status, decides)
 
 
 def subject(version="1.0-1", platform="debian:12", manager="dpkg", **more):
@@ -133,6 +167,10 @@ def said(version, statement, **about):
         ("x86_64", "noarch", True),
         ("noarch", "x86_64", True),
         ("aarch64 noarch", "x86_64", True),
+        ("all", "amd64", True),
+        ("any", "x86_64", True),
+        ("amd64", "all", True),
+        ("x86_64", "any", True),
     ],
 )
 def test_a_statement_is_for_its_architectures_and_for_none_in_particular(
@@ -149,6 +187,7 @@ def rpm(fixed, **more):
 
 MODULE = "1.0-1.module+el8.9.0+1+aa"
 NEWER = "1.0-2.module+el8.9.0+2+bb"
+UNFIXED = replace(rpm(""), status=Status.NO_FIX)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +197,14 @@ NEWER = "1.0-2.module+el8.9.0+2+bb"
         (MODULE, "", rpm("1.0-2.el8"), None),
         (MODULE, "x:1", rpm(NEWER, module="x:1"), "affected"),
         (MODULE, "x:2", rpm(NEWER, module="x:1"), None),
+        ("1.0-1.el8", "x:1", rpm(NEWER, module="x:1"), "affected"),
         ("1.0-1.el8", "", rpm("1.0-2.el8"), "affected"),
+        # Where there is no fix, there is nothing that would tell whose it is.
+        ("1.0-1.el8", "", UNFIXED, "no_fix"),
+        (MODULE, "", UNFIXED, "no_fix"),
+        (MODULE, "x:1", replace(UNFIXED, module="x:1"), "no_fix"),
+        (MODULE, "x:2", replace(UNFIXED, module="x:1"), None),
+        ("1.0-1.el8", "", replace(UNFIXED, module="x:1"), None),
     ],
 )
 def test_an_update_never_crosses_from_one_module_stream_to_another(
@@ -169,31 +215,111 @@ def test_an_update_never_crosses_from_one_module_stream_to_another(
     assert said(installed, replace(statement, scheme="rpm"), **is_rpm) == status
 
 
-def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree():
-    fix, other = rpm("1.1-9"), rpm("1.2-9")
-    unsure = Verdict(Status.AFFECTED, "older", is_sure=False)
-
-    alone = decisive([(fix, unsure)])
-    disputed = decisive([(fix, unsure), (other, Verdict(Status.NOT_AFFECTED, "newer"))])
-    agreed = decisive([(fix, unsure), (other, Verdict(Status.AFFECTED, "older"))])
-
-    assert alone[1].status is Status.UNDETERMINED
-    assert disputed[1].status is Status.UNDETERMINED
-    assert "module stream" in disputed[1].reason
-    assert agreed[1].status is Status.AFFECTED
+def test_only_rpms_have_module_streams():
+    assert said("1.0-1.module+el8.9.0+1+aa", fix(fixed="1.0-2")) == "affected"
 
 
-def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one():
-    statement = fix(fixed="2", channel="esm-infra")
+OF_ANOTHER = "0.8-1.module+el8.9.0+3+cc"
+UNHEARD_OF = "0.9-1.module+el8.9.0+4+dd"
+BY_NUMBER = "1.0-1.module+el8.9.0+4+dd"
+SAID = [("x", MODULE, "x:1"), ("x", OF_ANOTHER, "x:2"), ("only", NEWER, "only:rhel8")]
+
+
+@pytest.mark.parametrize(
+    ("installed", "label", "statement", "told", "verdict"),
+    [
+        (MODULE, "", rpm(NEWER, module="x:1"), SAID, ("affected", True)),
+        (OF_ANOTHER, "", rpm(NEWER, module="x:1"), SAID, None),
+        (OF_ANOTHER, "x:1", rpm(NEWER, module="x:1"), SAID, ("affected", True)),
+        (BY_NUMBER, "", rpm(NEWER, module="x:1"), SAID, ("affected", True)),
+        (UNHEARD_OF, "", rpm(NEWER, module="x:1"), SAID, ("affected", False)),
+        (UNHEARD_OF, "", rpm(NEWER, module="x:rhel8"), [], ("affected", False)),
+        (UNHEARD_OF, "", replace(rpm(NEWER, module="only:rhel8"), package="only"), SAID,
+         ("affected", True)),
+        (MODULE, "", rpm(NEWER), SAID, ("affected", False)),
+        (MODULE, "x:1", rpm(NEWER), SAID, ("affected", False)),
+        (NEWER, "", rpm(NEWER), SAID, ("not_affected", True)),
+    ],
+)  # fmt: skip
+def test_whether_a_build_is_of_the_stream_that_is_meant_is_told_or_said_not_to_be_sure(
+    installed, label, statement, told, verdict
+):
+    about = subject(installed, "rhel:8", "rpm", module=label)
+    found = assess(about, replace(statement, scheme="rpm"), Catalogue.of(told))
+
+    assert (found and (found.status, found.is_sure)) == verdict
+
+
+LOWER, HIGHER = rpm("1.1-9"), rpm("1.2-9")
+SURE = Verdict(Status.AFFECTED, "older")
+UNSURE = replace(SURE, is_sure=False)
+NEW_ENOUGH = Verdict(Status.NOT_AFFECTED, "newer")
+
+
+@pytest.mark.parametrize(
+    ("judged", "status"),
+    [
+        ([(LOWER, UNSURE)], "undetermined"),
+        ([(LOWER, UNSURE), (HIGHER, NEW_ENOUGH)], "undetermined"),
+        ([(LOWER, UNSURE), (HIGHER, SURE)], "affected"),
+        ([(LOWER, SURE), (HIGHER, UNSURE)], "affected"),
+        ([(LOWER, UNSURE), (HIGHER, UNSURE)], "affected"),
+    ],
+)
+def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree(judged, status):
+    unknown = "older, if it is of that module stream or service pack, which is not known"
+
+    _, verdict = decisive(judged)
+
+    assert (verdict.status, verdict.reason) == (
+        status,
+        unknown if status == "undetermined" else "older",
+    )
+
+
+@pytest.mark.parametrize(
+    ("platform", "installed", "status"),
+    [
+        ("openeuler:22.03-lts-sp1", "1-1.oe2203sp1", "affected"),
+        ("openeuler:22.03-lts-sp3", "1-1.oe2203sp3", "affected"),
+        ("openeuler:22.03", "1-1.oe2203sp1", "affected"),
+        ("openeuler:22.03", "1-1.oe2203sp3", None),
+        ("openeuler:22.03", "1-1.oe1", None),
+    ],
+)
+def test_a_service_pack_that_os_release_does_not_tell_is_told_by_the_build(
+    platform, installed, status
+):
+    pack = "openeuler:22.03-lts-sp3" if "sp3" in platform else "openeuler:22.03-lts-sp1"
+    fixed = "1-2.oe2203sp3" if "sp3" in platform else "1-2.oe2203sp1"
+    statement = Fix(pack, "x", Match.BINARY, Status.AFFECTED, fixed, scheme="rpm")
+
+    assert said(installed, statement, platform=platform, manager="rpm") == status
+    assert pack in platforms_of(platform, "rpm")
+
+
+@pytest.mark.parametrize(
+    ("installed", "fixed"), [("1-1.oe1", "1-2.oe1"), ("1-1", "1-2.oe1"), ("1-1.oe1", "1-2")]
+)
+def test_builds_that_tell_of_no_service_pack_are_undetermined(installed, fixed):
+    of_20_03 = Fix("openeuler:20.03-lts", "x", Match.BINARY, Status.AFFECTED, fixed, scheme="rpm")
+    verdict = assess(subject(installed, "openeuler:20.03", "rpm"), of_20_03)
+
+    assert verdict == Verdict(Status.AFFECTED, f"{installed} is older than {fixed}", is_sure=False)
+    assert decisive([(of_20_03, verdict)])[1].status is Status.UNDETERMINED
+
+
+@pytest.mark.parametrize("channel", NAMES)
+def test_a_fix_for_subscribers_is_named_to_everybody_and_said_to_need_one(channel):
+    statement = fix(fixed="2", channel=channel)
 
     everybody = assess(subject("1", platform="debian:12"), statement)
-    subscriber = assess(subject("1", platform="debian:12/esm-infra"), statement)
+    subscriber = assess(subject("1", platform=f"debian:12/{channel}"), statement)
 
-    assert (everybody.status, everybody.reason) == (
-        Status.AFFECTED,
-        "1 is older than 2; the fix needs Ubuntu Pro (esm-infra)",
+    assert everybody == Verdict(
+        Status.AFFECTED, f"1 is older than 2; the fix needs {NAMES[channel]}"
     )
-    assert subscriber.reason == "1 is older than 2"
+    assert subscriber == Verdict(Status.AFFECTED, "1 is older than 2")
 
 
 @pytest.mark.parametrize("channel", ["eus", "aus", "hotpatch"])
@@ -214,6 +340,7 @@ def test_a_line_of_its_own_concerns_only_hosts_that_are_on_it(channel):
         ("3.0-1.el9_fips", "3.0-2.el9_fips", "fips", True),
         ("3.0-1.el9", "3.0-2.el9_fips", "fips", False),
         ("3.0-1.el9_fips", "3.0-2.el9", "", False),
+        ("3.0-1.el9_fips", "3.0-2.ksplice1.el9", "ksplice", False),
     ],
 )
 def test_a_special_build_is_fixed_by_builds_of_its_kind(installed, fixed, channel, concerned):
@@ -222,12 +349,35 @@ def test_a_special_build_is_fixed_by_builds_of_its_kind(installed, fixed, channe
     assert (said(installed, statement, platform="ol:7", manager="rpm") == "affected") is concerned
 
 
-def test_on_an_extended_update_line_that_line_has_the_word_on_its_cves():
-    main, own = rpm("1-5"), rpm("1-3", channel="eus")
-    statements = [(main, frozenset({"CVE-1", "CVE-2"})), (own, frozenset({"CVE-1"}))]
+@pytest.mark.parametrize("installed", ["2.17-1.el7", "2.17-1.ksplice1.el7", "3.0-1.el9_fips"])
+def test_where_there_is_no_fix_there_is_none_for_special_builds_either(installed):
+    statement = replace(UNFIXED, scheme="rpm")
 
-    assert overruled(statements, subject(platform="rhel:8.6/eus")) == {"CVE-1"}
-    assert overruled(statements, subject(platform="rhel:8.6")) == frozenset()
+    assert said(installed, statement, platform="ol:7", manager="rpm") == "no_fix"
+
+
+def test_only_rpms_come_in_special_builds():
+    assert said("2.17-1.ksplice1.1", fix(fixed="2.17-2")) == "affected"
+
+
+@pytest.mark.parametrize(
+    ("platform", "overruled_on"),
+    [
+        ("rhel:8.6/eus", {"CVE-1"}),
+        ("rhel:8.6/aus,eus", {"CVE-1", "CVE-3"}),
+        ("rhel:8.6/els", set()),  # what carries on after the main line does not leave it
+        ("rhel:8.6", set()),
+    ],
+)
+def test_on_an_extended_update_line_that_line_has_the_word_on_its_cves(platform, overruled_on):
+    statements = [
+        (rpm("1-5"), frozenset({"CVE-1", "CVE-2"})),
+        (rpm("1-3", channel="eus"), frozenset({"CVE-1"})),
+        (rpm("1-4", channel="aus"), frozenset({"CVE-3"})),
+        (rpm("1-6", channel="els"), frozenset({"CVE-4"})),
+    ]
+
+    assert overruled(statements, subject(platform=platform)) == overruled_on
 
 
 def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
@@ -251,3 +401,7 @@ def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
 )
 def test_what_the_vendor_did_not_build_is_not_its_package(platform, origin, version, builder):
     assert subject(version, platform, origin=origin).foreign == builder
+
+
+def test_a_package_of_a_language_comes_from_nobody_else():
+    assert subject("1.0-1nodesource1", manager="npm", origin="Anybody").foreign == ""

@@ -9,6 +9,7 @@ from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import jobs as queries
 from patchmgr.errors import ConflictError, FeedUnreachableError
+from patchmgr.feeds import FEEDS
 from patchmgr.jobs import bodies
 from patchmgr.jobs.schedule import jobs
 from patchmgr.services import rollouts, sync
@@ -106,5 +107,6 @@ def test_every_enabled_feed_has_its_job(db, settings, now):
         session.query(models.Feed).update({"enabled": False})
     after = {job.name for job in jobs(db, settings, lambda: now)}
 
-    assert before == {"sync:debian", "scan", "tick", "report", "housekeeping"}
-    assert after == before - {"sync:debian"}
+    syncs = {f"sync:{name}" for name, feed in FEEDS.items() if feed.by_default}
+    assert before == syncs | {"scan", "tick", "report", "housekeeping"}
+    assert after == before - syncs

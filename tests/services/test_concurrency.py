@@ -10,7 +10,6 @@ from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import findings as queries
-from patchmgr.feeds import FEEDS
 from patchmgr.services import scan, sync
 
 ROUNDS = 4
@@ -33,7 +32,7 @@ def fleet(db, tmp_path, now, settings):
         '{"x": {"CVE-2026-0001": {"releases": {"bookworm": {"status": "resolved", '
         '"fixed_version": "1000", "urgency": "high"}}}}}'
     )
-    sync.sync(db, next(iter(FEEDS)), source=tracker, settings=settings, now=now, actor="test")
+    sync.sync(db, "debian", source=tracker, settings=settings, now=now, actor="test")
     return db
 
 

@@ -15,7 +15,7 @@ from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
-from patchmgr.services import policies, scan, sync
+from patchmgr.services import bundles, policies, scan, signing, sync
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 HOSTS = "hostname,external_id,os_id,os_release\n" + "".join(
@@ -35,9 +35,28 @@ TRACKER = {
     }
     for number in range(3)
 }
+KEV = {
+    "title": "CISA Catalog of Known Exploited Vulnerabilities",
+    "catalogVersion": "2026.03.02",
+    "dateReleased": "2026-03-02T09:00:00.0000Z",
+    "count": 1,
+    "vulnerabilities": [
+        {
+            "cveID": "CVE-2026-0000",
+            "vendorProject": "v",
+            "product": "p",
+            "vulnerabilityName": "n",
+            "dateAdded": "2026-03-01",
+            "shortDescription": "",
+            "requiredAction": "update",
+            "dueDate": "2026-03-22",
+        }
+    ],
+}
 REDONE = 7  # of so many places to be killed at, one has the work done again
 INVENTORY = ("host", "package_version", "package_set", "host_package_set", "audit_entry")
 FEEDS = ("advisory", "fix", "feed_revision", "feed_document", "feed_sync", "audit_entry")
+BUNDLED = (*FEEDS, "feed", "flaw_note")
 FOUND = (
     "judgement",
     "exposure",
@@ -82,6 +101,29 @@ class Place:
         with self.opened() as db:
             sync.sync(db, "debian", source=path, settings=self.settings(), now=NOW, actor="test")
 
+    def bundle(self):
+        """Make a bundle of two feeds at another place, for `take`."""
+        far = Place(self.files / "far", self.files)
+        shutil.copy(self.path, far.path)
+        far.sync()
+        with far.opened() as db:
+            catalogue = self.file("kev.json", json.dumps(KEV))
+            sync.sync(db, "kev", source=catalogue, settings=far.settings(), now=NOW, actor="test")
+            path = self.files / "bundle.zip"
+            bundles.make(db, path, settings=far.settings(), now=NOW, actor="test")
+
+    def take(self):
+        far = signing.signing_key(self.files / "far").public_key()
+        with self.opened() as db:
+            bundles.take(
+                db,
+                self.files / "bundle.zip",
+                settings=self.settings(),
+                now=NOW,
+                actor="test",
+                key=signing.fingerprint(far),
+            )
+
     def scan(self):
         with self.opened() as db:
             scan.scan(db, settings=self.settings(), now=NOW)
@@ -115,6 +157,7 @@ WORK = {
     "renames": (INVENTORY, (Place.hosts, Place.packages), lambda place: place.hosts(RENAMED)),
     "packages": (INVENTORY, (Place.hosts,), Place.packages),
     "sync": (FEEDS, (), Place.sync),
+    "bundle": (BUNDLED, (Place.bundle,), Place.take),
     "scan": (FOUND, (Place.hosts, Place.packages, Place.sync), Place.scan),
 }
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -18,14 +18,18 @@ from sqlalchemy import select
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explanations
+from patchmgr.db.queries import explained, explanations
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.session import Database
+from patchmgr.domain import exceptions
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger, FlawNote
 from patchmgr.domain.urgency import Clock, Inputs, Policy, Row, decide, due_date
 from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import ConflictError, NotFoundError
 from patchmgr.feeds.crawl import Harvest
+from patchmgr.services import exceptions as exception_service
 from patchmgr.services import policies, scan, sync
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -91,13 +95,15 @@ class Fleet:
         """Let the feed say just this from now on."""
         harvest = Harvest(tuple(advisories), {}, (), {})
         feed = SimpleNamespace(name="made-up")
-        sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
+        with self.db.writing(alone=True) as session:
+            sync.store(session, feed, harvest, now=self.at, **WHEN)
 
     def note(self, feed, *notes):
         """Let a catalogue say just this from now on."""
         harvest = Harvest((), {}, (), {}, notes=tuple(notes))
         feed = SimpleNamespace(name=feed)
-        sync._store(self.db, feed, harvest, now=self.at, documents=False, **WHEN)
+        with self.db.writing(alone=True) as session:
+            sync.store(session, feed, harvest, now=self.at, **WHEN)
 
     def adopt(self, policy):
         policies.adopt(self.db, policy, now=self.at, **WHEN)
@@ -114,7 +120,34 @@ class Fleet:
 
     def lines(self, at=None, **filters):
         with self.db.reading() as session:
-            return list(queries.every(session, queries.FindingFilter(**filters), at))
+            wanted = queries.FindingFilter(**filters)
+            return list(queries.every(session, wanted, at, now=self.at))
+
+    def allow(self, days, type_=exceptions.Type.RISK_ACCEPTED, **scope):
+        """Record an exception that an approver decides alone; return its id."""
+        added = exception_service.add(
+            self.db,
+            exceptions.Scope(**scope),
+            type_,
+            reason="behind a wall",
+            expires_at=self.at + timedelta(days=days),
+            role=Role.APPROVER,
+            now=self.at,
+            settings=self.settings,
+            **WHEN,
+        )
+        return added.id
+
+    def decide(self, days, scope, number):
+        """Record an exception, or revoke one; nothing comes of what is not there, or over."""
+        with suppress(NotFoundError, ConflictError):
+            if scope:
+                self.allow(days, **scope)
+            else:
+                self.revoke(number)
+
+    def revoke(self, number):
+        exception_service.revoke(self.db, number, role=Role.OPERATOR, now=self.at, **WHEN)
 
     def explain(self, host, package, at=None):
         with self.db.reading() as session:
@@ -151,7 +184,7 @@ class Fleet:
 
 def counts(session):
     """Return the stored counts by hostname, of hosts that have findings."""
-    names = ("open_findings", "fixable", "undetermined", "worst", "earliest_due")
+    names = ("open_findings", "fixable", "undetermined", "worst", "excepted", "earliest_due")
     names += tuple(severity.word for severity in Severity)
     rows = session.execute(
         select(models.Host.hostname, models.HostCount).join(
@@ -183,13 +216,16 @@ def counted(lines):
         known["open_findings"] += 1
         known["fixable"] += line.status == "affected"
         known["undetermined"] += line.status == "undetermined"
+        known["excepted"] += bool(line.exception)
         known[line.severity.word] += 1
-    names = ("open_findings", "fixable", "undetermined", *(s.word for s in Severity))
+    names = ("open_findings", "fixable", "undetermined", "excepted")
+    names += tuple(severity.word for severity in Severity)
     found = {host: {name: known[name] for name in names} for host, known in hosts.items()}
     for host, known in found.items():
         mine = [line for line in lines if line.host == host]
         known["worst"] = max(line.severity for line in mine)
-        known["earliest_due"] = min((line.due for line in mine if line.due), default=None)
+        dated = [line.due for line in mine if line.due and not line.exception]
+        known["earliest_due"] = min(dated, default=None)
     return found
 
 
@@ -295,6 +331,21 @@ STEPS = st.one_of(
     st.tuples(st.just("report"), st.sampled_from(HOSTS), INSTALLED, st.sampled_from(["12", "11"])),
     st.tuples(st.just("retire"), st.sampled_from(HOSTS)),
     st.tuples(st.just("policy"), st.sampled_from(POLICIES)),
+    st.tuples(
+        st.just("except"),
+        st.sampled_from([1, 2, 3, 90]),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "advisory": st.sampled_from(["A", "B"]),
+                "cve": st.sampled_from(["A", "C"]),
+                "package": st.sampled_from(["x", "libx"]),
+                "host": st.sampled_from(HOSTS),
+                "tag": st.sampled_from(["prod", "test"]),
+            },
+        ),
+        st.integers(1, 3),
+    ),
     st.tuples(st.just("scan")),
     st.tuples(st.just("scan")),
 )
@@ -316,7 +367,8 @@ def play(fleet, steps):
             case "note", [feed, notes]:
                 fleet.note(feed, *notes)
             case "host", [name, environment, exposure, release]:
-                fleet.host(name, environment=environment, exposure=exposure, os_release=release)
+                facts = {"environment": environment, "exposure": exposure, "tags": environment}
+                fleet.host(name, os_release=release, **facts)
                 retired.discard(name)
             case "report", [name, packages, release]:
                 fleet.report(name, packages, release)
@@ -324,8 +376,8 @@ def play(fleet, steps):
             case "retire", [name] if name not in retired:
                 fleet.retire(name)
                 retired.add(name)
-            case "policy" | "scan", _:
-                {"policy": fleet.adopt, "scan": fleet.scan}[kind](*what)
+            case "policy" | "scan" | "except", _:
+                {"policy": fleet.adopt, "scan": fleet.scan, "except": fleet.decide}[kind](*what)
     fleet.wait(1)
     fleet.scan()
 
@@ -336,10 +388,39 @@ def check(fleet):
     with fleet.db.reading() as session:
         assert dates_out_of_date(session) == []
         assert counts(session) == counted(lines)
-        assert dues(session) == Counter((line.host, line.due) for line in lines if line.due)
+        assert dues(session) == Counter(
+            (line.host, line.due) for line in lines if line.due and not line.exception
+        )
     fleet.scan(full=True)
     assert fleet.stored() == incremental
     assert fleet.scan().changed is False
+    assert explained_as_found(fleet) == found(lines)
+
+
+def explained_as_found(fleet):
+    """Return what explanations call findings, of every package of every host."""
+    with fleet.db.reading() as session:
+        there = list(
+            session.scalars(select(models.Host.hostname).where(models.Host.retired_at.is_(None)))
+        )
+    every = Counter()
+    for host in there:
+        for package in ("x", "y", "libx"):
+            with suppress(NotFoundError):
+                every |= Counter(
+                    (host, each.package_version_id, said.advisory, said.status, said.severity,
+                     said.due, said.exceptions[0].label if said.exceptions else "")
+                    for each in fleet.explain(host, package).installed
+                    for said in each.findings
+                )  # fmt: skip
+    return every
+
+
+def found(lines):
+    return Counter(
+        (x.host, x.package_version_id, x.advisory, x.status, x.severity, x.due, x.exception)
+        for x in lines
+    )
 
 
 def dates_out_of_date(session):
@@ -363,7 +444,7 @@ def postgresql(_postgresql, _postgresql_template):
     return _postgresql, _postgresql_template
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(st.lists(STEPS, min_size=3, max_size=14))
 def test_an_incremental_scan_comes_to_what_a_full_scan_comes_to(template, steps):
     with sqlite_fleet(template) as fleet, sqlite_fleet(template) as fresh:
@@ -856,9 +937,9 @@ def test_an_explanation_names_every_statement_and_what_it_was_compared_with(flee
     )
     fleet.scan()
 
-    (explained,) = fleet.explain("A", "libx1").installed
+    (found,) = fleet.explain("A", "libx1").installed
 
-    said = {each.advisory: each for each in explained.considered}
+    said = {each.advisory: each for each in found.considered}
     assert list(said) == ["A", "D", "B", "C"]  # findings first, the worst first
     assert {ref: each.status for ref, each in said.items()} == {
         "A": "affected",
@@ -872,10 +953,10 @@ def test_an_explanation_names_every_statement_and_what_it_was_compared_with(flee
     assert said["A"].due_row == "severity-high"
     assert said["B"].comparison == "1-1 is 1-1"
     assert said["C"].comparison == "no SSL"
-    assert explanations.sentence(said["D"]) == (
+    assert explained.sentence(said["D"]) == (
         "no fix: the vendor calls x affected by D and has nothing to install (postponed)"
     )
-    assert explanations.what_would_change(said["A"]) == (
+    assert explained.what_would_change(said["A"]) == (
         "would change: an inventory with source x at 1-2 or newer"
     )
 

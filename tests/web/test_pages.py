@@ -9,6 +9,8 @@ import pytest
 
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Severity
+from patchmgr.services import audit
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
@@ -18,6 +20,7 @@ EMPTY = {
     "/findings": "No open findings",
     "/advisories": "No advisories yet",
     "/feeds": "No feed has been synced yet",
+    "/policies": "None has been put in force yet",
     "/coverage": "No hosts yet",
     "/search": "Search the fleet",
     "/search?q=zzz": "Nothing is called that",
@@ -33,6 +36,9 @@ PAGES = {
     "/hosts?state=silent": "silent-1",
     "/hosts/web-1": "3.0.17-1~deb12u2",
     "/hosts/web-1/packages": "libssl3",
+    "/policies": "Critical: within 7 days",
+    "/policies/1": "In force",
+    "/policies/preset/severity": "comes with the service",
     "/hosts/web-1/changes/1-3": "5.2.15-3",
     "/hosts/silent-1": "has never reported",
     "/findings": "CVE-2026-1001",
@@ -104,6 +110,28 @@ def test_why_names_feed_revision_comparison_policy_row_and_what_would_change(fle
         "an inventory with source openssl at 3.0.17-1~deb12u2 or newer",
     ):
         assert evidence in page
+
+
+def test_packages_of_one_source_stand_together_on_the_page_of_a_host(fleet, admin):
+    page = re.sub(r"<[^>]+>|\s+", " ", admin.get("/hosts/web-1").text)
+    words = " ".join(page.split())
+
+    assert "openssl libssl3 , openssl 3.0.15-1~deb12u1" in words
+    assert words.count("3.0.17-1~deb12u2") == 1
+    assert 'href="/findings?host=web-1&amp;package=openssl"' in admin.get("/hosts/web-1").text
+
+
+@pytest.mark.parametrize("sort", ["host", "-host", "package", "-advisory", "-severity", "due"])
+def test_findings_sort_by_their_headers(fleet, admin, sort):
+    rows = list(csv.DictReader(io.StringIO(admin.get(f"/findings?sort={sort}&format=csv").text)))
+
+    values = [row[sort.removeprefix("-")] for row in rows]
+    words = [severity.word for severity in Severity]
+    rank = words.index if sort == "-severity" else str
+    dated = [rank(value) for value in values if value or sort != "due"]
+    assert dated == sorted(dated, reverse=sort.startswith("-"))
+    assert len(rows) == 7
+    assert "" not in values[: len(dated)]
 
 
 def test_a_filtered_list_is_a_link_with_chips_that_remove_a_filter(fleet, admin):
@@ -225,6 +253,54 @@ def test_the_key_of_a_token_is_shown_once(admin):
 
     assert "pm_" in made.text
     assert "pm_" not in admin.get("/admin/users").text
+
+
+def test_a_scan_of_nothing_does_not_hide_what_to_do_first(sqlite_db, settings, clock, admin):
+    scan(sqlite_db, now=clock(), settings=settings)
+
+    page = admin.get("/").text
+
+    assert "No hosts yet" in page
+    assert "Import hosts" in page
+    assert "0 of 0" not in page
+
+
+def test_an_error_says_each_problem_once(admin):
+    page = admin.get("/hosts?cursor=nonsense").text
+
+    assert page.count("is not one that a page gave") == 1
+
+
+def test_the_last_admin_is_not_offered_to_be_disabled(admin, operator):
+    page = admin.get("/admin/users").text
+
+    assert "the last admin" in page
+    assert page.count(">Disable</a>") == 1  # the operator's
+
+
+def test_an_audit_entry_about_a_plan_leads_there_and_leaves_out_what_is_empty(
+    fleet, sqlite_db, clock, admin
+):
+    with sqlite_db.writing() as session:
+        audit.record(
+            session,
+            at=clock(),
+            actor="patchmgr",
+            action="rollout.signal",
+            subject="plan 7",
+            details={"ring": "", "message": "why"},
+        )
+
+    page = admin.get("/admin/audit").text
+
+    assert '<a href="/plans/7">plan 7</a>' in page
+    assert "<dt>ring</dt>" not in page
+    assert "<dt>message</dt><dd>why</dd>" in page
+
+
+def test_jobs_say_what_they_do(fleet, admin):
+    assert "compares what is installed with what vendors say" in admin.get("/admin/jobs").text
+    assert "It compares what is installed" in admin.get("/admin/jobs/scan").text
 
 
 def test_trouble_with_the_service_is_said_on_every_page(fleet, sqlite_db, clock, admin):

@@ -5,7 +5,32 @@ all come from it. To add an operation, write its view in the module of its noun 
 it; to add a noun, write a module and name it below.
 """
 
-from web.api import about, findings, fleet, imports, operations, plans, reports
+from web.api import (
+    about,
+    calendar,
+    exceptions,
+    findings,
+    fleet,
+    imports,
+    operations,
+    plan_commands,
+    plans,
+    policies,
+    reports,
+)
 from web.api.routing import pages
 
-__all__ = ["about", "findings", "fleet", "imports", "operations", "pages", "plans", "reports"]
+__all__ = [
+    "about",
+    "calendar",
+    "exceptions",
+    "findings",
+    "fleet",
+    "imports",
+    "operations",
+    "pages",
+    "plan_commands",
+    "plans",
+    "policies",
+    "reports",
+]

@@ -17,6 +17,8 @@ TAGS = {
     "hosts": "The inventory: hosts, their packages, and the reports they send.",
     "findings": "What is open where, and why.",
     "advisories": "What vendors say.",
+    "exceptions": "What is left alone, why, and until when.",
+    "policies": "By when a finding must be closed.",
     "plans": "Patch plans: content, approval, rollout, results.",
     "calendar": "Maintenance windows and freezes.",
     "imports": "Files of hosts and packages.",

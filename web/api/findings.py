@@ -8,9 +8,10 @@ from pydantic import Field
 from patchmgr.db.queries import advisories as advisory_queries
 from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.explained import explanation_json
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.errors import NotFoundError
-from web.api.routing import route
+from web.api.routing import LARGEST_ID, route
 from web.api.values import (
     Document,
     Flag,
@@ -45,8 +46,13 @@ class Finding(Out):
     kev: bool | None
     first_seen: When
     due: When | None
-    exception: str
+    exception: str = Field(description="Id and type of one that covers it: `12 false_positive`.")
     reason: str
+
+
+Sort = Literal[
+    "host", "-host", "package", "-package", "advisory", "-advisory", "severity", "-severity", "due"
+]
 
 
 class FindingQuery(Paging):
@@ -60,7 +66,14 @@ class FindingQuery(Paging):
     severity_at_least: SeverityWord = "unknown"
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
+    exception: Literal["", "open", "excepted"] = Field(
+        "", description="Only what no exception covers, or what one does."
+    )
+    exception_id: int | None = Field(
+        None, ge=0, le=LARGEST_ID, description="Only what the scope of this exception covers."
+    )
     search: Plain = ""
+    sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
 
 
 class AtQuery(In):
@@ -147,7 +160,7 @@ class AdvisoryQuery(Paging):
 
 @route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
 def list_findings(query: FindingQuery) -> object:
-    """List open findings, by host, package and advisory."""
+    """List open findings, by default by host, package and advisory."""
     filters = FindingFilter(
         host=query.host,
         platform=query.platform,
@@ -159,9 +172,19 @@ def list_findings(query: FindingQuery) -> object:
         severity_at_least=severity(query.severity_at_least) or None,
         kev=query.kev,
         overdue=query.overdue,
+        exception=query.exception,
+        exception_id=query.exception_id,
         search=query.search,
     )
-    found = queries.listing(session(), filters, now=now(), limit=query.limit, cursor=query.cursor)
+    found = queries.listing(
+        session(),
+        filters,
+        now=now(),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return page(found)
 
 
@@ -175,7 +198,7 @@ def list_findings(query: FindingQuery) -> object:
 def explain_finding(hostname: str, package: str, query: AtQuery) -> dict[str, Any]:
     """Explain what was concluded about a package of a host, and from what."""
     found = explanations.explain(session(), hostname, package, at=query.at or now())
-    return explanations.explanation_json(found)
+    return explanation_json(found)
 
 
 @route("GET", "/cves/<cve>", tag="advisories", answer=Flaw)

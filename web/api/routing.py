@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError
 from web.auth import public, requires
-from web.context import viewer
+from web.context import now, viewer
 
 PREFIX = "/api/v1"
 LARGEST_ID = 2**31 - 1
@@ -178,3 +178,8 @@ def problems(error: ValueError) -> InputError:
 
 def actor() -> str:
     return viewer().name
+
+
+def who() -> dict[str, Any]:
+    """Return who acts, in which role and when, as every service asks."""
+    return {"actor": actor(), "role": viewer().role, "now": now()}

@@ -20,6 +20,9 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// Of tabs that do not fit, the present one is in sight.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A filter that is not set has no place in the address.
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get") return;

@@ -12,6 +12,7 @@ from patchmgr.db.models.advisories import (
     Offer,
     Support,
 )
+from patchmgr.db.models.exceptions import FindingException, HostTag
 from patchmgr.db.models.findings import (
     Exposure,
     HostCount,
@@ -56,6 +57,7 @@ __all__ = [
     "FeedDocument",
     "FeedRevision",
     "FeedSync",
+    "FindingException",
     "Fix",
     "FlawNote",
     "Freeze",
@@ -64,6 +66,7 @@ __all__ = [
     "HostDue",
     "HostFact",
     "HostPackageSet",
+    "HostTag",
     "Import",
     "JobRun",
     "Judgement",

@@ -20,7 +20,9 @@ class Feed(Base):
     enabled: Mapped[bool]
     state: Mapped[Word]  # "never", "ok", "failed"
     attempted_at: Mapped[datetime | None]
-    succeeded_at: Mapped[datetime | None]  # last sync that ended well, changed or not
+    # Last sync that ended well, changed or not; of content from a bundle, where that was made.
+    succeeded_at: Mapped[datetime | None]
+    bundled_at: Mapped[datetime | None]  # when the bundle was made that it comes from; None: synced
     error: Mapped[str] = mapped_column(Text)  # why the last attempt failed; "" when it did not
     revision_id: Mapped[int | None]  # current revision; no foreign key, the two would be a cycle
     # When the first of its documents stops being true, as the last good sync found it.
@@ -68,6 +70,7 @@ class FeedSync(Base):
     id: Mapped[Id]
     feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
     at: Mapped[datetime]
+    as_of: Mapped[datetime | None]  # how fresh what came in a bundle was; None: as of ``at``
 
 
 class Advisory(Base):

@@ -102,11 +102,16 @@ class HostCount(Base):
     high: Mapped[int]
     critical: Mapped[int]
     worst: Mapped[int] = mapped_column(SmallInteger)  # highest severity
-    earliest_due: Mapped[datetime | None]  # of the fixable ones; None: none has a due date
+    excepted: Mapped[int]  # covered by an exception
+    # Of the fixable ones that no exception covers; None: none has a due date.
+    earliest_due: Mapped[datetime | None]
 
 
 class HostDue(Base):
-    """How many open findings of a host are due at an instant: what is overdue is a sum of these."""
+    """How many open findings of a host are due at an instant: what is overdue is a sum of these.
+
+    What an exception covers is not among them.
+    """
 
     __tablename__ = "host_due"
     __table_args__ = (Index("ix_host_due_due", "due"),)

@@ -91,7 +91,7 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
     return Coverage(
         _platforms(hosts, spoken_of),
         _silent(session, since),
-        tuple(one for one in statuses if one.enabled and (one.is_stale or one.state == "failed")),
+        tuple(one for one in statuses if one.is_used and (one.is_stale or one.state == "failed")),
         unclear,
         undetermined,
         lifecycle.releases(hosts, told, now.date()),

@@ -1,6 +1,7 @@
 """Why a package on a host is, or is not, a finding: every statement held against it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,94 +12,45 @@ from sqlalchemy.orm import Session, aliased
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import from_micros
 from patchmgr.db.queries import flaws, lifecycle, offers
+from patchmgr.db.queries.exceptions import Heeded, heeded
+from patchmgr.db.queries.explained import (
+    Consideration,
+    Covering,
+    Explained,
+    Explanation,
+    Unrelated,
+)
 from patchmgr.db.queries.findings import Dating, held, policy_at
-from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.db.queries.modules import catalogues
-from patchmgr.domain.advisories import Fix, Match, Severity, Status
+from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
-from patchmgr.domain.lifecycle import Support, without_support
-from patchmgr.domain.matching import Subject, Verdict, assess, platforms_of
-from patchmgr.domain.modules import NO_MODULES
-from patchmgr.domain.offers import Offers, Supply
-from patchmgr.domain.urgency import word_of
+from patchmgr.domain.kernels import Kernel, idle, kernel_of
+from patchmgr.domain.lifecycle import without_support
+from patchmgr.domain.matching import Subject, Verdict, platforms_of
+from patchmgr.domain.modules import Catalogue, is_modular
+from patchmgr.domain.offers import Offers
+from patchmgr.domain.weighing import Said, Weighed, weigh
 from patchmgr.errors import NotFoundError
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
 
-
-@dataclass(frozen=True, slots=True)
-class Consideration:
-    """One statement that was held against an installed package, and what came of it."""
-
-    advisory: str
-    title: str
-    cves: tuple[str, ...]
-    severity: Severity
-    url: str
-    feed: str
-    revision: int
-    revision_at: datetime
-    revision_digest: str
-    document: str
-    status: str  # the verdict here
-    stated: str  # the status that the vendor states
-    match: Match
-    matched_name: str
-    matched_version: str
-    scheme: str
-    fixed: str
-    introduced: str
-    comparison: str
-    first_seen: datetime | None
-    due: datetime | None
-    due_row: str
-    due_label: str
-    danger: Danger  # what its due date goes by, as the scan knew it
-    notes: tuple[NoteLine, ...]  # what catalogues say of its flaws, by CVE and feed
-    supply: Supply | None  # whether a repository offers the fix; None: not known, or no fix needed
-
-    @property
-    def is_finding(self) -> bool:
-        return self.status != Status.NOT_AFFECTED
+Pairs = Sequence[tuple[Any, Weighed]]  # rows of `_statements`, each with what it comes to
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """One installed version of the package, with every statement that bears on it."""
+class _At:
+    """A host at an instant, and what its packages are explained by."""
 
-    package_version_id: int
-    manager: str
-    package: str
-    arch: str
-    installed: str
-    source: str
-    source_version: str
-    judged_source: str
-    judged_version: str
-    held: bool
-    considered: tuple[Consideration, ...]  # findings first, worst first
-    support: tuple[Support, ...]  # what its vendor does not do for it any more
-
-    @property
-    def findings(self) -> tuple[Consideration, ...]:
-        return tuple(each for each in self.considered if each.is_finding)
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a package on a host is, or is not, a finding."""
-
-    host_id: int
-    host: str
-    platform: str
+    session: Session
+    on: models.Host
     at: datetime
-    reported_at: datetime | None
-    reboot_pending: bool
-    has_feed: bool  # whether any feed speaks of the platform at all
-    policy: str  # name and version of the one that gives due dates
-    installed: tuple[Explained, ...]
+    dating: Dating
+    heed: Heeded
+    known: Offers
+    modules: Mapping[str, Catalogue]
+    idle: Mapping[int, str]  # package versions that do not count on this host, and why
 
 
 def explain(session: Session, name: str, package: str, *, at: datetime) -> Explanation:
@@ -110,10 +62,24 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
     versions = _installed_versions(session, members, package)
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
-    dating = Dating(policy_at(session, at))
-    known = offers.of_packages(session, [row.platform], {each.name for each in versions}, at)
+    here = _At(
+        session=session,
+        on=row,
+        at=at,
+        dating=Dating(policy_at(session, at)),
+        heed=heeded(session, at),
+        known=offers.of_packages(session, [row.platform], {each.name for each in versions}, at),
+        modules=_modules(session, versions, at),
+        idle=_idle_kernels(session, row, members, versions),
+    )
     told = lifecycle.said(session, at)
-    considered = {each.id: _considered(session, row, each, at, dating, known) for each in versions}
+    explained = [
+        replace(
+            _explained(here, each),
+            support=tuple(without_support(each.judged_source, row.platform, told, at.date())),
+        )
+        for each in versions
+    ]
     return Explanation(
         host_id=row.id,
         host=row.hostname,
@@ -121,25 +87,68 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         at=at,
         reported_at=row.reported_at,
         reboot_pending=row.reboot_pending,
-        has_feed=any(considered.values()) or _has_feed(session, row.platform),
-        policy=f"{dating.policy.name} version {dating.policy.version}",
-        installed=tuple(
-            Explained(
-                package_version_id=each.id,
-                manager=each.manager,
-                package=each.name,
-                arch=each.arch,
-                installed=each.version,
-                source=each.source,
-                source_version=each.source_version,
-                judged_source=each.judged_source,
-                judged_version=each.judged_version,
-                held=each.name in row.held,
-                considered=considered[each.id],
-                support=tuple(without_support(each.judged_source, row.platform, told, at.date())),
-            )
-            for each in versions
-        ),
+        has_feed=_has_feed(session, row.platform, explained),
+        policy=f"{here.dating.policy.name} version {here.dating.policy.version}",
+        installed=_with_notes(session, at, explained),
+    )
+
+
+def _explained(here: _At, subject: models.PackageVersion) -> Explained:
+    platforms = platforms_of(subject.platform, subject.manager)
+    rows = sorted(
+        (tuple(row) for row in here.session.execute(_statements(subject, here.at))),
+        key=lambda row: (platforms.index(row[0].platform), row[0].match, row[0].id),
+    )
+    judged_as = subject_of(subject)
+    weighed = weigh(judged_as, [_said(*row) for row in rows], here.modules)
+    why_idle = here.idle.get(subject.id, "")
+    for each in weighed:
+        if each.is_finding and why_idle:
+            each.yields = why_idle
+    pairs = list(zip(rows, weighed, strict=True))
+    return Explained(
+        package_version_id=subject.id,
+        manager=subject.manager,
+        package=subject.name,
+        arch=subject.arch,
+        installed=subject.version,
+        source=subject.source,
+        source_version=subject.source_version,
+        judged_source=subject.judged_source,
+        judged_version=subject.judged_version,
+        held=subject.name in here.on.held,
+        foreign=judged_as.foreign,
+        idle=why_idle,
+        considered=_considered(here, subject, pairs),
+        unrelated=_unrelated(pairs),
+    )
+
+
+def _said(said: models.Fix, about: models.Advisory, _made: object, feed_name: str) -> Said:
+    advised = Advisory(
+        about.ref,
+        tuple(about.cves.split()),
+        kind=Kind(about.kind),
+        aliases=tuple(about.aliases.split()),
+    )
+    return Said(about.id, advised, feed_name, value(said))
+
+
+def _with_notes(
+    session: Session, at: datetime, explained: Sequence[Explained]
+) -> tuple[Explained, ...]:
+    """Return ``explained`` with what catalogues said of their flaws at ``at``."""
+    cves = {cve for each in explained for said in each.considered for cve in said.cves}
+    notes = flaws.notes(session, cves, at)
+    return tuple(
+        replace(
+            each,
+            considered=tuple(
+                replace(said, notes=tuple(n for cve in said.cves for n in notes.get(cve, ())))
+                for said in each.considered
+            ),
+        )
+        for each in explained
     )
 
 
@@ -176,50 +185,78 @@ def _installed_versions(
     return [each for each in inside if each.name == package] or inside
 
 
-def _has_feed(session: Session, platform: str) -> bool:
-    return (
-        session.scalar(
-            select(fix.id)
-            .where(fix.platform.in_(platforms_of(platform)), fix.until_revision_id.is_(None))
-            .limit(1)
-        )
-        is not None
-    )
+def _modules(
+    session: Session, versions: Iterable[models.PackageVersion], at: datetime
+) -> Mapping[str, Catalogue]:
+    """Return what there is to know of module streams, where a build of one asks for it."""
+    platforms = {
+        name
+        for each in versions
+        if each.manager == "rpm" and is_modular(each.version)
+        for name in platforms_of(each.platform, each.manager)
+    }
+    return catalogues(session, platforms, at) if platforms else {}
+
+
+def _idle_kernels(
+    session: Session,
+    on: models.Host,
+    members: frozenset[int],
+    versions: Sequence[models.PackageVersion],
+) -> dict[int, str]:
+    """Return which of ``versions`` are kernels that neither run nor boot next, and why that is so.
+
+    By the kernel that runs now: what ran at another instant is not remembered.
+    """
+    asked = {each.id for each in versions if _kernel(each) is not None}
+    if not asked or not on.running_kernel:
+        return {}
+    likely = or_(version.name.like("linux-%"), version.name.like("kernel%"))
+    kernels = {
+        each.id: kernel
+        for each in session.scalars(select(version).where(likely))
+        if each.id in members and (kernel := _kernel(each)) is not None
+    }
+    why = f"installed, neither running ({on.running_kernel} is) nor next to boot"
+    return dict.fromkeys(asked & idle(on.running_kernel, kernels), why)
+
+
+def _kernel(row: models.PackageVersion) -> Kernel | None:
+    return kernel_of(row.manager, row.name, row.version, row.arch)
+
+
+def _has_feed(session: Session, platform: str, explained: Sequence[Explained]) -> bool:
+    """Return whether a feed speaks of ``platform``; what was considered may tell already."""
+    names = platforms_of(platform)
+    if any(said.platform in names for each in explained for said in each.considered):
+        return True
+    spoken_of = select(fix.id).where(fix.platform.in_(names), fix.until_revision_id.is_(None))
+    return session.scalar(spoken_of.limit(1)) is not None
 
 
 def _considered(
-    session: Session,
-    on: models.Host,
-    subject: models.PackageVersion,
-    at: datetime,
-    dating: Dating,
-    known: Offers,
+    here: _At, subject: models.PackageVersion, pairs: Pairs
 ) -> tuple[Consideration, ...]:
-    """Return what each statement that names ``subject`` means for it, findings first."""
-    seen = _seen(session, on.id, subject.id, at)
-    platforms = platforms_of(subject.platform, subject.manager)
-    modules = catalogues(session, platforms, at) if subject.manager == "rpm" else {}
+    """Return what each statement that concerns ``subject`` means for it, findings first."""
+    seen = _seen(here.session, here.on.id, subject.id, here.at)
+    judged_as = subject_of(subject)
     found = []
-    statements = session.execute(_statements(subject, at)).all()
-    notes = flaws.notes(
-        session, [cve for _, about, _, _ in statements for cve in about.cves.split()], at
-    )
-    for said, about, made, feed_name in statements:
-        match = Match(said.match)
-        judged_as = subject_of(subject)
-        text = judged_as.named(match)[1]
-        verdict = assess(judged_as, value(said), modules.get(said.platform, NO_MODULES))
+    for (said, about, made, feed_name), weighed in pairs:
+        verdict = weighed.verdict
         if verdict is None:
             continue
-        affects = verdict.status is not Status.NOT_AFFECTED
-        first_seen, danger = seen.get(about.id, _UNSEEN) if affects else _UNSEEN
-        due, due_row, due_label = _due(dating, on, said, about, verdict, first_seen, danger)
+        match, is_finding = Match(said.match), weighed.is_finding
+        text = judged_as.named(match)[1]
+        first_seen, danger = seen.get(about.id, _UNSEEN) if is_finding else _UNSEEN
+        due, due_row, due_label = _due(here, weighed, about, verdict, first_seen, danger)
+        affected = verdict.status is Status.AFFECTED
         found.append(
             Consideration(
                 advisory=about.ref,
                 title=about.title,
                 cves=tuple(about.cves.split()),
-                severity=Severity(said.severity),
+                platform=said.platform,
+                severity=weighed.severity,
                 url=about.url,
                 feed=feed_name,
                 revision=made.id,
@@ -240,15 +277,45 @@ def _considered(
                 due_row=due_row,
                 due_label=due_label,
                 danger=danger,
-                notes=tuple(line for cve in about.cves.split() for line in notes.get(cve, ())),
-                supply=(
-                    known.supply(judged_as, value(said))
-                    if verdict.status is Status.AFFECTED
-                    else None
-                ),
+                supply=here.known.supply(judged_as, value(said)) if affected else None,
+                yields=weighed.yields,
+                also=tuple((other.about.ref, other.feed) for other in weighed.also),
+                exceptions=_covering(here, subject, about) if is_finding else (),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
+
+
+def _covering(
+    here: _At, subject: models.PackageVersion, about: models.Advisory
+) -> tuple[Covering, ...]:
+    """Return the exceptions in force that cover a finding; one query for each."""
+    names = (subject.name, subject.judged_source, about.ref, about.cves.split())
+    found = here.heed.covering(here.on.id, here.on.hostname, (subject.id, about.id), names)
+    rows = [here.session.get_one(models.FindingException, each.id) for each in found]
+    return tuple(
+        Covering(row.id, each.label, row.reason, row.owner, row.expires_at)
+        for row, each in zip(rows, found, strict=True)
+    )
+
+
+def _unrelated(pairs: Pairs) -> tuple[Unrelated, ...]:
+    found = [
+        Unrelated(
+            advisory=about.ref,
+            title=about.title,
+            feed=feed_name,
+            revision=made.id,
+            revision_at=made.made_at,
+            document=made.source,
+            stated=said.status,
+            fixed=said.fixed,
+            why=weighed.unrelated,
+        )
+        for (said, about, made, feed_name), weighed in pairs
+        if weighed.unrelated
+    ]
+    return tuple(sorted(found, key=lambda each: (each.advisory, each.feed, each.fixed)))
 
 
 def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any, Any, Any]:
@@ -273,9 +340,8 @@ def _statements(subject: models.PackageVersion, at: datetime) -> Select[Any, Any
 
 
 def _due(
-    dating: Dating,
-    on: models.Host,
-    said: models.Fix,
+    here: _At,
+    weighed: Weighed,
     about: models.Advisory,
     verdict: Verdict,
     first_seen: datetime | None,
@@ -284,9 +350,10 @@ def _due(
     """Return when a finding is due, and the policy row that says so, with its label."""
     if first_seen is None:
         return None, "", ""
+    on, dating = here.on, here.dating
     facts = (on.environment, on.criticality, on.exposure)
-    severity = Severity(said.severity)
-    due, row = dating.due(severity, danger, verdict.status, about.published, first_seen, facts)
+    severity, status = weighed.severity, verdict.status
+    due, row = dating.due(severity, danger, status, about.published, first_seen, facts)
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
 
 
@@ -354,94 +421,4 @@ def _seen(
     return {
         number: (from_micros(max(first, second)), flaws.danger_of(known))
         for number, first, second, *known in rows
-    }
-
-
-def sentence(said: Consideration) -> str:
-    """Return the verdict as a person would say it."""
-    if said.status == Status.AFFECTED:
-        return (
-            f"affected: {said.matched_version} is older than {said.fixed}, which fixes "
-            f"{_flaws(said)}"
-        )
-    if said.status == Status.NO_FIX:
-        why = f" ({said.comparison})" if said.comparison else ""
-        return (
-            f"no fix: the vendor calls {said.matched_name} affected by {_flaws(said)} and has "
-            f"nothing to install{why}"
-        )
-    if said.status == Status.UNDETERMINED:
-        return f"undetermined: {said.comparison or 'the vendor has not determined it yet'}"
-    return f"not affected: {said.comparison}"
-
-
-def _flaws(said: Consideration) -> str:
-    return " ".join(said.cves) or said.advisory
-
-
-def what_would_change(said: Consideration) -> str:
-    """Return what would turn the verdict; empty when nothing on the host would."""
-    if said.status == Status.AFFECTED:
-        return (
-            f"would change: an inventory with {said.match} {said.matched_name} at {said.fixed} or "
-            "newer"
-        )
-    if said.status == Status.NO_FIX:
-        return "would change: the vendor publishing a fix, or removing the package"
-    if said.status == Status.UNDETERMINED:
-        return "would change: the vendor's verdict, or a version that can be read"
-    return ""
-
-
-def explanation_json(explanation: Explanation) -> dict[str, Any]:
-    """Return an explanation in the form that the command line and the API print."""
-    return {
-        "host": explanation.host,
-        "platform": explanation.platform,
-        "at": explanation.at,
-        "reported_at": explanation.reported_at,
-        "has_feed": explanation.has_feed,
-        "packages": [
-            {
-                "package": each.package,
-                "arch": each.arch,
-                "installed": each.installed,
-                "source": each.judged_source,
-                "source_version": each.judged_version,
-                "held": each.held,
-                "support": [one.words for one in each.support],
-                "considered": [
-                    {
-                        "advisory": said.advisory,
-                        "cves": list(said.cves),
-                        "severity": said.severity.word,
-                        "status": said.status,
-                        "stated": said.stated,
-                        "feed": said.feed,
-                        "revision": said.revision,
-                        "revision_at": said.revision_at,
-                        "document": said.document,
-                        "match": said.match.value,
-                        "matched_name": said.matched_name,
-                        "installed": said.matched_version,
-                        "fixed": said.fixed,
-                        "introduced": said.introduced,
-                        "scheme": said.scheme,
-                        "comparison": said.comparison,
-                        "sentence": sentence(said),
-                        "would_change": what_would_change(said),
-                        "first_seen": said.first_seen,
-                        "offered": said.supply.words if said.supply else None,
-                        "due": said.due,
-                        "due_row": said.due_row,
-                        "kev": word_of(said.danger.kev),
-                        "flaws": [
-                            {"cve": line.note.cve, **flaws.plain(line)} for line in said.notes
-                        ],
-                    }
-                    for said in each.considered
-                ],
-            }
-            for each in explanation.installed
-        ],
     }

@@ -32,6 +32,8 @@ class FeedStatus:
     revision_at: datetime | None  # when its content last changed
     source: str
     counts: dict[str, Any]  # of the current revision, as `patchmgr.services.sync` writes them
+    bundled_at: datetime | None  # when the bundle was made that its content came in
+    is_used: bool  # it is to be fresh: the schedule syncs it, or bundles bring it
     is_stale: bool  # no good sync for longer than the setting allows: a blind spot
 
     def age(self, now: datetime) -> timedelta | None:
@@ -102,6 +104,7 @@ def _status(
     row: models.Feed, current: models.FeedRevision | None, now: datetime, stale_hours: int
 ) -> FeedStatus:
     limit = now - timedelta(hours=stale_hours)
+    is_used = row.enabled or row.bundled_at is not None
     return FeedStatus(
         id=row.id,
         name=row.name,
@@ -115,5 +118,7 @@ def _status(
         revision_at=current.made_at if current else None,
         source=current.source if current else "",
         counts=dict(current.counts) if current else {},
-        is_stale=row.enabled and (row.succeeded_at is None or row.succeeded_at < limit),
+        bundled_at=row.bundled_at,
+        is_used=is_used,
+        is_stale=is_used and (row.succeeded_at is None or row.succeeded_at < limit),
     )

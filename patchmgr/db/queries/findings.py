@@ -4,7 +4,7 @@ A finding is what the service had concluded by then: it begins with the scan tha
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,24 +15,31 @@ from sqlalchemy import (
     SQLColumnExpression,
     and_,
     case,
+    exists,
+    false,
     func,
     literal,
     or_,
     select,
+    true,
 )
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-from patchmgr.db.queries import flaws, paging, policies
+from patchmgr.db.queries import exceptions, finding_order, flaws, paging, policies
+from patchmgr.db.queries.exceptions import Heeded
+from patchmgr.db.queries.finding_order import Order
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.exceptions import Scope
 from patchmgr.domain.flaws import Danger
 from patchmgr.domain.packages import release_of
 from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Threshold, word_of
 from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import InputError
 
 host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
@@ -42,8 +49,7 @@ count = models.HostCount
 
 _DAY = 86_400_000_000  # microseconds
 FEW = 2_000  # package versions up to which asking for each beats reading an index through
-FIRST_PART, MOST_PART = 20, 5_000  # hosts that a page looks at a time
-_ORDER = (host.hostname, version.name, advisory.ref, version.id)
+_ORDER = (host.hostname, version.name, advisory.ref, version.id)  # of the CSV
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,22 @@ class FindingFilter:
     severity: Severity | None = None  # exactly this
     severity_at_least: Severity | None = None
     kev: str = ""  # "yes", "no": known to be exploited or known not to be listed as such
-    overdue: bool = False
+    overdue: bool = False  # past its due date, and not covered by an exception
+    exception: str = ""  # "open": covered by none that is in force; "excepted": by one
+    exception_id: int | None = None  # of what this one's scope covers, in force or not
     search: str = ""  # part of host, package, advisory or CVE
+    heeded: Heeded | None = field(default=None, compare=False)  # filled in by who reads findings
+    scope: Scope | None = None  # of ``exception_id``, filled in likewise
 
     @property
     def is_empty(self) -> bool:
-        return all(getattr(self, each.name) in ("", None, False) for each in fields(self))
+        asked = (each.name for each in fields(self) if each.compare)
+        return all(getattr(self, name) in ("", None, False) for name in asked)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the counts that scans keep heed the exceptions that are in force."""
+        return self.heeded is None or self.heeded.settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +145,45 @@ def plain(line: FindingLine) -> dict[str, Any]:
 
 
 def every(
-    session: Session, filters: FindingFilter | None = None, at: datetime | None = None
+    session: Session,
+    filters: FindingFilter | None = None,
+    at: datetime | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Iterator[FindingLine]:
-    """Yield all findings as of ``at`` (None: now), sorted by host, package, advisory."""
+    """Yield all findings as of ``at`` (None: now), sorted by host, package, advisory.
+
+    ``now`` is what the end of exceptions is measured by; by default ``at``, else the last scan.
+    """
+    filters = _heeding(session, filters or FindingFilter(), at, now)
     policy = policy_at(session, at)
-    query = _query(filters or FindingFilter(), at, policy).order_by(*_ORDER)
+    query = _query(filters, at, policy, now).order_by(*_ORDER)
     lines = Dating(policy)
     for row in session.execute(query.execution_options(yield_per=5_000)):
-        yield lines.line(row)
+        yield _excepted(lines.line(row), filters)
+
+
+def _heeding(
+    session: Session, filters: FindingFilter, at: datetime | None, now: datetime | None
+) -> FindingFilter:
+    """Return ``filters`` with the exceptions that they heed. Raises `NotFoundError`."""
+    heeded = exceptions.heeded(session, at, now)
+    named = filters.exception_id
+    scope = None if named is None else exceptions.scope_of(session, named)
+    # What is overdue is open; where there is no exception, everything is.
+    is_open = filters.exception == "open" and (filters.overdue or not heeded.in_force.all)
+    asked = "" if is_open else filters.exception
+    return replace(filters, heeded=heeded, scope=scope, exception=asked)
+
+
+def _excepted(line: FindingLine, filters: FindingFilter) -> FindingLine:
+    """Return ``line`` with the first exception that covers it."""
+    if filters.heeded is None:
+        return line
+    statement = (line.package_version_id, line.advisory_id)
+    names = (line.package, line.source, line.advisory, line.cves)
+    by = filters.heeded.covering(line.host_id, line.host, statement, names)
+    return replace(line, exception=by[0].label) if by else line
 
 
 def listing(
@@ -145,32 +192,36 @@ def listing(
     *,
     at: datetime | None = None,
     now: datetime | None = None,
+    sort: str = "host",
+    descending: bool = False,
     limit: int = paging.PAGE,
     cursor: str = "",
 ) -> Page[FindingLine]:
-    """Return a page of findings, sorted by host, package, advisory.
+    """Return a page of findings, by default sorted by host, package, advisory.
 
-    ``now`` is what overdue is measured by; default ``at``. Walks hosts in their order until the
-    page is full, so that a page costs what it shows and not what there is.
+    ``now`` is what overdue and the end of exceptions are measured by; default ``at``. ``sort`` is
+    one of `finding_order.SORTS`; by due date they sort as they are now only. A page costs what it
+    shows and not what there is (`finding_order`). Raises `InputError`.
     """
-    filters = filters or FindingFilter()
+    filters = _heeding(session, filters or FindingFilter(), at, now)
     policy = policy_at(session, at)
-    last = paging.decode(cursor, len(_ORDER)) if cursor else None
+    by = finding_order.order(sort, _due(policy), is_descending=descending)
+    last = paging.decode(cursor, len(by.columns)) if cursor else None
     versions = _versions_matching(session, filters, at)
-    query = _query(filters, at, policy, now).order_by(*_ORDER).limit(limit + 1)
+    query = _query(filters, at, policy, now).add_columns(*by.columns)
+    query = query.order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
-        query = query.where(paging.after(_ORDER, last, descending=[False] * len(_ORDER)))
+        query = query.where(by.after(last))
     rows: list[Any] = []
-    for ids in _hosts_in_order(session, filters, at, now, versions, last[0] if last else ""):
-        rows += session.execute(query.where(host.id.in_(ids))).all()
+    for part in _parts(session, sort, by, filters, at, policy, now, versions, last):
+        rows += session.execute(query.where(part)).all()
         if len(rows) > limit:
             break
     lines = Dating(policy)
-    found = tuple(lines.line(row) for row in rows[:limit])
+    found = tuple(_excepted(lines.line(row), filters) for row in rows[:limit])
     follows = None
     if len(rows) > limit:
-        end = found[-1]
-        follows = paging.encode([end.host, end.package, end.advisory, end.package_version_id])
+        follows = paging.encode(rows[limit - 1][-len(by.columns) :])
     return Page(found, _total(session, filters, at, policy, now, versions), follows)
 
 
@@ -194,19 +245,44 @@ def _versions_matching(
     )
 
 
-def _hosts_in_order(
+def _parts(
     session: Session,
+    sort: str,
+    by: Order,
     filters: FindingFilter,
     at: datetime | None,
+    policy: Policy,
     now: datetime | None,
     versions: list[int] | None,
-    start: str,
-) -> Iterator[list[int]]:
-    """Yield ids of the hosts that can have such findings, by hostname, in growing parts."""
+    last: Sequence[Any] | None,
+) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that split the findings of ``filters`` in their order."""
+    if filters.host:
+        return iter([true()])  # one host's are few
+    hosts = _candidates(filters, at, now, versions)
+    if sort == "host":
+        start = None if last is None else last[0]
+        return finding_order.by_host(session, hosts, start, is_descending=by.is_descending)
+    if sort != "due":
+        judged = _judged(filters, at)
+        if filters.overdue:
+            judged.append(_may_be_due(policy, now or at))
+        return finding_order.by_judgement(session, by, judged, last)
+    if at is not None:
+        raise InputError({"sort": "by due date only as it is now"})
+    return finding_order.by_due(session, by, hosts, last)
+
+
+def _candidates(
+    filters: FindingFilter, at: datetime | None, now: datetime | None, versions: list[int] | None
+) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the hosts which can have such findings."""
     conditions = _host_conditions(filters)
     if at is None:
         conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
-        if filters.overdue:
+        if filters.exception == "excepted" and filters.is_settled:
+            conditions.append(host.id.in_(_with_excepted()))
+        if filters.overdue and filters.is_settled:
             due = select(count.host_id).where(count.earliest_due < now)
             conditions.append(host.id.in_(due))
     if versions is not None and len(versions) <= FEW:
@@ -215,15 +291,25 @@ def _hosts_in_order(
         )
         through = host.id.in_(exposed)
         conditions.append(or_(through, _search_host(filters.search)) if filters.search else through)
-    query = select(host.id, host.hostname).where(*conditions).order_by(host.hostname)
-    size = FIRST_PART
-    found = session.execute(query.where(host.hostname >= start).limit(size)).all()
-    while found:
-        yield [number for number, _ in found]
-        if len(found) < size:
-            return
-        size = min(size * 16, MOST_PART)
-        found = session.execute(query.where(host.hostname > found[-1][1]).limit(size)).all()
+    return conditions
+
+
+def _judged(filters: FindingFilter, at: datetime | None) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the judgements which can make such findings."""
+    exposed = exists().where(exposure.package_version_id == version.id, held(exposure, at))
+    conditions = [held(judgement, at), exposed, *_judgement_conditions(filters)]
+    if filters.search:
+        through = (
+            select(exposure.package_version_id)
+            .join(host, host.id == exposure.host_id)
+            .where(held(exposure, at), _search_host(filters.search))
+        )
+        conditions.append(or_(version.id.in_(through), _search_judgement(filters.search)))
+    return conditions
+
+
+def _with_excepted() -> Select[int]:
+    return select(count.host_id).where(count.excepted > 0)
 
 
 def policy_at(session: Session, at: datetime | None) -> Policy:
@@ -297,9 +383,21 @@ def _conditions(
             raise ValueError("overdue needs an instant to be measured by")
         due = _due(policy)
         found += [due.is_not(None), due < to_micros(moment)]
+    found += _exception_conditions(filters)
     if filters.search:
         found.append(or_(_search_host(filters.search), _search_judgement(filters.search)))
     return found
+
+
+def _exception_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions that need a finding's host and its judgement both."""
+    heeded = filters.heeded
+    if heeded is None or heeded.at is None or not heeded.in_force.all:
+        return [false()] if filters.exception == "excepted" else []
+    covered = exceptions.covered(heeded.at)
+    if filters.exception == "excepted":
+        return [covered] if not filters.overdue else [false()]
+    return [~covered] if filters.overdue or filters.exception == "open" else []
 
 
 def _search_host(text: str) -> ColumnElement[bool]:
@@ -322,11 +420,16 @@ def _host_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
         host.platform: filters.platform,
         host.environment: filters.environment,
     }
-    return [column == value for column, value in wanted.items() if value]
+    found = [column == value for column, value in wanted.items() if value]
+    if filters.scope is not None and filters.heeded is not None and filters.heeded.at is not None:
+        found += exceptions.on_hosts(filters.scope, filters.heeded.at)
+    return found
 
 
 def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    if filters.scope is not None:
+        found += exceptions.about_judgements(filters.scope)
     if filters.package:
         found.append(or_(version.name == filters.package, version.judged_source == filters.package))
     if filters.advisory:
@@ -395,6 +498,30 @@ def _due(policy: Policy) -> ColumnElement[int | None]:
     return case((judgement.status == Status.AFFECTED.value, start + allowed))
 
 
+def _may_be_due(policy: Policy, moment: datetime | None) -> ColumnElement[bool]:
+    """Return the condition for judgements of which a finding can be due before ``moment``.
+
+    Whatever the host: by the shortest time that the policy gives their severity, from the earliest
+    that it can begin.
+    """
+    if moment is None:
+        raise ValueError("overdue needs an instant to be measured by")
+    start: ColumnElement[int] = coerce(judgement.first_seen, BigInteger)
+    if policy.clock is Clock.PUBLISHED:
+        start = func.coalesce(coerce(judgement.published, BigInteger), start)
+    soon = []
+    for severity in Severity:
+        times = [
+            row.days
+            for row in policy.rows
+            if row.days is not None and severity.word in row.when.get("severity", severity.word)
+        ]
+        if times:
+            latest = to_micros(moment) - min(times) * _DAY
+            soon.append(and_(judgement.severity == int(severity), start < latest))
+    return or_(false(), *soon)
+
+
 def _total(
     session: Session,
     filters: FindingFilter,
@@ -404,14 +531,16 @@ def _total(
     versions: list[int] | None,
 ) -> int:
     """Return how many findings there are, without making each of them where that can be."""
+    if filters.exception:
+        return _total_by_exception(session, filters, at, policy, now, versions)
     if at is None and (kept := _kept(session, filters, [])) is not None:
         return kept
-    if at is None and filters == FindingFilter(overdue=True):
+    if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
         due = models.HostDue
         return int(session.scalar(select(func.sum(due.findings)).where(due.due < now)) or 0)
     if filters.overdue:
         query = _query(filters, at, policy, now)
-        if at is None:
+        if at is None and filters.is_settled:
             overdue = select(count.host_id).where(count.earliest_due < now)
             query = query.where(host.id.in_(overdue))
         return session.scalar(select(func.count()).select_from(query.subquery())) or 0
@@ -428,6 +557,35 @@ def _total(
         + _multiplied(session, plain, at, versions, [said])
         - _multiplied(session, plain, at, versions, [said], [named])
     )
+
+
+def _total_by_exception(
+    session: Session,
+    filters: FindingFilter,
+    at: datetime | None,
+    policy: Policy,
+    now: datetime | None,
+    versions: list[int] | None,
+) -> int:
+    """Return how many findings an exception covers; for ``open``, how many none does."""
+    if filters.exception == "open":
+        excepted = replace(filters, exception="excepted")
+        return _total(session, replace(filters, exception=""), at, policy, now, versions) - _total(
+            session, excepted, at, policy, now, versions
+        )
+    on_hosts = FindingFilter(
+        platform=filters.platform,
+        environment=filters.environment,
+        host=filters.host,
+        exception="excepted",
+    )
+    query = _query(filters, at, policy, now)
+    if at is None and filters.is_settled:
+        if filters == on_hosts:
+            kept = select(func.sum(count.excepted)).join(host, host.id == count.host_id)
+            return int(session.scalar(kept.where(*_host_conditions(filters))) or 0)
+        query = query.where(host.id.in_(_with_excepted()))
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def _kept(session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]) -> int | None:
@@ -510,7 +668,7 @@ class Dating:
     def line(self, row: Any) -> FindingLine:
         severity, status = Severity(row[10]), row[7]
         first_seen = max(row[11], row[12])
-        danger = flaws.danger_of(row[27:])
+        danger = flaws.danger_of(row[27 : 27 + len(flaws.CLASS)])
         due, due_row = self.due(severity, danger, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],

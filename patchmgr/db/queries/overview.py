@@ -12,6 +12,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     type_coerce,
     union_all,
@@ -34,7 +35,10 @@ class Trouble:
 
 
 def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Trouble]:
-    """Return what is wrong with feeds, jobs and the scheduler; empty is healthy. One query."""
+    """Return what is wrong with feeds, jobs and the scheduler; empty is healthy. One query.
+
+    A sync that failed is told once, as its feed's.
+    """
     newest = (
         select(func.max(models.JobRun.id))
         .where(models.JobRun.state.in_(("succeeded", "failed", "interrupted")))
@@ -46,7 +50,10 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
         models.Feed.state,
         models.Feed.succeeded_at.label("at"),
         models.Feed.error,
-    ).where(models.Feed.enabled, models.Feed.attempted_at.is_not(None))
+    ).where(
+        or_(models.Feed.enabled, models.Feed.bundled_at.is_not(None)),
+        models.Feed.attempted_at.is_not(None),
+    )
     jobs = select(
         literal("job"),
         models.JobRun.job,
@@ -66,6 +73,8 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
     for about, name, state, at, error in rows:
         if message := _trouble(about, name, state, at, error, now, timedelta(hours=stale_hours)):
             found.append(Trouble(about, name, message))
+    feeds_told = {f"sync:{trouble.name}" for trouble in found if trouble.about == "feed"}
+    found = [one for one in found if one.about != "job" or one.name not in feeds_told]
     return sorted(found, key=lambda trouble: (trouble.about != "scheduler", trouble.message))
 
 

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
-from patchmgr.domain.rollout.states import TaskState
+from patchmgr.domain.rollout.states import WAITING_TASKS, PlanState, RingState, TaskState
 
-_task, _ring, _host, _event = models.Task, models.Ring, models.Host, models.PlanEvent
+_plan, _task, _ring = models.Plan, models.Task, models.Ring
+_host, _event = models.Host, models.PlanEvent
 
 # What needs somebody comes first, then what is under way, then what waits, then what is over.
 _ORDER = (
@@ -88,7 +89,8 @@ def tasks(
         conditions.append(func.lower(_host.hostname).contains(wanted, autoescape=True))
     rank = case({one.value: number for number, one in enumerate(_ORDER)}, value=_task.state)
     query = (
-        select(_task, _host.hostname, _ring.name, _ring.position, rank)
+        select(_task, _host.hostname, _ring, _plan.state, rank)
+        .join(_plan, _plan.id == _task.plan_id)
         .join(_ring, _ring.id == _task.ring_id)
         .join(_host, _host.id == _task.host_id)
     )
@@ -99,11 +101,11 @@ def tasks(
         values = paging.decode(cursor, len(order))
         conditions.append(paging.after(order, values, descending=[False] * len(order)))
     rows = session.execute(query.where(*conditions).order_by(*order).limit(limit + 1)).all()
-    lines = tuple(_line(row, host, name) for row, host, name, _, _ in rows[:limit])
+    lines = tuple(_line(row, host, at, PlanState(plan)) for row, host, at, plan, _ in rows[:limit])
     follows = None
     if len(rows) > limit:
-        _, host, _, position, number = rows[limit - 1]
-        follows = paging.encode([number, position, host])
+        _, host, at, _, number = rows[limit - 1]
+        follows = paging.encode([number, at.position, host])
     return Page(lines, total, follows)
 
 
@@ -144,13 +146,13 @@ def events(
     return Page(lines, total, follows)
 
 
-def _line(row: models.Task, host: str, ring: str) -> TaskLine:
+def _line(row: models.Task, host: str, ring: models.Ring, plan: PlanState) -> TaskLine:
     state = TaskState(row.state)
     return TaskLine(
         row.id,
         row.host_id,
         host,
-        ring,
+        ring.name,
         state,
         row.state_since,
         row.attempt,
@@ -162,16 +164,15 @@ def _line(row: models.Task, host: str, ring: str) -> TaskLine:
         row.reason,
         row.output,
         row.reported_by,
-        _next(row, state),
+        _next(row, state, ring, plan),
     )
 
 
-def _next(row: models.Task, state: TaskState) -> str:
+def _next(row: models.Task, state: TaskState, ring: models.Ring, plan: PlanState) -> str:
     by = f" by {row.deadline:%Y-%m-%d %H:%M} UTC" if row.deadline else ""
-    window = f"window {row.window}" if row.window else "a free place"
+    if state in WAITING_TASKS:
+        return _waits(row, ring, plan)
     return {
-        TaskState.QUEUED: f"waits for its ring and {window}",
-        TaskState.DEFERRED: f"is handed out again when {window} opens",
         TaskState.LEASED: f"must begin{by}, or it is taken back and handed out again",
         TaskState.RUNNING: f"must report{by}, or it is timed out",
         TaskState.INSTALLED: f"an inventory must show the new versions{by}, or it is lost",
@@ -180,3 +181,26 @@ def _next(row: models.Task, state: TaskState) -> str:
         TaskState.TIMED_OUT: "nothing, until somebody retries it; a late result is still taken",
         TaskState.LOST: "an inventory that shows the new versions still verifies it",
     }.get(state, "")
+
+
+_HELD = {
+    PlanState.DRAFT: "waits: the plan is a draft",
+    PlanState.PROPOSED: "waits: the plan is not approved yet",
+    PlanState.APPROVED: "waits: the plan is not started yet",
+    PlanState.PAUSED: "nothing while the plan is paused; somebody has to resume it",
+    PlanState.HALTED: "nothing while the plan is halted; somebody has to let its signals pass",
+}
+_RING_HELD = {
+    RingState.PENDING: "waits for the ring before it",
+    RingState.WAITING_GATE: "waits for what its ring waits for: a freeze to end, or an approval",
+}
+
+
+def _waits(row: models.Task, ring: models.Ring, plan: PlanState) -> str:
+    """Return what a host waits for that has no turn now: the plan, its ring, or its window."""
+    if held := _HELD.get(plan) or _RING_HELD.get(RingState(ring.state)):
+        return held
+    places = f"one of the {ring.settings['max_concurrent']} places of its ring"
+    if row.window:
+        return f"begins when window {row.window} is open and {places} is free"
+    return f"begins when {places} is free"

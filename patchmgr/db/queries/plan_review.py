@@ -316,7 +316,7 @@ def _plan_line(row: models.Plan, rows: Sequence[models.Ring], given: int) -> Pla
         due=row.due,
         created_at=row.created_at,
         state_since=row.state_since,
-        reason=row.reason,
+        reason=rollouts.reason_of(row.state, row.reason, row.halt_signals),
         approvals=given,
         approvals_needed=row.approvals_needed,
         verified=sum(one.tally.of(TaskState.VERIFIED) for one in rings),

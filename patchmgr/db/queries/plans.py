@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
-from patchmgr.db.queries.rollouts import ring_of, rings, rollout_of
+from patchmgr.db.queries.rollouts import reason_of, ring_of, rings, rollout_of
 from patchmgr.db.queries.windows import Freezes, freezes_at
 from patchmgr.domain.content import difference
 from patchmgr.domain.rings import RingSettings
@@ -216,7 +216,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         state=rollout.state,
         state_since=plan.state_since,
         state_by=plan.state_by,
-        reason=plan.reason,
+        reason=reason_of(plan.state, plan.reason, plan.halt_signals),
         author=plan.author,
         authors=tuple(plan.authors),
         content_hash=plan.content_hash,
@@ -316,7 +316,7 @@ def _running(plan: models.Plan, rows: Sequence[models.Ring]) -> RunningPlan:
         plan.title,
         PlanState(plan.state),
         plan.state_since,
-        plan.reason,
+        reason_of(plan.state, plan.reason, plan.halt_signals),
         now.name if now else "",
         now.state.value if now else "",
         sum(sum(view.tally.states.values()) for view in views),
@@ -403,19 +403,20 @@ def _lines() -> Select[Any]:
         _plan.summary,
         _plan.created_at,
         _plan.approvals_needed,
+        _plan.halt_signals,
     )
 
 
 def _line(row: Row[Any]) -> PlanLine:
-    values: Any = row[:10]
-    number, title, state, since, author, reason, due, summary, created, needed = values
+    values: Any = row[:11]
+    number, title, state, since, author, reason, due, summary, created, needed, signals = values
     return PlanLine(
         number,
         title,
         PlanState(state),
         since,
         author,
-        reason,
+        reason_of(state, reason, signals),
         due,
         summary.get("hosts", 0),
         summary.get("changes", 0),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.domain.urgency import Policy, from_json
+from patchmgr.errors import NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ def latest(session: Session, name: str, at: datetime | None = None) -> StoredPol
     """Return the last version of ``name``, as of ``at`` when given; None when there is none."""
     query = select(models.Policy).where(models.Policy.name == name)
     return _first(session, query if at is None else query.where(models.Policy.made_at <= at))
+
+
+def get(session: Session, policy_id: int) -> StoredPolicy:
+    """Return one version. Raises `NotFoundError`."""
+    row = session.get(models.Policy, policy_id)
+    if row is None:
+        raise NotFoundError("policy version", policy_id)
+    return _stored(row)
 
 
 def listing(session: Session) -> list[StoredPolicy]:

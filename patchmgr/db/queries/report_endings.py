@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.db.queries import flaws
+from patchmgr.db.queries.report_exceptions import Past
 from patchmgr.db.queries.reports import CHUNK
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import Closed, Host
@@ -28,7 +29,7 @@ def closed(
     well, or the vendor restated the same.
     """
     in_scope = {host.id: host for host in fleet}
-    endings = _Endings(session, after, at)
+    endings, past = _Endings(session, after, at), Past(session, after, at)
     for host_id, version_id, first_seen, since, left in _exposures(
         session, after, at, endings.taken_back
     ):
@@ -37,8 +38,16 @@ def closed(
             continue
         for judged, ended, patched in endings.of(host_id, version_id, since, left):
             seen = max(first_seen, judged.first_seen)
+            excepted = past.covered(host_id, version_id, judged.advisory_id, ended)
             yield Closed(
-                host, judged.severity, judged.danger, judged.published, seen, ended, patched
+                host,
+                judged.severity,
+                judged.danger,
+                judged.published,
+                seen,
+                ended,
+                patched,
+                excepted,
             )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from patchmgr.db import models
 from patchmgr.db.base import Utc, from_micros
 from patchmgr.db.queries import flaws, lifecycle
+from patchmgr.db.queries.report_exceptions import Labels
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.compliance import (
     PERIODS,
@@ -113,6 +114,7 @@ def findings(
     Judgements are read once for the fleet; exposures a few hundred hosts at a time.
     """
     judged = _judged(session, at)
+    exceptions = Labels(session, at, judged)
     place = {number: place for place, number in enumerate(judged)}
     exposure = models.Exposure
     instants = _Instants()
@@ -133,7 +135,7 @@ def findings(
             yield (
                 host,
                 [
-                    Open(judgement, instants[first_seen])
+                    Open(judgement, instants[first_seen], exceptions.of(host, judgement))
                     for _, version_id, first_seen in sorted(exposed.get(host.id, ()))
                     for judgement in judged[version_id]
                 ],
@@ -203,11 +205,14 @@ def _judged(session: Session, at: datetime) -> dict[int, list[Judged]]:
 def feeds(session: Session, at: datetime, *, stale_hours: int) -> tuple[FeedState, ...]:
     """Return each feed's revision in use at ``at``, by name. One query.
 
-    A sync that brings nothing new makes no revision, and keeps the feed from being stale.
+    A sync that brings nothing new makes no revision, and keeps the feed from being stale. What
+    came in a bundle is as fresh as it was where that was made.
     """
     revision, feed, sync = models.FeedRevision, models.Feed, models.FeedSync
     synced = (
-        select(func.max(sync.at)).where(sync.feed_id == feed.id, sync.at <= at).scalar_subquery()
+        select(func.max(func.coalesce(sync.as_of, sync.at)))
+        .where(sync.feed_id == feed.id, sync.at <= at)
+        .scalar_subquery()
     )
     rows = session.execute(
         select(feed.name, revision, type_coerce(func.coalesce(synced, revision.made_at), Utc))

@@ -72,6 +72,13 @@ def tally_from_json(document: Mapping[str, Any]) -> Tally:
     )
 
 
+def reason_of(state: str, reason: str, signals: Sequence[Mapping[str, Any]]) -> str:
+    """Return why a plan is in its state: of a halted one every open signal, as it is by now."""
+    if state != PlanState.HALTED.value or not signals:
+        return reason
+    return "; ".join(signal["why"] for signal in signals)
+
+
 def signal_of(document: Mapping[str, Any]) -> Signal:
     return Signal(
         document["kind"],

@@ -4,7 +4,7 @@ Every number has its denominator: a `Share` is "n of m", and of none it has no p
 is counted once:
 
     unknown         never reported, silent, its platform has no feed, or not scanned yet
-    not compliant   a finding is overdue, or a reboot is pending
+    not compliant   a finding is overdue that no exception covers, or a reboot is pending
     compliant       neither
 
 `Counting` is fed host by host and keeps sums, not findings, so a report over half a million
@@ -24,6 +24,7 @@ from patchmgr.domain.compliance.values import (
     Coverage,
     Dated,
     Duration,
+    Exempted,
     Exploited,
     ExploitedFlaw,
     FeedState,
@@ -37,6 +38,7 @@ from patchmgr.domain.compliance.values import (
     Period,
     PlanDone,
     PlatformState,
+    RegisterLine,
     Report,
     Share,
     SlaLine,
@@ -58,6 +60,7 @@ __all__ = [
     "Coverage",
     "Dated",
     "Duration",
+    "Exempted",
     "Exploited",
     "ExploitedFlaw",
     "FeedState",
@@ -71,6 +74,7 @@ __all__ = [
     "Period",
     "PlanDone",
     "PlatformState",
+    "RegisterLine",
     "Report",
     "Share",
     "SlaLine",

@@ -19,6 +19,7 @@ from patchmgr.domain.compliance.values import (
     HostLine,
     Open,
     PatchTime,
+    RegisterLine,
     Report,
     Share,
     SlaLine,
@@ -57,6 +58,9 @@ class Counting:
         self._reasons: Counter[str] = Counter()
         self._release: dict[str, Counter[int]] = {word: Counter() for word in SEVERITIES}
         self._detection: dict[str, Counter[int]] = {word: Counter() for word in SEVERITIES}
+        self._undetermined = self._fixable = 0  # by their status, excepted or not
+        self._excepted: Counter[str] = Counter()  # findings of each exception
+        self._excepted_hosts: Counter[str] = Counter()
         self._reboots = self._with_feed = self._undetermined_hosts = self._withdrawn = 0
         self._exploited = Exploitation(basis.as_of)
 
@@ -65,11 +69,13 @@ class Counting:
 
         The findings keep their order.
         """
+        findings = list(findings)
         dated = [self._date(host, finding) for finding in findings]
+        self._count_excepted(findings)
         states = Counter(finding.state for finding in dated)
         self._states.update(states)
         self._open.update((finding.judged.severity.word, finding.state) for finding in dated)
-        self._undetermined_hosts += State.UNDETERMINED in states
+        self._count_statuses(dated)
         self._exploited.add(dated)
         line = self._line(host, dated, states)
         self._note_support(host)
@@ -91,6 +97,8 @@ class Counting:
         _, due = self._deadlines.of(
             finding.host, finding.severity, finding.danger, finding.published, finding.first_seen
         )
+        if finding.excepted:
+            due = None
         how = "no due" if due is None else "in time" if finding.closed <= due else "late"
         self._closed[word, how] += 1
         self._detection[word][(finding.closed - finding.first_seen) // _SECOND] += 1
@@ -118,9 +126,20 @@ class Counting:
             by_severity={
                 word: sum(self._open[word, state] for state in State) for word in SEVERITIES
             },
+            exceptions=tuple(
+                RegisterLine(each, self._excepted[each.label], self._excepted_hosts[each.label])
+                for each in self._basis.exceptions
+            ),
         )
 
     def _date(self, host: Host, finding: Open) -> Dated:
+        dated = self._undisputed(host, finding)
+        if not finding.exceptions:
+            return dated
+        return dated._replace(state=State.EXCEPTED, exception=finding.exceptions[0])
+
+    def _undisputed(self, host: Host, finding: Open) -> Dated:
+        """Return the finding as it is without exceptions."""
         judged = finding.judged
         seen = finding.first_seen
         if judged.status is not Status.AFFECTED:
@@ -136,6 +155,7 @@ class Counting:
 
     def _line(self, host: Host, dated: Sequence[Dated], states: Mapping[State, int]) -> HostLine:
         overdue = states.get(State.OVERDUE, 0)
+        counted = [finding for finding in dated if finding.state is not State.EXCEPTED]
         unknown = self._why_unknown(host)
         wrong = _why_wrong(host, overdue)
         verdict = Verdict.NOT_COMPLIANT if wrong else Verdict.COMPLIANT
@@ -148,9 +168,10 @@ class Counting:
             verdict=Verdict.UNKNOWN if unknown else verdict,
             reasons=(*unknown, *wrong),
             open_findings=len(dated),
-            fixable=len(dated) - states.get(State.NO_FIX, 0) - states.get(State.UNDETERMINED, 0),
+            fixable=sum(finding.judged.status is Status.AFFECTED for finding in dated),
             overdue=overdue,
-            earliest_due=min((f.due for f in dated if f.due is not None), default=None),
+            excepted=len(dated) - len(counted),
+            earliest_due=min((f.due for f in counted if f.due is not None), default=None),
             last_report=host.last_report,
         )
 
@@ -177,6 +198,17 @@ class Counting:
     def _note(self, kind: str, what: str, host: Host) -> None:
         self._named.setdefault((kind, what), []).append(host.hostname)
 
+    def _count_excepted(self, findings: Sequence[Open]) -> None:
+        found = Counter(label for finding in findings for label in finding.exceptions)
+        self._excepted.update(found)
+        self._excepted_hosts.update(found.keys())
+
+    def _count_statuses(self, dated: Sequence[Dated]) -> None:
+        statuses = Counter(finding.judged.status for finding in dated)
+        self._fixable += statuses[Status.AFFECTED]
+        self._undetermined += statuses[Status.UNDETERMINED]
+        self._undetermined_hosts += Status.UNDETERMINED in statuses
+
     def _headline(self) -> Headline:
         hosts = len(self._lines)
         unknown = self._verdicts[Verdict.UNKNOWN]
@@ -190,8 +222,9 @@ class Counting:
             unknown=Share(unknown, hosts),
             reboot_pending=self._reboots,
             open_findings=self._states.total(),
-            fixable=dated + self._states[State.NO_DUE],
+            fixable=self._fixable,
             overdue=Share(self._states[State.OVERDUE], dated),
+            excepted=Share(self._states[State.EXCEPTED], self._states.total()),
         )
 
     def _coverage(self) -> Coverage:
@@ -203,7 +236,7 @@ class Counting:
             silent=contact[Contact.SILENT],
             never_reported=contact[Contact.NEVER],
             not_scanned=contact[Contact.UNSCANNED],
-            undetermined=Share(self._states[State.UNDETERMINED], self._states.total()),
+            undetermined=Share(self._undetermined, self._states.total()),
             undetermined_hosts=Share(self._undetermined_hosts, hosts),
             undetermined_reasons=dict(sorted(self._reasons.items())),
             blind_spots=self._blind_spots(),

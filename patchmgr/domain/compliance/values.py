@@ -58,6 +58,7 @@ class State(StrEnum):
     NO_DUE = "no due date"  # fixable; the policy leaves it to the next regular upgrade
     NO_FIX = "no fix"
     UNDETERMINED = "undetermined"
+    EXCEPTED = "excepted"  # whatever it would be otherwise: a recorded decision not to act yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class Open(NamedTuple):
 
     judged: Judged
     exposed: datetime
+    exceptions: tuple[str, ...] = ()  # that cover it, as findings name them, by id
 
     @property
     def first_seen(self) -> datetime:
@@ -117,6 +119,7 @@ class Dated(NamedTuple):
     row: str
     due: datetime | None
     state: State
+    exception: str = ""  # the first that covers it, as findings name it
 
 
 class Closed(NamedTuple):
@@ -129,6 +132,7 @@ class Closed(NamedTuple):
     first_seen: datetime
     closed: datetime
     patched: bool  # the host changed; otherwise the vendor took the statement back
+    excepted: bool = False  # an exception covered it then
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,34 @@ class PlanDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Exempted:
+    """An exception in force at the as-of."""
+
+    label: str  # as findings name it
+    scope: str
+    reason: str
+    owner: str
+    created_by: str
+    approved_by: str
+    approved_at: datetime
+    expires_at: datetime
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but its author approved it."""
+        return self.approved_by == self.created_by
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterLine:
+    """An exception, and what it covers; a finding may be covered by several."""
+
+    exception: Exempted
+    findings: int
+    hosts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How the fleet stood after a scan, as counted then."""
 
@@ -218,6 +250,7 @@ class Basis:
     standings: tuple[Standing, ...]  # by time
     packages: int  # package installations in scope
     generator: str
+    exceptions: tuple[Exempted, ...] = ()  # by id
 
     @property
     def period_start(self) -> datetime:
@@ -238,7 +271,8 @@ class HostLine:
     open_findings: int
     fixable: int
     overdue: int
-    earliest_due: datetime | None
+    excepted: int
+    earliest_due: datetime | None  # of what no exception covers
     last_report: datetime | None
 
 
@@ -252,7 +286,8 @@ class Headline:
     reboot_pending: int
     open_findings: int
     fixable: int
-    overdue: Share  # of the findings that have a due date
+    overdue: Share  # of the findings that have a due date and are not excepted
+    excepted: Share  # of the open findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,3 +408,4 @@ class Report:
     hosts: tuple[HostLine, ...]
     states: Mapping[str, int]  # state of a finding -> open findings
     by_severity: Mapping[str, int]  # severity -> open findings
+    exceptions: tuple[RegisterLine, ...]  # by id

@@ -126,8 +126,10 @@ def next_ring(rollout: Rollout, position: int) -> int | None:
 def _soak(rollout: Rollout, position: int, at: datetime) -> Condition:
     ring = rollout.rings[position]
     if ring.soak_until is None or ring.since is None:
-        over = ring.settings.soak == timedelta(0) or ring.state in OVER_RINGS
-        return Condition("soak", "not begun", words(ring.settings.soak), over)
+        is_none = ring.settings.soak == timedelta(0)
+        have = "none" if is_none else "not begun"
+        over = is_none or ring.state in OVER_RINGS
+        return Condition("soak", have, words(ring.settings.soak), over)
     if ring.state is not RingState.SOAKING:
         return Condition("soak", "over", words(ring.settings.soak), holds=True)
     length = ring.soak_until - ring.since

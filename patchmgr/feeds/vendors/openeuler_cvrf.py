@@ -7,7 +7,8 @@ it is for. ``Fixed`` statuses name releases.
 Every service pack is built on its own ("-9.oe2203sp1", "-9.oe2203sp3"), and what is fixed in one
 says nothing of another; but ``VERSION_ID`` in os-release is "22.03" in all of them. So the platform
 here is ``openeuler:22.03-lts-sp1``, as openEuler names the release ("22.03 (LTS-SP1)" in
-``VERSION``), and a host that is only known as ``openeuler:22.03`` is not judged by guesses.
+``VERSION``); for a host that is only known as ``openeuler:22.03`` the build of a package tells
+which it is (`patchmgr.domain.service_packs`).
 
 File names have no epochs, and openEuler's packages have some (``openssl`` is ``1:1.1.1f-…``). Of a
 package that is installed with one, whether it is older than the fix cannot be told, and that is

@@ -14,7 +14,8 @@ from patchmgr.services.reports.making import (
     stored_file,
     stored_folder,
 )
-from patchmgr.services.reports.manifest import FileCheck, Verification, fingerprint, verify
+from patchmgr.services.reports.manifest import FileCheck, Verification, verify
+from patchmgr.services.signing import fingerprint
 
 __all__ = [
     "FORMS",

@@ -1,4 +1,4 @@
-"""CSV: the appendix, one line a finding, with the hosts and the summary beside it."""
+"""CSV: the appendix, one line a finding, with hosts, exceptions and the summary beside it."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from patchmgr.domain.compliance import Dated, HostLine, Report
 from patchmgr.services.reports.forms import (
+    EXCEPTION_COLUMNS,
     FINDING_COLUMNS,
     HOST_COLUMNS,
     Rows,
+    exception_cells,
     host_cells,
     summary,
 )
@@ -36,6 +38,8 @@ class CsvForm:
     def finish(self, report: Report) -> None:
         self._file.close()
         _write(self._folder / "hosts.csv", HOST_COLUMNS, map(host_cells, report.hosts))
+        register = map(exception_cells, report.exceptions)
+        _write(self._folder / "exceptions.csv", EXCEPTION_COLUMNS, register)
         columns = ("section", "measure", "value", "of", "percent")
         _write(self._folder / "summary.csv", columns, summary(report))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from patchmgr.domain.advisories import Severity
-from patchmgr.domain.compliance import Dated, HostLine, Judged, Report, Share
+from patchmgr.domain.compliance import Dated, HostLine, Judged, RegisterLine, Report, Share
 from patchmgr.domain.urgency import Policy, to_json, word_of
 
 _OF_HOST = ("host", "platform", "environment")
@@ -37,10 +37,23 @@ HOST_COLUMNS = (
     "open_findings",
     "fixable",
     "overdue",
+    "excepted",
     "earliest_due",
     "last_report",
 )
-NO_EXCEPTIONS = "None recorded: no exception was applied to any finding of this report."
+EXCEPTION_COLUMNS = (
+    "exception",
+    "scope",
+    "reason",
+    "owner",
+    "recorded_by",
+    "approved_by",
+    "approved_at",
+    "expires_at",
+    "findings",
+    "hosts",
+)
+NO_EXCEPTIONS = "None was in force: no exception was applied to any finding of this report."
 NO_KEV = (
     "No catalogue of known exploited vulnerabilities was loaded. Whether a finding is exploited "
     "is not known, which is not the same as none being exploited."
@@ -117,7 +130,7 @@ def _dated_cells(finding: Dated) -> tuple[str, ...]:
         iso(finding.due),
         finding.row,
         finding.state.value,
-        "",
+        finding.exception,
         finding.judged.reason,
     )
 
@@ -135,8 +148,26 @@ def host_cells(line: HostLine) -> tuple[str | int, ...]:
         line.open_findings,
         line.fixable,
         line.overdue,
+        line.excepted,
         iso(line.earliest_due),
         iso(line.last_report),
+    )
+
+
+def exception_cells(line: RegisterLine) -> tuple[str | int, ...]:
+    """Return the cells of `EXCEPTION_COLUMNS`."""
+    made = line.exception
+    return (
+        made.label,
+        made.scope,
+        made.reason,
+        made.owner,
+        made.created_by,
+        made.approved_by,
+        iso(made.approved_at),
+        iso(made.expires_at),
+        line.findings,
+        line.hosts,
     )
 
 
@@ -149,6 +180,7 @@ def summary(report: Report) -> list[tuple[str, str, int | None, int | None, str]
         ("headline", "judged", head.judged),
         ("headline", "unknown", head.unknown),
         ("headline", "findings overdue", head.overdue),
+        ("headline", "findings excepted", head.excepted),
         ("coverage", "reporting", cover.reporting),
         ("coverage", "platform with a feed", cover.with_feed),
         ("coverage", "silent", cover.silent),
@@ -225,7 +257,15 @@ def document(report: Report) -> dict[str, object]:
             **_mapping(report.exploited),
             "note": "" if report.exploited.catalogue else NO_KEV,
         },
-        "exceptions": {"recorded": 0, "note": NO_EXCEPTIONS},
+        "exceptions": {
+            "in_force": len(report.exceptions),
+            "findings": plain(report.headline.excepted),
+            "register": [
+                dict(zip(EXCEPTION_COLUMNS, exception_cells(line), strict=True))
+                for line in report.exceptions
+            ],
+            "note": "" if report.exceptions else NO_EXCEPTIONS,
+        },
         "changes": plain(report.basis.plans),
         "verification": plain(report.verification),
         "trend": {"period_days": report.period_days, "periods": plain(report.trend)},

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import jinja2
 
-from patchmgr.domain.compliance import PERIOD, Dated, HostLine, Report, Verdict
+from patchmgr.domain.compliance import PERIOD, Dated, HostLine, Report, State, Verdict
 from patchmgr.services.reports.forms import NO_EXCEPTIONS, NO_KEV
 from patchmgr.services.reports.trend import drawing
 
@@ -66,10 +66,11 @@ class HtmlForm:
 
 
 def _urgency(shown: Shown) -> tuple[object, ...]:
-    """Order by due date, then severity; what has no due date comes last."""
+    """Order by due date, then severity; what has none, or an exception covers, comes last."""
     line, finding = shown
     judged = finding.judged
     return (
+        finding.state is State.EXCEPTED,
         finding.due or _NEVER,
         -judged.severity,
         line.hostname,

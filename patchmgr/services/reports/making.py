@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
 from patchmgr.db import models
-from patchmgr.db.queries import flaws, lifecycle, policies, report_endings, report_plans
+from patchmgr.db.queries import (
+    flaws,
+    lifecycle,
+    policies,
+    report_endings,
+    report_exceptions,
+    report_plans,
+)
 from patchmgr.db.queries import reports as queries
 from patchmgr.db.session import Database
 from patchmgr.domain.compliance import (
@@ -27,7 +34,7 @@ from patchmgr.domain.compliance import (
 from patchmgr.domain.urgency import Policy
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import audit, history
+from patchmgr.services import audit, history, signing
 from patchmgr.services.policies import DEFAULT
 from patchmgr.services.reports import manifest, pdf_form
 from patchmgr.services.reports.csv_form import CsvForm
@@ -93,11 +100,11 @@ def make(
         with db.reading() as session:
             basis = _basis(session, at, policy, settings)
             report = _write(session, basis, settings, chosen, draft)
-        key = manifest.signing_key(settings.home)
+        key = signing.signing_key(settings.home)
         content = _content(report)
         files = {path.name: path for path in sorted(draft.iterdir())}
         manifest.write(draft / manifest.MANIFEST, files, content, key)
-        (draft / manifest.PUBLIC_FILE).write_bytes(manifest.public_pem(key.public_key()))
+        (draft / signing.PUBLIC_FILE).write_bytes(signing.public_pem(key.public_key()))
         folder = _keep(draft, settings.reports, at)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -119,7 +126,7 @@ def make(
         report.headline,
         folder,
         digests,
-        manifest.fingerprint(key.public_key()),
+        signing.fingerprint(key.public_key()),
         written,
     )
 
@@ -167,6 +174,7 @@ def _basis(session: Session, at: datetime, policy: str | None, settings: Setting
         plans=report_plans.plans(session, at - PERIOD, at),
         standings=queries.standings(session, at),
         packages=queries.packages(session, at),
+        exceptions=report_exceptions.register(session, at),
         generator=f"patchmgr {metadata.version('patchmgr')}",
     )
 

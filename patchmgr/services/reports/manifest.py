@@ -5,32 +5,21 @@ its key's fingerprint who vouches for it; whoever verifies compares that with on
 Verifying needs neither database nor home, and OpenSSL can do it as well (docs/reports.md).
 """
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from patchmgr.errors import ConflictError, InputError, NotFoundError
+from patchmgr.errors import InputError, NotFoundError
+from patchmgr.services import signing
+from patchmgr.services.signing import PUBLIC_FILE, fingerprint, public_pem
 
 MANIFEST = "manifest.json"
 SIGNATURE = ".sig"  # after the manifest's name
-KEY_FILE = "report-key.pem"
-PUBLIC_FILE = "report-key.pub"
 FORMAT = "patchmgr report manifest 1"
 LARGEST = 16 * 1024 * 1024  # bytes of a manifest that verification is willing to read
 
@@ -58,43 +47,6 @@ class Verification:
     def good(self) -> bool:
         intact = all(file.state in ("good", "extra") for file in self.files)
         return self.signed and intact and self.trusted is not False
-
-
-def signing_key(home: Path) -> Ed25519PrivateKey:
-    """Return the key that signs this installation's reports, made on first use (mode 0600)."""
-    path = home / KEY_FILE
-    if not path.exists():
-        _make_key(path)
-    try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConflictError(f"{path} holds no usable private key: {error}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConflictError(f"{path} holds no Ed25519 key")
-    return key
-
-
-def _make_key(path: Path) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_bytes(
-        Ed25519PrivateKey.generate().private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        )
-    )
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)  # whole or not at all; the first one stays
-    draft.unlink()
-
-
-def public_pem(key: Ed25519PublicKey) -> bytes:
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def fingerprint(key: Ed25519PublicKey) -> str:
-    """Return "SHA256:" and the digest of the key in DER, hex."""
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return f"SHA256:{hashlib.sha256(der).hexdigest()}"
 
 
 def digest(path: Path) -> str:
@@ -139,13 +91,13 @@ def verify(path: Path, *, key: Path | None = None) -> Verification:
     where = _manifest_of(path)
     data = _bounded(where)
     body = _read(where, data)
-    public = _public_key(body["key"]["public"].encode(), str(where))
+    public = signing.public_key(body["key"]["public"].encode(), str(where))
     signature = where.with_name(where.name + SIGNATURE)
-    given = None if key is None else fingerprint(_public_key(_bounded(key), str(key)))
+    given = None if key is None else fingerprint(signing.public_key(_bounded(key), str(key)))
     return Verification(
         manifest=where,
         files=(*_checked(where.parent, body["files"]), *_extra(where, body["files"])),
-        signed=signature.is_file() and _signed(public, _bounded(signature), data),
+        signed=signature.is_file() and signing.signed(public, _bounded(signature), data),
         fingerprint=fingerprint(public),
         trusted=None if given is None else given == fingerprint(public),
         as_of=str(body.get("as_of", "")),
@@ -191,24 +143,6 @@ def _read(path: Path, data: bytes) -> dict[str, Any]:
     if outside := [name for name in files if Path(name).name != name or name in ("", ".", "..")]:
         raise InputError({str(path): f"names a file elsewhere: {outside[0]!r}"})
     return {**body, "files": files}
-
-
-def _public_key(pem: bytes, where: str) -> Ed25519PublicKey:
-    try:
-        key = load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise InputError({where: "holds no public key in PEM form"}) from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise InputError({where: "holds a key that is not Ed25519"})
-    return key
-
-
-def _signed(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
-    try:
-        key.verify(signature, data)
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _checked(folder: Path, files: Mapping[str, str]) -> Iterable[FileCheck]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patchmgr.errors import InputError
+from patchmgr.services import signing
 from patchmgr.services.reports import manifest
 from patchmgr.services.reports.forms import Form
 
@@ -32,7 +33,7 @@ class Target:
         try:
             if self.form is None:
                 self.path.mkdir(parents=True, exist_ok=True)
-                beside = (manifest.PUBLIC_FILE, manifest.MANIFEST)
+                beside = (signing.PUBLIC_FILE, manifest.MANIFEST)
                 signature = manifest.MANIFEST + manifest.SIGNATURE
                 each = [(kept / name, self.path / name) for name in (*names, *beside, signature)]
                 return tuple(_copy(source, to) for source, to in each)
@@ -47,12 +48,12 @@ class Target:
         with tempfile.TemporaryDirectory() as folder:
             own = Path(folder) / name
             manifest.write(own, {self.path.name: source}, content, key)
-            public = Path(folder) / manifest.PUBLIC_FILE
-            public.write_bytes(manifest.public_pem(key.public_key()))
+            public = Path(folder) / signing.PUBLIC_FILE
+            public.write_bytes(signing.public_pem(key.public_key()))
             beside = self.path.with_name
             return (
                 _copy(source, self.path),
-                _copy(public, beside(manifest.PUBLIC_FILE)),
+                _copy(public, beside(signing.PUBLIC_FILE)),
                 _copy(own, beside(name)),
                 _copy(own.with_name(name + manifest.SIGNATURE), beside(name + manifest.SIGNATURE)),
             )

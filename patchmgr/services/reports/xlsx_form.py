@@ -1,4 +1,4 @@
-"""XLSX: a summary, the hosts, and the findings that have a fix."""
+"""XLSX: a summary, the hosts, the exceptions, and the findings that have a fix."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 
 import xlsxwriter
 
-from patchmgr.domain.compliance import Dated, HostLine, Report, State
+from patchmgr.domain.advisories import Status
+from patchmgr.domain.compliance import Dated, HostLine, Report
 from patchmgr.services.reports.forms import (
+    EXCEPTION_COLUMNS,
     FINDING_COLUMNS,
     HOST_COLUMNS,
     Rows,
+    exception_cells,
     host_cells,
     iso,
     summary,
@@ -19,7 +22,6 @@ from patchmgr.services.reports.forms import (
 
 ROWS = 1_048_575  # of a sheet, beside its header
 CREATED = datetime(2000, 1, 1)  # noqa: DTZ001 -- XLSX knows no zone; any fixed instant will do
-WITHOUT_FIX = (State.NO_FIX, State.UNDETERMINED)
 
 
 class XlsxForm:
@@ -46,12 +48,13 @@ class XlsxForm:
         self._bold = self._book.add_format({"bold": True, "bottom": 1})
         self._summary = self._sheet("Summary", ("section", "measure", "value", "of", "percent"))
         self._hosts = self._sheet("Hosts", HOST_COLUMNS)
+        self._exceptions = self._sheet("Exceptions", EXCEPTION_COLUMNS)
         self._findings = self._sheet("Findings", FINDING_COLUMNS)
         self._row = self._sheets = 1
         self._rows = Rows(lambda _names, cells: tuple(cells))
 
     def add(self, line: HostLine, findings: Sequence[Dated]) -> None:
-        with_fix = [finding for finding in findings if finding.state not in WITHOUT_FIX]
+        with_fix = [each for each in findings if each.judged.status is Status.AFFECTED]
         for host, judged, dated in self._rows.of(line, with_fix):
             if self._row > ROWS:
                 self._sheets += 1
@@ -76,6 +79,7 @@ class XlsxForm:
         ]
         _fill(self._summary, [*facts, *summary(report)])
         _fill(self._hosts, map(host_cells, report.hosts))
+        _fill(self._exceptions, map(exception_cells, report.exceptions))
         self._book.close()
 
     def _sheet(self, name: str, columns: Sequence[str]) -> Any:

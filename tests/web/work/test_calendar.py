@@ -25,6 +25,31 @@ def test_a_window_shows_when_it_opens_next(works, operator):
     assert "21:00" in page  # 22:00 in Vienna
 
 
+def test_a_window_is_said_in_words_and_shows_its_rule_on_hover(works, operator):
+    operator.post("/calendar/windows", data=WINDOW)
+
+    page = operator.get("/calendar").text
+    assert "Saturdays 22:00 for 4 h, Europe/Vienna</span>" in page
+    assert 'data-exact="FREQ=WEEKLY;BYDAY=SA;BYHOUR=22"' in page
+
+
+def test_all_that_is_wrong_with_a_window_is_said_at_once(works, operator):
+    answer = operator.post(
+        "/calendar/windows", data={**WINDOW, "rrule": "FREQ=SOMETIMES", "duration": "long"}
+    )
+
+    assert answer.status_code == 422
+    assert "needs FREQ=" in answer.text
+    assert "is not a duration" in answer.text
+    assert 'value="saturday-night"' in answer.text
+
+
+def test_a_rule_without_words_is_shown_as_it_is_written(works, operator):
+    operator.post("/calendar/windows", data={**WINDOW, "rrule": "FREQ=HOURLY;INTERVAL=6"})
+
+    assert "FREQ=HOURLY;INTERVAL=6</span> for 4 h, Europe/Vienna" in operator.get("/calendar").text
+
+
 def test_a_freeze_is_listed_until_it_is_over(works, operator, clock):
     operator.post("/calendar/freezes", data=FREEZE)
     assert "Year end" in operator.get("/calendar").text

@@ -141,3 +141,25 @@ def test_an_upload_without_a_file_is_asked_for_one(works, operator):
 
     assert answer.status_code == 422
     assert "Choose a file." in answer.text
+
+
+def test_a_file_that_cannot_be_imported_does_not_wait_for_confirmation(works, operator, upload):
+    page = operator.get(upload(b"\x89PNG\r\n\x1a\n")).text
+
+    assert "Cannot be imported" in page
+    assert "Waiting for confirmation" not in page
+    assert "upload it again" in page
+
+
+def test_a_file_without_a_needed_column_waits_for_it(works, operator, upload):
+    page = operator.get(upload("machine,environment\nnew-1,test\n")).text
+
+    assert "Waits for its columns" in page
+
+
+def test_what_is_taken_away_is_said(works, operator, upload):
+    operator.post(f"{upload('hostname,tags' + chr(10) + 'web-1,role=web' + chr(10))}/apply")
+
+    page = operator.get(upload("hostname,tags\nweb-1,\n")).text
+
+    assert "tags: role=web → nothing" in page

@@ -1,6 +1,8 @@
 """Plans in the console: making, deciding, following; each rule that a page must keep."""
 
+import html
 import io
+import re
 
 import pytest
 
@@ -104,6 +106,75 @@ def test_a_choice_that_cannot_be_is_answered_in_words(works, operator, change, s
 
     assert answer.status_code == 422
     assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    ("severity", "is_planned"),
+    [
+        ("", True),
+        ("low+", True),
+        ("high+", True),
+        ("high", True),
+        ("medium", False),
+        ("odd", False),
+    ],
+)
+def test_a_severity_narrows_to_itself_or_to_it_and_above(works, operator, severity, is_planned):
+    answer = operator.post("/plans/new", data=form(severity=severity))
+
+    assert answer.status_code == (303 if is_planned else 422)
+
+
+@pytest.mark.parametrize(
+    ("choice", "hosts"),
+    [
+        ({"environment": "production"}, 4),
+        ({"platform": "debian:12", "environment": "production"}, 4),
+        ({"environment": "nowhere"}, 0),
+        ({"platform": "debian:11"}, 0),
+    ],
+)
+def test_a_plan_can_be_narrowed_to_hosts_of_a_kind(works, operator, choice, hosts):
+    answer = operator.post("/plans/new", data=form(**choice))
+
+    assert answer.status_code == (303 if hosts else 422)
+    if hosts:
+        assert "production" in operator.get(answer.location.split("?")[0] + "/why").text
+
+
+def test_what_is_filtered_in_findings_can_be_planned(works, operator):
+    page = operator.get("/findings?severity=high%2B&environment=production&package=openssl").text
+    (address,) = re.findall(r'href="(/plans/new\?[^"]*)"', page)
+
+    filled = operator.get(html.unescape(address)).text
+
+    assert '<option value="high+" selected>' in filled
+    assert '<option value="production" selected>' in filled
+    assert 'name="package" value="openssl"' in filled
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ("q=openssl", "leave out the search"),
+        ("overdue=yes&package=openssl", "leave out the filter on due dates"),
+        ("status=no_fix", ""),
+        ("", ""),
+    ],
+)
+def test_what_no_plan_can_be_narrowed_to_is_not_offered(works, client, clock, filters, said):
+    clock.at = clock.at.replace(year=2027)
+
+    page = client(Role.OPERATOR).get(f"/findings?{filters}").text
+
+    assert "Plan what is filtered" not in page
+    assert said in page
+
+
+def test_who_may_not_plan_is_not_offered_it(works, client):
+    page = client(Role.VIEWER).get("/findings?package=openssl").text
+
+    assert "Plan what is filtered" not in page
 
 
 def test_other_rings_let_approvals_fall_and_show_the_difference(works, operator, client):

@@ -1,0 +1,458 @@
+"""Exceptions: which are in force at an instant, what they cover, and the list of them.
+
+`covered` says in SQL what `patchmgr.domain.exceptions.Scope` says of values; a test holds the two
+equal.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import from_micros, to_micros
+from patchmgr.db.bulk import among
+from patchmgr.db.queries import paging
+from patchmgr.db.queries.paging import Page
+from patchmgr.domain.exceptions import Exempting, InForce, Scope, State, Type
+from patchmgr.errors import NotFoundError
+
+row, tagged = models.FindingException, models.HostTag
+host, version = models.Host, models.PackageVersion
+exposure, judgement, advisory = models.Exposure, models.Judgement, models.Advisory
+
+
+@dataclass(slots=True)
+class Heeded:
+    """The exceptions in force at an instant, as lists heed them."""
+
+    at: datetime | None  # None: before the first scan, when there is nothing to except
+    in_force: InForce
+    settled: bool  # whether the counts that scans keep heed just these
+    _about: dict[tuple[int, int], tuple[Exempting, ...]] = field(default_factory=dict)
+
+    def covering(
+        self,
+        host_id: int,
+        hostname: str,
+        statement: tuple[int, int],
+        names: tuple[str, str, str, Collection[str]],
+    ) -> tuple[Exempting, ...]:
+        """Return those that cover a finding; ``statement`` is (package version, advisory) id.
+
+        ``names`` are the package, its source, the advisory and its CVEs.
+        """
+        if not self.in_force.all:
+            return ()
+        about = self._about.get(statement)
+        if about is None:
+            about = self._about[statement] = self.in_force.about(*names)
+        return self.in_force.on(host_id, hostname, about) if about else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionLine:
+    """An exception in a list, how it stands, and how many open findings its scope covers."""
+
+    id: int
+    type: Type
+    scope: Scope
+    state: State
+    reason: str
+    owner: str
+    created_by: str
+    created_at: datetime
+    approved_by: str
+    approved_at: datetime | None
+    expires_at: datetime
+    revoked_by: str
+    revoked_at: datetime | None
+    revoke_reason: str
+    findings: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (State.EXPIRED, State.REVOKED)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but its author approved it."""
+        return bool(self.approved_by) and self.approved_by == self.created_by
+
+    @property
+    def cve(self) -> str:
+        return self.scope.cve
+
+    @property
+    def advisory(self) -> str:
+        return self.scope.advisory
+
+    @property
+    def package(self) -> str:
+        return self.scope.package
+
+    @property
+    def host(self) -> str:
+        return self.scope.host
+
+    @property
+    def tag(self) -> str:
+        return self.scope.tag
+
+
+def plain(line: ExceptionLine) -> dict[str, Any]:
+    """Return an exception as the command line and the API write it; instants stay instants."""
+    names = [each.name for each in fields(line) if each.name not in ("type", "scope", "state")]
+    return {
+        "type": line.type.value,
+        "state": line.state.value,
+        "scope": str(line.scope),
+        **{each.name: getattr(line.scope, each.name) for each in fields(line.scope)},
+        **{name: getattr(line, name) for name in names},
+    }
+
+
+# --- what is in force ----------------------------------------------------------------------------
+
+
+def heeded(session: Session, at: datetime | None, now: datetime | None = None) -> Heeded:
+    """Return the exceptions in force at ``at``, else ``now``, else when the last scan ran.
+
+    Two queries at most.
+    """
+    moment = at or now or session.scalar(select(func.max(models.ScanRun.at)))
+    if moment is None:
+        return Heeded(None, InForce((), from_micros(0)), settled=True)
+    found = _read(session, or_(in_force(moment), row.counted))
+    counted = set(session.scalars(select(row.id).where(row.counted))) if found else set()
+    in_effect = in_force_of(session, found, moment)
+    return Heeded(moment, in_effect, settled=counted == {each.id for each in in_effect.all})
+
+
+def in_force_of(session: Session, exceptions: Iterable[Exempting], at: datetime) -> InForce:
+    """Return those of ``exceptions`` that are in force at ``at``, with the tags that they ask for.
+
+    One query, when any names a tag.
+    """
+    exceptions = tuple(exceptions)
+    tags = {each.scope.tag for each in exceptions} - {""}
+    return InForce(exceptions, at, _tags(session, tags, at) if tags else None)
+
+
+def ever(session: Session, at: datetime, since: datetime) -> list[Exempting]:
+    """Return the exceptions that were in force at some time after ``since`` and until ``at``."""
+    return _read(
+        session,
+        and_(
+            row.approved_at <= at,
+            row.expires_at > since,
+            or_(row.revoked_at.is_(None), row.revoked_at > since),
+        ),
+    )
+
+
+def all_of(session: Session) -> list[Exempting]:
+    return _read(session, row.id.is_not(None))
+
+
+def _read(session: Session, where: ColumnElement[bool]) -> list[Exempting]:
+    query = select(row, host.hostname).outerjoin(host, host.id == row.host_id).where(where)
+    return [exempting(found, name or "") for found, name in session.execute(query)]
+
+
+def exempting(found: models.FindingException, hostname: str) -> Exempting:
+    """Return a stored exception as findings ask for it."""
+    return Exempting(
+        found.id,
+        Type(found.type),
+        Scope(found.cve, found.advisory, found.package, hostname, found.tag),
+        found.approved_at,
+        found.expires_at,
+        found.revoked_at,
+    )
+
+
+def _tags(session: Session, tags: Collection[str], at: datetime) -> Mapping[int, set[str]]:
+    """Return which of ``tags`` each host had at ``at``."""
+    found: dict[int, set[str]] = defaultdict(set)
+    query = select(tagged.host_id, tagged.tag).where(tagged.tag.in_(tags), *_held(tagged, at))
+    for number, tag in session.execute(query):
+        found[number].add(tag)
+    return found
+
+
+def _held(table: Any, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return table.since <= at, or_(table.until.is_(None), table.until > at)
+
+
+def in_force(at: datetime) -> ColumnElement[bool]:
+    """Return the condition for exceptions in force at ``at``."""
+    return and_(
+        row.approved_at <= at,
+        row.expires_at > at,
+        or_(row.revoked_at.is_(None), row.revoked_at > at),
+    )
+
+
+# --- what they cover -----------------------------------------------------------------------------
+
+
+def covered(at: datetime) -> ColumnElement[bool]:
+    """Return the condition for findings that an exception in force at ``at`` covers.
+
+    Stands in a query of host, package version and advisory. What a scope does not name is "", so
+    a few look-ups by index find the exceptions that can cover a finding, however many there are.
+    """
+    by = select(row.id).where(
+        in_force(at),
+        row.advisory.in_(["", advisory.ref]),
+        row.package.in_(["", version.name, version.judged_source]),
+        or_(row.cve == "", row.cve == advisory.cves),
+        or_(row.host_id.is_(None), row.host_id == host.id),
+        or_(row.tag == "", _has_tag(row.tag, at)),
+    )
+    return exists(by.correlate_except(row))
+
+
+def _has_tag(tag: Any, at: datetime) -> ColumnElement[bool]:
+    having = select(tagged.id).where(
+        tagged.host_id == host.id, tagged.tag == tag, *_held(tagged, at)
+    )
+    return exists(having.correlate_except(tagged))
+
+
+def on_hosts(scope: Scope, at: datetime) -> list[ColumnElement[bool]]:
+    """Return the conditions for hosts on which an exception of ``scope`` holds."""
+    found: list[ColumnElement[bool]] = []
+    if scope.host:
+        found.append(host.hostname == scope.host)
+    if scope.tag:
+        found.append(_has_tag(literal(scope.tag), at))
+    return found
+
+
+def about_judgements(scope: Scope) -> list[ColumnElement[bool]]:
+    """Return the conditions for judgements that an exception of ``scope`` is about.
+
+    They stand in a query of package version and advisory.
+    """
+    found: list[ColumnElement[bool]] = []
+    if scope.advisory:
+        found.append(advisory.ref == scope.advisory)
+    if scope.package:
+        found.append(or_(version.name == scope.package, version.judged_source == scope.package))
+    if scope.cve:
+        found.append(advisory.cves == scope.cve)
+    return found
+
+
+def findings_of(session: Session, scopes: Mapping[int, Scope], at: datetime) -> dict[int, int]:
+    """Return how many open findings each scope covers now, by id. One query."""
+    if not scopes:
+        return {}
+    counts = [_counting(number, scope, at) for number, scope in scopes.items()]
+    rows = session.execute(union_all(*counts))
+    return {number: int(findings or 0) for number, findings in rows}
+
+
+def _counting(number: int, scope: Scope, at: datetime) -> Select[int, Any]:
+    """Count as exposed hosts x judgements of each package version."""
+    exposed = select(exposure.package_version_id, func.count().label("hosts")).where(
+        exposure.until.is_(None)
+    )
+    if on := on_hosts(scope, at):
+        exposed = exposed.join(host, host.id == exposure.host_id).where(*on)
+    about = about_judgements(scope)
+    if about:
+        exposed = exposed.where(
+            exposure.package_version_id.in_(
+                select(version.id)
+                .join(judgement, judgement.package_version_id == version.id)
+                .join(advisory, advisory.id == judgement.advisory_id)
+                .where(judgement.until.is_(None), *about)
+            )
+        )
+    per_version = exposed.group_by(exposure.package_version_id).subquery()
+    return (
+        select(literal(number), func.sum(per_version.c.hosts))
+        .select_from(per_version)
+        .join(version, version.id == per_version.c.package_version_id)
+        .join(judgement, judgement.package_version_id == version.id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(judgement.until.is_(None), *about)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredFinding:
+    """A finding that is left alone, and the first exception that says so."""
+
+    host_id: int
+    package_version_id: int
+    advisory: str
+    label: str  # of the exception
+
+
+def covered_findings(
+    session: Session, versions: Collection[int], now: datetime
+) -> list[CoveredFinding]:
+    """Return the open findings in ``versions`` that exceptions in force cover. Five queries."""
+    heed = heeded(session, None, now)
+    if not heed.in_force.all:
+        return []
+    found = []
+    query = (
+        select(
+            host.id, host.hostname, version.id, version.name, version.judged_source,
+            advisory.id, advisory.ref, advisory.cves,
+        )
+        .select_from(exposure)
+        .join(host, host.id == exposure.host_id)
+        .join(version, version.id == exposure.package_version_id)
+        .join(judgement, judgement.package_version_id == version.id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(
+            among(session, exposure.package_version_id, versions),
+            exposure.until.is_(None),
+            judgement.until.is_(None),
+            covered(now),
+        )
+    )  # fmt: skip
+    for host_id, name, number, package, source, advisory_id, ref, cves in session.execute(query):
+        names = (package, source, ref, cves.split())
+        by = heed.covering(host_id, name, (number, advisory_id), names)
+        found.append(CoveredFinding(host_id, number, ref, by[0].label))
+    return found
+
+
+# --- the list ------------------------------------------------------------------------------------
+
+STATES = ("current", *(state.value for state in State), "over", "all")
+SOON = 14  # days before its end in which an exception is said to expire soon
+
+
+def listing(
+    session: Session,
+    *,
+    now: datetime,
+    state: str = "current",
+    type_: str = "",
+    search: str = "",
+    limit: int = paging.PAGE,
+    cursor: str = "",
+) -> Page[ExceptionLine]:
+    """Return exceptions, the next to expire first. Four queries at most.
+
+    ``state`` is one of `STATES`: ``current`` are those proposed or in force, ``over`` the others.
+    """
+    conditions = _in_state(state, now)
+    if type_:
+        conditions.append(row.type == type_)
+    if search.strip():
+        conditions.append(_says(search))
+    query = select(row, host.hostname).outerjoin(host, host.id == row.host_id)
+    counted = query.where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
+    total = session.scalar(counted) or 0
+    order: tuple[Any, ...] = (type_coerce(row.expires_at, BigInteger), row.id)
+    if cursor:
+        values = paging.decode(cursor, len(order))
+        conditions.append(paging.after(order, values, descending=[False, False]))
+    query = query.where(*conditions).order_by(*order).limit(limit + 1)
+    rows = session.execute(query).all()
+    lines = _lines(session, rows[:limit], now)
+    follows = None
+    if len(rows) > limit:
+        last = lines[-1]
+        follows = paging.encode([to_micros(last.expires_at), last.id])
+    return Page(tuple(lines), total, follows)
+
+
+def awaiting(session: Session, approver: str, *, now: datetime) -> int:
+    """Return how many proposed exceptions ``approver`` may approve: those of others."""
+    proposed = _in_state(State.PROPOSED.value, now)
+    query = select(func.count()).select_from(row).where(*proposed, row.created_by != approver)
+    return session.scalar(query) or 0
+
+
+def get(session: Session, number: int, *, now: datetime) -> ExceptionLine:
+    """Return one exception. Raises `NotFoundError`."""
+    query = select(row, host.hostname).outerjoin(host, host.id == row.host_id)
+    found = session.execute(query.where(row.id == number)).all()
+    if not found:
+        raise NotFoundError("exception", number)
+    (line,) = _lines(session, found, now)
+    return line
+
+
+def scope_of(session: Session, number: int) -> Scope:
+    """Return what an exception is about. Raises `NotFoundError`."""
+    found = _read(session, row.id == number)
+    if not found:
+        raise NotFoundError("exception", number)
+    return found[0].scope
+
+
+def _in_state(state: str, now: datetime) -> list[ColumnElement[bool]]:
+    revoked = row.revoked_at.is_not(None)
+    over = or_(revoked, row.expires_at <= now)
+    approved = row.approved_at.is_not(None)
+    found: dict[str, list[ColumnElement[bool]]] = {
+        "current": [~over],
+        State.PROPOSED.value: [~over, ~approved],
+        State.IN_FORCE.value: [~over, approved],
+        State.EXPIRED.value: [~revoked, row.expires_at <= now],
+        State.REVOKED.value: [revoked],
+        "over": [over],
+        "all": [],
+    }
+    return found[state]
+
+
+def _says(search: str) -> ColumnElement[bool]:
+    wanted = search.strip().lower()
+    columns = (
+        row.cve, row.advisory, row.package, row.tag, row.reason, row.owner, row.created_by,
+        host.hostname,
+    )  # fmt: skip
+    return or_(*(func.lower(each).contains(wanted, autoescape=True) for each in columns))
+
+
+def _lines(session: Session, rows: Sequence[Any], now: datetime) -> list[ExceptionLine]:
+    found = {each.id: exempting(each, name or "") for each, name in rows}
+    counts = findings_of(session, {number: each.scope for number, each in found.items()}, now)
+    return [
+        ExceptionLine(
+            id=each.id,
+            type=Type(each.type),
+            scope=found[each.id].scope,
+            state=found[each.id].state(now),
+            reason=each.reason,
+            owner=each.owner,
+            created_by=each.created_by,
+            created_at=each.created_at,
+            approved_by=each.approved_by,
+            approved_at=each.approved_at,
+            expires_at=each.expires_at,
+            revoked_by=each.revoked_by,
+            revoked_at=each.revoked_at,
+            revoke_reason=each.revoke_reason,
+            findings=counts.get(each.id, 0),
+        )
+        for each, _ in rows
+    ]

@@ -1,0 +1,163 @@
+"""The orders of a list of findings, and how each is walked so that a page costs what it shows.
+
+Nothing is sorted as a whole: there are hundreds of thousands. Each order has something that there
+are few of, and that comes first in it: hosts, judgements, or a host's due dates. These are walked
+in growing parts; each part is a condition, the findings of one part all sort before those of the
+next, and who lists stops when its page is full.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, and_, case, exists, literal, or_, select
+from sqlalchemy import type_coerce as coerce
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.queries import paging
+from patchmgr.errors import InputError
+
+host, version, due_row = models.Host, models.PackageVersion, models.HostDue
+exposure, judgement, advisory = models.Exposure, models.Judgement, models.Advisory
+
+MOST_PART = 5_000  # hosts, judgements or due dates looked at together
+NEVER = 2**62  # sorts after every due date
+
+Conditions = Sequence[ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Columns that findings are sorted by, together unique; the first may descend."""
+
+    columns: tuple[Any, ...]
+    is_descending: bool = False
+
+    @property
+    def descending(self) -> list[bool]:
+        return [self.is_descending, *(False for _ in self.columns[1:])]
+
+    @property
+    def sorted_by(self) -> list[Any]:
+        pairs = zip(self.columns, self.descending, strict=True)
+        return [column.desc() if down else column for column, down in pairs]
+
+    def after(self, cursor: Sequence[Any]) -> ColumnElement[bool]:
+        """Return the condition for what sorts after ``cursor``. Raises `InputError`."""
+        return paging.after(self.columns, cursor, descending=self.descending)
+
+    def from_(self, cursor: Sequence[Any]) -> ColumnElement[bool]:
+        """Return the condition for ``cursor`` and what sorts after it. Raises `InputError`."""
+        same = (column == value for column, value in zip(self.columns, cursor, strict=True))
+        return or_(self.after(cursor), and_(*same))
+
+
+_BY: dict[str, tuple[Any, ...]] = {
+    "host": (host.hostname, version.name, advisory.ref, version.id),
+    "package": (version.name, advisory.ref, version.id, host.hostname),
+    "advisory": (advisory.ref, version.name, version.id, host.hostname),
+    "severity": (judgement.severity, version.name, advisory.ref, version.id, host.hostname),
+}
+SORTS = (*_BY, "due")
+
+
+def order(sort: str, due: ColumnElement[int | None], *, is_descending: bool) -> Order:
+    """Return the order that ``sort`` names; ``due`` is how a due date is computed.
+
+    By due date only the soonest comes first. Raises `InputError`.
+    """
+    if sort == "due":
+        return Order((_counted(due), *_BY["host"]))
+    if sort not in _BY:
+        raise InputError({"sort": f"{sort!r} is not one of {', '.join(SORTS)}"})
+    return Order(_BY[sort], is_descending)
+
+
+def _counted(due: ColumnElement[int | None]) -> ColumnElement[int]:
+    """Return the due date of a finding if the scan has counted it among its host's, else `NEVER`.
+
+    Another policy, or another fact of a host, changes due dates before the next scan counts them:
+    until then such findings come last, rather than nowhere.
+    """
+    counted = exists().where(due_row.host_id == host.id, coerce(due_row.due, BigInteger) == due)
+    never = literal(NEVER, BigInteger)
+    return case((and_(due.is_not(None), counted), coerce(due, BigInteger)), else_=never)
+
+
+def by_host(
+    session: Session, conditions: Conditions, start: str | None, *, is_descending: bool = False
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the hosts that ``conditions`` leave, from ``start`` on, by their names."""
+    query = select(host.id, host.hostname).where(*conditions)
+    query = query.order_by(host.hostname.desc() if is_descending else host.hostname)
+    if start is not None:
+        from_ = host.hostname <= start if is_descending else host.hostname >= start
+        query = query.where(from_)
+    size, last = 20, None
+    while True:
+        part = query.limit(size)
+        if last is not None:
+            part = part.where(host.hostname < last if is_descending else host.hostname > last)
+        found = session.execute(part).all()
+        if found:
+            yield host.id.in_([number for number, _ in found])
+        if len(found) < size:
+            return
+        size, last = min(size * 16, MOST_PART), found[-1][1]
+
+
+def by_judgement(
+    session: Session, by: Order, conditions: Conditions, cursor: Sequence[Any] | None
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the judgements that ``conditions`` leave, from that of ``cursor`` on, in order."""
+    what = Order(by.columns[:-1], by.is_descending)  # all but the host
+    query = (
+        select(judgement.id, *what.columns)
+        .join(version, version.id == judgement.package_version_id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(*conditions)
+        .order_by(*what.sorted_by)
+        .limit(MOST_PART)
+    )
+    if cursor is not None:
+        query = query.where(what.from_(cursor[:-1]))
+    found = session.execute(query).all()
+    while found:
+        start, size = 0, 1
+        while start < len(found):
+            yield judgement.id.in_([row[0] for row in found[start : start + size]])
+            start, size = start + size, size * 4
+        if len(found) < MOST_PART:
+            return
+        found = session.execute(query.where(what.after(found[-1][1:]))).all()
+
+
+def by_due(
+    session: Session, by: Order, conditions: Conditions, cursor: Sequence[Any] | None
+) -> Iterator[ColumnElement[bool]]:
+    """Yield due dates of the hosts that ``conditions`` leave, from ``cursor`` on, soonest first.
+
+    At the end come the findings that have none, by host.
+    """
+    key = by.columns[0]
+    at = Order((coerce(due_row.due, BigInteger), host.hostname))
+    if cursor is None or cursor[0] != NEVER:
+        query = select(due_row.host_id, *at.columns).join(host, host.id == due_row.host_id)
+        query = query.where(*conditions).order_by(*at.sorted_by)
+        part = query if cursor is None else query.where(at.from_(cursor[:2]))
+        size = 50
+        while found := session.execute(part.limit(size)).all():
+            (_, *first), (_, *last) = found[0], found[-1]
+            hosts = host.id.in_({number for number, *_ in found})
+            yield and_(hosts, _between(Order((key, host.hostname)), first, last))
+            if len(found) < size:
+                break
+            size, part = min(size * 16, MOST_PART), query.where(at.after(last))
+    start = cursor[1] if cursor is not None and cursor[0] == NEVER else None
+    for part_of_hosts in by_host(session, conditions, start):
+        yield and_(part_of_hosts, key == NEVER)
+
+
+def _between(order: Order, first: Sequence[Any], last: Sequence[Any]) -> ColumnElement[bool]:
+    return and_(order.from_(first), ~order.after(last))

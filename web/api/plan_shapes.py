@@ -1,0 +1,234 @@
+"""What the API says and takes about patch plans."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from web.api.values import (
+    Document,
+    Flag,
+    In,
+    Out,
+    Paging,
+    Plain,
+    SeverityWord,
+    Text,
+    When,
+    Words,
+)
+
+MOST_RESULTS = 10_000  # rows of a JSON body; a CSV may have more
+
+
+class Plan(Out):
+    """A patch plan in a list."""
+
+    id: int
+    title: str
+    state: str
+    state_since: When
+    author: str
+    reason: str
+    due: When | None
+    hosts: int
+    changes: int
+    findings: int
+    severity: str
+    created_at: When
+    approvals_needed: int
+
+
+class Condition(Out):
+    """A line of a gate's checklist."""
+
+    name: str
+    have: str
+    need: str
+    holds: bool
+
+
+class Ring(Out):
+    """A stage of a plan, and what its gate asks for."""
+
+    name: str
+    position: int
+    state: str
+    state_since: When | None
+    started_at: When | None
+    soak_until: When | None
+    finished_at: When | None
+    reason: str
+    hosts: int
+    counts: dict[str, int] = Field(description="task state -> hosts")
+    gate: list[Condition]
+    settings: Annotated[Document, BeforeValidator(lambda ring: ring.to_json())]
+
+
+class Approval(Out):
+    """A person's decision on exact content."""
+
+    decision: str
+    ring: str
+    by: str
+    at: When
+    content_hash: str
+    comment: str
+    void_at: When | None = Field(description="Since then it no longer counts.")
+    void_reason: str
+
+
+class Signal(Out):
+    """A reason to stop."""
+
+    kind: str
+    subject: str
+    level: int
+    why: str
+    at: When
+
+
+class PlanInFull(Out):
+    """One plan with its rings, decisions and halt signals."""
+
+    id: int
+    title: str
+    state: str
+    state_since: When
+    state_by: str
+    reason: str
+    author: str
+    authors: Words
+    content_hash: str
+    approvals_needed: int
+    approvals_given: int
+    approvals: list[Approval]
+    selection: Document
+    summary: Document
+    windows: Document
+    due: When | None
+    created_at: When
+    proposed_at: When | None
+    approved_at: When | None
+    started_at: When | None
+    finished_at: When | None
+    expires_at: When | None
+    signals: list[Signal]
+    rings: list[Ring]
+    live: int = Field(description="Hosts that are not over.")
+    awaits: str = Field(description="Who must act before it goes on; empty: nobody.")
+    commands: Words = Field(description="What its state allows.")
+    frozen: str = Field(description="Why nothing may change now; empty: it may.")
+
+
+class Change(Out):
+    """A package from one version to another."""
+
+    platform: str
+    manager: str
+    package: str
+    arch: str
+    source: str
+    from_version: str
+    to_version: str
+    match: str = Field(description="Whether `to_version` is the source's or the package's own.")
+    severity: SeverityWord
+    advisories: Words
+    hosts: int
+
+
+class Task(Out):
+    """One host's part of a plan."""
+
+    host: str
+    ring: str
+    window: str | None
+    state: str
+    state_since: When
+    attempt: int
+    deadline: When | None
+    package: str
+    reason: str
+    output: str
+    reported_by: str
+    next: str
+
+
+class SelectionIn(In):
+    """What a plan is asked to close; an empty field does not restrict."""
+
+    advisories: list[Plain] = Field(default=[], max_length=500)
+    cves: list[Plain] = Field(default=[], max_length=500)
+    packages: list[Plain] = Field(default=[], max_length=500)
+    hosts: list[Plain] = Field(default=[], max_length=5000)
+    platforms: list[Plain] = Field(default=[], max_length=500)
+    environments: list[Plain] = Field(default=[], max_length=500)
+    severity_at_least: SeverityWord = "unknown"
+
+
+class PlanIn(In):
+    selection: SelectionIn = SelectionIn()
+    title: Plain = ""
+    rings: list[Document] | None = Field(
+        None, description="Ring settings (docs/plans.md); by default canary, early, broad."
+    )
+    approvals_needed: int = Field(1, ge=1, le=5)
+
+
+class ApprovalIn(In):
+    content_hash: Plain = Field(description="Of the content that was looked at.")
+    ring: Plain = Field("", description="A ring that needs an approval of its own.")
+    comment: Text = ""
+
+
+class ReasonIn(In):
+    reason: Text = Field(min_length=1)
+
+
+class ResumeIn(In):
+    reason: Text = ""
+
+
+class RetryIn(ReasonIn):
+    hosts: list[Plain] = Field(min_length=1, max_length=500)
+
+
+class ResultIn(In):
+    """What became of a host."""
+
+    host: Plain
+    result: Literal["running", "installed", "failed", "rolled_back", "skipped"]
+    package: Plain = Field("", description="The one that failed.")
+    output: Annotated[str, Field(max_length=100_000, pattern=r"^[^\x00]*$")] = ""
+    attempt: int | None = Field(None, ge=1, le=999_999)
+    reboot: bool = False
+
+
+class ResultsIn(In):
+    results: list[ResultIn] = Field(min_length=1, max_length=MOST_RESULTS)
+
+
+class ResultsTaken(Out):
+    """What became of reported results."""
+
+    changed: int
+    unchanged: int = Field(description="Repeated, or out of order.")
+
+
+class PlanQuery(Paging):
+    state: Plain = ""
+    search: Plain = ""
+
+
+class ChangeQuery(Paging):
+    search: Plain = ""
+
+
+class TaskQuery(Paging):
+    ring: Plain = ""
+    state: Plain = ""
+    search: Plain = Field("", description="Part of a host name.")
+
+
+class ExportQuery(In):
+    format: Literal["csv", "ansible", "ansible-zip"] = "csv"
+    whole: Flag = Field(False, description="The whole plan for reading, not only what is due now.")

@@ -1,0 +1,10 @@
+"""Plans: the list, making one, and the pages on which people decide and follow it.
+
+Every view hangs on the one blueprint of `pages`; to add a page of a plan, write its view in the
+module of its idea, and give it a tab in `frame`.
+"""
+
+from web.plans import commands, listing, making, review, rollout, work
+from web.plans.pages import pages
+
+__all__ = ["commands", "listing", "making", "pages", "review", "rollout", "work"]

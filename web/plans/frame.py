@@ -1,0 +1,136 @@
+"""What stands around every page of a plan: its tabs, its dangers, and what may be done to it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from patchmgr.db.queries import plan_content, plan_review
+from patchmgr.db.queries import windows as window_queries
+from patchmgr.db.queries.plans import PlanDetail
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Severity
+from patchmgr.domain.content import window_from_json
+from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS, PlanState
+from web import risks, timeline
+from web.context import now, session, settings, viewer, zone
+
+UNDECIDED = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    endpoint: str
+    label: str
+    count: int | None = None
+
+
+def around(plan: PlanDetail, here: str, found: list[risks.Risk] | None = None) -> dict[str, Any]:
+    """Return what stands around every page of a plan."""
+    worst = [risk for risk in found or () if risk.tone == "bad"]
+    if found is None and plan.state in UNDECIDED:
+        worst = risks.worst(plan, Plotted(plan).stages, now())
+    serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
+    tabs = [
+        *([Tab("rollout", "Rollout")] if plan.started_at else []),
+        Tab("changes", "What changes", plan.summary["changes"]),
+        Tab("hosts", "Hosts", plan.summary["hosts"]),
+        Tab("why", "Why", plan.summary["advisories"]),
+        Tab("times", "Rings and windows", len(plan.rings)),
+        *([Tab("risk_list", "Risks", serious or None)] if plan.state in OPEN_PLANS else []),
+        Tab("history", "History"),
+    ]
+    return {
+        "plan": plan,
+        "is_over": plan.state not in OPEN_PLANS,
+        "worst": Severity[plan.summary["severity"].upper()],
+        "tabs": tabs,
+        "here": here,
+        "worst_risks": worst,
+        "why_not": _why_not(plan),
+        "rings_to_approve": _rings_to_approve(plan),
+        "changed": plan.changed,
+        "loses_approval": loses_approval(plan),
+    }
+
+
+def loses_approval(plan: PlanDetail) -> bool:
+    """Return whether the viewer may approve the plan, and no longer may once they edit it."""
+    return viewer().role.covers(Role.APPROVER) and viewer().name not in plan.authors
+
+
+def _why_not(plan: PlanDetail) -> dict[str, str]:
+    """Return for each command of the plan's state that this viewer cannot give, why not."""
+    found = {}
+    for command in plan.commands:
+        needed = Role.APPROVER if command in ("approve", "reject") else Role.OPERATOR
+        if not viewer().role.covers(needed):
+            found[command] = (
+                f"This needs the role {needed.value}; you have the role {viewer().role.value}."
+            )
+    if "approve" in plan.commands and "approve" not in found:
+        if viewer().name in plan.authors:
+            found["approve"] = "You made or edited this plan, so somebody else must approve it."
+        elif _has_approved(plan, ""):
+            found["approve"] = "You approved this plan; it needs somebody else's approval too."
+    return found
+
+
+def _has_approved(plan: PlanDetail, ring: str) -> bool:
+    return any(
+        one.by == viewer().name
+        and one.ring == ring
+        and one.void_at is None
+        and one.decision == "approve"
+        for one in plan.approvals
+    )
+
+
+def _rings_to_approve(plan: PlanDetail) -> list[str]:
+    """Return the rings that need an approval of their own and do not have it."""
+    given = {
+        one.ring for one in plan.approvals if one.void_at is None and one.decision == "approve"
+    }
+    is_time = plan.state in (PlanState.APPROVED, *ACTIVE_PLANS)
+    return [
+        ring.name
+        for ring in plan.rings
+        if is_time and ring.settings.needs_approval and ring.name not in given
+    ]
+
+
+class Plotted:
+    """The timing of a plan, worked out once."""
+
+    def __init__(self, plan: PlanDetail, placement: timeline.Placement | None = None) -> None:
+        self.rollout = timeline.rollout_of(plan)
+        self.placement = placement or plan_review.placement(session(), plan.id)
+        self.windows = {name: window_from_json(one) for name, one in plan.windows.items()}
+        self.freezes = [
+            line.freeze for line in window_queries.freezes(session(), now=now(), over=False)
+        ]
+        self.stages = timeline.estimate(
+            self.rollout, self.placement, self.windows, self.freezes, now()
+        )
+
+    def picture(self) -> timeline.Picture:
+        return timeline.draw(
+            self.stages,
+            self.rollout,
+            placement=self.placement,
+            windows=self.windows,
+            freezes=self.freezes,
+            now=now(),
+            days=timeline.Days(zone()),
+        )
+
+
+def risks_of(plan: PlanDetail) -> list[risks.Risk]:
+    standing = plan_review.standing(
+        session(), plan.id, now=now(), silent_days=settings().silent_days
+    )
+    return risks.of(
+        plan,
+        standing,
+        stages=Plotted(plan, standing.placement).stages,
+        excluded=plan_content.reasons(session(), plan.id) if plan.summary["excluded"] else {},
+        now=now(),
+    )

@@ -1,0 +1,104 @@
+"""The page on which people follow a rollout: rings and their gates, hosts, failures first."""
+
+from collections.abc import Mapping
+
+from flask.typing import ResponseReturnValue
+
+from patchmgr.db.queries import plan_progress
+from patchmgr.db.queries import plans as queries
+from patchmgr.db.queries.plan_progress import TaskLine
+from patchmgr.db.queries.plans import PlanDetail
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.rollout.states import (
+    ACTIVE_PLANS,
+    AT_WORK,
+    UNSUCCESSFUL,
+    UNVERIFIED,
+    WAITING_TASKS,
+    TaskState,
+)
+from web.auth import requires
+from web.context import now, session
+from web.plans.frame import around
+from web.plans.pages import pages
+from web.plans.review import changes_page
+from web.tables import Column, Fetched, Filter, Table, View, answer
+
+TASKS = Table(
+    "tasks",
+    (
+        Column("host", "Host"),
+        Column("ring", "Ring"),
+        Column("state", "State"),
+        Column("attempt", "Attempt", numeric=True),
+        Column("said", "What happened", lambda row: row.reason or row.output),
+        Column("next", "What happens next"),
+        Column("act", "Report", lambda _: ""),
+    ),
+    filters=(
+        Filter("state", "State", tuple((s.value, s.value.replace("_", " ")) for s in TaskState)),
+        Filter("ring", "Ring", is_choice=False),
+    ),
+    search="Host name",
+)
+
+
+@pages.get("/<int:plan_id>")
+@requires(Role.VIEWER)
+def show(plan_id: int) -> ResponseReturnValue:
+    """Show what matters now: the rollout of a plan that was started, else what it changes."""
+    plan = queries.get(session(), plan_id, now=now())
+    return _rollout_page(plan) if plan.started_at else changes_page(plan)
+
+
+@pages.get("/<int:plan_id>/rollout")
+@requires(Role.VIEWER)
+def rollout(plan_id: int) -> ResponseReturnValue:
+    return _rollout_page(queries.get(session(), plan_id, now=now()))
+
+
+def _rollout_page(plan: PlanDetail) -> ResponseReturnValue:
+    def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
+        found = plan_progress.tasks(
+            session(),
+            plan.id,
+            ring=view.get("ring"),
+            state=view.get("state"),
+            search=view.q,
+            limit=limit,
+            cursor=cursor or "",
+        )
+        return Fetched.of(found)
+
+    return answer(
+        "plans/rollout.html",
+        TASKS,
+        fetch,
+        groups=GROUPS,
+        may_report=_may_report,
+        outcomes=Outcome,
+        is_live=plan.state in ACTIVE_PLANS or (plan.started_at and plan.live > 0),
+        **around(plan, "rollout"),
+    )
+
+
+GROUPS: Mapping[str, tuple[tuple[TaskState, ...], str]] = {
+    "verified": ((TaskState.VERIFIED,), "good"),
+    "unverified": (UNVERIFIED, "info"),
+    "at work": (AT_WORK, "live"),
+    "without success": (UNSUCCESSFUL, "bad"),
+    "waiting": (WAITING_TASKS, "quiet"),
+    "skipped": ((TaskState.SKIPPED,), "quiet"),
+    "cancelled": ((TaskState.CANCELLED,), "quiet"),
+}
+_REPORTABLE = (
+    *AT_WORK,
+    TaskState.REBOOT_PENDING,
+    TaskState.TIMED_OUT,
+    TaskState.FAILED,
+)
+
+
+def _may_report(task: TaskLine) -> bool:
+    return task.attempt > 0 and task.state in _REPORTABLE
