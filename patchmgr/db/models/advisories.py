@@ -179,7 +179,7 @@ class Offer(Base):
 
     __tablename__ = "offer"
     __table_args__ = (
-        Index("ix_offer_package", "platform", "name", "until_revision_id"),
+        Index("ix_offer_package", "name", "platform", "until_revision_id"),
         Index("ix_offer_feed", "feed_id", "until_revision_id"),
         Index("ix_offer_since_revision", "since_revision_id"),
         Index("ix_offer_until_revision", "until_revision_id"),
