@@ -14,6 +14,8 @@ from patchmgr.cli import main
 from patchmgr.cli.app import App
 from patchmgr.cli.demo import fleet
 from patchmgr.db import models
+from patchmgr.db.queries import exceptions
+from patchmgr.domain.exceptions import State
 from patchmgr.services import audit
 
 
@@ -62,6 +64,14 @@ def test_there_are_about_200_hosts_with_blind_spots_among_them(loaded):
     assert last.hosts == len(fleet.machines()) == 198
     assert last.judged < last.reporting < last.hosts  # no feed for some; some are silent
     assert 0 < last.compliant < last.judged
+
+
+def test_one_exception_is_in_force_and_one_waits_for_approval(loaded):
+    with loaded.db.reading() as session:
+        page = exceptions.listing(session, now=loaded.now)
+
+    assert [line.state for line in page.lines] == [State.IN_FORCE, State.PROPOSED]
+    assert all(line.findings for line in page.lines)
 
 
 def test_three_months_of_history_can_be_asked_for(loaded):

@@ -17,6 +17,7 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.exceptions import Scope, Type
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings
 from patchmgr.domain.rollout.events import Outcome
@@ -24,6 +25,7 @@ from patchmgr.domain.windows import Freeze, Window
 from patchmgr.feeds import FEEDS
 from patchmgr.services import (
     accounts,
+    exceptions,
     feeds,
     plans,
     policies,
@@ -182,6 +184,17 @@ def _plan(story: Story, day: int) -> None:
                 actor=ADMIN,
                 now=story.at(day - 0.1),
             )
+        case 27:
+            number = _excepted(
+                story, Scope(package="perl"), "Replaced with the next image of the fleet.", day
+            )
+            exceptions.approve(
+                story.db,
+                number,
+                actor=APPROVER,
+                role=Role.APPROVER,
+                now=story.at(day - 0.3),
+            )
         case 3:
             plan_id = _proposed(
                 story, "OpenSSL, Expat and Brotli", ("openssl", "expat", "brotli"), day, _SHORT_SOAK
@@ -230,6 +243,23 @@ def _proposed(
     now = story.at(day - 0.14)
     plans.propose(story.db, plan_id, actor=OPERATOR, role=Role.OPERATOR, now=now)
     return plan_id
+
+
+def _excepted(story: Story, scope: Scope, reason: str, day: float) -> int:
+    """Let the operator ask for not acting yet; return the exception's id."""
+    added = exceptions.add(
+        story.db,
+        scope,
+        Type.DEFERRAL,
+        reason=reason,
+        expires_at=story.at(day - 60),
+        owner="platform team",
+        actor=OPERATOR,
+        role=Role.OPERATOR,
+        now=story.at(day - 0.2),
+        settings=story.settings,
+    )
+    return added.id
 
 
 def _started(story: Story, plan_id: int, day: float) -> None:
@@ -286,4 +316,5 @@ def _today(story: Story) -> None:
         now=story.at(0.03),
     )
     _live(story, 0.14)
+    _excepted(story, Scope(package="python3.11"), "Waits for the interpreter's own fix.", 0.3)
     rollouts.tick(story.db, now=story.now)

@@ -1,8 +1,6 @@
 """A finding is reported as wrong, and agreed to, in a real Chromium."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -17,13 +15,10 @@ LOOKS = {
     "dark": {"color_scheme": "dark"},
     "narrow": {"viewport": {"width": 390, "height": 844}},
 }
-PICTURES = os.environ.get("TESTS_PICTURES")  # a folder for them, when somebody wants to look
 
 
-def looked_at(page, name, violations):
-    """Hold a page to axe and to its width, and keep its picture if asked to."""
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+def holds(page, violations):
+    """Hold a page to axe and to its width."""
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
@@ -33,7 +28,7 @@ def test_a_false_positive_from_the_finding_to_the_register(works, open_page, vio
     page = open_page(Role.OPERATOR, **LOOKS[look])
     page.goto("/findings/web-1/libssl3")
     page.get_by_text("Report as wrong").click()
-    looked_at(page, f"why-{look}", violations)
+    holds(page, violations)
 
     send = page.get_by_role("button", name="Report CVE-2026-1001 as wrong")
     send.click()
@@ -46,26 +41,26 @@ def test_a_false_positive_from_the_finding_to_the_register(works, open_page, vio
     page.goto("/exceptions")
     expect(page.locator("#list")).to_contain_text("False positive")
     expect(page.locator("#list")).to_contain_text("Proposed")
-    looked_at(page, f"list-{look}", violations)
+    holds(page, violations)
     page.get_by_role("link", name="1", exact=True).click()
     expect(page.get_by_role("button", name="Approve", exact=True)).not_to_be_visible()
-    looked_at(page, f"show-{look}", violations)
+    holds(page, violations)
 
     other = open_page(Role.APPROVER, **LOOKS[look])
     other.goto("/exceptions/1")
     other.get_by_role("button", name="Approve", exact=True).click()
     expect(other.locator("main")).to_contain_text("Exception 1 is in force.")
-    looked_at(other, f"approved-{look}", violations)
+    holds(other, violations)
 
     page.goto("/findings/web-2/openssl")
     expect(page.locator("main")).to_contain_text("Built without that part of the library.")
-    looked_at(page, f"excepted-{look}", violations)
+    holds(page, violations)
     scan(works.db, now=works.clock(), settings=works.settings)
     page.goto("/findings")
     expect(page.locator("#list")).to_contain_text("Excepted")
-    looked_at(page, f"findings-{look}", violations)
+    holds(page, violations)
     page.goto("/exceptions/new?host=web-1&package=openssl")
-    looked_at(page, f"new-{look}", violations)
+    holds(page, violations)
     assert page.complaints == other.complaints == []
 
 
@@ -77,7 +72,7 @@ def test_an_exception_is_revoked_with_the_keyboard_alone(works, open_page, viola
     expect(page.locator("main")).to_contain_text("is in force")
 
     page.get_by_role("link", name="Revoke").press("Enter")
-    looked_at(page, "revoke", violations)
+    holds(page, violations)
     page.get_by_role("button", name=re.compile("Revoke exception")).press("Enter")
 
     expect(page.locator("main")).to_contain_text("what it covered is open again")
