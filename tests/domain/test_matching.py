@@ -259,6 +259,7 @@ def test_whether_a_build_is_of_the_stream_that_is_meant_is_told_or_said_not_to_b
 LOWER, HIGHER = rpm("1.1-9"), rpm("1.2-9")
 SURE = Verdict(Status.AFFECTED, "older")
 UNSURE = replace(SURE, is_sure=False)
+NOTHING = Verdict(Status.NO_FIX, "older")
 NEW_ENOUGH = Verdict(Status.NOT_AFFECTED, "newer")
 
 
@@ -270,6 +271,9 @@ NEW_ENOUGH = Verdict(Status.NOT_AFFECTED, "newer")
         ([(LOWER, UNSURE), (HIGHER, SURE)], "affected"),
         ([(LOWER, SURE), (HIGHER, UNSURE)], "affected"),
         ([(LOWER, UNSURE), (HIGHER, UNSURE)], "affected"),
+        ([(HIGHER, UNSURE), (LOWER, SURE), (LOWER, NEW_ENOUGH)], "affected"),
+        ([(HIGHER, UNSURE), (LOWER, NOTHING), (LOWER, NEW_ENOUGH)], "no_fix"),
+        ([(HIGHER, UNSURE), (LOWER, replace(NOTHING, is_sure=False))], "undetermined"),
     ],
 )
 def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree(judged, status):
