@@ -1,5 +1,8 @@
 """Feeds: how fresh each source of advisories is, what it brought, and what that changed."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
@@ -18,18 +21,27 @@ from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 pages = Blueprint("feeds", __name__, url_prefix="/feeds")
 
 SHOWN_ASIDE = 20  # records set aside that the page shows at once
+KINDS = {  # of content that a feed may have -> one of it, several
+    "advisories": ("advisory", "advisories"),
+    "notes": ("CVE note", "CVE notes"),
+    "offers": ("offer", "offers"),
+    "support": ("support date", "support dates"),
+}
+
+
+def _holds(counts: Mapping[str, Any]) -> list[str]:
+    """Return what a feed has, kind by kind: "297 advisories"."""
+    found = {kind: counts.get(kind) or 0 for kind in KINDS}
+    return [f"{n:,} {KINDS[kind][n != 1]}" for kind, n in found.items() if n]
+
+
 FEEDS = Table(
     "feeds",
     (
         Column("name", "Feed"),
         Column("standing", "State"),
-        Column("advisories", "Advisories", lambda f: f.counts.get("advisories"), numeric=True),
-        Column("notes", "CVE notes", lambda f: f.counts.get("notes"), numeric=True),
+        Column("holds", "Holds", lambda f: _holds(f.counts)),
         Column("set_aside", "Set aside", lambda f: f.counts.get("set_aside"), numeric=True),
-        Column("offers", "Offers", lambda f: f.counts.get("offers"), numeric=True),
-        Column(
-            "support", "Support dates", lambda f: f.counts.get("support"), numeric=True, shown=False
-        ),
         Column("platforms", "Platforms", lambda f: sorted(f.counts.get("platforms", ()))),
         Column("succeeded_at", "Last good sync"),
         Column("revision_at", "Last change"),
