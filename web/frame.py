@@ -36,9 +36,7 @@ class Frame:
         """Plans that this viewer may approve, or a ring of which they may, and have not."""
         if self.viewer is None or not self.viewer.role.covers(Role.APPROVER):
             return []
-        whole = plans.awaiting_approval(session(), self.viewer.name)
-        rings = plans.rings_awaiting_approval(session(), self.viewer.name)
-        return [*whole, *(line for line, _ in rings)]
+        return [line for line, _ in plans.awaiting_approval(session(), self.viewer.name)]
 
     @cached_property
     def proposed(self) -> int:

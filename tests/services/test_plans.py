@@ -265,7 +265,7 @@ def test_who_could_approve_sees_it(fleet):
 
     def waiting(name):
         with fleet.db.reading() as session:
-            return [line.id for line in queries.awaiting_approval(session, name)]
+            return [line.id for line, _ in queries.awaiting_approval(session, name)]
 
     assert (waiting("ann"), waiting("bob")) == ([], [plan_id])
     fleet.do("approve", plan_id, actor="bob")
@@ -403,9 +403,7 @@ def test_a_ring_that_waits_for_its_own_approval_is_shown_to_who_could_give_it(fl
 
     def waiting(name):
         with fleet.db.reading() as session:
-            return [
-                (line.id, ring) for line, ring in queries.rings_awaiting_approval(session, name)
-            ]
+            return [(line.id, ring) for line, ring in queries.awaiting_approval(session, name)]
 
     assert fleet.get(plan_id).rings[0].state == "waiting_gate"
     assert fleet.get(plan_id).awaits == "an approver, for ring canary"

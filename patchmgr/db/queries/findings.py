@@ -223,7 +223,9 @@ def listing(
     follows = None
     if len(rows) > limit:
         follows = paging.encode(rows[limit - 1][-len(by.columns) :])
-    return Page(found, _total(session, filters, at, policy, now, versions), follows)
+    is_all = last is None and follows is None
+    total = len(found) if is_all else _total(session, filters, at, policy, now, versions)
+    return Page(found, total, follows)
 
 
 def _versions_matching(

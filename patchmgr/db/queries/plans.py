@@ -255,40 +255,39 @@ def commands(rollout: Rollout) -> tuple[str, ...]:
     return ("acknowledge", *(one for one in offered if one not in ("start", "resume")))
 
 
-def awaiting_approval(session: Session, not_author: str) -> list[PlanLine]:
-    """Return the plans that ``not_author`` could approve: not theirs, not decided by them."""
-    row = models.Approval
-    decided = exists().where(
-        row.plan_id == _plan.id, row.by == not_author, row.void_at.is_(None), row.ring == ""
-    )
-    query = (
-        _lines().add_columns(_plan.authors).where(_plan.state == PlanState.PROPOSED.value, ~decided)
-    )
-    rows = session.execute(query.order_by(_plan.proposed_at, _plan.id)).all()
-    return [_line(row) for row in rows if not_author not in row[-1]]
+def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine, str]]:
+    """Return what ``not_author`` could approve, as (plan, ring), a whole plan with ring "".
 
-
-def rings_awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine, str]]:
-    """Return (plan, ring) where a ring of a plan under way waits for its own approval."""
+    That is plans that are not theirs and that they have not decided, then rings of plans under way
+    that wait for an approval of their own. One query.
+    """
     row, ring = models.Approval, models.Ring
+    by_them = and_(row.by == not_author, row.ring == "")
+    decided = exists().where(row.plan_id == _plan.id, row.void_at.is_(None), by_them)
     given = exists().where(
         row.plan_id == _plan.id,
         row.ring == ring.name,
         row.void_at.is_(None),
         row.content_hash == _plan.content_hash,
     )
+    proposed = and_(_plan.state == PlanState.PROPOSED.value, ~decided)
+    waiting = and_(
+        ring.plan_id == _plan.id,
+        ring.state == RingState.WAITING_GATE.value,
+        _plan.state.in_([state.value for state in ACTIVE_PLANS]),
+    )
     rows = session.execute(
         _lines()
         .add_columns(_plan.authors, ring.name, ring.settings)
-        .join(ring, and_(ring.plan_id == _plan.id, ring.state == RingState.WAITING_GATE.value))
-        .where(_plan.state.in_([state.value for state in ACTIVE_PLANS]), ~given)
-        .order_by(_plan.id)
+        .outerjoin(ring, waiting)
+        .where(or_(proposed, and_(ring.id.is_not(None), ~given)))
+        .order_by(ring.id.is_not(None), _plan.proposed_at, _plan.id, ring.id)
     ).all()
     return [
-        (_line(row), name)
+        (_line(row), name or "")
         for row in rows
         for authors, name, settings in [row[-3:]]
-        if settings["needs_approval"] and not_author not in authors
+        if not_author not in authors and (name is None or settings["needs_approval"])
     ]
 
 
