@@ -4,13 +4,14 @@ PORT ?= 8080
 HOST ?= 127.0.0.1
 BENCH_HOSTS ?= 1000 10000
 SOAK_SECONDS ?= 60
+MODULES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench bench-versions soak screenshots lock clean
+.PHONY: help run test check bench bench-versions mutation soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -38,6 +39,10 @@ bench: $(VENV)/.test ## measure imports and scans beside their reference (BENCH_
 bench-versions: $(VENV)/.test ## measure the keys of the version schemes beside the usual libraries
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[bench]'
 	$(BIN)/python tests/bench/versions.py
+
+mutation: $(VENV)/.test ## change the matcher place by place, each time a test must fail (MODULES="rpm matching")
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[mutation]'
+	$(BIN)/python tests/bench/mutation.py $(MODULES)
 
 soak: $(VENV)/.test ## load a served demo and watch errors, times and memory (SOAK_SECONDS=60)
 	$(BIN)/python tests/bench/soak.py $(SOAK_SECONDS)

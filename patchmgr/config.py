@@ -2,23 +2,34 @@
 
 Every setting can be given as ``PATCHMGR_<NAME>`` or as ``<name>`` in the TOML file that
 ``PATCHMGR_CONFIG`` names; the environment wins. An unknown name is an error, so that a misspelt
-setting never silently keeps its default.
+setting never silently keeps its default. Two settings are there for each feed, by its name:
+``PATCHMGR_REDHAT_CSAF_URL``, ``PATCHMGR_REDHAT_CSAF_HOURS``.
 """
 
 import contextlib
 import os
+import pkgutil
 import secrets
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from patchmgr.errors import SettingsError
 
 PREFIX = "PATCHMGR_"
-MAY_BE_ZERO = {"proxy_hops"}
+MAY_BE_ZERO = {"proxy_hops", "feed_shrink_percent"}
+YEAR = 8760  # hours
+LARGEST = {"feed_shrink_percent": 100, "feed_hours": YEAR}
+RENAMED = {"sync_hours": "feed_hours"}
+BY_FEED = ("mirrors", "hours")  # fields that hold the settings of single feeds
+FEEDS = frozenset(  # found by their files: to import them all would take longer than most commands
+    module.name.replace("_", "-")
+    for module in pkgutil.iter_modules([str(Path(__file__).parent / "feeds" / "vendors")])
+)
+KEYRINGS = Path("/usr/share/keyrings")  # where distributions put the keys of their archives
 SECRET_FILE = "secret-key"  # noqa: S105 -- the name of a file, not a secret
 
 
@@ -29,12 +40,12 @@ class Settings:
     home: Path  # data directory
     database_url: str  # default: SQLite in the home
     secret_key: str  # signs session cookies and CSRF tokens; made on first start
-    debian_url: str = "https://security-tracker.debian.org/tracker/data/json"
-    epss_url: str = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
-    kev_url: str = (
-        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
-    )
-    sync_hours: int = 6  # hours between syncs of a feed
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by feed
+    hours: Mapping[str, int] = field(default_factory=dict)  # between syncs, by feed
+    feed_hours: int = 6  # hours between syncs of any other feed
+    feed_proxy: str = ""  # that feeds are fetched through
+    feed_shrink_percent: int = 20  # by how much a feed may shrink before a person is asked
+    archive_keys: str = ""  # directory of OpenPGP keyrings; default: the distribution's
     scan_minutes: int = 15  # minutes between scans
     tick_seconds: int = 15  # seconds between rollout ticks
     exception_days: int = 180  # the longest that an exception may last, but a false positive
@@ -55,6 +66,14 @@ class Settings:
     def reports(self) -> Path:
         return self.home / "reports"
 
+    @property
+    def fetched(self) -> Path:
+        """Where documents are kept of syncs that were cut short, a folder for each feed."""
+        return self.home / "feeds"
+
+    def hours_of(self, feed: str) -> int:
+        return self.hours.get(feed, self.feed_hours)
+
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Return the settings that ``environ`` and the file it names give.
@@ -63,11 +82,11 @@ def load(environ: Mapping[str, str]) -> Settings:
     """
     values = _from_file(environ.get(PREFIX + "CONFIG"))
     values.update(_from_environment(environ))
-    known = {field.name for field in fields(Settings)}
+    mirrors = {feed: values.pop(name) for name, feed in _named(values, "_url")}
+    hours = {feed: _number(name, values.pop(name), YEAR) for name, feed in _named(values, "_hours")}
+    known = {each.name for each in fields(Settings)} - set(BY_FEED)
     if unknown := sorted(set(values) - known):
-        raise SettingsError(
-            {PREFIX + name.upper(): "no such setting; see docs/settings.md" for name in unknown}
-        )
+        raise SettingsError({PREFIX + name.upper(): _no_setting(name) for name in unknown})
     home = Path(values.pop("home", "") or _default_home(environ)).expanduser().absolute()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,8 +98,28 @@ def load(environ: Mapping[str, str]) -> Settings:
         home=home,
         database_url=url,
         secret_key=secret,
+        mirrors={feed: _addresses(feed, text) for feed, text in mirrors.items() if text.strip()},
+        hours=hours,
         **{name: _convert(name, text) for name, text in values.items()},  # type: ignore[arg-type] # each converted to its field's own type
     )
+
+
+def _named(values: Mapping[str, str], ending: str) -> list[tuple[str, str]]:
+    """Return the names in ``values`` that are a feed's and ``ending``, each with that feed."""
+    of_feeds = {feed.replace("-", "_") + ending: feed for feed in FEEDS}
+    return [(name, of_feeds[name]) for name in values if name in of_feeds]
+
+
+def _no_setting(name: str) -> str:
+    if name in RENAMED:
+        return f"is called {PREFIX}{RENAMED[name].upper()} now"
+    return "no such setting; see docs/settings.md"
+
+
+def _addresses(feed: str, text: str) -> tuple[str, ...]:
+    for url in text.split():
+        _check_address(PREFIX + feed.replace("-", "_").upper() + "_URL", url)
+    return tuple(dict.fromkeys(text.split()))
 
 
 def _from_file(path: str | None) -> dict[str, str]:
@@ -108,7 +147,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _convert(name: str, text: str) -> str | int | bool:
-    kind = next(field.type for field in fields(Settings) if field.name == name)
+    kind = next(each.type for each in fields(Settings) if each.name == name)
     if kind is bool:
         if text.lower() in ("1", "true", "yes", "on"):
             return True
@@ -116,18 +155,25 @@ def _convert(name: str, text: str) -> str | int | bool:
             return False
         raise SettingsError({PREFIX + name.upper(): f"{text!r} is not yes or no"})
     if kind is int:
-        if text.isascii() and text.isdigit() and (int(text) or name in MAY_BE_ZERO):
-            return int(text)
-        raise SettingsError({PREFIX + name.upper(): f"{text!r} is not a whole number above zero"})
-    if name.endswith("_url"):
-        _check_feed_url(PREFIX + name.upper(), text)
+        return _number(name, text, LARGEST.get(name))
+    if name == "feed_proxy" and text:
+        _check_address(PREFIX + name.upper(), text)
     return text
 
 
-def _check_feed_url(setting: str, url: str) -> None:
+def _number(name: str, text: str, most: int | None) -> int:
+    if not (text.isascii() and text.isdigit()) or not (int(text) or name in MAY_BE_ZERO):
+        raise SettingsError({PREFIX + name.upper(): f"{text!r} is not a whole number above zero"})
+    if most is not None and int(text) > most:
+        raise SettingsError({PREFIX + name.upper(): f"{text!r} is more than {most}"})
+    return int(text)
+
+
+def _check_address(setting: str, url: str) -> None:
     """Raise `SettingsError` for what is no web address, or would show a password with the feed."""
     try:
         parts = urlsplit(url)
+        parts.port  # noqa: B018 -- looks at the port, which may be none
     except ValueError as error:
         raise SettingsError({setting: f"is no address: {error}"}) from error
     if parts.username or parts.password:

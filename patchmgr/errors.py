@@ -99,6 +99,12 @@ class IllegalTransitionError(ConflictError):
         super().__init__(f"{event} is not possible while the plan is {state}")
 
 
+class FeedHeldError(ConflictError):
+    """A feed would lose more of what it says than is believed without a person's word."""
+
+    code = "feed-held"
+
+
 class ForbiddenError(PatchmgrError):
     """Who asks may not do this."""
 
@@ -127,6 +133,12 @@ class FeedUnreachableError(FeedError):
     """A feed's document could not be fetched."""
 
     code = "feed-unreachable"
+
+
+class FeedGoneError(FeedUnreachableError):
+    """A feed's server says that there is no such document."""
+
+    code = "feed-gone"
 
 
 class FeedMalformedError(FeedError):

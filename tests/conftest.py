@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -261,7 +262,7 @@ class _Answering(BaseHTTPRequestHandler):
         pass
 
     def handle(self):
-        with suppress(BrokenPipeError, ConnectionResetError):  # the client had enough
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):  # the client had enough
             super().handle()
 
 

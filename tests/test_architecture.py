@@ -16,6 +16,7 @@ import pytest
 
 from patchmgr import config
 from patchmgr.cli import main
+from patchmgr.feeds import FEEDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("patchmgr", "web", "inventory")
@@ -172,9 +173,22 @@ def test_every_setting_is_documented_with_its_default():
     real = {
         field.name: "" if field.default is MISSING else str(field.default).lower()
         for field in fields(config.Settings)
+        if field.name not in config.BY_FEED
     }
 
     assert documented == real
+
+
+def test_every_feed_is_documented():
+    text = (ROOT / "docs" / "feeds.md").read_text()
+
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == sorted(FEEDS)
+
+
+def test_the_settings_of_single_feeds_are_documented():
+    text = (ROOT / "docs" / "settings.md").read_text()
+
+    assert re.findall(r"^\| `PATCHMGR_<FEED>_(\w+)` \|", text, re.MULTILINE) == ["URL", "HOURS"]
 
 
 def tracked() -> list[str]:

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import coverage as queries
 from patchmgr.domain.accounts import Role
+from patchmgr.services.feeds import would_speak_of
 from web.auth import requires
 from web.context import now, session, settings
 from web.tables import Column, Table, plain
@@ -74,6 +75,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "coverage/index.html",
         found=found,
+        would_speak_of=would_speak_of,
         silent_days=settings().silent_days,
         stale_hours=settings().stale_feed_hours,
         platforms=plain(found.platforms, PLATFORMS),

@@ -55,6 +55,7 @@ FINDINGS = Table(
         Filter("package", "Package", is_choice=False),
         Filter("advisory", "Advisory", is_choice=False),
         Filter("cve", "CVE", is_choice=False),
+        Filter("revision", "Brought or changed by revision", is_choice=False),
         Filter("exception_id", "Exception", is_choice=False),
     ),
     sort="host",
@@ -110,6 +111,7 @@ def _filter(view: View) -> FindingFilter:
         advisory=view.get("advisory"),
         cve=view.get("cve").upper(),
         status=view.get("status"),
+        revision=_number(view.get("revision")),
         severity=choices.exactly(view.get("severity")),
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
@@ -121,7 +123,7 @@ def _filter(view: View) -> FindingFilter:
 
 
 def _number(text: str) -> int | None:
-    """Return the number of an exception; an address that names none that can be finds none."""
+    """Return the number of an exception or revision; 0, which finds none, for what is no number."""
     if not text:
         return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.Column("module", text(200), nullable=False),
         *columns("offer"),
     )
-    op.create_index("ix_offer_package", "offer", ["platform", "name", "until_revision_id"])
+    op.create_index("ix_offer_package", "offer", ["name", "platform", "until_revision_id"])
     index("offer")
     op.create_table(
         "support",

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from patchmgr.cli.app import EXIT_REFUSED, App, pass_app, show_json
 from patchmgr.config import Settings
 from patchmgr.db import migrate
-from patchmgr.db.queries import accounts, feeds, jobs, lifecycle
+from patchmgr.db.queries import accounts, coverage, feeds, jobs, lifecycle
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import audit
@@ -71,6 +71,7 @@ def _checks(app: App) -> Iterator[Check]:
             _audit,
             _users,
             _feeds,
+            _platforms,
             _releases,
             _schedule,
             _clock,
@@ -135,17 +136,41 @@ def _users(db: Database, _settings: Settings, _now: datetime) -> Check:
 
 
 def _feeds(db: Database, settings: Settings, now: datetime) -> Check:
+    from patchmgr.services.feeds import mark_idle
+
+    mark_idle(db, settings)
     with db.reading() as session:
         known = feeds.listing(session, now=now, stale_hours=settings.stale_feed_hours)
     used = [feed for feed in known if feed.is_used]
     failed = [f"{feed.name}: {feed.error}" for feed in used if feed.state == "failed"]
+    held = [feed for feed in used if feed.state == "held"]
     stale = [feed.name for feed in used if feed.is_stale]
+    if held:
+        names = " ".join(feed.name for feed in held)
+        found = "; ".join(feed.error for feed in held)
+        return Check("feeds", found, f"patchmgr feeds sync {names} --accept-smaller")
     if failed:
         return Check("feeds", "; ".join(failed), "patchmgr feeds sync NAME, or --from PATH")
-    if stale or not used:
+    if stale or not any(feed.enabled for feed in known):
         found = f"no good sync for {settings.stale_feed_hours} hours: {', '.join(stale) or 'any'}"
         return Check("feeds", found, "patchmgr feeds sync, or import BUNDLE")
-    return Check("feeds", ", ".join(feed.name for feed in used))
+    return Check("feeds", ", ".join(feed.name for feed in used) or "no host needs one yet")
+
+
+def _platforms(db: Database, settings: Settings, now: datetime) -> Check:
+    from patchmgr.services.feeds import would_speak_of
+
+    since = now - timedelta(days=settings.silent_days)
+    with db.reading() as session:
+        known = feeds.platforms_with_feed(session)
+        lines = coverage.platforms(lifecycle.fleet(session, since), known)
+    blind = [line for line in lines if not line.has_feed]
+    if not blind:
+        return Check("platforms", "a feed speaks of each")
+    found = ", ".join(f"{line.platform or 'not known'} ({line.hosts} hosts)" for line in blind)
+    wanted = sorted({name for line in blind for name in would_speak_of(line.platform)})
+    remedy = f"patchmgr feeds sync {' '.join(wanted)}" if wanted else "see docs/feeds.md"
+    return Check("platforms", f"no feed speaks of {found}", remedy)
 
 
 def _releases(db: Database, _settings: Settings, now: datetime) -> Check:

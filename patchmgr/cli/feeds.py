@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from patchmgr.cli.app import (
-    EXIT_TRY_LATER,
     App,
+    exit_code,
     fail,
     instant,
     pass_app,
@@ -19,7 +19,7 @@ from patchmgr.cli.app import (
     show_table,
 )
 from patchmgr.db.queries.feeds import FeedStatus
-from patchmgr.errors import FeedError, InputError
+from patchmgr.errors import FeedError, FeedHeldError, InputError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 HELD = {  # kinds of values in a bundle, as people say them
@@ -44,10 +44,17 @@ def feeds() -> None:
 def list_feeds(app: App, as_json: bool) -> None:
     """List the feeds there are."""
     rows = [
-        (each.name, each.title, each.state, each.succeeded_at, each.counts.get("advisories"))
+        (
+            each.name,
+            each.title,
+            each.standing,
+            each.succeeded_at,
+            each.counts.get("advisories"),
+            _why(each),
+        )
         for each in _statuses(app)
     ]
-    show_listing(("name", "title", "state", "last_sync", "advisories"), rows, as_json)
+    show_listing(("name", "title", "state", "last_sync", "advisories", "why"), rows, as_json)
 
 
 @feeds.command()
@@ -55,43 +62,58 @@ def list_feeds(app: App, as_json: bool) -> None:
 @pass_app
 def status(app: App, as_json: bool) -> None:
     """Show how fresh each feed is, what it holds, and why its last sync failed."""
-    now = app.now
-    columns = (
-        "name",
-        "state",
-        "stale",
-        "age",
-        "last_sync",
-        "last_attempt",
-        "revision",
-        "changed",
-        "advisories",
-        "fixes",
-        "notes",
-        "set_aside",
-        "bundle",
-        "error",
-    )
-    rows = [
-        (
-            each.name,
-            each.state,
-            each.is_stale,
-            _age(each.age(now)),
-            each.succeeded_at,
-            each.attempted_at,
-            each.revision_id,
-            each.revision_at,
-            each.counts.get("advisories"),
-            each.counts.get("fixes"),
-            each.counts.get("notes"),
-            each.counts.get("set_aside"),
-            each.bundled_at,
-            each.error,
-        )
-        for each in _statuses(app)
-    ]
-    show_listing(columns, rows, as_json)
+    known = _statuses(app)
+    lines = [_status(app, each) for each in known]
+    if as_json:
+        show_json([line | _more(each) for line, each in zip(lines, known, strict=True)])
+    else:
+        show_table(tuple(lines[0]), [tuple(line.values()) for line in lines])
+
+
+def _status(app: App, each: FeedStatus) -> dict[str, object]:
+    """Return the columns of ``feeds status``."""
+    return {
+        "name": each.name,
+        "state": each.standing,
+        "stale": each.is_stale,
+        "age": _age(each.age(app.now)),
+        "last_sync": each.succeeded_at,
+        "last_attempt": each.attempted_at,
+        "next_sync": each.next_at,
+        "hours": app.settings.hours_of(each.name),
+        "mirror": " ".join(app.settings.mirrors.get(each.name, ())),
+        "revision": each.revision_id,
+        "digest": each.digest[:12],
+        "changed": each.revision_at,
+        "advisories": each.counts.get("advisories"),
+        "fixes": each.counts.get("fixes"),
+        "notes": each.counts.get("notes"),
+        "set_aside": each.counts.get("set_aside"),
+        "skipped": sum(each.counts.get("skipped", {}).values()) if each.counts else None,
+        "bundle": each.bundled_at,
+        "error": _why(each),
+    }
+
+
+def _more(each: FeedStatus) -> dict[str, object]:
+    """Return what ``feeds status --json`` has beside, or in the place of, the columns."""
+    return {
+        "digest": each.digest,
+        "enabled": each.enabled,
+        "idle": each.idle,
+        "held": each.held,
+        "addresses": list(each.addresses),
+        "set_aside_examples": each.counts.get("set_aside_examples", []),
+        "skipped": each.counts.get("skipped", {}),
+        "platforms": each.counts.get("platforms", {}),
+    }
+
+
+def _why(each: FeedStatus) -> str:
+    """Return why a feed stands as it does, when that is not simply well."""
+    from patchmgr.services.feeds import wakes
+
+    return wakes(each.name) if each.standing == "idle" else each.error
 
 
 @feeds.command()
@@ -103,21 +125,34 @@ def status(app: App, as_json: bool) -> None:
     help="Read the vendor's files at this path instead of the network.",
 )
 @click.option("--platform", help="Platform of documents that do not name it, such as debian:12.")
+@click.option(
+    "--accept-smaller", is_flag=True, help="Believe a feed that has lost much of what it said."
+)
 @AS_JSON
 @pass_app
 def sync(
-    app: App, names: tuple[str, ...], source: Path | None, platform: str | None, as_json: bool
+    app: App,
+    names: tuple[str, ...],
+    source: Path | None,
+    platform: str | None,
+    accept_smaller: bool,
+    as_json: bool,
 ) -> None:
-    """Bring feeds up to date: those named, or all that are enabled."""
-    from patchmgr.services.sync import named
+    """Bring feeds up to date: those named, or all that are enabled and needed."""
+    from patchmgr.services.feeds import named
     from patchmgr.services.sync import sync as sync_feed
 
     for name in names:
         named(name)
     if source is not None and len(names) != 1:
         raise InputError(f"--from {source} needs the name of one feed, such as debian")
-    wanted = dict.fromkeys(names) or [each.name for each in _statuses(app) if each.enabled]
-    results, failures = [], []
+    if accept_smaller and not names:
+        raise InputError("--accept-smaller needs the names of the feeds that it is meant for")
+    wanted = dict.fromkeys(names) or [
+        each.name for each in _statuses(app) if each.enabled and not each.idle
+    ]
+    results = []
+    failures: dict[str, FeedError | FeedHeldError] = {}
     for name in wanted:
         try:
             result = sync_feed(
@@ -128,13 +163,14 @@ def sync(
                 actor=app.actor,
                 source=source,
                 platform=platform,
+                accept_smaller=accept_smaller,
                 progress=_shown(name),
             )
-        except FeedError as error:
-            _shown(name)("")
-            failures.append(f"feed {name}: {error}")
+        except (FeedError, FeedHeldError) as error:
+            failures[name] = error
             continue
-        _shown(name)("")
+        finally:
+            _shown(name)("")
         results.append(result)
         if not as_json:
             click.echo(f"{name}: {_summary(result.changed, dict(result.counts))}")
@@ -154,7 +190,8 @@ def sync(
             ]
         )
     if failures:
-        fail("\n".join(failures), EXIT_TRY_LATER)
+        lines = [f"feed {name}: {error}" for name, error in failures.items()]
+        fail("\n".join(lines), max(map(exit_code, failures.values())))
 
 
 @feeds.command()
@@ -267,7 +304,7 @@ def import_(
 @pass_app
 def enable(app: App, name: str) -> None:
     """Let the schedule sync the feed NAME."""
-    from patchmgr.services.sync import switch
+    from patchmgr.services.feeds import switch
 
     switch(app.db, name, on=True, actor=app.actor, now=app.now)
     click.echo(f"enabled {name}")
@@ -278,7 +315,7 @@ def enable(app: App, name: str) -> None:
 @pass_app
 def disable(app: App, name: str) -> None:
     """Sync the feed NAME only by hand; what it said stays."""
-    from patchmgr.services.sync import switch
+    from patchmgr.services.feeds import switch
 
     switch(app.db, name, on=False, actor=app.actor, now=app.now)
     click.echo(f"disabled {name}")
@@ -296,9 +333,9 @@ def _shown(name: str) -> Callable[[str], None]:
 
 def _statuses(app: App) -> list[FeedStatus]:
     from patchmgr.db.queries import feeds as queries
-    from patchmgr.services.sync import ensure_feeds
+    from patchmgr.services.feeds import look
 
-    ensure_feeds(app.db)
+    look(app.db, app.settings)
     with app.db.reading() as session:
         return queries.listing(session, now=app.now, stale_hours=app.settings.stale_feed_hours)
 

@@ -41,8 +41,8 @@ def kernel_of(manager: str, name: str, version: str, arch: str) -> Kernel | None
     if not release:
         return None
     try:
-        order = SCHEMES["dpkg" if manager == "dpkg" else manager](version)
-    except (KeyError, VersionError):
+        order = SCHEMES[manager](version)
+    except VersionError:
         return None  # what cannot be ordered is never called old
     return Kernel(release, line, order)
 
@@ -50,7 +50,7 @@ def kernel_of(manager: str, name: str, version: str, arch: str) -> Kernel | None
 def _release(manager: str, name: str, version: str, arch: str) -> tuple[str, str]:
     if manager == "dpkg" and (named := _BY_NAME.fullmatch(_SIGNED_OR_NOT.sub("", name))):
         release = named["release"]
-        return release, re.sub(r"[0-9][0-9.]*-[0-9]+", "", release, count=1)  # the flavour
+        return release, re.sub(r"[0-9][0-9.]*-[0-9]+", "", release)  # the flavour
     if manager == "rpm":
         plain = version.partition(":")[2] or version
         if flavour := _SUSE.fullmatch(name):

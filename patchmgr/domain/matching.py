@@ -207,13 +207,17 @@ def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdi
     if not concerns(fix, subject, modules):
         return None
     verdict = judge(subject.named(fix.match)[1], fix)
-    if verdict.status is not Status.AFFECTED:
+    if verdict.status not in _AFFECTED:
         return verdict
-    if is_modular(fix.fixed) and not (fix.module and subject.module):
+    if (fix.module or is_modular(fix.fixed)) and not (fix.module and subject.module):
         return replace(verdict, is_sure=_same_stream(fix, subject, modules) is True)
     if subject.manager == "rpm" and _same_pack(fix, subject) is None:
         return replace(verdict, is_sure=False)
-    if fix.channel in EXTENDING and fix.channel not in channels(subject.platform):
+    if (
+        verdict.status is Status.AFFECTED
+        and fix.channel in EXTENDING
+        and fix.channel not in channels(subject.platform)
+    ):
         needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
         return Verdict(Status.AFFECTED, needs)
     return verdict
@@ -251,7 +255,7 @@ def overruled(said: Iterable[tuple[Fix, frozenset[str]]], subject: Subject) -> f
     """
     own = channels(subject.platform) - EXTENDING
     found = frozenset[str]()
-    return found.union(*(cves for fix, cves in said if fix.channel and fix.channel in own))
+    return found.union(*(cves for fix, cves in said if fix.channel in own))
 
 
 _RANK = {
@@ -262,22 +266,33 @@ _RANK = {
 }
 
 
+_AFFECTED = (Status.AFFECTED, Status.NO_FIX)  # whether or not there is something to install
+
+
 def decisive(judged: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict] | None:
     """Return what decides when an advisory makes several statements about one package.
 
     A statement that calls it affected outweighs one that does not; None for no statements. Of two
     that both name a fix, the one that must be reached last decides. What holds only for a module
-    stream or a service pack that may be another one is undetermined, unless all say the same.
+    stream or a service pack that may be another one is undetermined, unless all say the same or
+    it is affected in any case.
     """
     pairs = list(judged)
     if not pairs:
         return None
-    fix, verdict = max(pairs, key=lambda pair: (_RANK[pair[1].status], _fixed_key(pair[0])))
+    fix, verdict = _foremost(pairs)
     agreed = len(pairs) > 1 and all(other.status is verdict.status for _, other in pairs)
     if verdict.is_sure or agreed:
         return fix, verdict
+    sure = [pair for pair in pairs if pair[1].is_sure and pair[1].status in _AFFECTED]
+    if sure:
+        return _foremost(sure)
     why = f"{verdict.reason}, if it is of that module stream or service pack, which is not known"
     return fix, Verdict(Status.UNDETERMINED, why)
+
+
+def _foremost(pairs: Iterable[tuple[Fix, Verdict]]) -> tuple[Fix, Verdict]:
+    return max(pairs, key=lambda pair: (_RANK[pair[1].status], _fixed_key(pair[0])))
 
 
 def _fixed_key(fix: Fix) -> bytes:

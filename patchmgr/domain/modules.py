@@ -37,9 +37,7 @@ class Catalogue:
         named = {package: frozenset(modules) for package, modules in streams.items()}
         return cls(named, streams_of_builds(statements))
 
-    def same_stream(
-        self, package: str, installed: str, fixed: str, module: str = ""
-    ) -> bool | None:
+    def same_stream(self, package: str, installed: str, fixed: str, module: str) -> bool | None:
         """Return whether ``installed`` is of the stream of a statement about ``package``."""
         rivals = self.streams.get(package, frozenset())
         built_for = self.builds.get(build_of(installed), frozenset())
@@ -90,7 +88,7 @@ def streams_of_builds(
 def same_stream(
     installed: str,
     fixed: str,
-    module: str = "",
+    module: str,
     rivals: Collection[str] = (),
     built_for: Collection[str] = (),
 ) -> bool | None:

@@ -50,6 +50,10 @@ class Feed(Protocol):
     by_default: ClassVar[bool] = True  # whether the schedule syncs it before anybody asks for it
     only_named: ClassVar[bool] = False  # keep notes only of CVEs that a stored advisory names
     only_installed: ClassVar[bool] = False  # keep offers only of packages that some host has
+    # Whose hosts it is for: IDs of os-release, and ecosystems; none when it is for every fleet.
+    serves: ClassVar[tuple[str, ...]] = ()
+    judges: ClassVar[bool] = True  # whether it says which packages are affected
+    is_signed: ClassVar[bool] = False  # whether it verifies what it reads, and needs keyrings
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what the document at ``url`` says; ``platform`` where it does not say of what.
@@ -59,8 +63,17 @@ class Feed(Protocol):
         ...
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
-        """Return where to start for a fleet of ``platforms``: only what it needs."""
+        """Return where to start for a fleet of ``platforms``: only what it needs.
+
+        A language ecosystem is a platform too, such as ``pypi``.
+        """
+        if self.serves and not any(each.partition(":")[0] in self.serves for each in platforms):
+            return ()
         return self.start
+
+    def trusting(self, keyrings: tuple[bytes, ...]) -> "Feed":
+        """Return this feed, verifying with the certificates in ``keyrings`` what is signed."""
+        return self
 
     def join(self, advisories: tuple[Advisory, ...]) -> tuple[Advisory, ...]:
         """Return what all documents say together, from what each said: one advisory a ref."""

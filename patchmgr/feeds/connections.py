@@ -41,8 +41,9 @@ class Watch:
             raise
         return connected
 
-    def hold(self, connected: socket.socket | None) -> None:
-        self._socket = connected
+    def hold(self, connected: Any) -> None:
+        """Take the connection that `until` cuts: a socket, or TLS inside a proxy's TLS."""
+        self._socket = getattr(connected, "socket", connected)
         if self.is_over:
             self._cut()
 
@@ -74,31 +75,40 @@ class WatchedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        watch = self._watch
+        self.poolmanager.pool_classes_by_scheme = _pools(self._watch)
 
-        class Plain(urllib3.connection.HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                return watch.check(super()._new_conn())
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _pools(self._watch)
+        return manager
 
-            def connect(self) -> None:
-                super().connect()
-                watch.hold(self.sock)
 
-        class Secure(urllib3.connection.HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return watch.check(super()._new_conn())
+def _pools(watch: Watch) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Return the kinds of connections that ``watch`` looks at, by scheme."""
 
-            def connect(self) -> None:
-                super().connect()
-                watch.hold(self.sock)
+    class Plain(urllib3.connection.HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return watch.check(super()._new_conn())
 
-        class PlainPool(urllib3.HTTPConnectionPool):
-            ConnectionCls = Plain
+        def connect(self) -> None:
+            super().connect()
+            watch.hold(self.sock)
 
-        class SecurePool(urllib3.HTTPSConnectionPool):
-            ConnectionCls = Secure
+    class Secure(urllib3.connection.HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return watch.check(super()._new_conn())
 
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+        def connect(self) -> None:
+            super().connect()
+            watch.hold(self.sock)
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
 
 
 def refuse_metadata(address: IPv4Address | IPv6Address) -> None:
@@ -123,3 +133,20 @@ def refuse_address(url: str) -> None:
         refuse_metadata(address)
     except FeedUnreachableError as error:
         raise FeedUnreachableError(f"{url}: {error}") from None
+
+
+def refuse_name(url: str) -> None:
+    """Raise `FeedUnreachableError` if the name in ``url`` is known here as such an address.
+
+    A proxy looks it up for itself: where this machine cannot, that is left to the proxy.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        found = {ip_address(each[4][0]) for each in socket.getaddrinfo(host, None)}
+    except (OSError, ValueError):
+        return
+    for address in found:
+        try:
+            refuse_metadata(address)
+        except FeedUnreachableError as error:
+            raise FeedUnreachableError(f"{url}: {error}") from None

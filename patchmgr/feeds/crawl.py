@@ -11,7 +11,7 @@ from patchmgr.domain.flaws import FlawNote, merged
 from patchmgr.domain.lifecycle import Support
 from patchmgr.domain.offers import Offer
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
-from patchmgr.errors import FeedMalformedError
+from patchmgr.errors import FeedError, FeedGoneError, FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
@@ -63,7 +63,7 @@ class _Basket:
     set_aside: list[SetAside] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     read: int = 0  # documents
-    unread: list[FeedMalformedError] = field(default_factory=list)
+    unread: list[FeedError] = field(default_factory=list)
     notes: dict[str, FlawNote] = field(default_factory=dict)
     offers: list[Offer] = field(default_factory=list)
     left_out: int = 0
@@ -80,32 +80,45 @@ def crawl(
     follow: bool = True,
     max_unpacked: int = MAX_UNPACKED,
     wanted: Callable[[Offer], bool] = lambda _offer: True,
+    keep: Callable[[str, Document], None] = lambda _url, _document: None,
 ) -> Harvest | None:
     """Return everything ``feed`` says, read breadth first, each URL once; None when unchanged.
 
     As soon as one start document has changed, those that had not are read as well, so that a
     harvest is always whole; offers that are not ``wanted`` are only counted. A document that is not
-    the vendor's is set aside with its reason, and the harvest is partial; when there is no other,
-    that is raised (`FeedMalformedError`). Raises whatever ``fetch`` raises (`FeedError`).
+    the vendor's, or that another one names and is gone, is set aside with its reason, and the
+    harvest is partial; when there is no other, that is raised. ``keep`` is told of each document
+    that could be read. Raises whatever ``fetch`` raises (`FeedError`), and `FeedGoneError` for a
+    start document.
     """
     queue = deque(start)
+    first = frozenset(queue)
     seen = set(queue)
     known: list[str] = []
     basket = _Basket()
     while queue:
         url = queue.popleft()
-        document = fetch(url, unless_known=not basket.documents)
+        try:
+            document = fetch(url, unless_known=not basket.documents)
+        except FeedGoneError as error:
+            if url in first:
+                raise
+            basket.unread.append(error)
+            continue
         if document is None:
             known.append(url)
             continue
         basket.documents[url] = replace(document, body=b"")
         queue.extend(known)
         known = []
+        unread = len(basket.unread)
         for page in _pages(feed, url, document.body, platform, max_unpacked, basket):
             _add(basket, page, url, wanted)
             fresh = [link for link in dict.fromkeys(page.follow) if follow and link not in seen]
             queue.extend(fresh)
             seen.update(fresh)
+        if len(basket.unread) == unread:
+            keep(url, document)
     if not basket.documents:
         return None
     if basket.unread and not basket.read:
@@ -143,7 +156,7 @@ def _pages(
         yield page
 
 
-def _aside(error: FeedMalformedError) -> SetAside:
+def _aside(error: FeedError) -> SetAside:
     where, _, why = str(error).partition(": ")
     return SetAside("", where, why)
 

@@ -12,14 +12,18 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from patchmgr.errors import FeedError, FeedMalformedError, FeedUnreachableError
-from patchmgr.feeds.connections import Watch, WatchedAdapter, refuse_address
+from patchmgr.errors import FeedError, FeedGoneError, FeedMalformedError, FeedUnreachableError
+from patchmgr.feeds.connections import Watch, WatchedAdapter, refuse_address, refuse_name
 from patchmgr.feeds.crawl import Document
+from patchmgr.feeds.formats.labels import says_its_digest
+from patchmgr.feeds.kept import NOTHING, Kept, Nothing
 from patchmgr.feeds.unpack import MIB
 
 USER_AGENT = "patchmgr (+feeds)"
 CHUNK = 1 << 16  # bytes
 REDIRECTS = 5
+PROXY_ERRORS = (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)
+GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # with all 5xx
 
 
@@ -30,6 +34,7 @@ class Limits:
     connect: float = 10  # seconds
     read: float = 60  # seconds between two pieces
     total: float = 900  # seconds for the whole document, retries included
+    sync: float = 3 * 3600  # seconds for all documents of a feed
     size: int = 512 * MIB  # bytes as sent
     attempts: int = 4
     backoff: float = 1  # seconds before the second attempt, doubled each time
@@ -61,14 +66,23 @@ class Transport:
         limits: Limits,
         sleep: Callable[[float], None] = time.sleep,
         progress: Callable[[str], None] = lambda _stage: None,
+        *,
+        proxy: str = "",
+        kept: Kept | Nothing = NOTHING,
     ) -> None:
+        """``proxy`` is asked instead of the servers, ``kept`` has what a sync cut short fetched."""
         self._known = known
+        self._kept = kept
         self._limits = limits
+        self._end = time.monotonic() + limits.sync
         self._sleep = sleep
         self._progress = progress
         self._watch = Watch()
         self._session = requests.Session()
         self._session.auth = _no_credentials
+        # Named one by one, so that no proxy comes in from the environment unseen.
+        self._proxies = dict.fromkeys(("http", "https", "all"), proxy or None)
+        self._looked_up: set[str] = set()
         self._session.headers.update(
             {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Connection": "close"}
         )
@@ -81,8 +95,25 @@ class Transport:
         Raises `FeedUnreachableError` when it cannot be had, `FeedMalformedError` when it is larger
         than the limit.
         """
-        headers = _conditions(self._known.get(url)) if unless_known else {}
-        deadline = time.monotonic() + self._limits.total
+        known = self._known.get(url) if unless_known else None
+        kept = self._kept.get(url)
+        if kept is None:
+            return self._fetch(url, known)
+        asked = Known(kept.etag, kept.last_modified)
+        fetched = None if says_its_digest(url) else self._fetch(url, asked)
+        if fetched is None and asked != known:
+            return kept
+        return fetched
+
+    def _fetch(self, url: str, known: Known | None) -> Document | None:
+        """Return the document, or None if it is still the one that is ``known``."""
+        headers = _conditions(known)
+        deadline = min(time.monotonic() + self._limits.total, self._end)
+        if deadline <= time.monotonic():
+            raise FeedUnreachableError(
+                f"{url}: not reached in the {self._limits.sync:g} seconds that a sync may take;"
+                " the next one goes on from there"
+            )
         for attempt in range(1, self._limits.attempts + 1):
             try:
                 return self._attempt(url, headers, deadline)
@@ -126,8 +157,12 @@ class Transport:
 
     def _open(self, url: str, headers: dict[str, str], remaining: float) -> requests.Response:
         refuse_address(url)
+        if self._proxies["http"] and (host := urlsplit(url).hostname) not in self._looked_up:
+            refuse_name(url)
+            self._looked_up.add(host or "")
         return self._session.get(
             url,
+            proxies=dict(self._proxies),  # type: ignore[arg-type] # None means none to requests
             headers=headers,
             timeout=(min(self._limits.connect, remaining), min(self._limits.read, remaining)),
             stream=True,
@@ -140,6 +175,8 @@ class Transport:
             return None
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING:
             raise _PassingError(_said(answer), _retry_after(answer))
+        if status in GONE:
+            raise FeedGoneError(f"{url}: {_said(answer)}")
         if status != HTTPStatus.OK:
             raise FeedUnreachableError(f"{url}: {_said(answer)}")
         body = self._body(url, answer)
@@ -213,16 +250,17 @@ def _trouble(url: str, error: Exception) -> Exception:
 def _reason(error: Exception) -> str:
     """Return in words what went wrong with a connection."""
     causes = list(_causes(error))
+    at = "the proxy: " if any(isinstance(each, PROXY_ERRORS) for each in causes) else ""
     for cause in causes:
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
-            return "its name cannot be resolved"
+            return f"{at}its name cannot be resolved"
         if isinstance(cause, urllib3.exceptions.IncompleteRead):
             return "the body is cut off"
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
+            return at + cause.strerror.lower()
     if any(isinstance(cause, (TimeoutError, requests.Timeout)) for cause in causes):
-        return "no answer in the time allowed"
-    return f"the connection failed: {error}"
+        return f"{at}no answer in the time allowed"
+    return f"{at}the connection failed: {error}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

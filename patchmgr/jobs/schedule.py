@@ -17,7 +17,7 @@ from patchmgr.db.session import Database
 from patchmgr.jobs import bodies
 from patchmgr.jobs.runner import Runner
 from patchmgr.services import jobs as record
-from patchmgr.services.sync import ensure_feeds
+from patchmgr.services.feeds import look
 
 REQUESTS = timedelta(seconds=1)  # how often runs asked for are looked for
 RECONCILE = timedelta(seconds=30)  # how often enabled feeds are looked for
@@ -63,14 +63,18 @@ class Job:
 
 
 def jobs(db: Database, settings: Settings, clock: Callable[[], datetime]) -> list[Job]:
-    """Return what this service does by itself: a sync per enabled feed, and the fixed jobs."""
-    ensure_feeds(db)
+    """Return what this service does by itself: a sync per feed it needs, and the fixed jobs."""
+    look(db, settings)
     with db.reading() as session:
         feeds = queries.enabled_feeds(session)
-    hours = timedelta(hours=settings.sync_hours)
     return [
         *(
-            Job(f"sync:{feed}", hours, partial(bodies.sync, db, settings, clock, feed), SPREAD)
+            Job(
+                f"sync:{feed}",
+                timedelta(hours=settings.hours_of(feed)),
+                partial(bodies.sync, db, settings, clock, feed),
+                SPREAD,
+            )
             for feed in feeds
         ),
         Job(

@@ -67,6 +67,7 @@ class Difference:
     ids: dict[str, int]  # of what is stored, by ref
     kept: list[int]  # ids of advisories that an odd record speaks of: they stay as they are
     contents: dict[str, bytes]  # digest of each advisory that stands after this, by ref
+    before: int  # how many stand before
 
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.withdrawn)
@@ -153,6 +154,7 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
         ids={ref: number for ref, (number, _content, _withdrawn) in stored.items()},
         kept=[stored[ref][0] for ref in kept],
         contents=standing,
+        before=len(standing_still),
     )
 
 
@@ -175,6 +177,8 @@ def apply(
             select(advisory.ref, advisory.id).where(advisory.feed_id == feed_id)
         )
         ids = dict(found.all())
+    if difference.before:
+        _remember_changes(session, revision_id, difference, ids)
     closed, opened = _changed_fixes(session, difference.changed, ids)
     if difference.changed:
         _update_advisories(session, difference, ids, now)
@@ -194,6 +198,22 @@ def apply(
         models.Fix,
         _FIX,
         ((number, *_fix_columns(each), keys.of(each), revision_id) for number, each in opened),
+    )
+
+
+def _remember_changes(
+    session: Session, revision_id: int, difference: Difference, ids: Mapping[str, int]
+) -> None:
+    changes = {
+        "new": [ids[each.ref] for each in difference.new],
+        "changed": [ids[each.ref] for each in difference.changed],
+        "withdrawn": difference.withdrawn,
+    }
+    bulk.insert_raw(
+        session,
+        models.AdvisoryChange,
+        ("revision_id", "advisory_id", "change"),
+        ((revision_id, number, how) for how, numbers in changes.items() for number in numbers),
     )
 
 

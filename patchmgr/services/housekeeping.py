@@ -1,4 +1,4 @@
-"""Throw away what has served its purpose: sign-ins, job runs, uploads. Never the audit log."""
+"""Throw away what has served its purpose: sign-ins, runs, uploads, half a sync. Never the audit."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from patchmgr.services import accounts, jobs
 
 RUNS_KEPT = 500  # newest runs of each job
 UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
+FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and not gone on with
 UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
 
 
@@ -44,6 +45,8 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
             session.scalars(select(models.Import.stored).where(models.Import.state == "previewed"))
         )
     _remove_files(settings.uploads, kept, before=now - UPLOADING)
+    for folder in _folders(settings.fetched):
+        _remove_files(folder, set(), before=now - FETCHED_KEPT)
     return Tidied(sign_ins, runs, uploads)
 
 
@@ -57,6 +60,10 @@ def _discard_uploads(session: Session, now: datetime) -> int:
         upload.state = "discarded"
         upload.finished_at = now
     return len(stale)
+
+
+def _folders(place: Path) -> list[Path]:
+    return [each for each in place.iterdir() if each.is_dir()] if place.is_dir() else []
 
 
 def _remove_files(folder: Path, kept: set[str], *, before: datetime) -> None:

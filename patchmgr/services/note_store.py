@@ -22,7 +22,7 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference[Flaw
     """Return how ``harvest`` differs from the stored notes of the feed ``feed_id``.
 
     A note is a new one when people see a difference (`flaws.visible`); what is already known of a
-    CVE stays when the harvest has an odd record of it.
+    CVE stays when the harvest has an odd record of it, or did not read all documents.
     """
     row = models.FlawNote
     stored: dict[Place, tuple[int, bytes]] = {

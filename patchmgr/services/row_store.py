@@ -32,6 +32,7 @@ class Difference(Generic[Fact]):
     withdrawn: list[Place]  # of which it says nothing any more
     ending: list[int]  # ids of stored rows that no longer hold
     standing: dict[Place, bytes]  # what is seen of each fact after this
+    before: int  # how many facts stand before
 
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.withdrawn)
@@ -87,6 +88,7 @@ def compare(
         ending=[stored[place][0] for place in (*changed, *withdrawn)],
         standing={place: seen for place, (_, seen) in now.items()}
         | {place: stored[place][1] for place in stays},
+        before=len(stored),
     )
 
 

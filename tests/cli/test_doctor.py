@@ -16,7 +16,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def app(tmp_path):
-    return App({"PATCHMGR_HOME": str(tmp_path / "home")})
+    mirror = {"PATCHMGR_DEBIAN_URL": "https://mirror.example/"}
+    return App({"PATCHMGR_HOME": str(tmp_path / "home"), **mirror})
 
 
 @pytest.fixture
@@ -71,6 +72,8 @@ def test_a_healthy_installation_passes(healthy):
         "audit log",
         "users",
         "feeds",
+        "platforms",
+        "releases",
         "schedule",
         "clock",
     }

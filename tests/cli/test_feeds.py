@@ -126,6 +126,8 @@ def test_what_is_not_there_is_said_so(run):
 
 def test_the_network_is_asked_without_a_file(run, server, tracker):
     server.answer((200, {}, tracker.read_bytes()))
+    for other in ("epss", "kev"):  # which every fleet needs
+        run("feeds", "disable", other)
 
     (result,) = json.loads(run("feeds", "sync", "--json")[1])
 
@@ -167,3 +169,58 @@ def test_a_bad_file_is_bad_input(run, tracker):
 
     assert (code, out) == (2, "")
     assert err.startswith(f"patchmgr: {tracker}: not whole JSON: ")
+
+
+def test_a_feed_that_no_host_needs_is_idle_and_says_what_would_wake_it(run):
+    idle = named("ubuntu", run("feeds", "list", "--json")[1])
+
+    assert (idle["state"], idle["why"]) == ("idle", "no host needs it: it is for ubuntu")
+    assert "no host needs it: it is for ubuntu" in run("feeds", "status")[1]
+
+
+def test_a_sync_of_a_feed_without_an_address_says_what_to_do(run):
+    code, out, err = run("feeds", "sync", "ubuntu")
+
+    assert (code, out) == (2, "")
+    assert err == (
+        "patchmgr: feed ubuntu: no host needs it: it is for ubuntu, so there is nothing to fetch; "
+        "give --from FILE or set PATCHMGR_UBUNTU_URL\n"
+    )
+
+
+def test_a_feed_that_shrinks_is_refused_until_it_is_accepted(run, tracker, tmp_path):
+    release = {"releases": {"bookworm": {"status": "open"}}}
+    many = tmp_path / "many.json"
+    many.write_text(json.dumps({"p": {f"CVE-2026-100{n}": release for n in range(5)}}))
+    run("feeds", "sync", "debian", "--from", str(many))
+
+    code, out, err = run("feeds", "sync", "debian", "--from", str(tracker))
+
+    assert (code, out) == (1, "")
+    assert err == (
+        "patchmgr: feed debian: it would shrink from 5 to 1 advisories, by more than 20 %, so it "
+        "is held and what it said before stays; if that is right, confirm it: "
+        f"patchmgr feeds sync debian --from {tracker} --accept-smaller\n"
+    )
+    held = named("debian", run("feeds", "status", "--json")[1])
+    assert (held["state"], held["held"], held["advisories"]) == ("held", {"advisories": [5, 1]}, 5)
+    accepted = run("feeds", "sync", "debian", "--from", str(tracker), "--accept-smaller")
+    assert accepted[:2] == (
+        0,
+        "debian: 1 advisories with 1 statements; 0 new, 1 changed, 4 withdrawn\n",
+    )
+
+
+def test_what_is_accepted_has_to_be_named(run):
+    assert run("feeds", "sync", "--accept-smaller")[0] == 2
+
+
+def test_the_status_says_where_a_feed_comes_from_and_how_often(run, server, tracker):
+    server.answer((200, {}, tracker.read_bytes()))
+    run("feeds", "sync", "debian")
+
+    status = named("debian", run("feeds", "status", "--json")[1])
+
+    assert (status["mirror"], status["addresses"]) == (server.url(), [server.url()])
+    assert (status["hours"], status["set_aside_examples"], status["skipped"]) == (6, [], {})
+    assert len(status["digest"]) == 64

@@ -41,7 +41,16 @@ A, B = "CVE-2026-1000", "CVE-2026-2000"
             [telling("PYSEC-1", A, aliases=["GHSA-1"]), telling("GHSA-1", A)],
             {"GHSA-1": ["PYSEC-1"]},
         ),
+        (
+            [telling("PYSEC-1", A), telling("GHSA-1", A, aliases=["PYSEC-1"])],
+            {"GHSA-1": ["PYSEC-1"]},
+        ),
         ([telling("DSA-1", A), telling("ORG-1", A, feed="csv")], {"DSA-1": ["ORG-1"]}),
+        ([telling("DSA-1", A), telling("A-1", A, feed="csv")], {"DSA-1": ["A-1"]}),
+        ([telling("DSA-1", A), telling("A-1", A, feed="osv")], {"DSA-1": ["A-1"]}),
+        ([telling("B-1", A, feed="csv"), telling("A-1", A, feed="osv")], {"B-1": ["A-1"]}),
+        ([telling("USN-1", A), telling("ORG-1", A, B, feed="csv")], {"USN-1": [], "ORG-1": []}),
+        ([telling("USN-1"), telling("UBUNTU-" + A, A)], {"USN-1": [], "UBUNTU-" + A: []}),
         ([telling("DSA-1", A), telling("ORG-1", feed="csv")], {"DSA-1": [], "ORG-1": []}),
         ([telling(A, A, feed="debian"), telling(A, A, feed="redhat-csaf")], {A: [A]}),
     ],
@@ -57,12 +66,18 @@ def test_of_two_tellings_the_one_that_can_be_acted_on_is_kept():
     assert folded(without, telling("B-1", A, feed="two")) == {"B-1": ["A-1"]}
 
 
-def test_a_severity_that_only_the_record_names_is_that_of_the_finding():
-    (found,) = fold(
-        [
-            telling("USN-1", A, severity=Severity.UNKNOWN),
-            telling("UBUNTU-" + A, A, severity=Severity.HIGH),
-        ]
-    )
+@pytest.mark.parametrize(
+    ("advisory", "records", "severity"),
+    [
+        (Severity.UNKNOWN, [Severity.HIGH], Severity.HIGH),
+        (Severity.UNKNOWN, [Severity.LOW, Severity.HIGH], Severity.HIGH),
+        (Severity.LOW, [Severity.HIGH], Severity.LOW),
+        (Severity.UNKNOWN, [], Severity.UNKNOWN),
+    ],
+)
+def test_a_severity_that_only_records_name_is_that_of_the_finding(advisory, records, severity):
+    named = [telling(f"UBUNTU-{A}", A, feed=f"{each}", severity=each) for each in records]
 
-    assert found.severity is Severity.HIGH
+    (found,) = fold([telling("USN-1", A, severity=advisory), *named])
+
+    assert found.severity is severity

@@ -17,6 +17,8 @@ from patchmgr.domain.kernels import idle, kernel_of
         (("dpkg", "linux-libc-dev", "6.1.55-1", "amd64"), None),
         (("rpm", "kernel-core", "4.18.0-513.5.1.el8_9", "x86_64"), "4.18.0-513.5.1.el8_9.x86_64"),
         (("rpm", "kernel", "0:3.10.0-1160.el7", "x86_64"), "3.10.0-1160.el7.x86_64"),
+        (("rpm", "kernel", "3.10.0-1160.el7", ""), "3.10.0-1160.el7"),
+        (("rpm", "kernel", "3.10.0/1160", "x86_64"), None),  # what cannot be ordered
         (("rpm", "kernel-default", "5.14.21-1500.55.7.1", "x86_64"), "5.14.21-1500.55.7-default"),
         (("rpm", "kernel-tools", "4.18.0-513.5.1.el8_9", "x86_64"), None),
         (("rpm", "kernel-headers", "4.18.0-513.5.1.el8_9", "x86_64"), None),
@@ -45,8 +47,9 @@ def test_kernels_that_neither_run_nor_boot_next_are_idle():
     assert idle("6.1.0-20-amd64", debian(9, 10, 20, 21)) == {"6.1.0-9-amd64", "6.1.0-10-amd64"}
 
 
-def test_the_newest_is_told_by_version_not_by_text():
+def test_the_newest_is_told_by_version_not_by_text_nor_by_its_place():
     assert idle("6.1.0-10-amd64", debian(9, 10)) == {"6.1.0-9-amd64"}
+    assert idle("6.1.0-9-amd64", debian(21, 9, 10)) == {"6.1.0-10-amd64"}
 
 
 @pytest.mark.parametrize("running", ["", "6.1.0-99-amd64", "5.10.0-1-custom"])

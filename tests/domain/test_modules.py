@@ -2,7 +2,13 @@
 
 import pytest
 
-from patchmgr.domain.modules import build_of, is_modular, same_stream, streams_of_builds
+from patchmgr.domain.modules import (
+    Catalogue,
+    build_of,
+    is_modular,
+    same_stream,
+    streams_of_builds,
+)
 
 NODE_14 = "1:14.18.2-2.module_el8.5.0+2618+8d46dafd"
 NODE_12 = "1:12.22.5-1.module_el8.4.0+2521+c668cc9f"
@@ -65,6 +71,8 @@ def test_a_build_of_a_module_says_which_build_it_is(version, build):
             None,
         ),
         ("x-1.module_el8+1+aa", NODE_14, "nodejs:14", NODES, None),
+        (NODE_14, "x-1.module_el8+1+aa", "nodejs:14", NODES, None),
+        (NODE_14, "2.1-1.module_el8+2+bb", "nodejs:14", NODES, None),
     ],
 )
 def test_a_version_tells_its_stream_only_where_streams_are_told_by_version(
@@ -104,3 +112,18 @@ def test_a_build_is_of_the_stream_that_is_named_for_all_its_packages():
     )
 
     assert found == {ours: {"ruby:2.5"}, other: {"ruby:2.6"}}
+
+
+def test_statements_tell_the_streams_of_packages_and_of_builds():
+    told = Catalogue.of(
+        [
+            ("nodejs", NODE_12, "nodejs:12"),
+            ("nodejs", NODE_14, "nodejs:14"),
+            ("npm", NODE_14, "nodejs:14"),
+        ]
+    )
+
+    assert told == Catalogue(
+        streams={"nodejs": {"nodejs:12", "nodejs:14"}, "npm": {"nodejs:14"}},
+        builds={build_of(NODE_12): {"nodejs:12"}, build_of(NODE_14): {"nodejs:14"}},
+    )

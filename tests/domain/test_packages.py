@@ -2,7 +2,15 @@
 
 import pytest
 
-from patchmgr.domain.packages import MANAGERS, SYSTEMS, platform, scheme_of_platform
+from patchmgr.domain.packages import (
+    MANAGERS,
+    SYSTEMS,
+    channels,
+    entitled,
+    platform,
+    release_of,
+    scheme_of_platform,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +47,20 @@ def test_every_system_has_one_package_manager_that_we_read():
 def test_a_release_without_a_number_is_rolling():
     assert platform("arch", "") == "arch:rolling"
     assert platform("", "12") == ""
+
+
+@pytest.mark.parametrize(
+    ("release", "entitlements", "judged"),
+    [
+        ("ubuntu:20.04", ["esm-infra", "esm-apps", "esm-infra"], "ubuntu:20.04/esm-apps,esm-infra"),
+        ("rhel:8.6", ["eus"], "rhel:8.6/eus"),
+        ("debian:12", [], "debian:12"),
+        ("", [], ""),
+    ],
+)
+def test_what_a_host_is_entitled_to_is_part_of_what_its_packages_are_judged_as(
+    release, entitlements, judged
+):
+    assert entitled(release, entitlements) == judged
+    assert release_of(judged) == release
+    assert channels(judged) == set(entitlements)

@@ -66,6 +66,7 @@ def test_shim_signed_carries_a_shim_and_its_scripts_do_not():
 def test_a_form_that_is_not_expected_stays_as_it_is():
     assert judged("grub-efi-amd64-signed", "2.06") == ("grub-efi-amd64-signed", "2.06")
     assert judged("x", "1", "linux-signed-amd64", "odd") == ("linux-signed-amd64", "odd")
+    assert judged("grub-efi-amd64-signed", "2.06+13+1") == ("grub-efi-amd64-signed", "2.06+13+1")
     assert judged("fwupd-amd64-signed", "1.5.7") == ("fwupd-amd64-signed", "1.5.7")
     assert judged("python3-signedjson", "1.1.1-2", "python-signedjson", "1.1.1-2") == (
         "python-signedjson",
@@ -77,6 +78,14 @@ def test_without_source_fields_a_package_is_its_own_source():
     assert judged("bash", "5.2.15-2+b7") == ("bash", "5.2.15-2+b7")
     assert judged("bash", "5.2.15-2+b7", "bash", "5.2.15-2") == ("bash", "5.2.15-2")
     assert judged("libssl3", "3.0.15-1", "openssl") == ("openssl", "3.0.15-1")
+    assert judged("bash", "5.2.15-2+b7", "", "5.2.15-2") == ("bash", "5.2.15-2+b7")
+
+
+@pytest.mark.parametrize(
+    "name", ["zope-interface", "Zope.Interface", "zope__interface", "zope_-.interface"]
+)
+def test_a_python_package_has_one_name_however_it_is_written(name):
+    assert judged(name, "5.0", manager="pypi") == ("zope-interface", "5.0")
 
 
 def test_only_debian_signs_this_way():

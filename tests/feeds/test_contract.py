@@ -82,6 +82,14 @@ def test_every_vendor_is_registered():
     assert modules == set(FEEDS)
 
 
+def test_a_feed_says_whose_hosts_it_is_for_and_starts_nowhere_without_them(feed):
+    fleet = frozenset({"haiku:1", "haiku:rolling"})
+
+    assert (feed.addresses(fleet) == ()) is (
+        bool(feed.serves) or not (feed.by_default and feed.start)
+    )
+
+
 def test_every_vendor_has_a_captured_document():
     assert {case.values[0].name for case in captured()} == set(FEEDS)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
-from patchmgr.errors import FeedMalformedError, FeedUnreachableError
+from patchmgr.errors import FeedGoneError, FeedMalformedError, FeedUnreachableError
 from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.crawl import Document, crawl
 
@@ -30,12 +30,15 @@ class Pages:
 class Net:
     """Documents by address; those in ``known`` have not changed."""
 
-    def __init__(self, *, known=()):
+    def __init__(self, *, known=(), gone=()):
         self.known = known
+        self.gone = gone
         self.asked = []
 
     def __call__(self, url, *, unless_known):
         self.asked.append((url, unless_known))
+        if url in self.gone:
+            raise FeedGoneError(f"{url}: the server says 404 Not Found")
         if unless_known and url in self.known:
             return None
         return Document(url.encode(), etag=url)
@@ -136,3 +139,37 @@ def test_what_documents_say_is_joined_when_all_are_read():
     feed = Joined(index=Page((advisory("A-1", "x"), advisory("A-2", "y"))))
 
     assert [each.ref for each in crawl(feed, ("index",), Net()).advisories] == ["A-1"]
+
+
+def test_a_document_that_an_index_names_and_is_gone_is_set_aside():
+    feed = Pages(index=Page((advisory("A-1", "x"),), follow=("gone", "good")))
+    feed.pages["good"] = Page((advisory("A-2", "y"),))
+
+    harvest = crawl(feed, ("index",), Net(gone=("gone",)))
+
+    assert [each.ref for each in harvest.advisories] == ["A-1", "A-2"]
+    assert harvest.set_aside == (SetAside("", "gone", "the server says 404 Not Found"),)
+    assert harvest.is_partial
+    assert set(harvest.documents) == {"index", "good"}
+
+
+def test_a_start_that_is_gone_is_no_feed():
+    with pytest.raises(FeedGoneError, match="b: the server says 404"):
+        crawl(Pages(a=Page((advisory("A-1"),))), ("a", "b"), Net(gone=("b",)))
+
+
+def test_what_could_be_read_is_told_as_it_came():
+    feed = Pages(index=Page(follow=("bad", "good")), bad="not XML", good=Page())
+    told = []
+
+    crawl(feed, ("index",), Net(), keep=lambda url, document: told.append((url, document.body)))
+
+    assert told == [("index", b"index"), ("good", b"good")]
+
+
+def test_a_platform_more_is_read_whole_though_the_others_have_not_changed():
+    feed = Pages(a=Page((advisory("A"),)), b=Page((advisory("B"),)))
+
+    harvest = crawl(feed, ("a", "b"), Net(known=("a",)))
+
+    assert [each.ref for each in harvest.advisories] == ["A", "B"]

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchmgr.config import Settings
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds import FEEDS
@@ -132,10 +131,6 @@ def test_titles_and_reasons_are_one_printable_line():
     assert advisory.title.startswith("x y word")
     assert advisory.title.endswith("word…")
     assert len(advisory.title) <= 160
-
-
-def test_the_address_in_the_settings_is_the_feeds_own():
-    assert Settings.__dataclass_fields__["debian_url"].default == DEBIAN.start[0]
 
 
 TEXT = st.text(max_size=12)

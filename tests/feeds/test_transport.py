@@ -3,14 +3,19 @@
 import gzip
 import hashlib
 import socket
+import socketserver
+import ssl
+import subprocess
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
-from patchmgr.errors import FeedMalformedError, FeedUnreachableError
+from patchmgr.errors import FeedGoneError, FeedMalformedError, FeedUnreachableError
+from patchmgr.feeds.connections import refuse_name
 from patchmgr.feeds.crawl import Document
+from patchmgr.feeds.kept import Kept
 from patchmgr.feeds.transport import Known, Limits, Transport
 
 BODY = b'{"apt": {}}'
@@ -55,10 +60,21 @@ def test_a_304_that_was_not_asked_for_is_no_document(server):
         fetch(server)
 
 
-def test_a_missing_document_is_not_asked_for_again(server):
-    with pytest.raises(FeedUnreachableError, match=r"/data/json: the server says 404 Not Found$"):
+@pytest.mark.parametrize(("status", "word"), [(404, "Not Found"), (410, "Gone")])
+def test_a_missing_document_is_gone_and_not_asked_for_again(server, status, word):
+    server.answer((status, {}, b""))
+
+    with pytest.raises(FeedGoneError, match=rf"/data/json: the server says {status} {word}$"):
         fetch(server)
     assert len(server.asked) == 1
+
+
+def test_a_refused_document_is_not_gone(server):
+    server.answer((403, {}, b""))
+
+    with pytest.raises(FeedUnreachableError, match="the server says 403 Forbidden") as refused:
+        fetch(server)
+    assert not isinstance(refused.value, FeedGoneError)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408])
@@ -253,10 +269,9 @@ def test_a_redirect_out_of_http_is_refused(server):
         fetch(server)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(server, tmp_path):
-    import ssl
-    import subprocess
-
+@pytest.fixture
+def certificate(server, tmp_path):
+    """Make the server speak TLS; return the file of its certificate."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj",
@@ -268,6 +283,10 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(server, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
+    return certificate
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(server, certificate):
     server.answer(OK)
     url = f"https://127.0.0.1:{server.server_port}/data/json"
 
@@ -295,3 +314,198 @@ def test_no_timer_outlives_a_fetch(server):
     for timer in (each for each in threading.enumerate() if isinstance(each, threading.Timer)):
         timer.join(1)
         assert not timer.is_alive()
+
+
+def test_all_documents_together_have_a_deadline(server):
+    server.answer(OK)
+    transport = Transport({}, Limits(sync=0.05))
+    assert transport(server.url(), unless_known=False).body == BODY
+    time.sleep(0.06)
+
+    with pytest.raises(FeedUnreachableError, match=r"not reached in the 0\.05 seconds that a sync"):
+        transport(server.url(), unless_known=False)
+    assert len(server.asked) == 1
+
+
+# What an earlier sync fetched
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return Kept(tmp_path / "kept")
+
+
+def document(etag='"2"', body=BODY):
+    return Document(body, etag, "", hashlib.sha256(body).hexdigest())
+
+
+@pytest.mark.parametrize("unless_known", [True, False])
+def test_what_is_kept_and_unchanged_is_not_fetched_again(server, kept, unless_known):
+    server.answer((304, {}, b""))
+    kept.put(server.url(), document())
+    known = {server.url(): Known(etag='"1"')}  # of what is stored: older than what is kept
+
+    fetched = Transport(known, QUICK, kept=kept)(server.url(), unless_known=unless_known)
+
+    assert fetched == document()
+    assert [headers["If-None-Match"] for _, headers in server.asked] == ['"2"']
+
+
+def test_what_is_kept_and_stored_already_is_not_new(server, kept):
+    server.answer((304, {}, b""))
+    kept.put(server.url(), document())
+    transport = Transport({server.url(): Known(etag='"2"')}, QUICK, kept=kept)
+
+    assert transport(server.url(), unless_known=True) is None
+    assert transport(server.url(), unless_known=False) == document()
+
+
+def test_what_is_kept_and_has_changed_since_is_fetched(server, kept):
+    server.answer((200, {"ETag": '"3"'}, b"[]"))
+    kept.put(server.url(), document())
+
+    fetched = Transport({}, QUICK, kept=kept)(server.url(), unless_known=False)
+
+    assert (fetched.body, fetched.etag) == (b"[]", '"3"')
+
+
+def test_what_its_address_has_the_digest_of_need_not_be_asked_for(server, kept):
+    url = f"{server.url()}#sha256=ab"
+    kept.put(url, document(etag=""))
+
+    assert Transport({}, QUICK, kept=kept)(url, unless_known=False) == document(etag="")
+    assert server.asked == []
+
+
+# A proxy
+
+
+def through(server, url, **more):
+    proxy = f"http://127.0.0.1:{server.server_port}"
+    return Transport({}, QUICK, sleep=lambda _: None, proxy=proxy, **more)(url, unless_known=False)
+
+
+def test_a_proxy_is_asked_in_the_place_of_the_server(server):
+    server.answer(OK, path="http://mirror.example/data.json")
+
+    assert through(server, "http://mirror.example/data.json").body == BODY
+
+
+def test_redirects_go_through_the_proxy_too(server):
+    server.answer((302, {"Location": "http://other.example/b"}, b""), path="http://one.example/a")
+    server.answer(OK, path="http://other.example/b")
+
+    assert through(server, "http://one.example/a").body == BODY
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/latest/", "http://[fe80::1]/"])
+def test_nobody_is_led_to_a_metadata_service_through_a_proxy(server, url):
+    server.answer((302, {"Location": url}, b""), path="http://mirror.example/a")
+
+    for address in (url, "http://mirror.example/a"):
+        with pytest.raises(FeedUnreachableError, match="is a link-local or metadata address"):
+            through(server, address)
+    assert [path for path, _ in server.asked] == ["http://mirror.example/a"]
+
+
+def test_a_name_that_is_known_here_as_a_metadata_service_is_not_given_to_a_proxy(monkeypatch):
+    refuse_name("http://unknown.example/")  # left to the proxy
+    monkeypatch.setattr("patchmgr.feeds.connections.METADATA", loopback_as_metadata())
+
+    with pytest.raises(FeedUnreachableError, match=r"^http://localhost/x: .* metadata address"):
+        refuse_name("http://localhost/x")
+
+
+def test_a_proxy_on_a_metadata_address_is_refused(server, monkeypatch):
+    monkeypatch.setattr("patchmgr.feeds.connections.METADATA", loopback_as_metadata())
+
+    with pytest.raises(FeedUnreachableError, match="link-local or metadata"):
+        through(server, "http://mirror.example/data.json")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there_is_named_as_what_fails(scheme):
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        proxy = f"{scheme}://127.0.0.1:{unused.getsockname()[1]}"
+    transport = Transport({}, QUICK, sleep=lambda _: None, proxy=proxy)
+
+    for url in ("http://mirror.example/", "https://mirror.example/"):
+        with pytest.raises(FeedUnreachableError, match=f"^{url}: the proxy: connection refused"):
+            transport(url, unless_known=False)
+
+
+def test_a_proxy_that_opens_no_tunnel_is_named_as_what_fails(server):
+    with pytest.raises(FeedUnreachableError, match=r"^https://mirror\.example/: the proxy: .*501"):
+        through(server, "https://mirror.example/")
+
+
+def test_a_slow_proxy_meets_the_deadline(server):
+    server.answer(dripping, path="http://mirror.example/a")
+    limits = Limits(connect=1, read=1, total=0.3, attempts=3, backoff=0.001)
+    proxy = f"http://127.0.0.1:{server.server_port}"
+
+    with pytest.raises(FeedUnreachableError, match=r"not complete after 0\.3 seconds"):
+        Transport({}, limits, proxy=proxy)("http://mirror.example/a", unless_known=False)
+
+
+def test_a_proxy_of_the_environment_is_not_used(server, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    server.answer(OK)
+
+    assert fetch(server).body == BODY
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    """A proxy that opens a tunnel to where it is told."""
+
+    def handle(self):
+        head = b"".join(iter(self.rfile.readline, b"\r\n"))
+        self.server.told.append(head.split(b"\r\n")[0].decode())
+        host, port = head.split()[1].decode().split(":")
+        with closing(socket.create_connection((host, int(port)))) as there:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=self.pass_on, args=(there, self.connection))
+            back.start()
+            self.pass_on(self.connection, there)
+            back.join()
+
+    @staticmethod
+    def pass_on(one, other):
+        with suppress(OSError):
+            while piece := one.recv(1 << 16):
+                other.sendall(piece)
+            other.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def tunnel():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        proxy.daemon_threads, proxy.told = True, []
+        threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
+        yield proxy
+        proxy.shutdown()
+
+
+def test_tls_goes_through_the_proxys_tunnel_and_is_verified(
+    server, certificate, tunnel, monkeypatch
+):
+    server.answer(OK, dripping)
+    where = f"127.0.0.1:{server.server_port}"
+    proxy = f"http://127.0.0.1:{tunnel.server_address[1]}"
+
+    def ask(limits=QUICK):
+        transport = Transport({}, limits, sleep=lambda _: None, proxy=proxy)
+        return transport(f"https://{where}/data/json", unless_known=False)
+
+    with pytest.raises(FeedUnreachableError, match="certificate verify failed"):
+        ask()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    assert ask().body == BODY
+    with pytest.raises(FeedUnreachableError, match=r"not complete after 0\.3 seconds"):
+        ask(Limits(connect=1, read=1, total=0.3, attempts=2, backoff=0.001))
+    assert {each.rpartition(" ")[0] for each in tunnel.told} == {f"CONNECT {where}"}

@@ -26,8 +26,9 @@ from patchmgr.feeds import FEEDS
 from patchmgr.feeds.bundle import lines
 from patchmgr.feeds.bundle.reading import Bundle
 from patchmgr.feeds.crawl import Document, Harvest
-from patchmgr.services import bundles, policies, scan, signing, sync
+from patchmgr.services import bundles, feed_store, policies, scan, signing
 from patchmgr.services.bundles import making, taking, trust
+from patchmgr.services.feeds import ensure_feeds, switch
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FEED_TABLES = (models.Feed, models.FeedRevision, models.FeedSync, models.Advisory, models.Fix)
@@ -44,7 +45,7 @@ class Site:
     def __init__(self, folder, db, now):
         self.folder, self.db, self.now = folder, db, now
         self.settings = config.load({"PATCHMGR_HOME": str(folder / "home")})
-        sync.ensure_feeds(db)
+        ensure_feeds(db)
 
     @property
     def fingerprint(self):
@@ -61,7 +62,7 @@ class Site:
             support=tuple(each for each in values if isinstance(each, Support)),
         )
         with self.db.writing(alone=True) as session:
-            sync.store(session, FEEDS[feed], harvest, now=at or self.now, actor="test")
+            feed_store.store(session, feed, harvest, now=at or self.now, actor="test")
 
     def export(self, name="feeds.zip", at=None, **more):
         path = self.folder / name
@@ -357,7 +358,7 @@ def test_a_feed_is_as_fresh_as_it_was_there(a, b, now):
 
 
 def test_it_grows_stale_though_no_schedule_syncs_it(a, b):
-    sync.switch(b.db, "debian", on=False, actor="me", now=b.now)
+    switch(b.db, "debian", on=False, actor="me", now=b.now)
     b.take(a.export(), key=a.fingerprint)
 
     assert not b.status("debian").is_stale

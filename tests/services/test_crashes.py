@@ -15,7 +15,7 @@ from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
-from patchmgr.services import bundles, policies, scan, signing, sync
+from patchmgr.services import bundles, feeds, policies, scan, signing, sync
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 HOSTS = "hostname,external_id,os_id,os_release\n" + "".join(
@@ -146,7 +146,7 @@ class Place:
 
 def prepared(place, *steps):
     with place.opened() as db:
-        sync.ensure_feeds(db)
+        feeds.ensure_feeds(db)
         policies.ensure_default(db, now=NOW)
     for step in steps:
         step(place)

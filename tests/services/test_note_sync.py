@@ -11,7 +11,8 @@ from patchmgr.db import models
 from patchmgr.errors import InputError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.transport import Limits
-from patchmgr.services.sync import ensure_feeds, sync
+from patchmgr.services.feeds import ensure_feeds
+from patchmgr.services.sync import sync
 
 HOUR = timedelta(hours=1)
 QUICK = Limits(connect=2, read=2, total=5, attempts=2, backoff=0.001)
@@ -166,7 +167,8 @@ def test_unchanged_scores_are_read_again_when_advisories_came_meanwhile(
     db, settings, now, bring_notes, server
 ):
     server.answer((200, {"ETag": '"1"'}, epss(_1000=0.5, _3000=0.25)))
-    there = Settings(home=settings.home, database_url="", secret_key="x", epss_url=server.url())
+    mirrors = {"epss": (server.url(),)}
+    there = Settings(home=settings.home, database_url="", secret_key="x", mirrors=mirrors)
 
     def fetch(hours):
         at = now + HOUR * hours
@@ -193,8 +195,3 @@ def test_what_is_huge_is_synced_only_when_asked_for(db):
     assert (enabled["kev"], enabled["epss"]) == (True, True)
     assert (enabled["nvd"], enabled["ssvc"]) == (False, False)
     assert FEEDS["nvd"].addresses(frozenset()) == FEEDS["ssvc"].addresses(frozenset()) == ()
-
-
-@pytest.mark.parametrize("feed", ["epss", "kev"])
-def test_the_default_address_is_the_feed_s_own(feed):
-    assert Settings.__dataclass_fields__[f"{feed}_url"].default == FEEDS[feed].start[0]

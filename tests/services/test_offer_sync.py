@@ -15,14 +15,13 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import feeds, hosts, offers
 from patchmgr.errors import FeedMalformedError, InputError
-from patchmgr.feeds import FEEDS
 from patchmgr.feeds.transport import Limits
-from patchmgr.feeds.vendors.archive import Archive
 from patchmgr.services.sync import sync
 
 HOUR = timedelta(hours=1)
 QUICK = Limits(connect=2, read=2, total=5, attempts=2, backoff=0.001)
 KEY = Tsk.generate("archive@vendor.example")
+INDEX = "/dists/bookworm/InRelease"
 
 
 def stanza(name, version, source=""):
@@ -35,8 +34,18 @@ def packages(**versions):
 
 
 @pytest.fixture
-def settings(tmp_path):
-    return Settings(home=tmp_path, database_url="", secret_key="x")
+def settings(tmp_path, server):
+    """Settings with a mirror of one suite, and the key that it is signed with."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "archive.pgp").write_bytes(bytes(KEY.extract_certificate()))
+    return Settings(
+        home=tmp_path,
+        database_url="",
+        secret_key="x",
+        archive_keys=str(keys),
+        mirrors={"archive": (server.url(INDEX),)},
+    )
 
 
 @pytest.fixture
@@ -183,19 +192,16 @@ def index(body, valid_until):
 
 
 @pytest.fixture
-def serve(db, settings, server, now, monkeypatch):
+def serve(db, settings, server, now):
     """Return what syncs the archive from a server, ``hours`` from now, and what was asked of it."""
-    monkeypatch.setitem(FEEDS, "archive", Archive((bytes(KEY.extract_certificate()),)))
-    path = "/dists/bookworm/InRelease"
-    monkeypatch.setattr(Archive, "start", (server.url(path),))
 
     def answer(body, valid_until):
-        server.answer((200, {"ETag": '"1"'}, index(body, valid_until)), path=path)
+        server.answer((200, {"ETag": '"1"'}, index(body, valid_until)), path=INDEX)
         server.answer((200, {}, body), path="/dists/bookworm/main/binary-amd64/Packages")
 
     def fetch(hours, *, unchanged=False):
         if unchanged:
-            server.answer((304, {}, b""), path=path)
+            server.answer((304, {}, b""), path=INDEX)
         server.asked.clear()
         at = now + HOUR * hours
         sync(db, "archive", settings=settings, now=at, actor="scheduler", limits=QUICK)
@@ -249,8 +255,7 @@ def test_an_index_that_stays_the_same_until_it_expires_is_refused_as_well(instal
         fetch(3, unchanged=True)
 
 
-def test_files_with_an_expired_index_change_nothing(db, settings, now, tmp_path, monkeypatch):
-    monkeypatch.setitem(FEEDS, "archive", Archive((bytes(KEY.extract_certificate()),)))
+def test_files_with_an_expired_index_change_nothing(db, settings, now, tmp_path):
     (tmp_path / "InRelease").write_bytes(index(packages(curl="7-2"), now - HOUR))
 
     with pytest.raises(InputError, match="valid until"):

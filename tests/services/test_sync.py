@@ -21,7 +21,8 @@ from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import FeedMalformedError, FeedUnreachableError, InputError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.transport import Limits
-from patchmgr.services.sync import ensure_feeds, switch, sync
+from patchmgr.services.feeds import ensure_feeds, switch
+from patchmgr.services.sync import sync
 
 HOUR = timedelta(hours=1)
 QUICK = Limits(connect=2, read=2, total=5, attempts=2, backoff=0.001)
@@ -44,7 +45,8 @@ OTHER = document(_2000=FIXED, _3000=OPEN)
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(home=tmp_path, database_url="", secret_key="x")
+    mirrors = {"debian": ("https://mirror.example/",)}
+    return Settings(home=tmp_path, database_url="", secret_key="x", mirrors=mirrors)
 
 
 @pytest.fixture
@@ -282,7 +284,10 @@ def fetch(db, now, settings, server):
     def call():
         calls.append(1)
         there = Settings(
-            home=settings.home, database_url="", secret_key="x", debian_url=server.url()
+            home=settings.home,
+            database_url="",
+            secret_key="x",
+            mirrors={"debian": (server.url(),)},
         )
         at = now + HOUR * len(calls)
         return sync(db, "debian", settings=there, now=at, actor="scheduler", limits=QUICK)
@@ -425,6 +430,11 @@ def sync_and_die(url, settings, now, source, at_statement):
     return ending == signal.SIGKILL
 
 
+def changes(db):
+    with db.reading() as session:
+        return sorted(session.scalars(select(models.AdvisoryChange.change)))
+
+
 def test_a_sync_that_is_killed_has_not_happened(sqlite_url, settings, now, tmp_path):
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     old.write_bytes(document(_1000=FIXED, _2000=OPEN, _4000=OPEN))
@@ -439,6 +449,7 @@ def test_a_sync_that_is_killed_has_not_happened(sqlite_url, settings, now, tmp_p
         survivor = Database(sqlite_url)
         assert in_force(survivor) == before
         assert status(survivor, now) == was
+        assert changes(survivor) == []
         survivor.close()
         statement += 1
 
@@ -446,6 +457,7 @@ def test_a_sync_that_is_killed_has_not_happened(sqlite_url, settings, now, tmp_p
     assert statement > 10
     assert [line[0] for line in in_force(survivor)] == [f"CVE-2026-{n}000" for n in (1, 2, 3)]
     assert status(survivor, now).revision_id == was.revision_id + 1
+    assert changes(survivor) == ["changed", "new", "withdrawn"]
     survivor.close()
 
 

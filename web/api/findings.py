@@ -66,6 +66,9 @@ class FindingQuery(Paging):
     severity_at_least: SeverityWord = "unknown"
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
     overdue: Flag = False
+    revision: int | None = Field(
+        None, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
+    )
     exception: Literal["", "open", "excepted"] = Field(
         "", description="Only what no exception covers, or what one does."
     )
@@ -172,6 +175,7 @@ def list_findings(query: FindingQuery) -> object:
         severity_at_least=severity(query.severity_at_least) or None,
         kev=query.kev,
         overdue=query.overdue,
+        revision=query.revision,
         exception=query.exception,
         exception_id=query.exception_id,
         search=query.search,

@@ -1,17 +1,16 @@
-"""Feeds and jobs."""
+"""Jobs."""
 
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from patchmgr.db.queries import feeds as feed_queries
 from patchmgr.db.queries import jobs as job_queries
 from patchmgr.domain.accounts import Role
 from patchmgr.services import jobs
 from web.api.routing import actor, route
-from web.api.values import Document, Out, When
-from web.context import db, now, session, settings
+from web.api.values import Out, When
+from web.context import db, now, session
 
 Whole = Annotated[
     int,
@@ -19,23 +18,6 @@ Whole = Annotated[
         lambda value: int(value.total_seconds()) if isinstance(value, timedelta) else value
     ),
 ]
-
-
-class Feed(Out):
-    """A vendor feed and how fresh it is."""
-
-    name: str
-    title: str
-    enabled: bool
-    state: str = Field(description="never, ok or failed")
-    attempted_at: When | None
-    succeeded_at: When | None
-    error: str
-    revision_id: int | None
-    revision_at: When | None
-    source: str
-    counts: Document
-    is_stale: bool
 
 
 class Run(Out):
@@ -58,12 +40,6 @@ class Job(Out):
     every: Whole = Field(description="seconds")
     next_at: When
     last: Run | None
-
-
-@route("GET", "/feeds", tag="operations", answer=list[Feed])
-def list_feeds() -> object:
-    """List feeds and how fresh each is."""
-    return feed_queries.listing(session(), now=now(), stale_hours=settings().stale_feed_hours)
 
 
 @route("GET", "/jobs", tag="operations", answer=list[Job])

@@ -22,9 +22,11 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.windows import Freeze, Window
+from patchmgr.feeds import FEEDS
 from patchmgr.services import (
     accounts,
     exceptions,
+    feeds,
     plans,
     policies,
     reports,
@@ -95,8 +97,10 @@ def _begin(story: Story, password: str) -> None:
         "No changes while the books are closed",
     )
     windows.add_freeze(story.db, freeze, actor=ADMIN, role=Role.ADMIN, now=start)
-    # The demo's feed is an extract: the vendor's own would take back what it does not have.
-    sync.switch(story.db, "debian", on=False, actor=ADMIN, now=start)
+    # The demo's feed is an extract: the vendor's own would take back what it does not have. And a
+    # demo asks nothing of the network by itself.
+    for name in FEEDS:
+        feeds.switch(story.db, name, on=False, actor=ADMIN, now=start)
     hosts = story.folder / "hosts.csv"
     fleet.write_hosts(hosts, story.machines)
     host_import.import_hosts(story.db, hosts, actor=ADMIN, now=story.at(BEGINS))

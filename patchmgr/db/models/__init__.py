@@ -3,6 +3,7 @@
 from patchmgr.db.models.accounts import ApiToken, AuditEntry, LoginAttempt, User, UserSession
 from patchmgr.db.models.advisories import (
     Advisory,
+    AdvisoryChange,
     Feed,
     FeedDocument,
     FeedRevision,
@@ -49,6 +50,7 @@ from patchmgr.db.models.plans import (
 
 __all__ = [
     "Advisory",
+    "AdvisoryChange",
     "ApiToken",
     "Approval",
     "AuditEntry",

@@ -18,13 +18,21 @@ class Feed(Base):
     name: Mapped[Word] = mapped_column(unique=True)
     title: Mapped[Name]  # for people
     enabled: Mapped[bool]
-    state: Mapped[Word]  # "never", "ok", "failed"
+    state: Mapped[Word]  # "never", "ok", "failed", "held"
     attempted_at: Mapped[datetime | None]
     # Last sync that ended well, changed or not; of content from a bundle, where that was made.
     succeeded_at: Mapped[datetime | None]
     bundled_at: Mapped[datetime | None]  # when the bundle was made that it comes from; None: synced
     error: Mapped[str] = mapped_column(Text)  # why the last attempt failed; "" when it did not
     revision_id: Mapped[int | None]  # current revision; no foreign key, the two would be a cycle
+    # No host needs it, and no mirror is set: there is nothing to fetch.
+    idle: Mapped[bool] = mapped_column(default=False)
+    # That its last sync over the network started from.
+    addresses: Mapped[list[str]] = mapped_column(default=list)
+    # While held: kind ("advisories", "notes") -> [how many there are, how many there would be].
+    held: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    # A person believes what it is held for.
+    smaller_accepted: Mapped[bool] = mapped_column(default=False)
     # When the first of its documents stops being true, as the last good sync found it.
     expires_at: Mapped[datetime | None]
     # The newest package version that its last good sync knew of, where it keeps only what some
@@ -97,6 +105,16 @@ class Advisory(Base):
     feed: Mapped[Feed] = relationship(lazy="raise")
 
 
+class AdvisoryChange(Base):
+    """What a feed's revision did to an advisory; a feed's first one brought all it has, unsaid."""
+
+    __tablename__ = "advisory_change"
+
+    revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"), primary_key=True)
+    advisory_id: Mapped[int] = mapped_column(ForeignKey("advisory.id"), primary_key=True)
+    change: Mapped[Word]  # "new", "changed", "withdrawn"
+
+
 class Fix(Base):
     """One statement of an advisory, immutable, valid from one feed revision until another.
 
@@ -161,7 +179,7 @@ class Offer(Base):
 
     __tablename__ = "offer"
     __table_args__ = (
-        Index("ix_offer_package", "platform", "name", "until_revision_id"),
+        Index("ix_offer_package", "name", "platform", "until_revision_id"),
         Index("ix_offer_feed", "feed_id", "until_revision_id"),
         Index("ix_offer_since_revision", "since_revision_id"),
         Index("ix_offer_until_revision", "until_revision_id"),

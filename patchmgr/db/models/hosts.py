@@ -53,6 +53,7 @@ class PackageVersion(Base):
     __table_args__ = (
         Index("ix_package_version_name", "name"),
         Index("ix_package_version_judged", "platform", "judged_source"),
+        Index("ix_package_version_manager", "manager"),
     )
 
     id: Mapped[Id]

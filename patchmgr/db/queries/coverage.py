@@ -52,7 +52,7 @@ class Unclear:
 class Coverage:
     platforms: tuple[PlatformLine, ...]  # those without a feed first
     silent: tuple[Silent, ...]  # at most `SHOWN`, the longest silent first
-    stale: tuple[FeedStatus, ...]  # feeds that failed or have had no good sync for too long
+    stale: tuple[FeedStatus, ...]  # feeds failed, held, or without a good sync for too long
     unclear: tuple[Unclear, ...]  # at most `SHOWN`
     undetermined: int  # judgements without a verdict, all of them
     releases: tuple[ReleaseLine, ...]  # past their standard support, the least covered first
@@ -89,9 +89,9 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
     unclear, undetermined = _unclear(session)
     hosts, told = lifecycle.fleet(session, since), lifecycle.said(session)
     return Coverage(
-        _platforms(hosts, spoken_of),
+        platforms(hosts, spoken_of),
         _silent(session, since),
-        tuple(one for one in statuses if one.is_used and (one.is_stale or one.state == "failed")),
+        tuple(one for one in statuses if one.standing in ("failed", "held") or one.is_stale),
         unclear,
         undetermined,
         lifecycle.releases(hosts, told, now.date()),
@@ -99,7 +99,8 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
     )
 
 
-def _platforms(hosts: Iterable[Hosts], known: set[str]) -> tuple[PlatformLine, ...]:
+def platforms(hosts: Iterable[Hosts], known: set[str]) -> tuple[PlatformLine, ...]:
+    """Return the platforms of ``hosts``, those first that are not among the ``known`` ones."""
     counts, reporting = Counter[str](), Counter[str]()
     for each in hosts:
         counts[each.platform] += each.count

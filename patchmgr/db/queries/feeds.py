@@ -1,10 +1,10 @@
 """Feeds: how fresh each is, what it covers, and the revisions it went through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -12,7 +12,7 @@ from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
 from patchmgr.errors import NotFoundError
 
-feed, revision = models.Feed, models.FeedRevision
+feed, revision, job = models.Feed, models.FeedRevision, models.ScheduledJob
 STALE_HOURS = 48
 
 
@@ -24,7 +24,7 @@ class FeedStatus:
     name: str
     title: str
     enabled: bool
-    state: str  # "never", "ok", "failed"
+    state: str  # "never", "ok", "failed", "held"
     attempted_at: datetime | None
     succeeded_at: datetime | None
     error: str
@@ -35,10 +35,29 @@ class FeedStatus:
     bundled_at: datetime | None  # when the bundle was made that its content came in
     is_used: bool  # it is to be fresh: the schedule syncs it, or bundles bring it
     is_stale: bool  # no good sync for longer than the setting allows: a blind spot
+    digest: str = ""  # of the current revision
+    idle: bool = False  # no host needs it, and no mirror is set: nothing is fetched
+    held: dict[str, list[int]] = field(default_factory=dict)  # kind -> [how many, would be]
+    smaller_accepted: bool = False  # a person has confirmed what it is held for
+    addresses: tuple[str, ...] = ()  # that its last sync over the network started from
+    next_at: datetime | None = None  # when the schedule syncs it next
 
     def age(self, now: datetime) -> timedelta | None:
         """Return the time since the last good sync; None when there was none."""
         return None if self.succeeded_at is None else now - self.succeeded_at
+
+    @property
+    def standing(self) -> str:
+        """Return in a word how it stands: what matters most of what can be said of it."""
+        if not self.enabled and self.bundled_at is None:
+            return "off"
+        if self.state in ("failed", "held"):
+            return self.state
+        if not self.is_used:
+            return "idle"
+        if self.state == "never":
+            return "never"
+        return "stale" if self.is_stale else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +73,18 @@ class RevisionLine:
 
 def listing(session: Session, *, now: datetime, stale_hours: int = STALE_HOURS) -> list[FeedStatus]:
     """Return every feed by name. One query."""
-    rows = session.execute(
-        select(feed, revision)
-        .outerjoin(revision, revision.id == feed.revision_id)
-        .order_by(feed.name)
-    )
-    return [_status(*row, now, stale_hours) for row in rows]
+    rows = session.execute(_lines().order_by(feed.name))
+    return [_status(row[0], row[1], row[2], now, stale_hours) for row in rows]
 
 
 def get(
     session: Session, name: str, *, now: datetime, stale_hours: int = STALE_HOURS
 ) -> FeedStatus:
     """Return one feed. Raises `NotFoundError`."""
-    row = session.execute(
-        select(feed, revision)
-        .outerjoin(revision, revision.id == feed.revision_id)
-        .where(feed.name == name)
-    ).first()
+    row = session.execute(_lines().where(feed.name == name)).first()
     if row is None:
         raise NotFoundError("feed", name)
-    return _status(*row, now, stale_hours)
+    return _status(row[0], row[1], row[2], now, stale_hours)
 
 
 def revisions(
@@ -100,11 +111,23 @@ def platforms_with_feed(session: Session) -> set[str]:
     return {platform for each in counts for platform in each.get("platforms", ())}
 
 
+def _lines() -> Any:
+    return (
+        select(feed, revision, job.next_at)
+        .outerjoin(revision, revision.id == feed.revision_id)
+        .outerjoin(job, job.name == literal("sync:") + feed.name)
+    )
+
+
 def _status(
-    row: models.Feed, current: models.FeedRevision | None, now: datetime, stale_hours: int
+    row: models.Feed,
+    current: models.FeedRevision | None,
+    next_at: datetime | None,
+    now: datetime,
+    stale_hours: int,
 ) -> FeedStatus:
     limit = now - timedelta(hours=stale_hours)
-    is_used = row.enabled or row.bundled_at is not None
+    is_used = row.bundled_at is not None or (row.enabled and not row.idle)
     return FeedStatus(
         id=row.id,
         name=row.name,
@@ -121,4 +144,10 @@ def _status(
         bundled_at=row.bundled_at,
         is_used=is_used,
         is_stale=is_used and (row.succeeded_at is None or row.succeeded_at < limit),
+        digest=current.digest if current else "",
+        idle=row.idle,
+        held=dict(row.held),
+        smaller_accepted=row.smaller_accepted,
+        addresses=tuple(row.addresses),
+        next_at=next_at,
     )

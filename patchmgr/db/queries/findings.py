@@ -65,6 +65,7 @@ class FindingFilter:
     status: str = ""
     severity: Severity | None = None  # exactly this
     severity_at_least: Severity | None = None
+    revision: int | None = None  # of advisories that this revision of a feed brought or changed
     kev: str = ""  # "yes", "no": known to be exploited or known not to be listed as such
     overdue: bool = False  # past its due date, and not covered by an exception
     exception: str = ""  # "open": covered by none that is in force; "excepted": by one
@@ -446,6 +447,13 @@ def _judgement_conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
         )
     if filters.status:
         found.append(judgement.status == filters.status)
+    if filters.revision is not None:
+        changed = models.AdvisoryChange
+        found.append(
+            judgement.advisory_id.in_(
+                select(changed.advisory_id).where(changed.revision_id == filters.revision)
+            )
+        )
     if filters.kev:
         found.append(flaws.is_exploited(filters.kev))
     if filters.severity is not None:

@@ -94,9 +94,9 @@ def last_starts(session: Session) -> dict[str, datetime]:
 
 
 def enabled_feeds(session: Session) -> list[str]:
-    """Return the names of the feeds that are to be synced."""
-    feeds = select(models.Feed.name).where(models.Feed.enabled).order_by(models.Feed.name)
-    return list(session.scalars(feeds))
+    """Return the names of the feeds that are to be synced: of those on, all that are not idle."""
+    row = models.Feed
+    return list(session.scalars(select(row.name).where(row.enabled, ~row.idle).order_by(row.name)))
 
 
 def _runs(session: Session, *conditions: object, limit: int | None = None) -> list[RunLine]:

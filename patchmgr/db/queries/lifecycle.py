@@ -116,19 +116,20 @@ def packages(session: Session, told: Sequence[Support], on: date) -> tuple[Unsup
     Three queries; none when nothing is said of packages.
     """
     against = _versions_against(session, told, on)
-    if not against:
+    if not against.versions:
         return ()
     used = (host.package_set_id == package_set.id, host.retired_at.is_(None))
     count = select(func.count(host.id)).where(*used).scalar_subquery()
     in_use = package_set.id.in_(select(host.package_set_id).where(host.retired_at.is_(None)))
     stored = package_sets.Stored(session, in_use, count)
-    hosts = Counter[tuple[str, Support]]()
-    for place, facts in _by_place(stored, against):
-        for fact in facts:
-            hosts[fact] += stored.more[place][0]
+    places, kinds = _found(stored, against)
+    weights = np.array([number for (number,) in stored.more], np.int64)[places]
+    hosts = np.bincount(kinds, weights, len(against.kinds)).astype(int).tolist()
     lines = [
-        UnsupportedLine(source, each.platform, each.words, each.level == ENDED, number)
-        for (source, each), number in hosts.items()
+        UnsupportedLine(kind.source, each.platform, each.words, each.level == ENDED, number)
+        for kind, number in zip(against.kinds, hosts, strict=True)
+        for each in kind.said
+        if number
     ]
     return tuple(
         sorted(lines, key=lambda line: (not line.ended, -line.hosts, line.package, line.platform))
@@ -143,7 +144,7 @@ def by_host(
     ``told`` is what was said then.
     """
     against = _versions_against(session, told, at.date())
-    if not against:
+    if not against.versions:
         return {}
     history = models.HostPackageSet
     then = (history.since <= at, or_(history.until.is_(None), history.until > at))
@@ -153,24 +154,42 @@ def by_host(
     ):
         hosts[set_id].append(number)
     in_use = package_set.id.in_(select(history.package_set_id).where(*then))
-    found: dict[int, tuple[tuple[str, str], ...]] = {}
     stored = package_sets.Stored(session, in_use)
-    for place, facts in _by_place(stored, against):
-        lines = [
-            (each.kind, f"{source} on {each.platform}: {each.words}") for source, each in facts
-        ]
-        found |= dict.fromkeys(hosts[int(stored.ids[place])], tuple(sorted(lines)))
+    lines = [
+        [(each.kind, f"{kind.source} on {each.platform}: {each.words}") for each in kind.said]
+        for kind in against.kinds
+    ]
+    by_place: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    places, kinds = _found(stored, against)
+    for place, number in zip(places.tolist(), kinds.tolist(), strict=True):
+        by_place[place] += lines[number]
+    found: dict[int, tuple[tuple[str, str], ...]] = {}
+    for place, told_of in by_place.items():
+        found |= dict.fromkeys(hosts[int(stored.ids[place])], tuple(sorted(told_of)))
     return found
 
 
-Against = dict[int, tuple[tuple[str, Support], ...]]  # by version: its source, what is said of it
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A source package on a platform, and what is said of it; all its versions are alike in it."""
+
+    source: str
+    said: tuple[Support, ...]
 
 
-def _versions_against(session: Session, told: Sequence[Support], on: date) -> Against:
-    """Return the package versions of which something is said, with their source and that."""
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """The installed package versions of which something is said."""
+
+    kinds: list[_Kind]
+    versions: dict[int, int]  # package version -> place of its kind
+
+
+def _versions_against(session: Session, told: Sequence[Support], on: date) -> _Against:
+    """Return the package versions of which something is said."""
     of_packages = [each for each in told if each.has_ended(on)]
     if not of_packages:
-        return {}
+        return _Against([], {})
     exact = sorted({each.package for each in of_packages if not each.package.endswith("*")})
     begun = sorted({each.package for each in of_packages if each.package.endswith("*")})
     conditions: list[ColumnElement[bool]] = [
@@ -183,26 +202,31 @@ def _versions_against(session: Session, told: Sequence[Support], on: date) -> Ag
     rows = session.execute(
         select(version.id, version.platform, version.judged_source).where(or_(*conditions))
     )
-    known: dict[tuple[str, str], tuple[tuple[str, Support], ...]] = {}
-    found: Against = {}
+    kinds: list[_Kind] = []
+    versions: dict[int, int] = {}
+    known: dict[tuple[str, str], int | None] = {}
     for number, platform, source in rows:
-        where = release_of(platform)
-        if (where, source) not in known:
-            hits = without_support(source, where, of_packages, on)
-            known[where, source] = tuple((source, each) for each in hits)
-        if known[where, source]:
-            found[number] = known[where, source]
-    return found
+        subject = (release_of(platform), source)
+        if subject not in known:
+            told_of = without_support(source, subject[0], of_packages, on)
+            known[subject] = len(kinds) if told_of else None
+            kinds += [_Kind(source, tuple(told_of))] if told_of else []
+        place = known[subject]
+        if place is not None:
+            versions[number] = place
+    return _Against(kinds, versions)
 
 
-def _by_place(
-    stored: package_sets.Stored, against: Against
-) -> Iterable[tuple[int, set[tuple[str, Support]]]]:
-    """Return what is said against the packages of each set that has such, by its place."""
-    flags = np.zeros(max(against) + 1, bool)
-    flags[list(against)] = True
-    facts = defaultdict[int, set[tuple[str, Support]]](set)
+def _found(
+    stored: package_sets.Stored, against: _Against
+) -> tuple[package_sets.Places, package_sets.Pairs]:
+    """Return (place of the set in ``stored``, place of the kind) of every kind in every set."""
+    size = max(against.versions) + 1
+    flags, kind_of = np.zeros(size, bool), np.zeros(size, np.int64)
+    for number, kind in against.versions.items():
+        flags[number], kind_of[number] = True, kind
     places, members = stored.having(flags)
-    for place, member in zip(places.tolist(), members.tolist(), strict=True):
-        facts[place].update(against[member])
-    return facts.items()
+    pairs = np.sort((places.astype(np.int64) << 32) | kind_of[members])
+    if len(pairs):
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+    return (pairs >> 32).astype(np.intp), pairs & 0xFFFFFFFF

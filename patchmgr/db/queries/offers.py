@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
@@ -68,15 +68,19 @@ def updates(session: Session, host: HostDetail) -> tuple[Update, ...] | None:
     None when no repository is known that offers any of its packages: nothing can be said then. One
     query.
     """
-    rows = session.execute(
+    on_offer = and_(
+        offer.name == version.name,
+        offer.manager == version.manager,
+        offer.platform.in_(repositories_of(host.line.platform)),
+        offer.until_revision_id.is_(None),
+    )
+    # An outer join begins with the host's packages, whatever a database thinks of the numbers.
+    found = session.execute(
         select(*_SUBJECT, *_OFFER)
-        .join(offer, (offer.name == version.name) & (offer.manager == version.manager))
-        .where(
-            among(session, version.id, host.installed.tolist()),
-            offer.platform.in_(repositories_of(host.line.platform)),
-            offer.until_revision_id.is_(None),
-        )
-    ).all()
+        .outerjoin(offer, on_offer)
+        .where(among(session, version.id, host.installed.tolist()))
+    )
+    rows = [row for row in found if row[len(_SUBJECT)] is not None]
     if not rows:
         return None
     installed = {Subject(*row[: len(_SUBJECT)]) for row in rows}

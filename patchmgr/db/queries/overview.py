@@ -51,7 +51,7 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
         models.Feed.succeeded_at.label("at"),
         models.Feed.error,
     ).where(
-        or_(models.Feed.enabled, models.Feed.bundled_at.is_not(None)),
+        or_(models.Feed.enabled & ~models.Feed.idle, models.Feed.bundled_at.is_not(None)),
         models.Feed.attempted_at.is_not(None),
     )
     jobs = select(
@@ -95,6 +95,8 @@ def _trouble(
         return "No scheduler is running: syncs, scans and rollouts stand still" if late else ""
     if state == "failed":
         return f"Feed {name}: {error or 'the last sync failed'}"
+    if state == "held":
+        return f"Feed {name} is held until somebody confirms that it became so much smaller"
     if at is None or at < now - stale:
         return f"Feed {name} has had no good sync for {stale // timedelta(hours=1)} h"
     return ""

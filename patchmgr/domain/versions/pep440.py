@@ -83,7 +83,7 @@ def _stages(version: Version) -> tuple[str, str, str]:
 
 def _local(identifier: str) -> str:
     if identifier.isdigit():
-        return counted(identifier.lstrip("0"), _FIRST, _LAST)
+        return _number(int(identifier))
     return _WORD + identifier
 
 

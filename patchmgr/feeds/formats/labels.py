@@ -31,6 +31,11 @@ def without_labels(url: str) -> str:
     return url.partition("#")[0]
 
 
+def says_its_digest(url: str) -> bool:
+    """Return whether ``url`` says what is behind it so that it can be nothing else."""
+    return any(name in labels_of(url) for name in DIGESTS)
+
+
 def check_digest(url: str, body: bytes) -> None:
     """Raise `FeedMalformedError` unless ``body`` has the digests that ``url`` says, if any."""
     said = labels_of(url)

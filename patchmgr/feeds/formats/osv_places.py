@@ -5,7 +5,7 @@ services of Ubuntu Pro; os-release(5) of the distributions for their ids.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from patchmgr.domain.advisories import Match
@@ -133,6 +133,11 @@ def family(platform: str) -> str:
     """Return the OSV ecosystem that holds the records of ``platform``; "" when none does."""
     os_id = platform.partition(":")[0]
     return _FAMILIES.get(os_id, "")
+
+
+def served(otherwise: Container[str]) -> tuple[str, ...]:
+    """Return the platforms, without their releases, of all ecosystems but those ``otherwise``."""
+    return tuple(os_id for os_id, name in _FAMILIES.items() if name not in otherwise)
 
 
 _FAMILIES = {

@@ -49,6 +49,7 @@ class Alpine(Feed):
     title: ClassVar[str] = "Alpine secdb"
     start: ClassVar[tuple[str, ...]] = ()  # see `addresses`: there is no document of all releases
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".yaml", ".yml")
+    serves: ClassVar[tuple[str, ...]] = ("alpine",)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         """Return the repositories of each Alpine release in the fleet."""

@@ -41,6 +41,8 @@ class Amazon(Feed):
     title: ClassVar[str] = "Amazon Linux bulletins (RSS, no versions)"
     start: ClassVar[tuple[str, ...]] = (f"{SITE}AL2/alas.rss", f"{SITE}AL2023/alas.rss")
     suffixes: ClassVar[tuple[str, ...]] = (".rss", ".xml")
+    serves: ClassVar[tuple[str, ...]] = ("amzn",)
+    judges: ClassVar[bool] = False
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         folders = {FOLDERS[platform] for platform in platforms if platform in FOLDERS}

@@ -50,6 +50,7 @@ class Arch(Feed):
     title: ClassVar[str] = "Arch Linux security tracker"
     start: ClassVar[tuple[str, ...]] = (f"{SITE}all.json",)
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    serves: ClassVar[tuple[str, ...]] = ("arch",)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         return self.start if PLATFORM in platforms else ()

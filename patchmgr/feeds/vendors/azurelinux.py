@@ -46,6 +46,7 @@ class AzureLinux(Feed):
     title: ClassVar[str] = "Azure Linux and CBL-Mariner OVAL"
     start: ClassVar[tuple[str, ...]] = tuple(DOCUMENTS.values())
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = ("azurelinux", "mariner")
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         return tuple(url for release, url in DOCUMENTS.items() if release in platforms)

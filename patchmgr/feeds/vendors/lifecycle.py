@@ -46,6 +46,8 @@ class Lifecycle(Feed):
         "security-support-limited",
         *(f".deb{release}" for release in range(7, _NEWEST)),
     )
+    serves: ClassVar[tuple[str, ...]] = ("debian", "ubuntu")
+    judges: ClassVar[bool] = False
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         systems = {platform.partition(":")[0] for platform in platforms}

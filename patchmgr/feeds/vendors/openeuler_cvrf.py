@@ -53,6 +53,7 @@ class OpeneulerCvrf(Feed):
     title: ClassVar[str] = "openEuler security advisories (CVRF)"
     start: ClassVar[tuple[str, ...]] = (f"{DATA}index.txt",)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = ("openeuler",)
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return the advisory that the document is, or the documents that the index lists.

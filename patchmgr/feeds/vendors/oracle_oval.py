@@ -39,6 +39,7 @@ class OracleOval(Feed):
     title: ClassVar[str] = "Oracle Linux OVAL"
     start: ClassVar[tuple[str, ...]] = tuple(f"{DATA}{release}.xml.bz2" for release in RELEASES)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = ("ol",)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         wanted = {

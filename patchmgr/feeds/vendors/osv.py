@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from patchmgr.feeds.base import Feed, Page
 from patchmgr.feeds.formats import osv
-from patchmgr.feeds.formats.osv_places import family
+from patchmgr.feeds.formats.osv_places import family, served
 
 BUCKET = "https://osv-vulnerabilities.storage.googleapis.com/"
 # Platforms that have a feed of their own here, which says more than OSV does.
@@ -21,6 +21,7 @@ class Osv(Feed):
     title: ClassVar[str] = "OSV"
     start: ClassVar[tuple[str, ...]] = (f"{BUCKET}PyPI/all.zip", f"{BUCKET}AlmaLinux/all.zip")
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".jsonl")
+    serves: ClassVar[tuple[str, ...]] = served(OTHERWISE_FED)
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return one advisory per record that is not withdrawn.

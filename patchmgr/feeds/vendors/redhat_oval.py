@@ -42,6 +42,7 @@ class RedhatOval(Feed):
     title: ClassVar[str] = "Red Hat OVAL"
     start: ClassVar[tuple[str, ...]] = tuple(map(_address, RELEASES))
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = ("rhel",)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         rhel = (each.removeprefix("rhel:") for each in platforms if each.startswith("rhel:"))

@@ -20,7 +20,8 @@ from patchmgr.errors import ConflictError, InputError
 from patchmgr.feeds.bundle import writing
 from patchmgr.feeds.bundle.lines import Value, place
 from patchmgr.feeds.bundle.manifest import FORMAT, Key, Manifest, Part, encode
-from patchmgr.services import audit, signing, sync
+from patchmgr.services import audit, signing
+from patchmgr.services.feeds import named
 
 SOURCE = 1000  # characters kept of where a feed's content was read from
 EXAMPLES = 300  # characters kept of a record that was set aside
@@ -52,7 +53,7 @@ def make(
     or a place that cannot be written, `ConflictError` when the file exists or nothing was synced.
     """
     for name in names:
-        sync.named(name)
+        named(name)
     if path.exists():
         raise ConflictError(f"{path} exists; a bundle is never written over")
     if not path.absolute().parent.is_dir():

@@ -22,8 +22,9 @@ from patchmgr.feeds.bundle.lines import KINDS, Value
 from patchmgr.feeds.bundle.manifest import Manifest, Part
 from patchmgr.feeds.bundle.reading import Bundle
 from patchmgr.feeds.crawl import Document, Harvest
-from patchmgr.services import audit, sync
+from patchmgr.services import audit, feed_store
 from patchmgr.services.bundles import trust
+from patchmgr.services.feeds import ensure_feeds
 
 AHEAD = timedelta(minutes=5)  # that the other machine's clock may be before ours
 TOLD = 1_000  # values between two words about how far it is
@@ -95,7 +96,7 @@ def take(
             manifest = bundle.checked()
             opened = _Opened(bundle, manifest, fingerprint, _wanted(bundle, manifest, names))
             _require_past(opened, now)
-            sync.ensure_feeds(db)
+            ensure_feeds(db)
             if dry_run:
                 return Taken(manifest, fingerprint, False, _compared(db, opened, progress))
             if trusting is not None:
@@ -144,7 +145,7 @@ def _compared(
             _change(
                 part,
                 before[part.name],
-                sync.difference(session, FEEDS[part.name], _harvest(opened, part, progress)),
+                feed_store.difference(session, part.name, _harvest(opened, part, progress)),
             )
             for part in opened.parts
         )
@@ -163,13 +164,13 @@ def _applied(
                 "set_aside": part.set_aside,
                 "set_aside_examples": list(part.set_aside_examples),
             }
-            result = sync.store(
+            result = feed_store.store(
                 session,
-                FEEDS[part.name],
+                part.name,
                 _harvest(opened, part, progress),
                 now=now,
                 actor=actor,
-                carried=sync.Carried(part.as_of, manifest.made_at, left_out),
+                carried=feed_store.Carried(part.as_of, manifest.made_at, left_out),
             )
             changes.append(_change(part, before[part.name], result.counts))
         audit.record(

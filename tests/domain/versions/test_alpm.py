@@ -63,8 +63,8 @@ def test_order_is_that_of_a_comparison_where_one_goes_on(part, more):
 
 
 LADDER = [
-    "1.0a-1", "1.0beta-1", "1.0rc1-1", "1.0", "1.0-1", "1.0-1.1", "1.0-2", "1.0-10", "1.0.a-1",
-    "1.0.-1", "1.0.0-1", "1.0.1-1", "1.0..a-1", "1.0..1-1", "1.1-1", "1:0.1-1",
+    "1.0A-1", "1.0a-1", "1.0beta-1", "1.0rc1-1", "1.0", "1.0-1", "1.0-1.1", "1.0-2", "1.0-10",
+    "1.0.a-1", "1.0.-1", "1.0.0-1", "1.0.1-1", "1.0..a-1", "1.0..1-1", "1.1-1", "1:0.1-1",
 ]  # fmt: skip
 
 
@@ -79,5 +79,5 @@ def test_what_is_newer(older, newer):
      "é-1", "1.é-1", ".", "_-1", "1-_"],
 )  # fmt: skip
 def test_what_no_package_can_have_is_refused(text):
-    with pytest.raises(VersionError, match="is not a alpm version"):
+    with pytest.raises(VersionError, match=re.escape(f"{text!r} is not a alpm version")):
         alpm.key(text)

@@ -1,6 +1,7 @@
 """dpkg's versions, with the real dpkg as judge."""
 
 import random
+import re
 import shutil
 import subprocess
 
@@ -106,7 +107,7 @@ def test_what_is_a_version_is_what_dpkg_validates():
 
 @pytest.mark.parametrize("text", ["", " ", "-1", "\n", "1\n", "1\x00", "1" * 5000 + ":1"])
 def test_what_cannot_be_handed_to_dpkg_is_refused_too(text):
-    with pytest.raises(VersionError, match="is not a dpkg version"):
+    with pytest.raises(VersionError, match=re.escape(f"{text.strip(' ')!r} is not a dpkg version")):
         dpkg.key(text)
 
 

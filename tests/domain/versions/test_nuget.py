@@ -40,8 +40,9 @@ def test_order_is_that_of_numbers_and_labels(a, b):
 
 
 LADDER = [
-    "1.0-0", "1.0-1", "1.0-2147483647", "1.0-10000000000", "1.0-2147483648", "1.0-a", "1.0-a.0",
-    "1.0-A.1", "1.0-ab", "1.0-b", "1.0", "1.0.0.1", "1.0.1-x", "1.0.1", "1.10", "2",
+    "1.0--2147483648", "1.0--1", "1.0-0", "1.0-1", "1.0-2147483647", "1.0--2147483649",
+    "1.0-10000000000", "1.0-2147483648", "1.0-a", "1.0-a.0", "1.0-A.1", "1.0-a.2",
+    "1.0-a.10", "1.0-ab", "1.0-b", "1.0", "1.0.0.1", "1.0.1-x", "1.0.1", "1.10", "2",
 ]  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_what_is_newer(older, newer):
      "1.0+", "1.0+a+b", "2147483648", "1.99999999999", "-1", "1.0-é", "٣.0"],
 )  # fmt: skip
 def test_what_nuget_does_not_read_is_refused(text):
-    with pytest.raises(VersionError, match="is not a nuget version"):
+    with pytest.raises(VersionError, match=re.escape(f"{text!r} is not a nuget version")):
         nuget.key(text)
 
 

@@ -1,6 +1,7 @@
 """rpm's versions, with the real rpm as judge."""
 
 import random
+import re
 import string
 import subprocess
 
@@ -81,7 +82,7 @@ def test_a_version_has_the_characters_that_rpm_builds_with(tmp_path):
     ["", "1:", "1-", "-1", "1-2-3", "a:1", "1:2:3", "1:-1", "-", "1.0 ", "1/2", "(none):1-1"],
 )
 def test_what_no_package_can_have_is_refused(text):
-    with pytest.raises(VersionError, match="is not a rpm version"):
+    with pytest.raises(VersionError, match=re.escape(f"{text!r} is not a rpm version")):
         rpm.key(text)
 
 
@@ -97,6 +98,8 @@ def test_what_no_package_can_have_is_refused(text):
         ("1.0-1.el9", "1.0-1.el9_4"),
         ("1.0-1.el9_9", "1.0-1.el9_10"),
         ("1.0.a-1", "1.0.0-1"),  # numbers are newer than words
+        ("1.0.A-1", "1.0.0-1"),
+        ("1.0.A-1", "1.0.a-1"),
     ],
 )
 def test_what_is_newer(older, newer):

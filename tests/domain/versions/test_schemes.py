@@ -1,6 +1,7 @@
 """What holds for every scheme, whatever its order is."""
 
 import pkgutil
+import re
 import time
 
 import pytest
@@ -91,5 +92,5 @@ def test_numbers_of_any_length_are_numbers(scheme, digits):
 
 @pytest.mark.parametrize("text", ["1" * 5000, "1.0.dev" + "1" * 5000, "1!" + "9" * 5000])
 def test_a_number_too_long_for_python_is_refused_and_not_taken_for_old(text):
-    with pytest.raises(VersionError, match="is not a pep440 version"):
+    with pytest.raises(VersionError, match=re.escape(f"{text!r} is not a pep440 version")):
         SCHEMES["pep440"](text)

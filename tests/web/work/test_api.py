@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from patchmgr.db import models
 from patchmgr.domain.accounts import Role
+from patchmgr.services.sync import sync
 from web.api.document import openapi
 from web.api.routing import ROUTES
 
@@ -327,11 +329,46 @@ def test_a_report_is_made_and_downloaded(works, ask):
 
 
 def test_feeds_and_jobs_are_listed(works, ask):
-    states = {feed["name"]: feed["state"] for feed in ask("GET", "/feeds").json}
+    feeds = {each["name"]: each for each in ask("GET", "/feeds").json}
 
-    assert (states.pop("debian"), set(states.values())) == ("ok", {"never"})
+    assert (feeds["debian"]["state"], feeds["debian"]["idle"]) == ("ok", False)
+    assert {each["state"] for each in feeds.values()} == {"ok", "never"}
     assert ask("GET", "/jobs").json == []
     assert ask("POST", "/jobs/nothing/runs").status_code == 404
+
+
+def test_a_feed_shows_its_revisions_and_what_each_changed(works, ask):
+    release = {"status": "resolved", "urgency": "low", "fixed_version": "1"}
+    said = json.loads((works.folder / "debian.json").read_text())
+    said["openssl"]["CVE-2026-1002"] = {"releases": {"bookworm": release}}
+    path = works.file("debian.json", json.dumps(said))
+    sync(works.db, "debian", settings=works.settings, now=works.clock(), actor="x", source=path)
+
+    feed = ask("GET", "/feeds/debian").json
+    last, first = ask("GET", "/feeds/debian/revisions").json["items"]
+    there = f"/feeds/debian/revisions/{last['id']}"
+
+    assert (feed["hours"], feed["revision_id"]) == (6, last["id"])
+    assert ask("GET", there).json["advisories"] == {"new": 1}
+    assert ask("GET", there).json["before"] == first["id"]
+    (line,) = ask("GET", f"{there}/advisories", query_string={"change": "new"}).json["items"]
+    assert (line["ref"], line["change"], line["severity"]) == ("CVE-2026-1002", "new", "low")
+    assert ask("GET", f"{there}/notes").json["total"] == 0
+    assert ask("GET", "/findings", query_string={"revision": last["id"]}).json["total"] == 0
+    assert ask("GET", "/feeds/nix").status_code == 404
+    assert ask("GET", "/feeds/debian/revisions/99").status_code == 404
+
+
+def test_a_feed_that_is_held_is_confirmed(works, ask):
+    assert ask("POST", "/feeds/debian/accept-smaller").status_code == 409
+    with works.db.writing() as session:
+        feed = session.query(models.Feed).filter_by(name="debian").one()
+        feed.state, feed.held = "held", {"advisories": [9, 1]}
+
+    answer = ask("POST", "/feeds/debian/accept-smaller")
+
+    assert (answer.status_code, answer.json["job"]) == (202, "sync:debian")
+    assert ask("GET", "/feeds/debian").json["smaller_accepted"]
 
 
 def test_windows_and_freezes_are_added(works, ask):

@@ -16,7 +16,7 @@ from patchmgr.feeds.base import Feed, Page
 from patchmgr.feeds.formats import openpgp, repomd, rpm_repositories, xml
 from patchmgr.feeds.formats.labels import check_digest, without_labels
 from patchmgr.feeds.vendors.archive import apk, apt, rpm
-from patchmgr.feeds.vendors.archive.addresses import CURRENT, addresses
+from patchmgr.feeds.vendors.archive.addresses import CURRENT, SERVED, addresses
 
 ELSEWHERE = ("updates", "filelists", "otherdata", "comps")  # what else a repository has as XML
 _HEAD = 4096  # bytes that tell what a document is
@@ -41,6 +41,9 @@ class Archive(Feed):
         "repomd.xml",
         "modules.yaml",
     )
+    serves: ClassVar[tuple[str, ...]] = SERVED
+    judges: ClassVar[bool] = False
+    is_signed: ClassVar[bool] = True
 
     only_installed: ClassVar[bool] = True
 
@@ -70,6 +73,9 @@ class Archive(Feed):
             f"{url}: is no document of a repository: neither InRelease, Packages, repomd.xml,"
             " primary.xml, modules.yaml nor APKINDEX"
         )
+
+    def trusting(self, keyrings: tuple[bytes, ...]) -> "Archive":
+        return Archive(keyrings)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         """Return the indexes of the public repositories of ``platforms``."""

@@ -21,6 +21,8 @@ CURRENT = (  # platforms whose repositories are read when nobody says for which 
 DEBIAN = ("bullseye", "bookworm", "trixie", "forky")
 LONG_TERM = ("xenial", "bionic", "focal", "jammy", "noble", "resolute")  # Ubuntu
 
+SERVED = ("debian", "ubuntu", "alpine", *rpm_repositories.REPOSITORIES)
+
 _DEBIAN = (
     "https://deb.debian.org/debian/dists/{0}/InRelease",
     "https://deb.debian.org/debian/dists/{0}-updates/InRelease",

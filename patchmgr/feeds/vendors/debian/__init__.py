@@ -27,6 +27,7 @@ class Debian(Feed):
     )
     # In the tracker's repository the lists have no ending: data/DSA/list.
     suffixes: ClassVar[tuple[str, ...]] = (".json", "list")
+    serves: ClassVar[tuple[str, ...]] = ("debian",)
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what one document says; ``platform`` is not needed, all name their releases.

@@ -53,6 +53,7 @@ class Msrc(Feed):
     title: ClassVar[str] = "Microsoft security updates for Windows"
     start: ClassVar[tuple[str, ...]] = ("https://api.msrc.microsoft.com/cvrf/v3.0/updates",)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = ("windows",)
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return an advisory per vulnerability of Windows, or the documents that the list names.

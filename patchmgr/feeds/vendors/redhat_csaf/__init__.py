@@ -40,6 +40,7 @@ class RedhatCsaf(Feed):
         f"{DATA}vex/changes.csv",
     )
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    serves: ClassVar[tuple[str, ...]] = ("rhel",)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         return self.start if any(each.startswith("rhel:") for each in platforms) else ()

@@ -22,7 +22,7 @@ from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.formats import cvrf, rpm_names
 from patchmgr.feeds.formats.text import shortened
-from patchmgr.feeds.vendors.suse_cvrf.products import placed
+from patchmgr.feeds.vendors.suse_cvrf.products import SERVED, placed
 
 LISTING = "https://ftp.suse.com/pub/projects/security/cvrf/"
 SCHEME = "rpm"
@@ -53,6 +53,7 @@ class SuseCvrf(Feed):
     title: ClassVar[str] = "SUSE and openSUSE advisories (CVRF)"
     start: ClassVar[tuple[str, ...]] = (LISTING,)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = SERVED
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return the advisory that the document is, or what the listing of documents lists.

@@ -47,6 +47,8 @@ CHANNELS = {  # suffix of the version -> what a host must be entitled to
 }
 EXTENDED_SECURITY = f"{SLE}Server LTSS Extended Security"
 TUMBLEWEED = "openSUSE Tumbleweed"
+OPENSUSE = ("opensuse", "opensuse-leap", "opensuse-tumbleweed")
+SERVED = (*dict.fromkeys(BASES.values()), *OPENSUSE)
 LEAP_BEFORE_15 = "42."
 
 _NAME = re.compile(

@@ -21,6 +21,7 @@ class Ubuntu(Feed):
     title: ClassVar[str] = "Ubuntu security notices"
     start: ClassVar[tuple[str, ...]] = (DUMP,)
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".jsonl")
+    serves: ClassVar[tuple[str, ...]] = ("ubuntu",)
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what a document of any of the forms says, told apart by its first keys.

@@ -25,6 +25,7 @@ class UpdateInfo(Feed):
     title: ClassVar[str] = "Errata of rpm repositories (updateinfo)"
     start: ClassVar[tuple[str, ...]] = rpm_repositories.indexes(rpm_repositories.CURRENT)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    serves: ClassVar[tuple[str, ...]] = tuple(rpm_repositories.REPOSITORIES)
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return one advisory per id and kind, or of an index where its updateinfo is.
