@@ -120,20 +120,28 @@ class Excepted:
         self, session: Session, in_force: InForce, now: datetime, judgements: Ints
     ) -> None:
         """Take the ids of the open judgements, in the order in which findings refer to them."""
-        self._covers = [_cover(session, each, now, judgements) for each in in_force.all]
+        covers = [_cover(session, each, now, judgements) for each in in_force.all]
+        self._on_hosts = [
+            (each.hosts, each.judgements) for each in covers if each.hosts is not None
+        ]
+        self._everywhere = np.zeros(len(judgements), bool)
+        for each in covers:
+            if each.hosts is None and each.judgements is not None:
+                self._everywhere |= each.judgements
 
     def among(self, hosts: Ints, place: Ints, judgement: Ints) -> Flags:
         """Return which findings are covered.
 
         ``place`` is the index in ``hosts``, which are ids, and ``judgement`` that of the judgement.
         """
-        found = np.zeros(len(place), bool)
-        for each in self._covers:
-            rows = np.arange(len(place))
-            if each.hosts is not None:
-                rows = np.flatnonzero(np.isin(hosts, each.hosts)[place])
-            if each.judgements is not None:
-                rows = rows[each.judgements[judgement[rows]]]
+        found = self._everywhere[judgement]
+        for on, about in self._on_hosts:
+            here = np.isin(hosts, on)
+            if not here.any():
+                continue
+            rows = np.flatnonzero(here[place])
+            if about is not None:
+                rows = rows[about[judgement[rows]]]
             found[rows] = True
         return found
 

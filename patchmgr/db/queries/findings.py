@@ -285,9 +285,8 @@ def _candidates(
         conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
         if filters.exception == "excepted" and filters.is_settled:
             conditions.append(host.id.in_(_with_excepted()))
-        if filters.overdue and filters.is_settled:
-            due = select(count.host_id).where(count.earliest_due < now)
-            conditions.append(host.id.in_(due))
+        if filters.overdue:
+            conditions.append(host.id.in_(_may_have_overdue(filters, now)))
     if versions is not None and len(versions) <= FEW:
         exposed = select(exposure.host_id).where(
             exposure.package_version_id.in_(versions), held(exposure, at)
@@ -309,6 +308,13 @@ def _judged(filters: FindingFilter, at: datetime | None) -> list[ColumnElement[b
         )
         conditions.append(or_(version.id.in_(through), _search_judgement(filters.search)))
     return conditions
+
+
+def _may_have_overdue(filters: FindingFilter, now: datetime | None) -> Select[int]:
+    """Return the hosts with something overdue; until a scan has counted, those that may have."""
+    late = count.earliest_due < now
+    maybe = late if filters.is_settled else or_(late, count.excepted > 0)
+    return select(count.host_id).where(maybe)
 
 
 def _with_excepted() -> Select[int]:
@@ -550,9 +556,8 @@ def _total(
         return int(session.scalar(select(func.sum(due.findings)).where(due.due < now)) or 0)
     if filters.overdue:
         query = _query(filters, at, policy, now)
-        if at is None and filters.is_settled:
-            overdue = select(count.host_id).where(count.earliest_due < now)
-            query = query.where(host.id.in_(overdue))
+        if at is None:
+            query = query.where(host.id.in_(_may_have_overdue(filters, now)))
         return session.scalar(select(func.count()).select_from(query.subquery())) or 0
     if not filters.search:
         return _multiplied(session, filters, at, versions, [])
