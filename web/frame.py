@@ -5,8 +5,8 @@ from functools import cached_property
 
 from flask import Flask, request
 
-from patchmgr.db.queries import exceptions, overview, plans
-from patchmgr.db.queries.overview import Trouble
+from patchmgr.db.queries import overview, plans
+from patchmgr.db.queries.overview import Presses, Trouble
 from patchmgr.db.queries.plans import PlanLine
 from patchmgr.domain.accounts import Role
 from patchmgr.services.accounts import THEMES, Viewer
@@ -26,10 +26,17 @@ class Frame:
         return navigation.links(self.viewer) if self.viewer else []
 
     @cached_property
-    def troubles(self) -> list[Trouble]:
+    def _presses(self) -> Presses:
         if self.viewer is None:
-            return []
-        return overview.troubles(session(), now=now(), stale_hours=settings().stale_feed_hours)
+            return Presses([], 0)
+        approver = self.viewer.name if self.viewer.role.covers(Role.APPROVER) else ""
+        return overview.presses(
+            session(), now=now(), stale_hours=settings().stale_feed_hours, approver=approver
+        )
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        return self._presses.troubles
 
     @cached_property
     def approvals(self) -> list[PlanLine]:
@@ -38,12 +45,10 @@ class Frame:
             return []
         return [line for line, _ in plans.awaiting_approval(session(), self.viewer.name)]
 
-    @cached_property
+    @property
     def proposed(self) -> int:
         """How many proposed exceptions this viewer may approve."""
-        if self.viewer is None or not self.viewer.role.covers(Role.APPROVER):
-            return 0
-        return exceptions.awaiting(session(), self.viewer.name, now=now())
+        return self._presses.exceptions
 
     @property
     def awaiting(self) -> int:

@@ -383,11 +383,10 @@ def listing(
     return Page(tuple(lines), total, follows)
 
 
-def awaiting(session: Session, approver: str, *, now: datetime) -> int:
-    """Return how many proposed exceptions ``approver`` may approve: those of others."""
+def awaiting(approver: str, *, now: datetime) -> Select[int]:
+    """Return the query for how many proposed exceptions ``approver`` may approve: of others."""
     proposed = _in_state(State.PROPOSED.value, now)
-    query = select(func.count()).select_from(row).where(*proposed, row.created_by != approver)
-    return session.scalar(query) or 0
+    return select(func.count()).select_from(row).where(*proposed, row.created_by != approver)
 
 
 def get(session: Session, number: int, *, now: datetime) -> ExceptionLine:

@@ -8,10 +8,13 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    String,
     case,
+    cast,
     exists,
     func,
     literal,
+    null,
     or_,
     select,
     type_coerce,
@@ -20,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from patchmgr.db import models
+from patchmgr.db.queries import exceptions
 from patchmgr.domain.rollout.states import OPEN_PLANS
 
 OVERDUE_JOB = timedelta(minutes=5)  # a scheduled job this late says that no scheduler leads
@@ -34,8 +38,21 @@ class Trouble:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Presses:
+    """What every page says above its own."""
+
+    troubles: list[Trouble]  # with the service itself; none is healthy
+    exceptions: int  # proposed ones that wait for the viewer's approval
+
+
 def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Trouble]:
-    """Return what is wrong with feeds, jobs and the scheduler; empty is healthy. One query.
+    """Return what is wrong with feeds, jobs and the scheduler; empty is healthy. One query."""
+    return presses(session, now=now, stale_hours=stale_hours).troubles
+
+
+def presses(session: Session, *, now: datetime, stale_hours: int, approver: str = "") -> Presses:
+    """Return what is wrong, and what waits for ``approver``, if there is one. One query.
 
     A sync that failed is told once, as its feed's.
     """
@@ -68,14 +85,22 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
         func.min(models.ScheduledJob.next_at),
         literal(""),
     )
-    found = []
-    rows: Iterable[Any] = session.execute(union_all(feeds, jobs, schedule))
+    asked: list[Any] = [feeds, jobs, schedule]
+    if approver:
+        number = cast(exceptions.awaiting(approver, now=now).scalar_subquery(), String)
+        nothing = (literal(""), cast(null(), BigInteger), literal(""))
+        asked.append(select(literal("exceptions"), number, *nothing))
+    found, waiting = [], 0
+    rows: Iterable[Any] = session.execute(union_all(*asked))
     for about, name, state, at, error in rows:
-        if message := _trouble(about, name, state, at, error, now, timedelta(hours=stale_hours)):
+        if about == "exceptions":
+            waiting = int(name)
+        elif message := _trouble(about, name, state, at, error, now, timedelta(hours=stale_hours)):
             found.append(Trouble(about, name, message))
     feeds_told = {f"sync:{trouble.name}" for trouble in found if trouble.about == "feed"}
     found = [one for one in found if one.about != "job" or one.name not in feeds_told]
-    return sorted(found, key=lambda trouble: (trouble.about != "scheduler", trouble.message))
+    found.sort(key=lambda trouble: (trouble.about != "scheduler", trouble.message))
+    return Presses(found, waiting)
 
 
 def _trouble(

@@ -5,6 +5,7 @@ import pytest
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.urgency import Policy, Row
+from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.services import policies
 
 STRICT = Policy(
@@ -76,7 +77,7 @@ def test_a_program_lists_and_activates_policies(strict, works, app):
 
     assert [(one["name"], one["active"]) for one in before] == [
         ("strict", True),
-        ("severity", False),
+        *((name, False) for name in PRESETS),
     ]
     assert [one["name"] for one in after if one["active"]] == ["severity"]
     assert before[0]["rows"][0]["when"]["severity"] == [Severity.CRITICAL.word, Severity.HIGH.word]
