@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +29,7 @@ from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import ConflictError, NotFoundError
 from patchmgr.feeds.crawl import Harvest
 from patchmgr.services import exceptions as exception_service
-from patchmgr.services import policies, scan, sync
+from patchmgr.services import feed_store, policies, scan
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -94,16 +93,14 @@ class Fleet:
     def advise(self, *advisories):
         """Let the feed say just this from now on."""
         harvest = Harvest(tuple(advisories), {}, (), {})
-        feed = SimpleNamespace(name="made-up")
         with self.db.writing(alone=True) as session:
-            sync.store(session, feed, harvest, now=self.at, **WHEN)
+            feed_store.store(session, "made-up", harvest, now=self.at, **WHEN)
 
     def note(self, feed, *notes):
         """Let a catalogue say just this from now on."""
         harvest = Harvest((), {}, (), {}, notes=tuple(notes))
-        feed = SimpleNamespace(name=feed)
         with self.db.writing(alone=True) as session:
-            sync.store(session, feed, harvest, now=self.at, **WHEN)
+            feed_store.store(session, feed, harvest, now=self.at, **WHEN)
 
     def adopt(self, policy):
         policies.adopt(self.db, policy, now=self.at, **WHEN)
