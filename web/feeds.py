@@ -82,7 +82,11 @@ def index() -> ResponseReturnValue:
     found = queries.listing(session(), now=now(), stale_hours=settings().stale_feed_hours)
     found.sort(key=lambda feed: feed.standing in ("idle", "off"))
     return render_template(
-        "feeds/list.html", listing=plain(found, FEEDS), wakes=service.wakes, mirrors=_mirrors()
+        "feeds/list.html",
+        listing=plain(found, FEEDS),
+        held=_holds,
+        wakes=service.wakes,
+        mirrors=_mirrors(),
     )
 
 
