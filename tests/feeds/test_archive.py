@@ -470,9 +470,6 @@ def test_a_fleet_reads_only_the_repositories_that_it_needs():
     assert {
         address.partition("#")[0].partition("://")[2].split("/", 1)[1] for address in found
     } == {
-        "debian/dists/bookworm/InRelease",
-        "debian/dists/bookworm-updates/InRelease",
-        "debian-security/dists/bookworm-security/InRelease",
         *(
             f"{place}/dists/jammy{pocket}/InRelease"
             for place in ("ubuntu", "ubuntu-ports")

@@ -1,33 +1,27 @@
 """The public repositories of vendors, by platform.
 
-A release that its vendor has moved to an archive of old releases is not among them.
+A release that its vendor has moved to an archive of old releases is not among them. Debian's are
+named by a setting: hosts take their packages from one of many mirrors, and what is on offer is what
+that one has.
 """
 
 from collections.abc import Iterable
 
 from patchmgr.feeds.formats import rpm_repositories
-from patchmgr.feeds.formats.debian_releases import PLATFORMS, UBUNTU
+from patchmgr.feeds.formats.debian_releases import UBUNTU
 from patchmgr.feeds.formats.labels import labelled
 
 CURRENT = (  # platforms whose repositories are read when nobody says for which fleet
-    "debian:12",
-    "debian:13",
     "ubuntu:22.04",
     "ubuntu:24.04",
     "alpine:3.21",
     "alpine:3.22",
     *rpm_repositories.CURRENT,
 )
-DEBIAN = ("bullseye", "bookworm", "trixie", "forky")
 LONG_TERM = ("xenial", "bionic", "focal", "jammy", "noble", "resolute")  # Ubuntu
 
-SERVED = ("debian", "ubuntu", "alpine", *rpm_repositories.REPOSITORIES)
+SERVED = ("ubuntu", "alpine", *rpm_repositories.REPOSITORIES)
 
-_DEBIAN = (
-    "https://deb.debian.org/debian/dists/{0}/InRelease",
-    "https://deb.debian.org/debian/dists/{0}-updates/InRelease",
-    "https://deb.debian.org/debian-security/dists/{0}-security/InRelease",
-)
 # These servers speak no TLS: what they send is signed. Each has the architectures named here.
 _UBUNTU = (
     ("http://archive.ubuntu.com/ubuntu/dists/{0}/InRelease", "amd64"),
@@ -41,18 +35,9 @@ _ALPINE_SUITES = ("main", "community")
 def addresses(platforms: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses of the repositories of ``platforms``, saying what they are of."""
     wanted = sorted(set(platforms))
-    found = [*_debian(wanted), *_ubuntu(wanted), *_alpine(wanted)]
+    found = [*_ubuntu(wanted), *_alpine(wanted)]
     found += rpm_repositories.indexes(wanted)
     return tuple(dict.fromkeys(found))
-
-
-def _debian(wanted: list[str]) -> list[str]:
-    return [
-        labelled(template.format(codename), platform=PLATFORMS[codename])
-        for codename in DEBIAN
-        if PLATFORMS[codename] in wanted
-        for template in _DEBIAN
-    ]
 
 
 def _ubuntu(wanted: list[str]) -> list[str]:
