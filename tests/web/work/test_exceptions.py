@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from sqlalchemy import select
 
+from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.services.scan import scan
 
@@ -194,3 +196,16 @@ def test_the_api_does_what_the_pages_do(works, app):
     refused = ask(Role.OPERATOR, "POST", "/exceptions", json={**body, "advisory": "", "host": ""})
     assert refused.status_code == 422
     assert "scope" in refused.json["errors"]
+
+
+def test_the_page_says_what_was_considered_and_does_not_concern_the_package(works, operator):
+    with works.db.writing() as session:
+        row = models.PackageVersion
+        for version in session.scalars(select(row).where(row.name == "libssl3")):
+            version.origin = "Somebody Else"
+
+    page = operator.get("/findings/web-1/libssl3").text
+
+    assert "was built by Somebody Else" in page
+    assert "Considered, does not concern it" in page
+    assert "Somebody Else built it, and the vendor speaks of its own builds only" in page
