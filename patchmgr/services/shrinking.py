@@ -6,7 +6,8 @@ would withdraw what hosts are still to be patched for.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+FEWEST = 2  # losing one is what happens when a vendor takes it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,9 @@ class Change:
     after: int
 
     def exceeds(self, percent: int) -> bool:
-        """Return whether more than ``percent`` of what there is would go."""
-        return (self.before - self.after) * 100 > self.before * percent
+        """Return whether more than ``percent`` of what there is would go, and more than one."""
+        lost = self.before - self.after
+        return lost >= FEWEST and lost * 100 > self.before * percent
 
     def __str__(self) -> str:
         return f"from {self.before} to {self.after} {self.kind}"
@@ -36,11 +38,10 @@ def unconfirmed(
     )
 
 
-def why(name: str, losses: tuple[Change, ...], percent: int, source: Path | None) -> str:
+def why(name: str, losses: tuple[Change, ...], percent: int) -> str:
     """Return what to tell the person who has to confirm ``losses``."""
     what = " and ".join(map(str, losses))
-    given = f" --from {source}" if source else ""
     return (
         f"it would shrink {what}, by more than {percent} %, so it is held and what it said before"
-        f" stays; if that is right, confirm it: patchmgr feeds sync {name}{given} --accept-smaller"
+        f" stays; if that is right, confirm it: patchmgr feeds sync {name} --accept-smaller"
     )

@@ -134,7 +134,9 @@ class _Task:
         harvest = _needed(self.db, self.feed, harvest)
         self.progress(_storing(harvest))
         percent = self.settings.feed_shrink_percent
-        believed = Believed(percent, self.accept_smaller, self._asks_for_less(start))
+        # Files are what a person hands over: that is their word.
+        accepted = self.accept_smaller or source is not None
+        believed = Believed(percent, accepted, self._asks_for_less(start))
         try:
             with self.db.writing(alone=True) as session:
                 return feed_store.store(
@@ -148,7 +150,7 @@ class _Task:
                     known_version_id=self.inventory.version_id,
                 )
         except HeldBackError as error:
-            why = shrinking.why(self.feed.name, error.changes, percent, source)
+            why = shrinking.why(self.feed.name, error.changes, percent)
             self._ended("held", why, {e.kind: [e.before, e.after] for e in error.changes})
             raise FeedHeldError(why) from error
 

@@ -188,23 +188,24 @@ def test_a_sync_of_a_feed_without_an_address_says_what_to_do(run):
     )
 
 
-def test_a_feed_that_shrinks_is_refused_until_it_is_accepted(run, tracker, tmp_path):
+def test_a_feed_that_shrinks_is_refused_until_it_is_accepted(run, server, tracker):
     release = {"releases": {"bookworm": {"status": "open"}}}
-    many = tmp_path / "many.json"
-    many.write_text(json.dumps({"p": {f"CVE-2026-100{n}": release for n in range(5)}}))
-    run("feeds", "sync", "debian", "--from", str(many))
+    many = json.dumps({"p": {f"CVE-2026-100{n}": release for n in range(5)}})
+    server.answer((200, {}, many.encode()))
+    run("feeds", "sync", "debian")
+    server.answer((200, {}, tracker.read_bytes()))
 
-    code, out, err = run("feeds", "sync", "debian", "--from", str(tracker))
+    code, out, err = run("feeds", "sync", "debian")
 
     assert (code, out) == (1, "")
     assert err == (
         "patchmgr: feed debian: it would shrink from 5 to 1 advisories, by more than 20 %, so it "
         "is held and what it said before stays; if that is right, confirm it: "
-        f"patchmgr feeds sync debian --from {tracker} --accept-smaller\n"
+        "patchmgr feeds sync debian --accept-smaller\n"
     )
     held = named("debian", run("feeds", "status", "--json")[1])
     assert (held["state"], held["held"], held["advisories"]) == ("held", {"advisories": [5, 1]}, 5)
-    accepted = run("feeds", "sync", "debian", "--from", str(tracker), "--accept-smaller")
+    accepted = run("feeds", "sync", "debian", "--accept-smaller")
     assert accepted[:2] == (
         0,
         "debian: 1 advisories with 1 statements; 0 new, 1 changed, 4 withdrawn\n",

@@ -513,15 +513,13 @@ def test_a_feed_that_is_whole_again_is_no_longer_held(db, ten, run, server, now)
         feeds.accept_smaller(db, "paper", actor="ann", now=now)
 
 
-def test_files_that_say_much_less_are_held_too(db, ten, run, tmp_path, now):
+def test_files_are_a_person_s_word(db, ten, run, tmp_path, now):
     (tmp_path / "half.json").write_text(json.dumps({"says": TEN[:3]}))
 
-    with pytest.raises(FeedHeldError, match=r"sync paper --from \S+half.json --accept-smaller"):
-        run(source=tmp_path / "half.json")
+    result = run(source=tmp_path / "half.json")
 
-    assert standing(db) == TEN
-    run(source=tmp_path / "half.json", accept_smaller=True)
     assert standing(db) == TEN[:3]
+    assert result.counts["withdrawn"] == 7
 
 
 def test_notes_about_flaws_are_guarded_alike(db, hosts, run, server, paper, now):

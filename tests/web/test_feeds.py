@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -117,10 +118,12 @@ def test_records_set_aside_are_shown_with_their_reasons(tracker, bring, admin):
 
 
 @pytest.fixture
-def held(tracker, bring, sqlite_db, settings):
+def held(tracker, bring, sqlite_db, settings, clock, server):
     feeds.look(sqlite_db, settings)
+    server.answer((200, {}, json.dumps({"openssl": tracker["openssl"]}).encode()))
+    mirrored = replace(settings, mirrors={"debian": (server.url(),)})
     with pytest.raises(FeedHeldError):
-        bring({"openssl": tracker["openssl"]})
+        sync(sqlite_db, "debian", settings=mirrored, now=clock(), actor="test")
 
 
 def test_a_held_feed_says_what_it_would_lose_and_offers_to_confirm(held, operator, sqlite_db):
