@@ -16,10 +16,10 @@ import msgspec
 from patchmgr.domain.advisories import Advisory, Fix, Match, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
+from patchmgr.feeds.formats.debian_releases import UBUNTU
 from patchmgr.feeds.formats.osv_records import BROKEN
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.formats.ubuntu_pro import INFRA, is_esm, service_of
-from patchmgr.feeds.vendors.ubuntu.releases import PLATFORMS
 
 NOTICE_PAGE = "https://ubuntu.com/security/notices/"
 ODD_SHARE = 4  # more than one notice in this many: not the database at all
@@ -95,8 +95,8 @@ def _advisory(ref: str, notice: Notice, skipped: Counter[str]) -> Advisory:
         raise ValueError("its number is not one of a notice")
     fixes: dict[Fix, None] = {}
     for codename, release in notice.releases.items():
-        if codename in PLATFORMS:
-            fixes.update(dict.fromkeys(_fixes(PLATFORMS[codename], release, notice.action or "")))
+        if codename in UBUNTU:
+            fixes.update(dict.fromkeys(_fixes(UBUNTU[codename], release, notice.action or "")))
         else:
             skipped[shortened(codename)] += 1
     return Advisory(
