@@ -5,7 +5,7 @@ A version is judged once for the whole fleet, however many hosts have it.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from patchmgr.db import models
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries.modules import catalogues
+from patchmgr.db.values import FIX, SUBJECT, fix_of
 from patchmgr.domain.advisories import OPEN, Advisory, Fix, Kind, Match, Severity, Status
 from patchmgr.domain.folding import Telling, fold
 from patchmgr.domain.matching import (
@@ -143,18 +144,7 @@ def _versions(session: Session, last: models.ScanRun | None, classes: Classes) -
     Newly spoken of is also a version of which only what is known of its flaws has changed.
     """
     row = models.PackageVersion
-    query = select(
-        row.id,
-        row.platform,
-        row.manager,
-        row.name,
-        row.version,
-        row.judged_source,
-        row.judged_version,
-        row.arch,
-        row.module,
-        row.origin,
-    )
+    query = select(row.id, *(getattr(row, column) for column in SUBJECT))
     if last is None:
         return [_version(found) for found in session.execute(query)]
     found = {
@@ -262,24 +252,6 @@ def _statements(session: Session, versions: Sequence[Version]) -> Said:
             statement = _Statement(fix_id, number, about, feed_name, value)
             said[value.platform, value.package, value.match].append(statement)
     return said
-
-
-FIX = tuple(each.name for each in fields(Fix))  # columns of a stored statement
-
-
-def fix_of(columns: Sequence[Any]) -> Fix:
-    """Return the statement of the columns `FIX`."""
-    platform, package, match, status, fixed, introduced, severity, *rest = columns
-    return Fix(
-        platform,
-        package,
-        Match(match),
-        Status(status),
-        fixed,
-        introduced,
-        Severity(severity),
-        *rest,
-    )
 
 
 def _judged_as(subject: Subject, said: Said) -> Subject:

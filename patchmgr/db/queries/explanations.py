@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Select, and_, func, or_, select
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session, aliased
 
-from patchmgr.db import models, package_sets
+from patchmgr.db import models, package_sets, values
 from patchmgr.db.base import from_micros
 from patchmgr.db.queries import flaws, lifecycle, offers
 from patchmgr.db.queries.exceptions import Heeded, heeded
@@ -22,11 +22,11 @@ from patchmgr.db.queries.explained import (
 )
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.db.queries.modules import catalogues
-from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
+from patchmgr.domain.advisories import Advisory, Kind, Match, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.lifecycle import without_support
-from patchmgr.domain.matching import Subject, Verdict, platforms_of
+from patchmgr.domain.matching import Verdict, platforms_of
 from patchmgr.domain.modules import Catalogue, is_modular
 from patchmgr.domain.offers import Offers
 from patchmgr.domain.weighing import Said, Weighed, weigh
@@ -99,7 +99,7 @@ def _explained(here: _At, subject: models.PackageVersion) -> Explained:
         (tuple(row) for row in here.session.execute(_statements(subject, here.at))),
         key=lambda row: (platforms.index(row[0].platform), row[0].match, row[0].id),
     )
-    judged_as = subject_of(subject)
+    judged_as = values.subject(subject)
     weighed = weigh(judged_as, [_said(*row) for row in rows], here.modules)
     why_idle = here.idle.get(subject.id, "")
     for each in weighed:
@@ -131,7 +131,7 @@ def _said(said: models.Fix, about: models.Advisory, _made: object, feed_name: st
         kind=Kind(about.kind),
         aliases=tuple(about.aliases.split()),
     )
-    return Said(about.id, advised, feed_name, value(said))
+    return Said(about.id, advised, feed_name, values.fix(said))
 
 
 def _with_notes(
@@ -239,7 +239,7 @@ def _considered(
 ) -> tuple[Consideration, ...]:
     """Return what each statement that concerns ``subject`` means for it, findings first."""
     seen = _seen(here.session, here.on.id, subject.id, here.at)
-    judged_as = subject_of(subject)
+    judged_as = values.subject(subject)
     found = []
     for (said, about, made, feed_name), weighed in pairs:
         verdict = weighed.verdict
@@ -277,7 +277,7 @@ def _considered(
                 due_row=due_row,
                 due_label=due_label,
                 danger=danger,
-                supply=here.known.supply(judged_as, value(said)) if affected else None,
+                supply=here.known.supply(judged_as, values.fix(said)) if affected else None,
                 yields=weighed.yields,
                 also=tuple((other.about.ref, other.feed) for other in weighed.also),
                 exceptions=_covering(here, subject, about) if is_finding else (),
@@ -355,41 +355,6 @@ def _due(
     severity, status = weighed.severity, verdict.status
     due, row = dating.due(severity, danger, status, about.published, first_seen, facts)
     return due, row, next((each.label for each in dating.policy.rows if each.id == row), "")
-
-
-def subject_of(row: models.PackageVersion) -> Subject:
-    """Return a stored package version as it is judged."""
-    return Subject(
-        row.platform,
-        row.manager,
-        row.name,
-        row.version,
-        row.judged_source,
-        row.judged_version,
-        row.arch,
-        row.module,
-        row.origin,
-    )
-
-
-def value(row: models.Fix) -> Fix:
-    """Return a stored fix as a value."""
-    return Fix(
-        row.platform,
-        row.package,
-        Match(row.match),
-        Status(row.status),
-        row.fixed,
-        row.introduced,
-        Severity(row.severity),
-        row.reason,
-        row.scheme,
-        row.last_affected,
-        row.arch,
-        row.module,
-        row.channel,
-        row.after,
-    )
 
 
 _UNSEEN: tuple[datetime | None, Danger] = (None, NOTHING_KNOWN)
