@@ -166,9 +166,9 @@ def _show_updates(updates: tuple[Update, ...] | None) -> None:
     click.echo(f"updates: {len(updates)}")
     if updates:
         show_table(
-            ("package", "arch", "installed", "offered", "by", "held"),
+            ("package", "arch", "installed", "offered", "by", "held", "caution"),
             [
-                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held)
+                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held, u.caution)
                 for u in updates
             ],
         )

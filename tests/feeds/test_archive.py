@@ -325,6 +325,19 @@ def test_a_cut_is_noticed_where_a_line_has_no_end():
         ARCHIVE.read("Packages", PACKAGES[:-1], "debian:12")
 
 
+@pytest.mark.parametrize(
+    ("said", "phased"),
+    [("20", 20), ("0", 0), ("100", 100), ("700", 100), ("", 100), ("-5", 100), ("a few", 100)],
+)
+def test_a_package_says_to_how_many_hosts_it_is_offered(said, phased):
+    """What apt cannot read as a percentage, it does not phase."""
+    stanza = f"Package: curl\nVersion: 7-1\nArchitecture: amd64\nPhased-Update-Percentage: {said}\n"
+
+    (offer,) = ARCHIVE.read("Packages", stanza.encode(), "ubuntu:24.04").offers
+
+    assert offer.phased == phased
+
+
 def test_packages_that_are_odd_are_set_aside_up_to_a_quarter():
     page = ARCHIVE.read("Packages", PACKAGES + b"\nPackage: half\n", "debian:12")
 

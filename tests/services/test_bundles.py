@@ -575,7 +575,7 @@ def test_what_repositories_offer_and_who_is_supported_crosses_as_well(sites):
     a.says(
         "archive",
         Offer("debian:12", "bookworm", "dpkg", "curl", "7.88-1", "amd64"),
-        Offer("debian:12", "bookworm-security", "dpkg", "curl", "7.88-2", "amd64"),
+        Offer("debian:12", "bookworm-security", "dpkg", "curl", "7.88-2", "amd64", phased=30),
     )
     a.says(
         "lifecycle",
