@@ -9,6 +9,7 @@ from patchmgr.domain.advisories import Advisory
 from patchmgr.domain.flaws import FlawNote
 from patchmgr.domain.lifecycle import Support
 from patchmgr.domain.offers import Offer
+from patchmgr.feeds.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Page:
     support: tuple[Support, ...] = ()
     # When the document stops being true, such as a Release's Valid-Until; None: it does not say.
     expires: datetime | None = None
+    is_verified: bool = False  # a known key has signed the document
 
 
 class Feed(Protocol):
@@ -71,9 +73,16 @@ class Feed(Protocol):
             return ()
         return self.start
 
-    def trusting(self, keyrings: tuple[bytes, ...]) -> "Feed":
-        """Return this feed, verifying with the certificates in ``keyrings`` what is signed."""
+    def trusting(self, keys: Keys) -> "Feed":
+        """Return this feed, verifying with ``keys`` what is signed."""
         return self
+
+    def check(self, url: str, body: bytes, platform: str = "") -> bool:
+        """Return whether ``body``, as it was sent, carries a signature of a known key.
+
+        Raises `FeedMalformedError` when it must and does not.
+        """
+        return False
 
     def join(self, advisories: tuple[Advisory, ...]) -> tuple[Advisory, ...]:
         """Return what all documents say together, from what each said: one advisory a ref."""

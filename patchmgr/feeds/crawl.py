@@ -13,6 +13,7 @@ from patchmgr.domain.offers import Offer
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.errors import FeedError, FeedGoneError, FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.labels import without_labels
 from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
@@ -49,6 +50,7 @@ class Harvest:
     support: tuple[Support, ...] = ()  # by platform, package and level
     # When the first of its documents stops being true, and which; None: none of them says.
     expires: tuple[datetime, str] | None = None
+    verified: tuple[str, ...] = ()  # addresses of documents that known keys have signed
 
     @property
     def is_empty(self) -> bool:
@@ -69,6 +71,7 @@ class _Basket:
     left_out: int = 0
     support: dict[tuple[str, str, str], Support] = field(default_factory=dict)
     expires: list[tuple[datetime, str]] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
 
 
 def crawl(
@@ -121,10 +124,8 @@ def crawl(
             keep(url, document)
     if not basket.documents:
         return None
-    if basket.unread and not basket.read:
-        raise basket.unread[0]
     united = tuple(basket.advisories[ref] for ref in sorted(basket.advisories))
-    return Harvest(
+    harvest = Harvest(
         feed.join(united),
         basket.documents,
         (*basket.set_aside, *(_aside(error) for error in basket.unread)),
@@ -135,13 +136,23 @@ def crawl(
         basket.left_out,
         tuple(basket.support[place] for place in sorted(basket.support)),
         min(basket.expires, default=None),
+        tuple(dict.fromkeys(basket.verified)),
     )
+    if basket.unread and (not basket.read or harvest.is_empty):
+        raise basket.unread[0]
+    return harvest
 
 
 def _pages(
     feed: Feed, url: str, body: bytes, platform: str, max_unpacked: int, basket: _Basket
 ) -> Iterator[Page]:
     """Yield what each document in ``body`` says; those that say nothing readable go aside."""
+    try:
+        if feed.check(url, body, platform):
+            basket.verified.append(without_labels(url))
+    except FeedMalformedError as error:
+        basket.unread.append(error)
+        return
     documents = unpack(url, body, feed.suffixes, max_unpacked)
     while True:
         try:
@@ -191,6 +202,8 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
     basket.left_out += len(page.offers) - len(kept)
     for each in page.support:
         basket.support[each.platform, each.package, each.level] = each
+    if page.is_verified:
+        basket.verified.append(without_labels(url))
     if page.expires is not None:
         basket.expires.append((page.expires, url))
 

@@ -273,6 +273,7 @@ def _unused(harvest: Harvest) -> dict[str, Any]:
     return {
         "skipped": dict(harvest.skipped),
         "set_aside": len(harvest.set_aside),
+        "verified": list(harvest.verified[:SOURCES]),
         "set_aside_examples": [_line(each) for each in harvest.set_aside[:MOST_ASIDE]],
     }
 

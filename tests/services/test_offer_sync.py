@@ -246,6 +246,18 @@ def test_an_unchanged_repository_is_read_again_when_the_fleet_has_another_packag
     assert fetch(7, unchanged=True) == ('"1"', 1)
 
 
+def test_a_sync_says_whose_signature_held(db, installed, serve, now):
+    answer, fetch = serve
+    installed(curl="7-1")
+    answer(packages(curl="7-2"), now + 99 * HOUR)
+
+    fetch(1)
+
+    with db.reading() as session:
+        (verified,) = feeds.get(session, "archive", now=now).counts["verified"]
+    assert verified.endswith(INDEX)
+
+
 def test_an_index_that_has_expired_is_refused_for_it_hides_updates(db, installed, serve, now):
     answer, fetch = serve
     installed(curl="7-1")
