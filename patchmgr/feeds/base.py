@@ -36,6 +36,9 @@ class Page:
     # When the document stops being true, such as a Release's Valid-Until; None: it does not say.
     expires: datetime | None = None
     is_verified: bool = False  # a known key has signed the document
+    stands: tuple[str, ...] = ()  # refs that an index lists: they stand, read again or not
+    tells: str = ""  # ref of which it tells all there is: if that is nothing, it stands no more
+    in_part: tuple[str, ...] = ()  # refs of advisories that other documents tell more of
 
 
 class Feed(Protocol):
@@ -56,6 +59,9 @@ class Feed(Protocol):
     serves: ClassVar[tuple[str, ...]] = ()
     judges: ClassVar[bool] = True  # whether it says which packages are affected
     is_signed: ClassVar[bool] = False  # whether it verifies what it reads, and needs keyrings
+    # Whether what a document said stands while it has not changed, whatever became of others: then
+    # it is not read again, and its index says what still stands.
+    one_by_one: ClassVar[bool] = False
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what the document at ``url`` says; ``platform`` where it does not say of what.

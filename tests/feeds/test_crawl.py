@@ -9,6 +9,8 @@ from patchmgr.feeds.crawl import Document, crawl
 
 
 class Pages:
+    one_by_one = False
+
     """A feed whose pages are given."""
 
     name, title, start, suffixes = "pages", "Pages", ("index",), (".json",)

@@ -54,6 +54,7 @@ class OpeneulerCvrf(Feed):
     start: ClassVar[tuple[str, ...]] = (f"{DATA}index.txt",)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
     serves: ClassVar[tuple[str, ...]] = ("openeuler",)
+    one_by_one: ClassVar[bool] = True
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return the advisory that the document is, or the documents that the index lists.
@@ -80,6 +81,7 @@ def _index(url: str, body: bytes) -> Page:
     folder = "".join(url.rpartition("/")[:2])
     return Page(
         follow=tuple(folder + line for line in good),
+        stands=tuple(line[len("2021/cvrf-") :].removesuffix(".xml") for line in good),
         set_aside=tuple(
             SetAside("", line[: cvrf.NAME], "a line of the index that names no document")
             for line in odd

@@ -21,6 +21,7 @@ from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Sta
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
 from patchmgr.feeds.formats import cvrf, rpm_names
+from patchmgr.feeds.formats.labels import labelled
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.suse_cvrf.products import SERVED, placed
 
@@ -45,6 +46,14 @@ _REF = re.compile(r"(?:open)?SUSE-(?P<kind>[A-Z]{2})-[0-9]{4}:[0-9]+-[0-9]+")
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}")
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 _LINK = re.compile(r"""href=["']?([^"'\s>]+)""", re.IGNORECASE)
+_NEAR = 400  # characters behind a link in which its date is
+_DATE = re.compile(
+    r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2})?|\d{2}-[A-Z][a-z]{2}-\d{4} \d{2}:\d{2}(?::\d{2})?"
+)
+_NAMED = re.compile(
+    r"cvrf-(?P<vendor>(?:open)?suse)-(?P<kind>[a-z]{2})-(?P<year>[0-9]{4})(?:[-:_]|%3a)"
+    r"(?P<number>[0-9]+-[0-9]+)\.xml"
+)
 _DOCUMENT = re.compile(r"cvrf-(?:open)?suse-[a-z]{2}-[^/?#]+\.xml", re.IGNORECASE)
 
 
@@ -54,6 +63,7 @@ class SuseCvrf(Feed):
     start: ClassVar[tuple[str, ...]] = (LISTING,)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
     serves: ClassVar[tuple[str, ...]] = SERVED
+    one_by_one: ClassVar[bool] = True
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return the advisory that the document is, or what the listing of documents lists.
@@ -62,7 +72,7 @@ class SuseCvrf(Feed):
         what is neither.
         """
         if _PAGE.match(body):
-            return Page(follow=_listed(url, body))
+            return _listing(url, body)
         document = cvrf.document(url, body)
         ref = _REF.fullmatch(document.id)
         if ref is None or ref["kind"] not in KINDS:
@@ -70,13 +80,30 @@ class SuseCvrf(Feed):
         return _Reading(document, KINDS[ref["kind"]]).page(url)
 
 
-def _listed(url: str, body: bytes) -> tuple[str, ...]:
+def _listing(url: str, body: bytes) -> Page:
+    """Return the documents that a page lists, each with the date that stands behind its link."""
     folder = "".join(url.rpartition("/")[:2])
-    found = (html.unescape(link) for link in _LINK.findall(body.decode("utf-8", "replace")))
-    documents = tuple(dict.fromkeys(each for link in found for each in _in(folder, link)))
+    _before, *parts = _LINK.split(body.decode("utf-8", "replace"))
+    documents: dict[str, str] = {}
+    for link, after in zip(parts[::2], parts[1::2], strict=True):
+        date = _DATE.search(after[:_NEAR])
+        for address in _in(folder, html.unescape(link)):
+            documents[address] = documents.get(address) or (date[0] if date else "")
     if not documents:
         raise FeedMalformedError(f"{url}: a page of HTML that lists no advisories")
-    return documents
+    return Page(
+        follow=tuple(labelled(address, changed=date) for address, date in documents.items()),
+        stands=tuple(filter(None, map(_ref, documents))),
+    )
+
+
+def _ref(address: str) -> str:
+    """Return of which advisory a document is: cvrf-suse-su-2019-1608-1.xml, SUSE-SU-2019:1608-1."""
+    found = _NAMED.fullmatch(address.rpartition("/")[2].lower())
+    if found is None:
+        return ""
+    vendor = "openSUSE" if found["vendor"] == "opensuse" else "SUSE"
+    return f"{vendor}-{found['kind'].upper()}-{found['year']}:{found['number']}"
 
 
 def _in(folder: str, link: str) -> Iterator[str]:
