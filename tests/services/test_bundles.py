@@ -368,7 +368,7 @@ def test_it_grows_stale_though_no_schedule_syncs_it(a, b):
 def test_a_report_of_an_earlier_day_stays_what_it_was(a, b, now):
     def state(at):
         with b.db.reading() as session:
-            return report_queries.feeds(session, at, stale_hours=48)
+            return report_queries.feeds(session, at, ["debian:12"], stale_hours=48)
 
     b.says("debian", *ADVISORIES, at=now - 5 * DAY)
     before = state(now + HOUR)
