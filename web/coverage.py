@@ -28,6 +28,7 @@ SILENT = Table(
         Column("platform", "Platform"),
         Column("owner", "Owner"),
         Column("reported_at", "Last report"),
+        Column("silent_since", "Silent since"),
     ),
 )
 UNCLEAR = Table(

@@ -65,7 +65,7 @@ def _count(connection: sa.Connection) -> None:
         )
     }
     whole_sets = sa.text("SELECT id, members FROM package_set WHERE base_id IS NULL")
-    bases = dict(connection.execute(whole_sets).all())
+    bases: dict[int, bytes] = dict(connection.execute(whole_sets).all())
     versions: Counter[int] = Counter()
     software: Counter[tuple[str, ...]] = Counter()
     rows = connection.execute(
