@@ -84,10 +84,18 @@ class Settings:
 
     def history_since(self, now: datetime) -> datetime | None:
         """Return the instant before which what hosts were like is not kept; None: all of it is."""
-        return now - timedelta(days=self.keep_history_days) if self.keep_history_days else None
+        return _kept_since(now, self.keep_history_days)
+
+    def findings_since(self, now: datetime) -> datetime | None:
+        """Return the instant before which closed findings are not kept; None: all of them are."""
+        return _kept_since(now, self.keep_findings_days)
 
     def hours_of(self, feed: str) -> int:
         return self.hours.get(feed, self.feed_hours)
+
+
+def _kept_since(now: datetime, days: int) -> datetime | None:
+    return now - timedelta(days=days) if days else None
 
 
 def load(environ: Mapping[str, str]) -> Settings:

@@ -141,7 +141,7 @@ def _limits(managers: set[str], comparison: str, text: str) -> dict[str, bytes]:
             limits[manager] = SCHEMES[SCHEME_OF_MANAGER[manager]](text)
         except VersionError as error:
             problems.append(str(error))
-    if problems and not limits:
+    if problems and not limits and comparison != "version":  # which may be the same as text
         raise InputError({comparison: problems[0]})
     return limits
 
