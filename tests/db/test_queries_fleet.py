@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explanations, finding_order, findings, hosts, paging
+from patchmgr.db.queries import explanations, finding_order, findings, hosts
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.domain.advisories import Severity
@@ -292,42 +292,6 @@ def test_one_host_is_found_by_id_and_by_name_in_any_case(fleet):
         for missing in ("web-99", 10_000, ""):
             with pytest.raises(NotFoundError):
                 hosts.get(session, missing)
-
-
-def test_the_difference_of_two_sets_is_told_by_package(fleet, tmp_path, now):
-    path = tmp_path / "packages.csv"
-    path.write_text(
-        "hostname,manager,name,version,arch\ndb-02,dpkg,y,2,amd64\ndb-02,dpkg,z,1,all\n"
-    )
-    with fleet.reading() as session:
-        before = hosts.get(session, "db-02").package_set_id
-    intake.import_packages(fleet, path, actor="test", now=now + DAY)
-
-    with fleet.reading() as session:
-        detail = hosts.get(session, "db-02")
-        change = hosts.difference(session, before, detail.package_set_id)
-        past = hosts.timeline(session, detail.line.id)
-
-        assert [p.name for p in change.added] == ["z"]
-        assert [p.name for p in change.removed] == ["X-tools", "libx"]
-        assert [(old.version, new.version) for old, new in change.updated] == [("1", "2")]
-        assert [(each.since, each.until) for each in past] == [(now + DAY, None), (now, now + DAY)]
-        assert hosts.set_at(session, detail.line.id, now) == before
-        assert hosts.set_at(session, detail.line.id, now - DAY) is None
-
-
-# --- cursors come from outside ------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=6,
-)
-ANYTHING = (
-    st.text(max_size=20)
-    | JSON.map(lambda value: paging.encode([value, value]))
-    | st.lists(JSON, max_size=5).map(paging.encode)
-)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
