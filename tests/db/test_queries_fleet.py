@@ -13,9 +13,19 @@ from sqlalchemy import select, update
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explanations, finding_order, findings, hosts
+from patchmgr.db.queries import (
+    explanations,
+    finding_order,
+    findings,
+    hosts,
+    installations,
+    paging,
+    past,
+    software,
+)
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.db.queries.hosts import HostFilter
+from patchmgr.db.queries.installations import Wanted
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.urgency import Row
 from patchmgr.domain.urgency_presets import PRESETS
@@ -294,12 +304,32 @@ def test_one_host_is_found_by_id_and_by_name_in_any_case(fleet):
                 hosts.get(session, missing)
 
 
+# --- cursors come from outside ------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+ANYTHING = (
+    st.text(max_size=20)
+    | JSON.map(lambda value: paging.encode([value, value]))
+    | st.lists(JSON, max_size=5).map(paging.encode)
+)
+
+
+SOFTWARE = {sort: software.SORTS[place % 2] for place, sort in enumerate(hosts.SORTS)}
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ANYTHING, st.sampled_from(hosts.SORTS), st.sampled_from(finding_order.SORTS))
 def test_a_forged_cursor_is_refused_or_gives_a_page(postgresql_db, now, cursor, sort, order):
     for ask in (
         lambda session: findings.listing(session, sort=order, cursor=cursor),
         lambda session: hosts.listing(session, now=now, sort=sort, cursor=cursor),
+        lambda session: software.listing(session, sort=SOFTWARE[sort], cursor=cursor),
+        lambda session: installations.search(session, Wanted("a"), cursor=cursor).hosts,
+        lambda session: past.timeline(session, 1, cursor=cursor),
     ):
         with postgresql_db.reading() as session, suppress(InputError):
             assert ask(session).lines == ()

@@ -153,7 +153,8 @@ def _hosts(
     limit: int | None,
     cursor: str,
 ) -> Page[Hit]:
-    after = [] if not cursor else [host.hostname > str(paging.decode(cursor, 1)[0])]
+    values = paging.decode(cursor, 1) if cursor else []
+    after = [paging.after([host.hostname], values, descending=[False])] if values else []
     if not chosen:
         return Page((), 0)
     fleet, set_id = _fleet(wanted.at)
