@@ -5,18 +5,17 @@ the sets that hosts have: all of these are looked at, in the packed form they ar
 (ADR 0008).
 """
 
-from collections import defaultdict
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
-from patchmgr.db.bulk import among
+from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.package_sets import Stored
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.hosts import PackageLine
@@ -81,7 +80,7 @@ class Found:
 def search(
     session: Session, wanted: Wanted, *, limit: int | None = paging.PAGE, cursor: str = ""
 ) -> Found:
-    """Return the hosts that have, or had, what is looked for, by name. At most five queries.
+    """Return the hosts that have, or had, what is looked for, by name. At most five queries a page.
 
     Raises `InputError` for a version that no scheme reads, and for two comparisons at once.
     """
@@ -153,66 +152,96 @@ def _hosts(
     limit: int | None,
     cursor: str,
 ) -> Page[Hit]:
-    values = paging.decode(cursor, 1) if cursor else []
-    after = [paging.after([host.hostname], values, descending=[False])] if values else []
+    after = _after(cursor)
     if not chosen:
         return Page((), 0)
-    fleet, set_id = _fleet(wanted.at)
-    having = _having(session, fleet.with_only_columns(set_id), chosen)
-    fleet = fleet.where(among(session, set_id, having))
-    total = session.scalar(select(func.count()).select_from(fleet.subquery())) or 0
-    columns = (host.hostname, host.platform, host.environment, host.owner, host.retired_at, set_id)
-    query = fleet.with_only_columns(*columns).where(*after).order_by(host.hostname)
-    rows = session.execute(query if limit is None else query.limit(limit + 1)).all()
-    shown = rows if limit is None else rows[:limit]
-    hits = [
-        Hit(
-            hostname,
-            platform,
-            environment,
-            owner,
-            retired_at is not None,
-            tuple(sorted((chosen[n] for n in having[number]), key=lambda p: (p.name, p.arch))),
-        )
-        for hostname, platform, environment, owner, retired_at, number in shown
+    fleet = _fleet(session, wanted.at)
+    in_use = select(host.package_set_id).where(host.retired_at.is_(None))
+    having = _Having(
+        session,
+        package_set.id.in_(in_use)  # quicker than to name them all, as the past must
+        if wanted.at is None
+        else among(session, package_set.id, {set_id for _, set_id in fleet}),
+        chosen,
+    )
+    found = [line for line in fleet if line[1] in having.set_ids]
+    rest = found[bisect_right(found, after, key=lambda line: line[0]) :] if cursor else found
+    shown = rest if limit is None else rest[:limit]
+    about = _about(session, [hostname for hostname, _ in shown])
+    hits = [Hit(*about[hostname], having.packages(set_id)) for hostname, set_id in shown]
+    follows = paging.encode([shown[-1][0]]) if len(rest) > len(shown) else None
+    return Page(tuple(hits), len(found), follows)
+
+
+def _after(cursor: str) -> str:
+    """Return the hostname that ``cursor`` goes on after. Raises `InputError`."""
+    if not cursor:
+        return ""
+    (hostname,) = paging.decode(cursor, 1)
+    if not isinstance(hostname, str):
+        raise InputError({"cursor": "is not one that this listing gave"})
+    return hostname
+
+
+def _about(
+    session: Session, hostnames: Sequence[str]
+) -> dict[str, tuple[str, str, str, str, bool]]:
+    """Return what a `Hit` says of each host but its packages."""
+    columns = (host.hostname, host.platform, host.environment, host.owner)
+    query = select(*columns, host.retired_at.is_not(None))
+    rows = [
+        row
+        for part in in_lists(hostnames)
+        for row in session.execute(query.where(host.hostname.in_(part)))
     ]
-    follows = paging.encode([shown[-1].hostname]) if len(rows) > len(shown) else None
-    return Page(tuple(hits), total, follows)
+    return {row[0]: (row[0], row[1], row[2], row[3], bool(row[4])) for row in rows}
 
 
-def _fleet(at: datetime | None) -> tuple[Select[Any], Any]:
-    """Return a query of the hosts that were in the fleet at ``at``, and the set each had."""
+def _fleet(session: Session, at: datetime | None) -> list[tuple[str, int]]:
+    """Return (hostname, set) of the hosts that were in the fleet at ``at``, by name."""
     if at is None:
-        return select(host.id).where(host.retired_at.is_(None)), host.package_set_id
-    held, each = models.HostPackageSet, aliased(models.HostPackageSet)
-    last = (
-        select(each.id)
-        .where(each.host_id == host.id, each.since <= at)
-        .order_by(each.since.desc(), each.id.desc())
-        .limit(1)
-        .correlate(host)
-        .scalar_subquery()
-    )
-    query = (
-        select(host.id)
-        .join(held, held.id == last)
-        .where(
-            or_(held.until.is_(None), held.until > at),
-            or_(host.retired_at.is_(None), host.retired_at > at),
+        query = select(host.hostname, host.package_set_id).where(
+            host.retired_at.is_(None), host.package_set_id.is_not(None)
         )
-    )
-    return query, held.package_set_id
+    else:
+        held, each = models.HostPackageSet, aliased(models.HostPackageSet)
+        last = (
+            select(each.id)
+            .where(each.host_id == host.id, each.since <= at)
+            .order_by(each.since.desc(), each.id.desc())
+            .limit(1)
+            .correlate(host)
+            .scalar_subquery()
+        )
+        query = (
+            select(host.hostname, held.package_set_id)
+            .join(held, held.id == last)
+            .where(
+                or_(held.until.is_(None), held.until > at),
+                or_(host.retired_at.is_(None), host.retired_at > at),
+            )
+        )
+    rows = session.connection().execute(query).cursor.fetchall()
+    return sorted((hostname, set_id) for hostname, set_id in rows)
 
 
-def _having(
-    session: Session, set_ids: Select[Any], chosen: Mapping[int, PackageLine]
-) -> dict[int, list[int]]:
-    """Return the sets among ``set_ids`` that have any of the versions, and which of them."""
-    flags = np.zeros(max(chosen) + 1, bool)
-    flags[list(chosen)] = True
-    stored = Stored(session, and_(package_set.id.in_(set_ids)))
-    places, members = stored.having(flags)
-    found: dict[int, list[int]] = defaultdict(list)
-    for set_id, member in zip(stored.ids[places].tolist(), members.tolist(), strict=True):
-        found[set_id].append(member)
-    return found
+class _Having:
+    """The sets that have any of some versions, and which of them each has."""
+
+    def __init__(
+        self, session: Session, where: ColumnElement[bool], chosen: Mapping[int, PackageLine]
+    ) -> None:
+        flags = np.zeros(max(chosen) + 1, bool)
+        flags[list(chosen)] = True
+        stored = Stored(session, where)
+        self._places, self._members = stored.having(flags)
+        self._place = {number: place for place, number in enumerate(stored.ids.tolist())}
+        self._chosen = chosen
+        self.set_ids = set(stored.ids[np.unique(self._places)].tolist())
+
+    def packages(self, set_id: int) -> tuple[PackageLine, ...]:
+        """Return which of the versions a set has, by name."""
+        place = self._place[set_id]
+        start, end = np.searchsorted(self._places, [place, place + 1])
+        lines = [self._chosen[number] for number in self._members[start:end].tolist()]
+        return tuple(sorted(lines, key=lambda line: (line.name, line.arch)))
