@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 420, 260  # of a panel
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 56
+WIDTH, HEIGHT = 470, 260  # of a panel
+LEFT, RIGHT, TOP, BOTTOM = 60, 32, 34, 56
 COLUMNS = 2
+LEGEND = 135  # from one name to the next
 COLOURS = ("#2563eb", "#c2410c", "#15803d")
 DASHES = ("", "6 4", "2 3")  # colour is never the only sign
 STYLE = (
@@ -34,6 +35,7 @@ class Panel:
 
 def drawn(panels: Sequence[Panel]) -> str:
     rows = -(-len(panels) // COLUMNS)
+    names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
     size = f'width="{WIDTH * COLUMNS}" height="{HEIGHT * rows}"'
     box = f'viewBox="0 0 {WIDTH * COLUMNS} {HEIGHT * rows}"'
     parts = [
@@ -43,11 +45,11 @@ def drawn(panels: Sequence[Panel]) -> str:
     ]
     for place, panel in enumerate(panels):
         x, y = place % COLUMNS * WIDTH, place // COLUMNS * HEIGHT
-        parts += [f'<g transform="translate({x} {y})">', *_panel(panel), "</g>"]
+        parts += [f'<g transform="translate({x} {y})">', *_panel(panel, names), "</g>"]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(panel: Panel) -> list[str]:
+def _panel(panel: Panel, names: Sequence[str]) -> list[str]:
     right = max(x for line in panel.lines for x, _ in line.points)
     high = max(y for line in panel.lines for _, y in line.points) * 1.1
     wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
@@ -66,9 +68,10 @@ def _panel(panel: Panel) -> list[str]:
         ]
     parts.append(f'<path class="axis" fill="none" d="M{LEFT} {TOP}v{tall}h{wide}"/>')
     for place, line in enumerate(panel.lines):
+        which = names.index(line.name)
         points = " ".join("{:.1f},{:.1f}".format(*at(*point)) for point in line.points)
-        look = f'stroke="{COLOURS[place]}" stroke-width="2" stroke-dasharray="{DASHES[place]}"'
-        x = LEFT + place * 120
+        look = f'stroke="{COLOURS[which]}" stroke-width="2" stroke-dasharray="{DASHES[which]}"'
+        x = LEFT + place * LEGEND
         parts += [
             f'<polyline fill="none" {look} points="{points}"/>',
             f'<line {look} x1="{x}" x2="{x + 20}" y1="{HEIGHT - 16}" y2="{HEIGHT - 16}"/>',
