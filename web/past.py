@@ -14,14 +14,20 @@ from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
 pages = Blueprint("past", __name__, url_prefix="/hosts")
 
+
+def _number(step: queries.Step, kind: str) -> int | None:
+    """Return how many packages a step added, say; None for the first, which changed nothing."""
+    return None if step.difference is None else step.count(kind)
+
+
 STEPS = Table(
     "history",
     (
         Column("since", "Since"),
         Column("packages", "Packages", numeric=True),
-        Column("changed", "Changed", lambda step: step.count("changed"), numeric=True),
-        Column("added", "Added", lambda step: step.count("added"), numeric=True),
-        Column("removed", "Removed", lambda step: step.count("removed"), numeric=True),
+        Column("changed", "Changed", lambda step: _number(step, "changed"), numeric=True),
+        Column("added", "Added", lambda step: _number(step, "added"), numeric=True),
+        Column("removed", "Removed", lambda step: _number(step, "removed"), numeric=True),
     ),
 )
 CHANGES = Table(
