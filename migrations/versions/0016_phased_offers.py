@@ -4,14 +4,14 @@ What is stored already was read without asking, and is taken to be for every hos
 sync of a repository that has changed.
 
 Revision ID: 0016
-Revises: 0009
+Revises: 0013
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0009"
+down_revision = "0013"
 
 
 def upgrade() -> None:

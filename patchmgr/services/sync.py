@@ -184,7 +184,7 @@ class _Task:
     def _asks_for_less(self, start: tuple[str, ...]) -> bool:
         """Return whether the feed becomes smaller because the fleet needs less of it."""
         is_own = bool(start) and self.feed.name not in self.settings.mirrors
-        return is_own and _asked(start) < _asked(self._last_start())
+        return is_own and asked(start) < asked(self._last_start())
 
     def _last_start(self) -> list[str]:
         with self.db.reading() as session:
@@ -192,7 +192,7 @@ class _Task:
             return session.scalars(select(row.addresses).where(row.name == self.feed.name)).one()
 
 
-def _asked(start: Iterable[str]) -> set[tuple[str, str]]:
+def asked(start: Iterable[str]) -> set[tuple[str, str]]:
     """Return what is asked for: each address, with each of the platforms that it is read for."""
     return {
         (without_labels(url) if platform else url, platform)
