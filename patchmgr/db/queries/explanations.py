@@ -117,6 +117,7 @@ def _explained(here: _At, subject: models.PackageVersion) -> Explained:
         judged_source=subject.judged_source,
         judged_version=subject.judged_version,
         held=subject.name in here.on.held,
+        is_source_unknown=judged_as.is_source_unknown,
         foreign=judged_as.foreign,
         idle=why_idle,
         considered=_considered(here, subject, pairs),
