@@ -84,6 +84,16 @@ def test_every_manager_says_what_a_host_runs():
     assert all(each.COMMAND for each in (apk, dpkg, pip, rpm))
 
 
+def test_every_format_and_its_command_is_documented():
+    page = (Path(__file__).parents[2] / "docs/inventory.md").read_text()
+
+    assert all(f"| `{name}` |" in page for name in formats.READERS)
+    for manager in (apk, dpkg, pip, rpm):
+        *words, last = manager.COMMAND
+        assert f"{' '.join(words)} " in page
+        assert last in page
+
+
 # --- damage
 
 
