@@ -15,6 +15,7 @@ from patchmgr.services import accounts, jobs
 RUNS_KEPT = 500  # newest runs of each job
 UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
 FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and not gone on with
+KEPT = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
 UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
 
 
@@ -42,7 +43,7 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
         runs = jobs.forget(session, keep=RUNS_KEPT)
         uploads = _discard_uploads(session, now)
         kept = set(
-            session.scalars(select(models.Import.stored).where(models.Import.state == "previewed"))
+            session.scalars(select(models.Import.stored).where(models.Import.state.in_(KEPT)))
         )
     _remove_files(settings.uploads, kept, before=now - UPLOADING)
     for folder in _folders(settings.fetched):
@@ -53,7 +54,8 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
 def _discard_uploads(session: Session, now: datetime) -> int:
     stale = session.scalars(
         select(models.Import).where(
-            models.Import.state == "previewed", models.Import.uploaded_at < now - UPLOADS_KEPT
+            models.Import.state.in_(("previewed", "interrupted")),
+            models.Import.uploaded_at < now - UPLOADS_KEPT,
         )
     ).all()
     for upload in stale:

@@ -61,11 +61,11 @@ def fleet(run, file):
 def test_an_import_says_what_it_did(run, file):
     assert run("hosts", "import", file(HOSTS)) == (
         0,
-        "new: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n",
+        "read as UTF-8, separated by ,\nnew: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n",
         "",
     )
     assert run("packages", "import", file(PACKAGES))[1] == (
-        "new: a  +2 packages; -0 packages\n"
+        "read as UTF-8, separated by ,\nnew: a  +2 packages; -0 packages\n"
         "2 rows; hosts: 1 new, 0 changed, 0 unchanged; package versions: +2 -0\n"
     )
 

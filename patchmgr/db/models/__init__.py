@@ -29,6 +29,7 @@ from patchmgr.db.models.hosts import (
     HostFact,
     HostPackageSet,
     Import,
+    ImportSource,
     PackageSet,
     PackageVersion,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "HostPackageSet",
     "HostTag",
     "Import",
+    "ImportSource",
     "JobRun",
     "Judgement",
     "LoginAttempt",
