@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inventory import csv_file, text_file
+from inventory import csv_file, presets, text_file
 from inventory.csv_file import AS_IT_IS, Kind, Layout, Reading, Refused, Watch
 from patchmgr.domain import os_names
 from patchmgr.errors import BadFileError, BadRow
@@ -95,6 +95,7 @@ class HostsFile:
     nameless: int = 0  # bad rows that do not say which host they speak of
     unread: Counter[str] = field(default_factory=Counter)  # systems that cannot be told -> rows
     undetermined: int = 0  # rows of which the system cannot be told
+    system: str = ""  # that a release without a name is of
 
     def refuse(self, row: HostRow, problem: "Problem") -> None:
         """Refuse a row that only the fleet reveals as bad, as the file would have it."""
@@ -133,7 +134,8 @@ def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> Hos
 
 
 def _read(layout: Layout) -> HostsFile:
-    file = HostsFile(layout)
+    preset = presets.presets().get(layout.preset)
+    file = HostsFile(layout, system=preset.system if preset else "")
     seen: dict[tuple[str, str], int] = {}
     known: dict[str, str] = {}  # a fleet's file repeats most values: each is kept once
     shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -165,6 +167,8 @@ def _with_system(file: HostsFile, values: dict[str, str]) -> dict[str, str]:
     name, version = values.pop("os", ""), values.pop("os_version", "")
     if not name or values.get("os_id"):
         return values
+    if file.system and name[0].isdigit():
+        name = f"{file.system} {name}"
     found = os_names.read(name, version)
     if found is None:
         file.cannot_tell(f"{name} {version}".strip())

@@ -2,8 +2,9 @@
 
 To add one, put a TOML file here. ``recognised_by`` lists the columns that tell the export: each is
 a list of names of which the header must have one. ``columns`` says what a column stands for, by
-the names that the export gives it in its versions; ``ignored`` lists what we have no use for. What
-an export has beside these is refused like any unknown column, unless it is mapped.
+the names that the export gives it in its versions; ``ignored`` lists what we have no use for;
+``system`` is what runs on all its hosts, where the export names the release alone. What an export
+has beside these is refused like any unknown column, unless it is mapped.
 Names are compared without regard to case, spaces and underscores.
 """
 
@@ -26,6 +27,7 @@ class Preset:
     source: str  # how the export is made, and where its columns are documented
     recognised_by: tuple[frozenset[str], ...]
     columns: Mapping[str, str]  # comparable name -> our column, or `IGNORE`
+    system: str  # that a bare release is one of; "" when the export has several systems
 
     def recognises(self, header: Sequence[str]) -> bool:
         have = {comparable(name) for name in header}
@@ -79,4 +81,5 @@ def _read(name: str, text: str) -> Preset:
         content["source"],
         tuple(frozenset(map(comparable, names)) for names in content["recognised_by"]),
         columns,
+        content.get("system", ""),
     )
