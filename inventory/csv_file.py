@@ -98,7 +98,7 @@ class Layout:
         """Say how the file was read."""
         unpacked = f" from {self.text.packed}" if self.text.packed else ""
         sign = {"\t": "tab"}.get(self.delimiter, self.delimiter)
-        by = f", as {presets.presets()[self.preset].title}" if self.preset else ""
+        by = f" ({presets.presets()[self.preset].title})" if self.preset else ""
         return f"read as {self.text.encoding}{unpacked}, separated by {sign}{by}"
 
 

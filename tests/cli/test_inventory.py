@@ -61,8 +61,10 @@ def fleet(run, file):
 def test_an_import_says_what_it_did(run, file):
     assert run("hosts", "import", file(HOSTS)) == (
         0,
-        "read as UTF-8, separated by ,\n"
-        "new: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n",
+        (
+            "read as UTF-8, separated by ,\n"
+            "new: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n"
+        ),
         "",
     )
     assert run("packages", "import", file(PACKAGES))[1] == (

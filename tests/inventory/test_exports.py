@@ -43,7 +43,7 @@ def test_an_export_is_recognised_and_its_hosts_are_read(name):
     file = hosts_csv.read(EXPORTS / f"{name}.csv")
 
     assert file.layout.preset == name
-    assert file.layout.said.endswith(f"as {presets.presets()[name].title}")
+    assert file.layout.said.endswith(f" ({presets.presets()[name].title})")
     assert file.refused.rows == []
     found = [
         (row.hostname, f"{row.values['os_id']}:{row.values['os_release']}")
