@@ -56,6 +56,14 @@ def work(db: Database, folder: Path, clock: Clock) -> str:
     return ", ".join(f"{number} {what}" for number, what in done if number)
 
 
+def resume(db: Database, now: datetime) -> None:
+    """Ask for the job when an earlier process left it something, so that nobody waits for it."""
+    with db.writing() as session:
+        left = models.Import.state.in_([*DOING, *DOING.values()])
+        if session.scalar(select(models.Import.id).where(left).limit(1)) is not None:
+            jobs.want(session, uploads.JOB, now=now)
+
+
 def _next(db: Database, now: datetime) -> models.Import | None:
     """Return the oldest import that waits, as being worked on now; None when none does.
 

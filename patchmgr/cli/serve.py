@@ -220,6 +220,7 @@ def _schedule_while_leading(
 
 
 def _lead(app: App, db: Database, lock: leader.Lock, stopped: threading.Event) -> None:
+    from inventory import import_work
     from patchmgr.cli.scheduled import scheduled  # brings every service with it
     from patchmgr.jobs.schedule import Schedule
 
@@ -227,6 +228,7 @@ def _lead(app: App, db: Database, lock: leader.Lock, stopped: threading.Event) -
         return app.now
 
     schedule = Schedule(db, clock, lambda: scheduled(db, app.settings, clock), lock.holds)
+    import_work.resume(db, app.now)
     schedule.start()
     while lock.holds() and not stopped.wait(1):
         pass

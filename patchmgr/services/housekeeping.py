@@ -16,6 +16,7 @@ RUNS_KEPT = 500  # newest runs of each job
 UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
 FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and not gone on with
 KEPT = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
+REJECTS = ".rejects.csv"  # of an upload, after its own name
 UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
 
 
@@ -72,5 +73,9 @@ def _remove_files(folder: Path, kept: set[str], *, before: datetime) -> None:
     if not folder.is_dir():
         return
     for file in folder.iterdir():
-        if file.name not in kept and file.is_file() and file.stat().st_mtime < before.timestamp():
+        if (
+            file.name.removesuffix(REJECTS) not in kept
+            and file.is_file()
+            and file.stat().st_mtime < before.timestamp()
+        ):
             file.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from inventory import import_work, preview, sources, uploads
 from inventory.csv_file import Reading
@@ -158,6 +158,18 @@ def test_what_a_dead_process_left_is_taken_up_again(desk, left, confirmed):
     desk.work()
 
     assert desk.line(number).state == ("applied" if confirmed else "previewed")
+
+
+def test_a_new_leader_asks_for_what_the_last_one_left_and_for_nothing_else(desk):
+    import_work.resume(desk.db, desk.inventory.now)
+    assert desk.waiting_jobs() == set()
+    desk.set(desk.send(HOSTS), state="checking", attempts=1)
+    with desk.db.writing() as session:
+        session.execute(delete(models.JobRun))
+
+    import_work.resume(desk.db, desk.inventory.now)
+
+    assert desk.waiting_jobs() == {"imports"}
 
 
 def test_what_ends_the_process_each_time_waits_for_a_person(desk):
