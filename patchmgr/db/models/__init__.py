@@ -33,6 +33,7 @@ from patchmgr.db.models.hosts import (
     PackageVersion,
 )
 from patchmgr.db.models.operations import JobRun, Report, ScheduledJob
+from patchmgr.db.models.planning import PackageHold, PlanningOccasion, PlanningPolicy
 from patchmgr.db.models.plans import (
     Approval,
     Freeze,
@@ -75,6 +76,7 @@ __all__ = [
     "LoginAttempt",
     "Offer",
     "Outbox",
+    "PackageHold",
     "PackageSet",
     "PackageVersion",
     "Plan",
@@ -83,6 +85,8 @@ __all__ = [
     "PlanExclusion",
     "PlanItem",
     "PlanVersion",
+    "PlanningOccasion",
+    "PlanningPolicy",
     "Policy",
     "Report",
     "Ring",

@@ -13,6 +13,8 @@ from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.rollouts import reason_of, ring_of, rings, rollout_of
 from patchmgr.db.queries.windows import Freezes, freezes_at
+from patchmgr.domain import terms as plan_terms
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import difference
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.gates import Condition, gate
@@ -21,6 +23,7 @@ from patchmgr.domain.rollout.model import Rollout, Signal, Tally
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     AT_WORK,
+    OPEN_PLANS,
     UNSUCCESSFUL,
     UNVERIFIED,
     WAITING_TASKS,
@@ -28,6 +31,7 @@ from patchmgr.domain.rollout.states import (
     RingState,
     TaskState,
 )
+from patchmgr.domain.terms import Terms, may_approve
 from patchmgr.errors import NotFoundError
 
 _plan = models.Plan
@@ -114,6 +118,18 @@ class ApprovalLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """A start without approvals, and who has looked at it afterwards ("": nobody yet)."""
+
+    by: str
+    at: datetime
+    reason: str
+    reviewed_by: str
+    reviewed_at: datetime | None
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanDetail:
     """A plan with everything that one page shows at once."""
 
@@ -148,6 +164,11 @@ class PlanDetail:
     awaits: str  # who must act before it goes on; empty: nobody
     commands: tuple[str, ...]  # what its state allows
     frozen: str  # why nothing may change now; empty: it may
+    terms: Terms
+    policy: str  # that it was made by, with its version; empty: none
+    contains: tuple[int, ...]  # open plans whose remaining work this one does too
+    superseded_by: int | None
+    break_glass: BreakGlass | None  # started without its approvals
     changed: tuple[str, ...]  # since the last approval that fell; empty: nothing, or none fell
     revision: int
 
@@ -241,9 +262,47 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         awaits=_awaits(rollout),
         commands=commands(rollout),
         frozen=freezes.frozen,
+        terms=plan_terms.from_json(plan.terms),
+        policy=plan.policy,
+        contains=_contains(session, plan),
+        superseded_by=plan.superseded_by,
+        break_glass=_break_glass(plan),
         changed=_changed(session, plan, approvals),
         revision=plan.revision,
     )
+
+
+def _contains(session: Session, plan: models.Plan) -> tuple[int, ...]:
+    """Return the plans that ``plan`` could take the place of, as long as both are open."""
+    numbers = plan.summary.get("contains", ())
+    if not numbers or plan.state not in OPEN_PLANS:
+        return ()
+    states = [state.value for state in OPEN_PLANS]
+    query = select(_plan.id).where(_plan.id.in_(numbers), _plan.state.in_(states))
+    return tuple(session.scalars(query.order_by(_plan.id)))
+
+
+def _break_glass(plan: models.Plan) -> BreakGlass | None:
+    if plan.broken_at is None:
+        return None
+    return BreakGlass(
+        plan.broken_by,
+        plan.broken_at,
+        plan.broken_reason,
+        plan.reviewed_by,
+        plan.reviewed_at,
+        plan.review_comment,
+    )
+
+
+def unreviewed(session: Session) -> list[tuple[int, str, str, datetime]]:
+    """Return the starts without approvals that nobody has reviewed: plan, title, by, at."""
+    rows = session.execute(
+        select(_plan.id, _plan.title, _plan.broken_by, _plan.broken_at)
+        .where(_plan.broken_at.is_not(None), _plan.reviewed_at.is_(None))
+        .order_by(_plan.id)
+    )
+    return [(number, title, by, at) for number, title, by, at in rows if at is not None]
 
 
 def commands(rollout: Rollout) -> tuple[str, ...]:
@@ -255,7 +314,9 @@ def commands(rollout: Rollout) -> tuple[str, ...]:
     return ("acknowledge", *(one for one in offered if one not in ("start", "resume")))
 
 
-def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine, str]]:
+def awaiting_approval(
+    session: Session, not_author: str, role: str = Role.APPROVER.value
+) -> list[tuple[PlanLine, str]]:
     """Return what ``not_author`` could approve, as (plan, ring), a whole plan with ring "".
 
     That is plans that are not theirs and that they have not decided, then rings of plans under way
@@ -278,7 +339,7 @@ def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine,
     )
     rows = session.execute(
         _lines()
-        .add_columns(_plan.authors, ring.name, ring.settings)
+        .add_columns(_plan.terms, _plan.authors, ring.name, ring.settings)
         .outerjoin(ring, waiting)
         .where(or_(proposed, and_(ring.id.is_not(None), ~given)))
         .order_by(ring.id.is_not(None), _plan.proposed_at, _plan.id, ring.id)
@@ -286,8 +347,10 @@ def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine,
     return [
         (_line(row), name or "")
         for row in rows
-        for authors, name, settings in [row[-3:]]
-        if not_author not in authors and (name is None or settings["needs_approval"])
+        for terms, authors, name, settings in [row[-4:]]
+        if not_author not in authors
+        and (name is None or settings["needs_approval"])
+        and may_approve((settings if name else terms).get("approvers", ()), not_author, role)
     ]
 
 

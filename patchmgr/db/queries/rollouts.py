@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import from_micros
 from patchmgr.domain import rings as ring_settings
+from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.rollout.model import Approval, Ring, Rollout, Signal, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
 
@@ -29,6 +30,7 @@ def rollout_of(
         .where(row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve")
         .order_by(row.id)
     )
+    terms = plan_terms.from_json(plan.terms)
     return Rollout(
         rings=tuple(rings),
         tasks=tasks,
@@ -44,6 +46,8 @@ def rollout_of(
         approvals=tuple(Approval(one.by, one.at, one.content_hash, one.ring) for one in approvals),
         signals=tuple(signal_of(one) for one in plan.halt_signals),
         acknowledged=dict(plan.acknowledged),
+        approvers=terms.approvers,
+        approval_valid=terms.approval_valid,
     )
 
 
