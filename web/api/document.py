@@ -17,6 +17,7 @@ TAGS = {
     "hosts": "The inventory: hosts, their packages, and the reports they send.",
     "findings": "What is open where, and why.",
     "advisories": "What vendors say.",
+    "holds": "Package versions that are known to be bad.",
     "exceptions": "What is left alone, why, and until when.",
     "policies": "By when a finding must be closed.",
     "plans": "Patch plans: content, approval, rollout, results.",
