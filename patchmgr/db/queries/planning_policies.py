@@ -71,7 +71,7 @@ def versions(session: Session, name: str) -> list[StoredPlanningPolicy]:
 def last_occasions(session: Session) -> dict[str, datetime]:
     """Return the last occasion of each policy's schedule that was seen to. One query."""
     rows = session.execute(select(_done.policy, func.max(_done.occasion)).group_by(_done.policy))
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def occasions(session: Session, name: str, limit: int = 20) -> list[Occasion]:
