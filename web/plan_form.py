@@ -64,7 +64,7 @@ class RingRow:
         document: dict[str, Any] = {**self.kept, "needs_approval": self.needs_approval}
         document.update({name: given[name].strip() for name in TEXTS})
         for name in NUMBERS:
-            text = given[name].strip()
+            text = given[name].strip() or ("0" if name == "representative" else "")
             if not (text.isascii() and text.isdigit() and len(text) < 7):
                 raise InputError({_LABELS[name]: f"{text!r} is not a whole number"})
             document[name] = int(text)

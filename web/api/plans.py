@@ -88,7 +88,8 @@ def create_plan(body: PlanIn) -> object:
 )
 def edit_plan(plan_id: int, body: PlanEditIn) -> object:
     """Give a plan that has not started other rings, approvals or terms; approvals fall."""
-    before = queries.get(session(), plan_id, now=now()).terms
+    with db().reading() as reading:
+        before = queries.get(reading, plan_id, now=now()).terms
     service.edit(
         db(),
         plan_id,

@@ -85,7 +85,12 @@ def changes_page(plan: PlanDetail) -> ResponseReturnValue:
 
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = plan_content.changes(
-            session(), plan.id, search=view.q, limit=limit, cursor=cursor or ""
+            session(),
+            plan.id,
+            search=view.q,
+            limit=limit,
+            cursor=cursor or "",
+            of=plan.summary["changes"],
         )
         numbers = [line.id for line in found.lines[:500]]
         history.update(change_history.of_changes(session(), plan.id, numbers))

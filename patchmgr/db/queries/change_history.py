@@ -7,8 +7,9 @@ So a change that went well on 10,000 hosts costs no more than one that went well
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
@@ -66,56 +67,62 @@ class History:
 
 
 def of_changes(session: Session, plan_id: int, numbers: Sequence[int]) -> dict[int, History]:
-    """Return the history of the changes ``numbers`` of a plan, by number. Two queries."""
-    now, before = _change, aliased(_change)
-    same = [
-        getattr(before, name) == getattr(now, name)
-        for name in ("package", "platform", "to_version", "from_version", "match")
-    ]
-    rows = [
-        row
-        for part in in_lists(sorted(numbers))
-        for row in session.execute(
-            select(now.id, before.id, before.plan_id, before.hosts, before.package)
-            .join(before, and_(before.plan_id < plan_id, before.arch == now.arch, *same))
-            .where(now.plan_id == plan_id, now.id.in_(part))
-        )
-    ]
-    others = _not_verified(session, sorted({row[1] for row in rows}))
-    found: dict[int, dict[int, list[Earlier]]] = defaultdict(lambda: defaultdict(list))
-    for number, earlier, plan, hosts, package in rows:
-        found[number][plan].append(_earlier(plan, hosts, package, others[earlier]))
-    return {
-        number: History(
-            number,
-            tuple(_together(found[number][plan]) for plan in sorted(found[number], reverse=True)),
-        )
-        for number in numbers
-    }
+    """Return the history of the changes ``numbers`` of a plan, by number. One query."""
+    others: dict[int, Counter[_Ended]] = defaultdict(Counter)
+    known: dict[int, set[tuple[int, int, int, str]]] = defaultdict(set)
+    for part in in_lists(sorted(numbers)):
+        for number, before, plan, hosts, package, *ended in session.execute(_query(plan_id, part)):
+            known[number].add((plan, before, hosts, package))
+            if ended[0] is not None:
+                state, ring, failed, count = ended
+                others[before][state, ring, failed] = count
+    found: dict[int, History] = {}
+    for number in numbers:
+        by_plan: dict[int, list[Earlier]] = defaultdict(list)
+        for plan, before, hosts, package in sorted(known[number], reverse=True):
+            by_plan[plan].append(_earlier(plan, hosts, package, others[before]))
+        found[number] = History(number, tuple(map(_together, by_plan.values())))
+    return found
 
 
 _Ended = tuple[str, str, str]  # state, ring, the package that failed
 
 
-def _not_verified(session: Session, changes: Sequence[int]) -> dict[int, Counter[_Ended]]:
-    """Return for each change its hosts that are not verified, by state, ring and package."""
-    found: dict[int, Counter[_Ended]] = defaultdict(Counter)
-    for part in in_lists(changes):
-        rows = session.execute(
-            select(_item.change_id, _task.state, _ring.name, _task.package, func.count())
-            .select_from(_task)
-            .join(_item, and_(_item.plan_id == _task.plan_id, _item.host_id == _task.host_id))
-            .join(_ring, _ring.id == _task.ring_id)
-            .where(
-                _task.plan_id.in_(select(_change.plan_id).where(_change.id.in_(part)).distinct()),
-                _task.state.in_([state.value for state in TaskState if state != "verified"]),
-                _item.change_id.in_(part),
-            )
-            .group_by(_item.change_id, _task.state, _ring.name, _task.package)
+def _query(plan_id: int, numbers: Sequence[int]) -> Select[Any]:
+    """Return the same changes of earlier plans, and their hosts that are not verified, counted."""
+    now, before = _change, aliased(_change)
+    same = [
+        getattr(before, name) == getattr(now, name)
+        for name in ("package", "platform", "to_version", "from_version", "match", "arch")
+    ]
+    earlier = (
+        select(now.id.label("number"), before.id, before.plan_id, before.hosts, before.package)
+        .join(before, and_(before.plan_id < plan_id, *same))
+        .where(now.plan_id == plan_id, now.id.in_(numbers))
+        .cte("earlier")
+    )
+    others = (
+        select(
+            _item.change_id,
+            _task.state,
+            _ring.name,
+            _task.package.label("failed"),
+            func.count().label("hosts"),
         )
-        for change, state, ring, package, hosts in rows:
-            found[change][state, ring, package] += hosts
-    return found
+        .select_from(_task)
+        .join(_item, and_(_item.plan_id == _task.plan_id, _item.host_id == _task.host_id))
+        .join(_ring, _ring.id == _task.ring_id)
+        .where(
+            _task.plan_id.in_(select(earlier.c.plan_id)),
+            _task.state.in_([one.value for one in TaskState if one is not TaskState.VERIFIED]),
+            _item.change_id.in_(select(earlier.c.id)),
+        )
+        .group_by(_item.change_id, _task.state, _ring.name, _task.package)
+        .subquery()
+    )
+    return select(
+        *earlier.c, others.c.state, others.c.name, others.c.failed, others.c.hosts
+    ).outerjoin(others, others.c.change_id == earlier.c.id)
 
 
 def _earlier(plan: int, hosts: int, package: str, others: Counter[_Ended]) -> Earlier:
@@ -135,7 +142,7 @@ def _earlier(plan: int, hosts: int, package: str, others: Counter[_Ended]) -> Ea
 
 
 def _together(parts: Sequence[Earlier]) -> Earlier:
-    """Return what several architectures of one change came to in a plan."""
+    """Return what one change came to in a plan that has it of several sources."""
     return Earlier(
         parts[0].plan_id,
         sum(one.verified for one in parts),

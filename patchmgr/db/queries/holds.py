@@ -10,7 +10,7 @@ from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.plan_content import change_of
-from patchmgr.domain.holds import Hold, State, held_changes, state_of
+from patchmgr.domain.holds import Hold, State, state_of
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import WAITING_TASKS, TaskState
 from patchmgr.errors import InputError, NotFoundError
@@ -104,15 +104,14 @@ def of_plan(
 ) -> list[tuple[Change, Hold]]:
     """Return what an open plan would install that is held, with the hold that says so.
 
-    With ``waiting`` only what some host has yet to begin. At most two queries.
+    With ``waiting`` only what some host has yet to begin. One query.
     """
-    holds = in_force(session, now)
-    if not holds:
-        return []
     change, item, task = models.PlanChange, models.PlanItem, models.Task
-    names = {one.package for one in holds}
-    query = select(change).where(
-        change.plan_id == plan_id, or_(change.package.in_(names), change.source.in_(names))
+    query = (
+        select(change, _hold)
+        .join(_hold, or_(_hold.package == change.package, _hold.package == change.source))
+        .where(change.plan_id == plan_id, _hold.platform.in_(["", change.platform]))
+        .where(_hold.expires_at > now, _hold.revoked_at.is_(None), _hold.confirmed_at.is_not(None))
     )
     if waiting:
         left = [*WAITING_TASKS, TaskState.LEASED]
@@ -123,8 +122,12 @@ def of_plan(
                 task.state.in_(left),
             )
         )
-    rows = session.scalars(query.order_by(change.package, change.id))
-    return held_changes([change_of(row) for row in rows], holds)
+    found: dict[int, tuple[Change, Hold]] = {}
+    for row, hold in session.execute(query.order_by(change.package, change.id, _hold.id)):
+        one, value = change_of(row), _value(hold)
+        if row.id not in found and value.covers(one):
+            found[row.id] = (one, value)
+    return list(found.values())
 
 
 def _in_state(state: str, now: datetime) -> list[ColumnElement[bool]]:

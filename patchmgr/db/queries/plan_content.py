@@ -71,12 +71,17 @@ def changes(
     search: str = "",
     limit: int = paging.PAGE,
     cursor: str = "",
+    of: int | None = None,
 ) -> Page[ChangeLine]:
-    """Return a plan's distinct changes, worst severity first, then by package. Two queries."""
+    """Return a plan's distinct changes, worst severity first, then by package. Two queries.
+
+    ``of`` is how many the plan has, where the caller knows; it saves counting them.
+    """
     conditions: list[ColumnElement[bool]] = [_change.plan_id == plan_id]
     if search.strip():
         conditions.append(_contains(search, _change.package, _change.source, _change.to_version))
-    total = _count(session, _change, conditions)
+    counted = of is None or len(conditions) > 1
+    total = _count(session, _change, conditions) if counted else of or 0
     order: tuple[Any, ...] = (_change.severity, _change.package, _change.id)
     if cursor:
         values = paging.decode(cursor, len(order))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
-from patchmgr.db.queries.rollouts import reason_of, ring_of, rings, rollout_of
+from patchmgr.db.queries.rollouts import reason_of, ring_of, rollout_of
 from patchmgr.db.queries.windows import Freezes, freezes_at
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
@@ -217,19 +217,21 @@ def listing(
 
 
 def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
-    """Return one plan. Raises `NotFoundError`. Six queries."""
+    """Return one plan. Raises `NotFoundError`. Five queries."""
     plan = session.get(models.Plan, plan_id)
     if plan is None:
         raise NotFoundError("plan", plan_id)
-    rows = rings(session, plan_id)
-    rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {})
+    rows, contained = _rings_and_contained(session, plan)
+    decisions = _decisions(session, plan_id)
+    given = [one for one in decisions if one.void_at is None and one.decision == "approve"]
+    rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {}, given)
     freezes = freezes_at(session, now)
     views = tuple(_view(row, rollout, position, freezes, now) for position, row in enumerate(rows))
     counts: dict[str, int] = {}
     for view in views:
         for state, number in view.counts.items():
             counts[state] = counts.get(state, 0) + number
-    approvals = _approvals(session, plan_id)
+    approvals = tuple(map(_approval_line, decisions))
     return PlanDetail(
         id=plan.id,
         title=plan.title,
@@ -264,7 +266,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         frozen=freezes.frozen,
         terms=plan_terms.from_json(plan.terms),
         policy=plan.policy,
-        contains=_contains(session, plan),
+        contains=contained,
         superseded_by=plan.superseded_by,
         break_glass=_break_glass(plan),
         changed=_changed(session, plan, approvals),
@@ -272,14 +274,20 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
     )
 
 
-def _contains(session: Session, plan: models.Plan) -> tuple[int, ...]:
-    """Return the plans that ``plan`` could take the place of, as long as both are open."""
-    numbers = plan.summary.get("contains", ())
-    if not numbers or plan.state not in OPEN_PLANS:
-        return ()
-    states = [state.value for state in OPEN_PLANS]
-    query = select(_plan.id).where(_plan.id.in_(numbers), _plan.state.in_(states))
-    return tuple(session.scalars(query.order_by(_plan.id)))
+def _rings_and_contained(
+    session: Session, plan: models.Plan
+) -> tuple[list[models.Ring], tuple[int, ...]]:
+    """Return a plan's rings, and the open plans that it could take the place of. One query."""
+    ring = models.Ring
+    others = plan.summary.get("contains", ()) if plan.state in OPEN_PLANS else ()
+    rows = session.execute(
+        select(ring, _plan.state)
+        .join(_plan, _plan.id == ring.plan_id)
+        .where(ring.plan_id.in_([plan.id, *others]))
+        .order_by(ring.plan_id, ring.position)
+    ).all()
+    still = {row.plan_id for row, state in rows if state in OPEN_PLANS} - {plan.id}
+    return [row for row, _ in rows if row.plan_id == plan.id], tuple(sorted(still))
 
 
 def _break_glass(plan: models.Plan) -> BreakGlass | None:
@@ -420,20 +428,21 @@ def _awaits(rollout: Rollout) -> str:
     return f"an approver, for ring {ring.name}" if waits else ""
 
 
-def _approvals(session: Session, plan_id: int) -> tuple[ApprovalLine, ...]:
+def _decisions(session: Session, plan_id: int) -> Sequence[models.Approval]:
     row = models.Approval
-    return tuple(
-        ApprovalLine(
-            one.decision,
-            one.ring,
-            one.by,
-            one.at,
-            one.content_hash,
-            one.comment,
-            one.void_at,
-            one.void_reason,
-        )
-        for one in session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.id))
+    return session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.id)).all()
+
+
+def _approval_line(row: models.Approval) -> ApprovalLine:
+    return ApprovalLine(
+        row.decision,
+        row.ring,
+        row.by,
+        row.at,
+        row.content_hash,
+        row.comment,
+        row.void_at,
+        row.void_reason,
     )
 
 

@@ -21,15 +21,24 @@ def rings(session: Session, plan_id: int) -> Sequence[models.Ring]:
 
 
 def rollout_of(
-    session: Session, plan: models.Plan, rings: Sequence[Ring], tasks: Mapping[int, Task]
+    session: Session,
+    plan: models.Plan,
+    rings: Sequence[Ring],
+    tasks: Mapping[int, Task],
+    given: Sequence[models.Approval] | None = None,
 ) -> Rollout:
-    """Return the rollout of ``plan``; its counters are whole, its tasks those given."""
+    """Return the rollout of ``plan``; its counters are whole, its tasks those given.
+
+    ``given`` are the approvals that stand, where the caller has read them already.
+    """
     row = models.Approval
-    approvals = session.scalars(
-        select(row)
-        .where(row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve")
-        .order_by(row.id)
-    )
+    approvals = given
+    if approvals is None:
+        approvals = session.scalars(
+            select(row)
+            .where(row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve")
+            .order_by(row.id)
+        ).all()
     terms = plan_terms.from_json(plan.terms)
     return Rollout(
         rings=tuple(rings),
