@@ -23,7 +23,7 @@ from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import audit, exposures
+from patchmgr.services import audit, exposures, installations
 
 MODES = ("snapshot", "merge")
 EXAMPLES = 20  # of each kind in a difference
@@ -145,6 +145,7 @@ def submit_report(
         if row.retired_at is not None:
             row.retired_at = None
             row.judged_set_id = None
+            installations.count(session, [row.id])
         changed = _store_listing(session, row, listing, difference, now)
         difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
         if changed:
@@ -173,6 +174,7 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         row.judged_set_id = None
         row.updated_at = now
         exposures.close_all(session, row.id, now)
+        installations.count(session, [row.id])
         audit.record(
             session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
         )
@@ -365,6 +367,7 @@ def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) ->
         .values(package_set_id=bindparam("b_set"), updated_at=now),
         [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
     )
+    installations.count(session, [host_id for host_id, _ in moved])
     session.expire_all()
 
 
@@ -436,6 +439,7 @@ def new_host(name: str, now: datetime) -> models.Host:
         entitlements=[],
         package_set_id=None,
         judged_set_id=None,
+        counted_set_id=None,
         reported_at=None,
         running_kernel="",
         reboot_pending=False,

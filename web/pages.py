@@ -17,17 +17,21 @@ from web import (
     hosts,
     imports,
     overview,
+    past,
     planning_policies,
     plans,
     policies,
     reports,
     search,
+    software,
 )
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth.pages,
     overview.pages,
     hosts.pages,
+    past.pages,
+    software.pages,
     findings.pages,
     advisories.pages,
     exceptions.pages,
