@@ -32,7 +32,7 @@ def of(
     stages: Sequence[Stage],
     excluded: Mapping[str, tuple[int, int]],
     now: datetime,
-    held: Sequence[tuple[Change, Hold]] = (),
+    bad: Sequence[tuple[Change, Hold]] = (),
 ) -> list[Risk]:
     """Return what an approver should know, the worst first."""
     if plan.state not in OPEN_PLANS:
@@ -40,7 +40,7 @@ def of(
     found = [
         *_late(plan, stages, now),
         *_signals(plan),
-        *_held(held),
+        *held(bad),
         *_hosts(standing),
         *_changes(plan, standing, excluded),
     ]
@@ -96,14 +96,15 @@ def _signals(plan: PlanDetail) -> list[Risk]:
     ]
 
 
-def _held(held: Sequence[tuple[Change, Hold]]) -> list[Risk]:
+def held(found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
+    """Return what the plan would install that is known to be bad."""
     return [
         Risk(
             "bad",
             f"{change.package} {change.to_version} is {hold.words}: no ring begins with it.",
             "hold",
         )
-        for change, hold in held
+        for change, hold in found
     ]
 
 

@@ -1,5 +1,6 @@
 """What stands around every page of a plan: its tabs, its dangers, and what may be done to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import coverage_words, window_from_json
+from patchmgr.domain.holds import Hold
+from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS, PlanState
 from patchmgr.domain.terms import may_approve, words
 from web import risks, timeline
@@ -24,11 +27,16 @@ class Tab:
     count: int | None = None
 
 
-def around(plan: PlanDetail, here: str, found: list[risks.Risk] | None = None) -> dict[str, Any]:
-    """Return what stands around every page of a plan."""
+def around(
+    plan: PlanDetail,
+    here: str,
+    found: list[risks.Risk] | None = None,
+    held: Sequence[tuple[Change, Hold]] = (),
+) -> dict[str, Any]:
+    """Return what stands around every page of a plan; ``held`` where the page has asked for it."""
     worst = [risk for risk in found or () if risk.tone == "bad"]
     if found is None and plan.state in UNDECIDED:
-        worst = risks.worst(plan, Plotted(plan).stages, now())
+        worst = [*risks.worst(plan, Plotted(plan).stages, now()), *risks.held(held)]
     serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
     tabs = [
         *([Tab("rollout", "Rollout")] if plan.started_at else []),
@@ -161,6 +169,6 @@ def risks_of(plan: PlanDetail) -> list[risks.Risk]:
         standing,
         stages=Plotted(plan, standing.placement).stages,
         excluded=plan_content.reasons(session(), plan.id) if plan.summary["excluded"] else {},
-        held=holds.of_plan(session(), plan.id, now()),
+        bad=holds.of_plan(session(), plan.id, now()),
         now=now(),
     )

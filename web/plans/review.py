@@ -99,10 +99,8 @@ def changes_page(plan: PlanDetail) -> ResponseReturnValue:
     def excluded() -> Any:
         return plain(plan_content.exclusions(session(), plan.id, limit=200).lines, EXCLUDED)
 
-    held = {
-        (one.package, one.platform, one.to_version): hold.words
-        for one, hold in holds.of_plan(session(), plan.id, now())
-    }
+    bad = holds.of_plan(session(), plan.id, now())
+    held = {(one.package, one.platform, one.to_version): hold.words for one, hold in bad}
     return answer(
         "plans/changes.html",
         CHANGES,
@@ -110,7 +108,7 @@ def changes_page(plan: PlanDetail) -> ResponseReturnValue:
         excluded=excluded,
         history=history,
         held=held,
-        **around(plan, "changes"),
+        **around(plan, "changes", held=bad),
     )
 
 

@@ -51,7 +51,10 @@ def test_a_hold_is_recorded_shown_and_ended(works, operator):
 
     assert "breaks TLS" in operator.get("/holds").text
     assert "known to be bad (hold 1: breaks TLS)" in text(operator.get(f"/plans/{plan_id}/risks"))
-    assert "Held" in operator.get(f"/plans/{plan_id}/changes").text
+    page = text(operator.get(f"/plans/{plan_id}/changes"))
+    assert ("Held" in page, "no ring begins with it" in page) == (True, False)  # still a draft
+    works.do("propose", plan_id)
+    assert "no ring begins with it" in text(operator.get(f"/plans/{plan_id}/changes"))
     answer = operator.post(
         "/plans/new", data={"package": "openssl", "approvals": "1", "ring-0-name": "all",
                             "ring-0-soak": "0m", "ring-0-window": "any", "ring-0-expected": "30m",
