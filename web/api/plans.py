@@ -79,8 +79,8 @@ def create_plan(body: PlanIn) -> object:
 
 
 @route(
-    "PATCH",
-    "/plans/<int:plan_id>",
+    "POST",
+    "/plans/<int:plan_id>/edit",
     tag="plans",
     role=Role.OPERATOR,
     body=PlanEditIn,

@@ -188,7 +188,7 @@ def test_programs_do_all_of_it_too(works, program):
     assert new["contains"] == [old["id"]]
     operator("POST", f"/plans/{new['id']}/supersede", json={"plan": old["id"]})
     assert operator("GET", f"/plans/{old['id']}").json["superseded_by"] == new["id"]
-    edited = operator("PATCH", f"/plans/{new['id']}", json={"terms": {"targets": "at-least"}})
+    edited = operator("POST", f"/plans/{new['id']}/edit", json={"terms": {"targets": "at-least"}})
     assert (edited.json["terms"]["targets"], edited.json["terms"]["approval_valid"]) == (
         "at-least",
         "48h",
