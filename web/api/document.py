@@ -15,6 +15,7 @@ PROBLEM = "application/problem+json"
 REFERENCE = "#/components/schemas/{model}"
 TAGS = {
     "hosts": "The inventory: hosts, their packages, and the reports they send.",
+    "software": "Packages across the fleet, and which hosts have them.",
     "coverage": "What of the fleet cannot be judged.",
     "findings": "What is open where, and why.",
     "advisories": "What vendors say.",
