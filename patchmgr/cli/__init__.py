@@ -20,6 +20,7 @@ NOUNS = {  # name of the command and of its object -> module in this package
     "feeds": "feeds",
     "findings": "scan",
     "freezes": "windows",
+    "holds": "holds",
     "hosts": "hosts",
     "jobs": "jobs",
     "packages": "hosts",

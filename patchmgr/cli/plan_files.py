@@ -1,11 +1,15 @@
 """Files that the plan commands read: ring settings and results."""
 
 import json
+import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from patchmgr.domain.rings import RingSettings, series_from_json
 from patchmgr.errors import InputError
+from patchmgr.services import policy_files
 
 
 def read_rings(path: Path) -> tuple[RingSettings, ...]:
@@ -27,11 +31,24 @@ def read_rings(path: Path) -> tuple[RingSettings, ...]:
 
 
 def _parsed(text: str, suffix: str) -> object:
-    if suffix == ".json":
-        return json.loads(text)
-    if suffix != ".toml" and text.lstrip().startswith(("{", "[{")):
-        return json.loads(text)
-    return tomllib.loads(text)
+    return json.loads(text) if _is_json(text, suffix) else tomllib.loads(text)
+
+
+def _is_json(text: str, suffix: str) -> bool:
+    return suffix == ".json" or (suffix != ".toml" and text.lstrip().startswith(("{", "[{")))
+
+
+def read_document(path: Path) -> Mapping[str, Any]:
+    """Return the policy in a TOML or JSON file, or on stdin for ``-``. Raises `InputError`."""
+    body = sys.stdin.buffer.read() if str(path) == "-" else read_bytes(path)
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError({str(path): "is not UTF-8"}) from error
+    try:
+        return policy_files.parsed(text, "json" if _is_json(text, path.suffix.lower()) else "toml")
+    except InputError as error:
+        raise InputError({str(path): str(error)}) from error
 
 
 def read_bytes(path: Path) -> bytes:

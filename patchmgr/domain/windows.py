@@ -65,7 +65,7 @@ class Window:
             and "1 to 64 printable characters",
             "duration": not timedelta(0) < self.duration < LONGEST
             and "longer than nothing and shorter than 7 days",
-            "zone": not _zone_exists(self.zone)
+            "zone": not zone_exists(self.zone)
             and f"{self.zone!r} is no IANA time zone, such as Europe/Berlin or UTC",
             "rrule": _complaint(self.rrule),
         }
@@ -254,7 +254,8 @@ def _parts_complaint(parts: dict[str, str], text: str) -> str | None:
     return None
 
 
-def _zone_exists(name: str) -> bool:
+def zone_exists(name: str) -> bool:
+    """Return whether ``name`` is an IANA time zone that this machine knows."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -8,7 +8,7 @@ from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError
 from patchmgr.services import housekeeping as tidying
 from patchmgr.services import jobs as record
-from patchmgr.services import outbox, reports, rollouts
+from patchmgr.services import outbox, planning_policies, reports, rollouts
 from patchmgr.services import scan as scanning
 from patchmgr.services import sync as syncing
 
@@ -50,6 +50,12 @@ def tick(db: Database, clock: Clock) -> str:
         f"{result.changed} of {result.plans} plans moved, {result.dispatched} hosts dispatched, "
         f"{result.verified} verified"
     )
+
+
+def propose(db: Database, clock: Clock) -> str:
+    """Propose the plans whose policies have come due."""
+    seen = planning_policies.propose_due(db, now=clock())
+    return "; ".join(f"{one.policy}: {one.outcome}" for one in seen)
 
 
 def report(db: Database, settings: Settings, clock: Clock) -> str:

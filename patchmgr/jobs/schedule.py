@@ -22,6 +22,7 @@ from patchmgr.services.feeds import look
 REQUESTS = timedelta(seconds=1)  # how often runs asked for are looked for
 RECONCILE = timedelta(seconds=30)  # how often enabled feeds are looked for
 IMPORTS = timedelta(minutes=5)  # makes up for what a process left that ended
+PROPOSE = timedelta(minutes=5)  # how often policies are asked whether a plan is due
 DAY = timedelta(days=1)
 SPREAD = timedelta(minutes=5)  # keeps a fleet of servers from asking upstream at the same second
 THREADS = 6
@@ -93,6 +94,7 @@ def jobs(
         ),
         Job("tick", timedelta(seconds=settings.tick_seconds), partial(bodies.tick, db, clock)),
         *([] if imports is None else [Job("imports", IMPORTS, imports)]),
+        Job("propose", PROPOSE, partial(bodies.propose, db, clock)),
         Job("report", DAY, partial(bodies.report, db, settings, clock), hour=2),
         Job("housekeeping", DAY, partial(bodies.housekeeping, db, settings, clock), hour=3),
     ]

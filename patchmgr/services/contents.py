@@ -9,6 +9,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.queries.plan_content import change_of
+from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import Content, Place, window_from_json
 from patchmgr.domain.plans import Change, Exclusion
@@ -16,7 +18,6 @@ from patchmgr.domain.rings import from_json
 from patchmgr.domain.rollout.model import Tally, Task
 from patchmgr.domain.rollout.states import TaskState
 from patchmgr.services.rollout_store import new_ring, tally_json, task_columns
-from patchmgr.services.verification import change_of
 
 
 def write_changes(session: Session, plan_id: int, changes: Mapping[Change, Sequence[int]]) -> None:
@@ -137,6 +138,7 @@ def stored(session: Session, plan_id: int) -> Content:
         tuple(from_json(row.settings) for row in rings),
         {name: window_from_json(one) for name, one in plan.windows.items()},
         plan.approvals_needed,
+        plan_terms.from_json(plan.terms),
     )
 
 

@@ -16,19 +16,20 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import Content, difference
+from patchmgr.domain.planning_policies import DEFAULT_SERIES
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings, checked
 from patchmgr.domain.rollout import events
-from patchmgr.domain.rollout.machine import advance
+from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.rollout.states import PlanState
+from patchmgr.domain.terms import Terms
 from patchmgr.errors import IllegalTransitionError, InputError, NotFoundError
-from patchmgr.services import audit, contents, planning
+from patchmgr.services import audit, contents, holds, planning, superseding
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
 from patchmgr.services.rollouts import tick_plan
 
-DEFAULT_SERIES = "default"  # plans of one series have the same canaries
 MOST_APPROVALS = 5
 _EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
@@ -44,6 +45,8 @@ def create(
     rings: Sequence[RingSettings] = DEFAULT_RINGS,
     approvals_needed: int = 1,
     series: str = DEFAULT_SERIES,
+    terms: Terms = Terms(),  # noqa: B008 -- frozen
+    policy: str = "",
 ) -> int:
     """Make a draft from the open findings that ``selection`` names, and return its id.
 
@@ -59,8 +62,11 @@ def create(
             checked(rings),
             series=series,
             approvals_needed=approvals_needed,
+            terms=terms,
             now=now,
         )
+        contained = superseding.contained(session, made.content)
+        made.summary["contains"] = contained
         row = _new_row(
             made,
             selection,
@@ -69,6 +75,7 @@ def create(
             actor=actor,
             now=now,
         )
+        row.policy = policy
         session.add(row)
         session.flush()
         contents.write_changes(session, row.id, made.content.changes)
@@ -76,6 +83,8 @@ def create(
         contents.write_places(session, row.id, made.content, now)
         contents.write_version(session, row.id, made.content, by=actor, now=now)
         said = f"changes: {made.summary['changes']}, hosts: {made.summary['hosts']}"
+        if policy:
+            said += f", by policy {policy}"
         session.add(_event(row.id, now, actor, "created", said))
         _audit(session, "create", row.id, actor, now, title=row.title, hash=row.content_hash)
         return row.id
@@ -90,6 +99,7 @@ def edit(
     now: datetime,
     rings: Sequence[RingSettings] | None = None,
     approvals_needed: int | None = None,
+    terms: Terms | None = None,
 ) -> tuple[str, ...]:
     """Give a plan that has not started other rings; return what changed, a sentence each.
 
@@ -103,7 +113,7 @@ def edit(
         if plan.state not in _EDITABLE:
             raise IllegalTransitionError(plan.state, "editing")
         before = contents.stored(session, plan_id)
-        after = _edited(session, plan, before, rings, approvals_needed)
+        after, coverage = _edited(session, plan, before, rings, approvals_needed, terms)
         changed = difference(before.settings(), after.settings())
         if after.hash == before.hash:
             return ()
@@ -113,7 +123,8 @@ def edit(
             approval.void_at, approval.void_reason = now, f"{actor} changed the plan"
         plan.windows = contents.windows_json(after)
         plan.approvals_needed = after.approvals_needed
-        plan.summary = {**plan.summary, "rings": _sizes(after)}
+        plan.terms = after.terms.to_json()
+        plan.summary = {**plan.summary, "rings": _sizes(after), "coverage": coverage}
         store(session, loaded, rollout, effects, now)
         contents.write_places(session, plan_id, after, now)
         contents.write_version(session, plan_id, after, by=actor, now=now)
@@ -148,7 +159,7 @@ def approve(
     with db.writing() as session:
         loaded = load(session, plan_id, Wanted(), now)
         seen = content_hash or loaded.plan.content_hash
-        event = events.Approve(actor, now, seen, ring, comment)
+        event = events.Approve(actor, now, seen, ring, comment, role.value)
         after, effects = advance(loaded.rollout, event)
         session.add(_decision(plan_id, "approve", event, comment))
         store(session, loaded, after, effects, now)
@@ -179,10 +190,12 @@ def start(db: Database, plan_id: int, *, actor: str, role: Role, now: datetime) 
     """
     require(role, Role.OPERATOR, "starting a plan")
 
-    def event(session: Session) -> events.Event:
-        return events.Start(actor, now, contents.stored_hash(session, plan_id))
+    def begin(session: Session) -> list[events.Event]:
+        plan = session.get_one(models.Plan, plan_id)
+        start = events.Start(actor, now, contents.stored_hash(session, plan_id))
+        return [*holds.stops(session, plan, now), start]
 
-    _do(db, plan_id, event, "start", actor=actor, now=now)
+    _do(db, plan_id, begin, "start", actor=actor, now=now)
 
 
 def pause(
@@ -270,7 +283,7 @@ def cancel(
 def _do(
     db: Database,
     plan_id: int,
-    event: events.Event | Callable[[Session], events.Event],
+    event: events.Event | Callable[[Session], list[events.Event]],
     verb: str,
     *,
     actor: str,
@@ -281,8 +294,8 @@ def _do(
     """Apply one event, and let a plan that runs afterwards move at once."""
     with db.writing() as session:
         loaded = load(session, plan_id, wanted, now)
-        happened = event(session) if callable(event) else event
-        after, effects = advance(loaded.rollout, happened)
+        happened = event(session) if callable(event) else [event]
+        after, effects = advance_all(loaded.rollout, happened)
         store(session, loaded, after, effects, now)
         kept = {name: value for name, value in details.items() if value}
         _audit(session, verb, plan_id, actor, now, hash=loaded.plan.content_hash, **kept)
@@ -314,15 +327,23 @@ def _edited(
     before: Content,
     rings: Sequence[RingSettings] | None,
     approvals_needed: int | None,
-) -> Content:
+    terms: Terms | None,
+) -> tuple[Content, list[dict[str, Any]]]:
+    """Return the content as edited, and what its representative hosts then reach."""
+    if terms is not None:
+        _check_terms(before.terms, terms)
+        before = replace(before, terms=terms)
     if approvals_needed is not None:
         _check_approvals(approvals_needed)
         before = replace(before, approvals_needed=approvals_needed)
     if rings is None:
-        return before
-    made = checked(rings)
-    places, windows = planning.place_again(session, before.places, made, plan.series)
-    return replace(before, rings=made, places=places, windows=windows)
+        return before, plan.summary.get("coverage", [])
+    return planning.place_again(session, before, checked(rings), plan.series)
+
+
+def _check_terms(before: Terms, after: Terms) -> None:
+    if before.include_held is not after.include_held:
+        raise InputError({"include_held": "decides what is in a plan; make a new one"})
 
 
 def _new_row(
@@ -354,6 +375,7 @@ def _new_row(
         state_by=actor,
         reason="",
         windows=contents.windows_json(made.content),
+        terms=made.content.terms.to_json(),
         halt_signals=[],
         acknowledged={},
         live_tasks=len(made.content.places),

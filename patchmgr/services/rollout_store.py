@@ -17,7 +17,7 @@ from patchmgr.domain import rings as ring_settings
 from patchmgr.domain.rollout.events import MACHINE, Dispatch, Effect, Notify, Recall, Record
 from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState
-from patchmgr.services import audit
+from patchmgr.services import audit, holds
 from patchmgr.services.rollout_load import Loaded
 
 OUTPUT_LONGEST = 20_000  # characters kept of what a host reported
@@ -45,6 +45,7 @@ def store(
     _store_timeline(session, loaded.plan.id, effects)
     _store_audit(session, loaded.plan.id, effects)
     _store_outbox(session, loaded.plan.id, effects, now)
+    holds.learn(session, loaded.plan, before, after, now)
 
 
 def new_ring(plan_id: int, position: int, settings: ring_settings.RingSettings) -> models.Ring:

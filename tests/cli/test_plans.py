@@ -250,3 +250,64 @@ def test_the_documented_rings_file_can_be_used(run, file, fleet):
     run("windows", "add", "sunday-night", "--rrule", "FREQ=WEEKLY;BYDAY=SU", "--duration", "4h")
 
     assert run("plans", "create", "--rings", file("rings.toml", example))[0] == 0
+
+
+POLICY = """\
+kind = "planning"
+name = "monthly"
+targets = "at-least"
+[[rings]]
+name = "canary"
+representative = 1
+[[rings]]
+name = "rest"
+"""
+
+
+def test_policies_holds_and_decisions_from_the_shell(run, file, fleet):
+    assert run("policies", "import", file("monthly.toml", POLICY)) == (
+        0,
+        "planning policy monthly is at version 1\n",
+        "",
+    )
+    assert 'kind = "planning"' in run("policies", "export", "monthly")[1]
+    assert json.loads(run("policies", "export", "severity", "--format", "json")[1])["kind"] == "sla"
+    assert run("policies", "export", "none")[0] == 1
+    code, _, error = run("policies", "import", file("bad.toml", 'kind = "planning"'))
+    assert (code, "bad.toml" in error, "needs a name" in error) == (2, True, True)
+    assert run("policies", "propose", "--json") == (0, "[]\n", "")
+
+    plan = json.loads(run("plans", "create", "--policy", "monthly", "--json")[1])
+    assert (plan["policy"], plan["terms"]["targets"]) == ("monthly 1", "at-least")
+    both = run("plans", "create", "--policy", "monthly", "--approvals", 2)
+    assert (both[0], "says rings, approvals and versions itself" in both[2]) == (2, True)
+    said = run("plans", "show", 1)[1]
+    assert "1 host covers 100 % of 1 changes" in said
+    assert "first time this change is made here" in said
+
+    newer = run("plans", "create", "--approver", "bob", "--approval-valid", "48h", "--include-held")
+    assert newer == (0, "2\n", "")
+    assert "patchmgr plans supersede 2 1" in run("plans", "show", 2)[1]
+    assert run("plans", "supersede", 2, 1) == (0, "plan 1 is superseded\n", "")
+    edited = run("plans", "edit", 2, "--targets", "at-least")
+    assert edited == (0, "target versions exact -> at-least\n", "")
+    code, _, error = run("plans", "start", 2, "--break-glass")
+    assert (code, "say why" in error) == (2, True)
+    assert run("plans", "start", 2, "--break-glass", "--reason", "now") == (
+        0,
+        "plan 2 is running\n",
+        "",
+    )
+    assert "not reviewed yet" in run("plans", "show", 2)[1]
+    assert run("plans", "review", 2, "--reason", "fine")[0] == 1  # whoever started it
+    assert run("plans", "review", 2, "--reason", "fine", "--as", "bob")[0] == 0
+    assert "reviewed by bob: fine" in run("plans", "show", 2)[1]
+
+    added = run("holds", "add", "curl", "--version", ">=7.88", "--reason", "leaks")
+    assert added == (0, "hold 1 on curl >=7.88 is in force\n", "")
+    assert json.loads(run("holds", "list", "--json")[1])[0]["reason"] == "leaks"
+    assert "known to be bad (hold 1: leaks)" in run("plans", "show", 2)[1]
+    code, _, error = run("plans", "create")
+    assert (code, "known to be bad" in error) == (1, True)
+    assert run("holds", "confirm", 1)[0] == 1
+    assert run("holds", "revoke", 1, "--reason", "fixed") == (0, "hold 1 is revoked\n", "")

@@ -5,7 +5,7 @@ from flask import Response, request
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.errors import BadFileError, InputError
-from patchmgr.services import exports, result_files, rollouts
+from patchmgr.services import approvals, exports, result_files, rollouts, superseding
 from patchmgr.services import plans as service
 from patchmgr.services.rollouts import ResultRow
 from web.api.plan_shapes import (
@@ -17,6 +17,7 @@ from web.api.plan_shapes import (
     ResultsTaken,
     ResumeIn,
     RetryIn,
+    SupersedeIn,
 )
 from web.api.plans import plan_in_full
 from web.api.routing import JSON, Raw, problems, route, who
@@ -69,6 +70,48 @@ def reject_plan(plan_id: int, body: ReasonIn) -> object:
 def start_plan(plan_id: int) -> object:
     """Start an approved plan."""
     service.start(db(), plan_id, **who())
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/break-glass",
+    tag="plans",
+    role=Role.APPROVER,
+    body=ReasonIn,
+    answer=PlanInFull,
+)
+def break_glass(plan_id: int, body: ReasonIn) -> object:
+    """Start a plan without its approvals; another person must review that afterwards."""
+    superseding.break_glass(db(), plan_id, reason=body.reason, **who())
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/review",
+    tag="plans",
+    role=Role.APPROVER,
+    body=ReasonIn,
+    answer=PlanInFull,
+)
+def review_plan(plan_id: int, body: ReasonIn) -> object:
+    """Sign a start without approvals; neither who did it nor an author of the plan can."""
+    approvals.review(db(), plan_id, comment=body.reason, **who())
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/supersede",
+    tag="plans",
+    role=Role.OPERATOR,
+    body=SupersedeIn,
+    answer=PlanInFull,
+)
+def supersede_plan(plan_id: int, body: SupersedeIn) -> object:
+    """End an older plan, for this one does all that is left of it."""
+    superseding.supersede(db(), plan_id, body.plan, reason=body.reason, **who())
     return plan_in_full(plan_id)
 
 

@@ -36,6 +36,7 @@ from patchmgr.db.models.hosts import (
     VersionCount,
 )
 from patchmgr.db.models.operations import JobRun, Report, ScheduledJob
+from patchmgr.db.models.planning import PackageHold, PlanningOccasion, PlanningPolicy
 from patchmgr.db.models.plans import (
     Approval,
     Freeze,
@@ -79,6 +80,7 @@ __all__ = [
     "LoginAttempt",
     "Offer",
     "Outbox",
+    "PackageHold",
     "PackageSet",
     "PackageVersion",
     "Plan",
@@ -87,6 +89,8 @@ __all__ = [
     "PlanExclusion",
     "PlanItem",
     "PlanVersion",
+    "PlanningOccasion",
+    "PlanningPolicy",
     "Policy",
     "Report",
     "Ring",

@@ -39,6 +39,17 @@ class Plan(Base):
     live_tasks: Mapped[int]  # tasks that are not over; a cancelled plan can still have some
     expires_at: Mapped[datetime | None]  # deadline of the present state
     changed_at: Mapped[datetime]  # last change of any part of it, tasks too
+    # patchmgr.domain.terms, canonical form: what versions are good, who must consent, how long
+    terms: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    policy: Mapped[Name] = mapped_column(server_default="")  # that it was made by; "" for none
+    superseded_by: Mapped[int | None]  # plan that took its place
+    # Started without its approvals: by whom and why, and who has looked at that afterwards.
+    broken_by: Mapped[Name] = mapped_column(server_default="")
+    broken_at: Mapped[datetime | None]
+    broken_reason: Mapped[str] = mapped_column(Text, server_default="")
+    reviewed_by: Mapped[Name] = mapped_column(server_default="")
+    reviewed_at: Mapped[datetime | None]
+    review_comment: Mapped[str] = mapped_column(Text, server_default="")
     # An optimistic lock: two writers cannot overwrite each other.
     revision: Mapped[int] = mapped_column()
 
@@ -61,6 +72,7 @@ class PlanChange(Base):
             "to_version",
             "match",
         ),
+        Index("ix_plan_change_history", "package", "platform", "to_version"),
     )
 
     id: Mapped[Id]

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.advisories import Match, Severity
-from patchmgr.domain.plans import WorkLine
+from patchmgr.domain.plans import Change, WorkLine
 from patchmgr.domain.rollout.states import AT_WORK
 from patchmgr.errors import NotFoundError
 
@@ -70,12 +71,17 @@ def changes(
     search: str = "",
     limit: int = paging.PAGE,
     cursor: str = "",
+    of: int | None = None,
 ) -> Page[ChangeLine]:
-    """Return a plan's distinct changes, worst severity first, then by package. Two queries."""
+    """Return a plan's distinct changes, worst severity first, then by package. Two queries.
+
+    ``of`` is how many the plan has, where the caller knows; it saves counting them.
+    """
     conditions: list[ColumnElement[bool]] = [_change.plan_id == plan_id]
     if search.strip():
         conditions.append(_contains(search, _change.package, _change.source, _change.to_version))
-    total = _count(session, _change, conditions)
+    counted = of is None or len(conditions) > 1
+    total = _count(session, _change, conditions) if counted else of or 0
     order: tuple[Any, ...] = (_change.severity, _change.package, _change.id)
     if cursor:
         values = paging.decode(cursor, len(order))
@@ -191,8 +197,10 @@ def work(session: Session, plan_id: int, *, whole: bool = False) -> list[WorkLin
 
     Raises `NotFoundError`. Two queries.
     """
-    if session.scalar(select(models.Plan.id).where(models.Plan.id == plan_id)) is None:
+    document = session.scalar(select(models.Plan.terms).where(models.Plan.id == plan_id))
+    if document is None:
         raise NotFoundError("plan", plan_id)
+    terms = plan_terms.from_json(document)
     query = (
         select(
             _ring.name,
@@ -217,7 +225,21 @@ def work(session: Session, plan_id: int, *, whole: bool = False) -> list[WorkLin
     if not whole:
         query = query.where(_task.state.in_([state.value for state in AT_WORK]))
     return [
-        WorkLine(plan_id, ring, host, package, arch, old, new, Match(match), source, attempt, state)
+        WorkLine(
+            plan_id,
+            ring,
+            host,
+            package,
+            arch,
+            old,
+            new,
+            Match(match),
+            source,
+            attempt,
+            state,
+            terms.targets,
+            terms.include_held,
+        )
         for ring, host, package, arch, old, new, match, source, attempt, state in session.execute(
             query
         )
@@ -238,6 +260,20 @@ def change_line(row: models.PlanChange) -> ChangeLine:
         Severity(row.severity),
         tuple(row.advisories),
         row.hosts,
+    )
+
+
+def change_of(row: models.PlanChange) -> Change:
+    """Return the domain's change of a row, without its advisories."""
+    return Change(
+        row.platform,
+        row.manager,
+        row.package,
+        row.arch,
+        row.source,
+        row.from_version,
+        row.to_version,
+        Match(row.match),
     )
 
 

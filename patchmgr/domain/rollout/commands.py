@@ -8,19 +8,22 @@ from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import (
     Acknowledge,
     Approve,
+    BreakGlass,
     Cancel,
     Edited,
     HaltSignal,
+    Held,
     Pause,
     Propose,
     Reject,
     Resume,
     Retry,
     Start,
+    Supersede,
     Withdrawn,
 )
 from patchmgr.domain.rollout.gates import is_approved
-from patchmgr.domain.rollout.model import Approval, Signal
+from patchmgr.domain.rollout.model import Approval, Ring, Signal
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     LIVE_TASKS,
@@ -33,6 +36,7 @@ from patchmgr.domain.rollout.states import (
     TaskState,
 )
 from patchmgr.domain.rollout.work import Work
+from patchmgr.domain.terms import may_approve, words
 from patchmgr.errors import (
     ConflictError,
     ForbiddenError,
@@ -55,12 +59,19 @@ def propose(work: Work, event: Propose) -> None:
 
 
 def approve(work: Work, event: Approve) -> None:
-    """Count a person's consent. Raises `ForbiddenError` for an author, `ConflictError`."""
+    """Count a person's consent.
+
+    Raises `ForbiddenError` for an author and for who is not among those asked, `ConflictError`.
+    """
+    approvers = work.plan.approvers
     if event.ring:
         _require(work, "approve", PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
-        _check_ring(work, event.ring)
+        approvers = _check_ring(work, event.ring).settings.approvers
     else:
         _require(work, "approve", PlanState.PROPOSED)
+        _let_lapse(work, event.at)
+    if not may_approve(approvers, event.by, event.role):
+        raise ForbiddenError(f"{event.by} is not asked; it must be {words(approvers)}")
     if event.by in work.plan.authors:
         raise ForbiddenError(f"{event.by} made or edited this plan; somebody else must approve it")
     if event.content_hash != work.plan.content_hash:
@@ -77,7 +88,9 @@ def approve(work: Work, event: Approve) -> None:
     comment = f": {event.comment}" if event.comment else ""
     work.record(event.at, "approval", f"approved {what}{comment}", ring=event.ring, by=event.by)
     if not event.ring and _approvals(work) >= work.plan.approvals_needed:
-        work.move(PlanState.APPROVED, event.at, event.by, deadline=event.at + APPROVAL)
+        first = min(one.at for one in work.plan.approvals if not one.ring)
+        deadline = min(event.at + APPROVAL, first + work.plan.approval_valid)
+        work.move(PlanState.APPROVED, event.at, event.by, deadline=deadline)
         work.notify("approved", f"{event.by} approved the plan; it can be started")
 
 
@@ -113,14 +126,35 @@ def edited(work: Work, event: Edited) -> None:
 def start(work: Work, event: Start) -> None:
     """Raises `ConflictError` when what is stored is not what was approved, or a signal is open."""
     _require(work, "start", PlanState.APPROVED)
+    _let_lapse(work, event.at)
     hashes = {one.content_hash for one in work.plan.approvals} | {work.plan.content_hash}
-    if hashes != {event.content_hash} or _approvals(work) < work.plan.approvals_needed:
+    if hashes != {event.content_hash}:
         raise ConflictError("the plan's content is not what was approved; it cannot start")
+    if _approvals(work) < work.plan.approvals_needed:
+        raise ConflictError(f"what was approved has lapsed; {_needs(work)}")
+    _run(work, event.at, event.by)
+
+
+def break_glass(work: Work, event: BreakGlass) -> None:
+    """Start without the plan's approvals. A ring that needs one of its own still waits for it.
+
+    Raises `ConflictError` when what is stored has another hash than the plan, or a signal is open.
+    """
+    _require(work, "break-glass", *_EDITABLE)
+    _needs_reason(event.reason, "started without its approvals")
+    if event.content_hash != work.plan.content_hash:
+        raise ConflictError("the plan's content is not what it was made of; it cannot start")
+    said = f"{event.by} broke the glass: {event.reason}"
+    _run(work, event.at, event.by, said)
+    work.notify("break_glass", f"started without its approvals; {said}; it must be reviewed")
+
+
+def _run(work: Work, at: datetime, by: str, reason: str = "") -> None:
     _refuse_open_signals(work)
-    work.move(PlanState.RUNNING, event.at, event.by)
+    work.move(PlanState.RUNNING, at, by, reason)
     for position in range(len(work.rings)):
         if work.tally(position).hosts == 0:
-            work.move_ring(position, RingState.SKIPPED, event.at, "no hosts")
+            work.move_ring(position, RingState.SKIPPED, at, "no hosts")
 
 
 def pause(work: Work, event: Pause) -> None:
@@ -207,6 +241,21 @@ def cancel(work: Work, event: Cancel) -> None:
     end_waiting(work, event.at, event.by, event.reason)
 
 
+def supersede(work: Work, event: Supersede) -> None:
+    """End the plan because another does its work. What runs finishes and is followed."""
+    _require(work, "supersede", *OPEN_PLANS)
+    _needs_reason(event.reason, "superseded")
+    work.move(PlanState.SUPERSEDED, event.at, event.by, event.reason)
+    signals.recall(work, event.at, f"superseded: {event.reason}", TaskState.CANCELLED, event.by)
+    end_waiting(work, event.at, event.by, event.reason)
+    work.notify("superseded", event.reason)
+
+
+def held(work: Work, event: Held) -> None:
+    """Stop for a version that is known to be bad, once for each hold."""
+    signals.raise_signal(work, Signal("hold", str(event.hold), 1, event.why, event.at))
+
+
 def halt(work: Work, event: HaltSignal) -> None:
     _require(work, "halt", *ACTIVE_PLANS)
     level = signals.next_level(work, event.kind, event.subject)
@@ -235,7 +284,7 @@ def _refuse_open_signals(work: Work) -> None:
         raise ConflictError(f"a halt signal is open, acknowledge it first: {why}")
 
 
-def _check_ring(work: Work, name: str) -> None:
+def _check_ring(work: Work, name: str) -> Ring:
     position = next((i for i, ring in enumerate(work.rings) if ring.name == name), None)
     if position is None:
         raise NotFoundError("ring", name)
@@ -244,6 +293,14 @@ def _check_ring(work: Work, name: str) -> None:
         raise ConflictError(f"ring {name} needs no approval of its own")
     if is_approved(work.plan, position):
         raise ConflictError(f"ring {name} is approved already")
+    return ring
+
+
+def _let_lapse(work: Work, at: datetime) -> None:
+    """Count no longer what was approved too long ago."""
+    valid = work.plan.approval_valid
+    standing = tuple(one for one in work.plan.approvals if one.at + valid > at)
+    work.plan = replace(work.plan, approvals=standing)
 
 
 def _approvals(work: Work) -> int:

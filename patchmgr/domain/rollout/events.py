@@ -31,6 +31,26 @@ class Approve:
     content_hash: str
     ring: str = ""
     comment: str = ""
+    role: str = ""  # of the approver, where the plan says in which one they must be
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """A person starts the plan without its approvals; somebody must look at that afterwards."""
+
+    by: str
+    at: datetime
+    content_hash: str  # of what is stored now
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supersede:
+    """Another plan, which ``reason`` names, does this one's work."""
+
+    by: str
+    at: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,15 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A version that the plan has yet to install is known to be bad."""
+
+    at: datetime
+    hold: int  # its number
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed. ``windows`` has the windows that are open now, and when each closes."""
 
@@ -152,6 +181,9 @@ class InventorySeen:
 Event = (
     Propose
     | Approve
+    | BreakGlass
+    | Supersede
+    | Held
     | Reject
     | Edited
     | Start

@@ -56,10 +56,16 @@ def proven(tally: Tally, settings: RingSettings) -> bool:
 
 
 def is_approved(rollout: Rollout, position: int) -> bool:
-    """Return whether the ring has its own approval under the present content, or needs none."""
-    ring = rollout.rings[position]
-    return not ring.settings.needs_approval or any(
-        approval.ring == ring.name and approval.content_hash == rollout.content_hash
+    """Return whether the ring has its own approvals under the present content, or needs none."""
+    settings = rollout.rings[position].settings
+    return not settings.needs_approval or ring_approvals(rollout, position) >= settings.approvals
+
+
+def ring_approvals(rollout: Rollout, position: int) -> int:
+    """Return how many approvals of its own the ring has under the present content."""
+    name = rollout.rings[position].name
+    return sum(
+        approval.ring == name and approval.content_hash == rollout.content_hash
         for approval in rollout.approvals
     )
 

@@ -6,7 +6,7 @@ which every step keeps in line, so a tick costs what can change and not what the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.states import (
@@ -15,6 +15,7 @@ from patchmgr.domain.rollout.states import (
     RingState,
     TaskState,
 )
+from patchmgr.domain.terms import VALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ class Rollout:
     approvals: tuple[Approval, ...] = ()
     signals: tuple[Signal, ...] = ()  # open ones
     acknowledged: Mapping[str, int] = field(default_factory=dict)  # signal key -> level let pass
+    approvers: tuple[str, ...] = ()  # who must agree; empty: any approver
+    approval_valid: timedelta = VALID
 
     @property
     def live(self) -> int:

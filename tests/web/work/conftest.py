@@ -122,6 +122,25 @@ class Works:
 
 
 @pytest.fixture
+def program(works, app):
+    """Return a client that sends a token of that role and reads JSON."""
+
+    def make(role):
+        headers = {"Authorization": f"Bearer {works.token(role)}"}
+        browser = app.test_client()
+
+        def ask(method, path, **more):
+            extra = more.pop("headers", {})
+            return browser.open(
+                f"/api/v1{path}", method=method, headers={**headers, **extra}, **more
+            )
+
+        return ask
+
+    return make
+
+
+@pytest.fixture
 def works(sqlite_db, settings, clock, tmp_path):
     return Works(sqlite_db, settings, clock, tmp_path)
 
