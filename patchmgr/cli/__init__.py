@@ -30,6 +30,7 @@ NOUNS = {  # name of the command and of its object -> module in this package
     "scan": "scan",
     "scheduler": "serve",
     "serve": "serve",
+    "simulate": "simulate",
     "tokens": "tokens",
     "users": "users",
     "versions": "versions",

@@ -13,12 +13,9 @@ def read_rings(path: Path) -> tuple[RingSettings, ...]:
 
     Raises `InputError` that names the file and what is wrong with it.
     """
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError({str(path): getattr(error, "strerror", None) or "is not UTF-8"}) from error
-    try:
-        document = _parsed(text, path.suffix.lower())
+        document = parsed(text, path.suffix.lower())
         return series_from_json(document)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError({str(path): f"cannot be read: {error}"}) from error
@@ -26,7 +23,16 @@ def read_rings(path: Path) -> tuple[RingSettings, ...]:
         raise InputError({str(path): str(error)}) from error
 
 
-def _parsed(text: str, suffix: str) -> object:
+def read_text(path: Path) -> str:
+    """Return the text of ``path``. Raises `InputError`."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError({str(path): getattr(error, "strerror", None) or "is not UTF-8"}) from error
+
+
+def parsed(text: str, suffix: str) -> object:
+    """Return what a JSON or TOML text says; raises the error of whichever it is."""
     if suffix == ".json":
         return json.loads(text)
     if suffix != ".toml" and text.lstrip().startswith(("{", "[{")):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from patchmgr.domain.groups import Group, GroupSettings
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rings import ANY_TIME, OWN_WINDOW, HostFacts, RingSettings, assign, from_json
 from patchmgr.domain.windows import Window
@@ -35,6 +36,8 @@ class Content:
     rings: tuple[RingSettings, ...]
     windows: Mapping[str, Window]
     approvals_needed: int
+    groups: tuple[GroupSettings, ...] = ()
+    gathered: tuple[Group, ...] = ()  # which hosts ``groups`` put together
 
     @property
     def hash(self) -> str:
@@ -46,6 +49,10 @@ class Content:
             ),
             "hosts": sorted([host, at.ring, at.window or ""] for host, at in self.places.items()),
         }
+        if self.gathered:
+            whole["members"] = [
+                [one.key, one.limit, one.is_ordered, *one.members] for one in self.gathered
+            ]
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -55,6 +62,8 @@ class Content:
             "rings": [ring.to_json() for ring in self.rings],
             "windows": {name: window.to_json() for name, window in sorted(self.windows.items())},
             "approvals_needed": self.approvals_needed,
+            # Left out where there are none: a plan made before there were any keeps its hash.
+            **({"groups": [group.to_json() for group in self.groups]} if self.groups else {}),
         }
 
 
@@ -120,9 +129,9 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str
         was = {**from_json({"name": name}).to_json(), **old.get(name, {})}
         if name in old:
             lines += [
-                f"ring {name}: {setting} {_shown(was[setting])} -> {_shown(ring[setting])}"
+                f"ring {name}: {setting} {_shown(was.get(setting, []))} -> {_shown(ring[setting])}"
                 for setting in ring
-                if was[setting] != ring[setting]
+                if was.get(setting) != ring[setting]
             ]
     if [name for name in old if name in new] != [name for name in new if name in old]:
         lines.append(f"the order of the rings is {', '.join(new)} now")
@@ -131,11 +140,28 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str
         if was != now:
             done = "was added" if was is None else "is used no longer" if now is None else "changed"
             lines.append(f"window {name} {done}")
+    lines += _group_difference(before.get("groups", []), after.get("groups", []))
     if before["approvals_needed"] != after["approvals_needed"]:
         lines.append(
             f"approvals needed {before['approvals_needed']} -> {after['approvals_needed']}"
         )
     return tuple(lines)
+
+
+def _group_difference(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    old, new = ({group["name"]: group for group in groups} for groups in (before, after))
+    lines = [f"group {name} was removed" for name in old if name not in new]
+    lines += [f"group {name} was added" for name in new if name not in old]
+    for name, group in new.items():
+        was = old.get(name, group)
+        lines += [
+            f"group {name}: {setting} {_shown(was[setting])} -> {_shown(group[setting])}"
+            for setting in group
+            if was[setting] != group[setting]
+        ]
+    return lines
 
 
 def _shown(value: object) -> str:

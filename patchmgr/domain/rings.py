@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from patchmgr.domain import durations
+from patchmgr.domain.probes import Probe, probes_from_json
 from patchmgr.errors import InputError
 
 FIELDS = ("ring", "environment", "site", "owner", "criticality", "exposure", "platform", "tag")
@@ -62,6 +63,7 @@ class RingSettings:
     soak: timedelta = timedelta(0)  # the time it must stay healthy
     min_soak: timedelta = timedelta(0)  # what the soak may be shortened to, to hold the due date
     needs_approval: bool = False  # its own, beside the plan's
+    probes: tuple[Probe, ...] = ()  # asked while it rolls and soaks
     # how it changes hosts
     window: str = OWN_WINDOW  # OWN_WINDOW, ANY_TIME or the name of a maintenance window
     max_concurrent: int = 100  # hosts at work at a time
@@ -124,6 +126,8 @@ class RingSettings:
             **{name: durations.text(getattr(self, name)) for name in _DURATIONS},
             "hosts": sorted(self.hosts),
             "fields": dict(sorted(self.fields.items())),
+            # Left out where there are none: a plan approved before there were any keeps its hash.
+            **({"probes": [probe.to_json() for probe in self.probes]} if self.probes else {}),
         }
 
 
@@ -132,7 +136,7 @@ _DURATIONS = ("soak", "min_soak", "expected", "reboot_reserve", "lease", "run", 
 _NUMBERS = ("percent", "min_attempted", "attempted_pct", "success_pct", "max_failures",
             "unverified_pct", "max_concurrent", "max_attempts")  # fmt: skip
 _PLAIN = ("name", *_NUMBERS, "needs_approval", "window")
-SETTINGS = (*_PLAIN, "hosts", "fields", *_DURATIONS)
+SETTINGS = (*_PLAIN, "hosts", "fields", "probes", *_DURATIONS)
 
 
 def from_json(document: object) -> RingSettings:
@@ -266,6 +270,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "needs_approval": _read_flag,
     "hosts": _read_hosts,
     "fields": _read_fields,
+    "probes": probes_from_json,
 }
 
 DEFAULT_RINGS = (

@@ -17,6 +17,7 @@ from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
 from patchmgr.domain.content import Content, Place, place
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
+from patchmgr.domain.groups import Group, GroupSettings, gather
 from patchmgr.domain.matching import NAMES, Subject
 from patchmgr.domain.offers import Offers
 from patchmgr.domain.packages import channels, release_of
@@ -61,6 +62,7 @@ def draft(
     series: str,
     approvals_needed: int,
     now: datetime,
+    groups: Sequence[GroupSettings] = (),
 ) -> Draft:
     """Return what a plan for ``selection`` would change, where and when.
 
@@ -86,7 +88,13 @@ def draft(
     if not proposal.hosts:
         raise ConflictError(_nothing(proposal, left_out))
     content = Content(
-        proposal.changes, places, tuple(rings), _used(windows, places), approvals_needed
+        proposal.changes,
+        places,
+        tuple(rings),
+        _used(windows, places),
+        approvals_needed,
+        tuple(groups),
+        gather([one for one in facts if one.id in places], groups),
     )
     pressing = _pressing(statements, proposal.hosts, exposed, excepted)
     due = _due(session, proposal, pressing, said)
@@ -108,6 +116,16 @@ def place_again(
     if lost:
         raise ConflictError(f"the maintenance window of {lost[0]} does not exist; add it first")
     return places, _used(windows, places)
+
+
+def gather_again(
+    session: Session, numbers: Collection[int], groups: Sequence[GroupSettings]
+) -> tuple[Group, ...]:
+    """Return the groups that the hosts of a plan are in now."""
+    hosts = _hosts(session, ())
+    return gather(
+        [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts], groups
+    )
 
 
 def facts_of(row: models.Host) -> HostFacts:

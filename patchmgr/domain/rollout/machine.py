@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from patchmgr.domain.rollout import commands, results, ticking
+from patchmgr.domain.rollout import commands, overrides, probing, results, ticking
 from patchmgr.domain.rollout.events import (
     Acknowledge,
+    AcknowledgeHosts,
     Approve,
     Cancel,
     Edited,
@@ -14,11 +15,15 @@ from patchmgr.domain.rollout.events import (
     HaltSignal,
     InventorySeen,
     Pause,
+    ProbeAnswered,
     Propose,
     Reject,
     Resume,
     Retry,
+    RollBack,
+    SkipRing,
     Start,
+    Supersede,
     TaskReported,
     Tick,
     Withdrawn,
@@ -42,7 +47,12 @@ _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Resume: commands.resume,
     Cancel: commands.cancel,
     Acknowledge: commands.acknowledge,
-    Retry: commands.retry,
+    Retry: overrides.retry,
+    AcknowledgeHosts: overrides.acknowledge_hosts,
+    RollBack: overrides.roll_back,
+    SkipRing: overrides.skip_ring,
+    Supersede: commands.supersede,
+    ProbeAnswered: probing.answered,
     HaltSignal: commands.halt,
     Withdrawn: commands.withdrawn,
     Tick: ticking.tick,
