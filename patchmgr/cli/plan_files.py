@@ -4,19 +4,20 @@ import json
 import tomllib
 from pathlib import Path
 
-from patchmgr.domain.rings import RingSettings, series_from_json
+from patchmgr.domain.groups import GroupSettings, stages_from_json
+from patchmgr.domain.rings import RingSettings
 from patchmgr.errors import InputError
 
 
-def read_rings(path: Path) -> tuple[RingSettings, ...]:
-    """Return the rings of a TOML or JSON file (docs/plans.md).
+def read_stages(path: Path) -> tuple[tuple[RingSettings, ...], tuple[GroupSettings, ...]]:
+    """Return the rings and groups of a TOML or JSON file (docs/plans.md).
 
     Raises `InputError` that names the file and what is wrong with it.
     """
     text = read_text(path)
     try:
         document = parsed(text, path.suffix.lower())
-        return series_from_json(document)
+        return stages_from_json(document)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError({str(path): f"cannot be read: {error}"}) from error
     except InputError as error:

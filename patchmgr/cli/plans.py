@@ -9,7 +9,8 @@ import click
 
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import App, pass_app, show_json, show_listing
-from patchmgr.cli.plan_files import read_bytes, read_rings, write_bytes
+from patchmgr.cli.plan_files import read_bytes, read_stages, write_bytes
+from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring
 from patchmgr.cli.plan_views import detail_json, print_detail
 from patchmgr.db.queries import plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
@@ -17,7 +18,7 @@ from patchmgr.domain.advisories import Severity
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS
 from patchmgr.errors import InputError
-from patchmgr.services import exports, outbox, policies, result_files, rollouts
+from patchmgr.services import exports, outbox, policies, probing, result_files, rollouts
 from patchmgr.services import plans as service
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -81,12 +82,14 @@ def create(
         raise InputError({"all": "takes no other selection beside it"})
     if policy is not None:
         selection = _by_policy(app, policy, selection)
+    rings, groups = read_stages(rings_file) if rings_file else (DEFAULT_RINGS, ())
     who = acting(app, as_name)
     plan_id = service.create(
         app.db,
         selection=selection,
         title=title,
-        rings=read_rings(rings_file) if rings_file else DEFAULT_RINGS,
+        rings=rings,
+        groups=groups,
         approvals_needed=approvals,
         actor=who.name,
         role=who.role,
@@ -150,11 +153,13 @@ def edit(
     app: App, plan_id: int, rings_file: Path | None, approvals: int | None, as_name: str | None
 ) -> None:
     """Give a plan that has not started other rings; given approvals fall."""
+    rings, groups = read_stages(rings_file) if rings_file else (None, None)
     who = acting(app, as_name)
     changed = service.edit(
         app.db,
         plan_id,
-        rings=read_rings(rings_file) if rings_file else None,
+        rings=rings,
+        groups=groups,
         approvals_needed=approvals,
         actor=who.name,
         role=who.role,
@@ -188,7 +193,39 @@ _command("pause", "Hand out nothing more; needs --reason.", service.pause)
 _command("resume", "Let a paused plan go on.", service.resume)
 _command("cancel", "End a plan; needs --reason.", service.cancel)
 _command("halt", "Stop a plan until somebody acknowledges it; needs --reason.", service.halt)
-_command("acknowledge", "Let open halt signals pass; needs --reason.", service.acknowledge)
+
+
+@plans.command()
+@_id
+@click.option("--host", "hosts", multiple=True, help="Accept this host's end; signals stay.")
+@_reason
+@as_option
+@_json
+@pass_app
+def acknowledge(
+    app: App,
+    plan_id: int,
+    hosts: tuple[str, ...],
+    reason: str,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
+    """Let open halt signals pass; needs --reason."""
+    who = acting(app, as_name)
+    service.acknowledge(
+        app.db, plan_id, hosts=hosts, reason=reason, actor=who.name, role=who.role, now=app.now
+    )
+    with app.db.reading() as session:
+        detail = queries.get(session, plan_id, now=app.now)
+    if as_json:
+        show_json(detail_json(detail))
+    else:
+        click.echo(f"plan {plan_id} is {detail.state.value}")
+
+
+plans.add_command(forecast)
+plans.add_command(roll_back)
+plans.add_command(skip_ring)
 
 
 @plans.command()
@@ -254,16 +291,23 @@ def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: 
     help="A file; for ansible a name in .zip gives playbook and inventory apart. Default: stdout.",
 )
 @click.option("--whole", is_flag=True, help="All rings, to read; not only what may be done now.")
+@click.option("--rollback", is_flag=True, help="The way back of hosts that must be rolled back.")
 @as_option
 @pass_app
 def export(
-    app: App, plan_id: int, form: str, out: Path | None, whole: bool, as_name: str | None
+    app: App,
+    plan_id: int,
+    form: str,
+    out: Path | None,
+    whole: bool,
+    rollback: bool,
+    as_name: str | None,
 ) -> None:
     """Write the work that may be done now, for people or for Ansible."""
     who = acting(app, as_name)
     if form == "ansible" and out is not None and out.suffix.lower() == ".zip":
         form = "ansible-zip"
-    exported = service_export(app, plan_id, form, who, whole=whole)
+    exported = service_export(app, plan_id, form, who, whole=whole, rollback=rollback)
     if out is None:
         sys.stdout.buffer.write(exported.body)
         sys.stdout.buffer.flush()
@@ -272,10 +316,19 @@ def export(
     click.echo(f"{out}: {exported.hosts} hosts")
 
 
-def service_export(app: App, plan_id: int, form: str, who: Any, *, whole: bool) -> exports.Exported:
+def service_export(
+    app: App, plan_id: int, form: str, who: Any, *, whole: bool, rollback: bool
+) -> exports.Exported:
     """Return the export as ``who``."""
     return exports.export(
-        app.db, plan_id, form, whole=whole, actor=who.name, role=who.role, now=app.now
+        app.db,
+        plan_id,
+        form,
+        whole=whole,
+        rollback=rollback,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
     )
 
 
@@ -304,6 +357,7 @@ def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bo
 @pass_app
 def tick(app: App, as_json: bool) -> None:
     """Move every plan on to where it must be now; the scheduler does the same by itself."""
+    probing.probe(app.db, now=app.now)
     result = rollouts.tick(app.db, now=app.now)
     outbox.deliver(app.db, now=app.now)
     counts = {

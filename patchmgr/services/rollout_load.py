@@ -32,10 +32,10 @@ from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Task
 from patchmgr.domain.rollout.states import (
     AT_WORK,
     DISPATCHING_RINGS,
+    NOT_BEGUN,
     OVER_RINGS,
     UNVERIFIED,
     WAITING_RINGS,
-    WAITING_TASKS,
     RingState,
     TaskState,
 )
@@ -224,7 +224,7 @@ def _is_behind() -> ColumnElement[bool]:
         member.host_id == _task.host_id,
         first.plan_id == _task.plan_id,
         first.host_id == member.after_id,
-        first.state.in_(WAITING_TASKS),
+        first.state.in_(NOT_BEGUN),
     )
 
 

@@ -2,6 +2,7 @@
 
 from patchmgr.db.queries import plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
+from patchmgr.domain import groups
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.plans import Selection
@@ -56,6 +57,7 @@ def create_plan(body: PlanIn) -> object:
         ),
         title=body.title,
         rings=DEFAULT_RINGS if body.rings is None else series_from_json(body.rings),
+        groups=[groups.from_json(one) for one in body.groups],
         approvals_needed=body.approvals_needed,
         **who(),
     )

@@ -87,8 +87,8 @@ def watch_groups(work: Work, task: Task, at: datetime) -> None:
     for key in task.groups:
         if work.groups[key].is_spent:
             why = (
-                f"group {key} can spare no other host until this one, which is {task.state}, "
-                "is acknowledged or gets another turn"
+                f"{task.state}: it counts against group {key}, which can spare no other host now, "
+                "until it is acknowledged or gets another turn"
             )
             work.record(at, "group_waits", why, ring=ring, host=task.host)
             work.notify("group_waits", why)

@@ -58,6 +58,7 @@ DISPATCHING_RINGS = (RingState.ROLLING, RingState.SOAKING, RingState.PASSED)
 PROBED_RINGS = (RingState.ROLLING, RingState.SOAKING)  # whose health probes are asked
 
 WAITING_TASKS = (TaskState.QUEUED, TaskState.DEFERRED)
+NOT_BEGUN = (*WAITING_TASKS, TaskState.LEASED)
 AT_WORK = (TaskState.LEASED, TaskState.RUNNING)  # what ``max_concurrent`` limits
 UNVERIFIED = (TaskState.INSTALLED, TaskState.REBOOT_PENDING)
 IN_FLIGHT = (*AT_WORK, *UNVERIFIED)

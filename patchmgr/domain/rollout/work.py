@@ -8,8 +8,8 @@ from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import MACHINE, Effect, Notify, Record
 from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Signal, Tally, Task
 from patchmgr.domain.rollout.states import (
+    NOT_BEGUN,
     OVER_RINGS,
-    WAITING_TASKS,
     PlanState,
     RingState,
     TaskState,
@@ -115,7 +115,7 @@ class Work:
     def is_its_turn(self, task: Task) -> bool:
         """Return whether its groups can spare its host, and those before it have begun."""
         return not self.spent_group(task) and all(
-            host in self.tasks and self.tasks[host].state not in WAITING_TASKS
+            host in self.tasks and self.tasks[host].state not in NOT_BEGUN
             for host in task.after
         )
 

@@ -38,7 +38,7 @@ class Calendar:
     def _look(self, at: datetime) -> None:
         if self._valid is not None and self._valid[0] <= at < self._valid[1]:
             return
-        if self._known_until is None or at + timedelta(days=1) > self._known_until:
+        if self._known_until is None or at + timedelta(days=1) >= self._known_until:
             self._known_until = at + _AHEAD
             for name, window in self.windows.items():
                 self._openings[name] = list(openings(window, at, self._known_until))

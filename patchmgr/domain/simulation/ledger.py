@@ -15,6 +15,7 @@ from patchmgr.domain.rollout.model import Budget, Rollout, Task
 from patchmgr.domain.rollout.states import (
     AT_WORK,
     DISPATCHING_RINGS,
+    NOT_BEGUN,
     WAITING_TASKS,
     PlanState,
     RingState,
@@ -95,7 +96,7 @@ class Ledger:
                 self.tasks[host] = task
                 if before.state is TaskState.LEASED:
                     self.leased.discard(host)
-                if before.state in WAITING_TASKS and task.state not in WAITING_TASKS:
+                if task.state not in NOT_BEGUN:
                     for other in self._behind.pop(host, ()):
                         self._file(self.tasks[other])
                 self._file(task)
@@ -147,7 +148,7 @@ class Ledger:
     def _park(self, task: Task, queue: _Queue) -> bool:
         """Set aside a host that cannot begin for its groups; return whether it was."""
         spent = next((key for key in task.groups if self.budgets[key].is_spent), None)
-        before = next((h for h in task.after if self.tasks[h].state in WAITING_TASKS), None)
+        before = next((h for h in task.after if self.tasks[h].state in NOT_BEGUN), None)
         if spent is not None:
             heapq.heappush(self._parked[spent][queue], task.host)
         elif before is not None:

@@ -18,7 +18,8 @@ _BEGINS = ("started",)
 _ENDS = ("verified", "failed", "timed_out", "lost", "skipped", "rolled_back")
 _STOPS = {"halted": "#b42318", "paused": "#b54708"}
 _INK, _SOFT, _LINE = "#1d2939", "#667085", "#d0d5dd"
-_BEGUN, _ENDED, _OPEN, _FROZEN = "#a6c8ff", "#1d5fd1", "#eef4e8", "#98a2b3"
+_BEGUN, _ENDED, _FROZEN = "#a6c8ff", "#1d5fd1", "#98a2b3"
+_OPEN, _STRIP = "#e4efda", "#7aa356"  # a window, and its strip below the row
 
 Point = tuple[datetime, int, int]  # when, hosts begun, hosts ended
 
@@ -161,6 +162,9 @@ def _row(
         if points and hosts:
             path = _area(points, place, hosts, y, scale)
             yield f'<path d="{path}" fill="{colour}" fill-opacity="0.85"/>'
+    for since, until, _ in shades if len(shades) <= MOST_SHADES else ():
+        x, width = scale.span(since, until)
+        yield f'<rect x="{x}" y="{y + BAR}" width="{width}" height="4" fill="{_STRIP}"/>'
     for at, state in states:
         if state in ("soaking", "passed", "failed", "inconclusive", "skipped"):
             yield (
