@@ -92,7 +92,7 @@ class Rollouts(RuleBasedStateMachine):
     """Plays random events and judges every effect by rules of its own."""
 
     @initialize(
-        windowed=st.booleans(), needed=st.integers(1, 2), underway=st.sampled_from([0, 1, 1, 1])
+        windowed=st.booleans(), needed=st.integers(1, 2), underway=st.sampled_from([0, 1, 1, 2, 2])
     )
     def draft(self, windowed: bool, needed: int, underway: int) -> None:
         tasks: dict[int, Task] = {}
@@ -120,6 +120,18 @@ class Rollouts(RuleBasedStateMachine):
         self.editors = {"ann"}
         if underway:  # most of what can go wrong comes after the start
             self.all_at_once()
+        if underway > 1:  # and much of it in the last ring
+            self.early_rings_pass()
+
+    def early_rings_pass(self) -> None:
+        for _ in range(12):
+            if self.rollout.rings[-1].tally.of(*AT_WORK):
+                return
+            self.approve_ring("cid", "guarded")
+            self.all_report(Outcome.INSTALLED)
+            self.all_inventories()
+            self.probe(Health.PASSED, 1)
+            self.time_passes(180)
 
     def all_at_once(self) -> None:
         self.propose("ann")

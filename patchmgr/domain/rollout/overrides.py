@@ -30,12 +30,15 @@ _CHANGED = (*UNSUCCESSFUL, TaskState.INSTALLED, TaskState.REBOOT_PENDING, TaskSt
 def retry(work: Work, event: Retry) -> None:
     """Give hosts that ended without success another turn.
 
-    Raises `ConflictError` for a host that did not, `NotFoundError` for one that is not in the plan.
+    Raises `ConflictError` for a host that did not, or whose ring is skipped, `NotFoundError` for
+    one that is not in the plan.
     """
     require(work, "retry", *ACTIVE_PLANS)
     for task in _tasks(work, event.hosts):
         if task.state in LIVE_TASKS or task.state in (TaskState.VERIFIED, TaskState.CANCELLED):
             raise ConflictError(f"the task of host {task.host} is {task.state}; nothing to retry")
+        if work.rings[task.ring].state is RingState.SKIPPED:
+            raise ConflictError(f"ring {work.rings[task.ring].name} of host {task.host} is skipped")
         if task.acknowledged and _is_failure(task):
             work.accept_failures(task.ring, -1)
         work.put(

@@ -112,6 +112,8 @@ class Checker:
     def on_started(self, line, when):
         if line["host"] not in self.open_orders:
             self.bad(line, "begins without an order")
+        if self.state != "running":
+            self.bad(line, f"begins while the plan is {self.state}")
         self.open_orders.discard(line["host"])
         self.begun.append(line["host"])
         self.may_change(line, when)
