@@ -105,6 +105,7 @@ class PlanInFull(Out):
     selection: Document
     summary: Document
     windows: Document
+    groups: Annotated[list[Document], BeforeValidator(list)]
     due: When | None
     created_at: When
     proposed_at: When | None

@@ -115,8 +115,7 @@ class Work:
     def is_its_turn(self, task: Task) -> bool:
         """Return whether its groups can spare its host, and those before it have begun."""
         return not self.spent_group(task) and all(
-            host in self.tasks and self.tasks[host].state not in NOT_BEGUN
-            for host in task.after
+            host in self.tasks and self.tasks[host].state not in NOT_BEGUN for host in task.after
         )
 
     def accept_failures(self, position: int, more: int | None = None) -> None:
