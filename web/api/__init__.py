@@ -8,23 +8,27 @@ it; to add a noun, write a module and name it below.
 from web.api import (
     about,
     calendar,
+    coverage,
     exceptions,
     feeds,
     findings,
     fleet,
     imports,
     operations,
+    past,
     plan_commands,
     plan_overrides,
     plans,
     policies,
     reports,
+    software,
 )
 from web.api.routing import pages
 
 __all__ = [
     "about",
     "calendar",
+    "coverage",
     "exceptions",
     "feeds",
     "findings",
@@ -32,9 +36,11 @@ __all__ = [
     "imports",
     "operations",
     "pages",
+    "past",
     "plan_commands",
     "plan_overrides",
     "plans",
     "policies",
     "reports",
+    "software",
 ]
