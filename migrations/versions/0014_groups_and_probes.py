@@ -1,7 +1,7 @@
 """Groups of a plan's hosts, what health probes say, and what people decide about single hosts.
 
 Revision ID: 0014
-Revises: 0009
+Revises: 0013
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0009"
+down_revision = "0013"
 
 COLUMNS: dict[tuple[str, str], tuple[sa.types.TypeEngine[Any], str]] = {
     ("plan", "groups"): (sa.JSON(), "'[]'"),
