@@ -3,10 +3,8 @@
 What is wrong is named by its path, such as ``hosts[3].window``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from patchmgr.domain import durations
@@ -14,7 +12,20 @@ from patchmgr.domain import groups as group_settings
 from patchmgr.domain import rings as ring_settings
 from patchmgr.domain.probes import Health
 from patchmgr.domain.rings import ANY_TIME, DEFAULT_RINGS, OWN_WINDOW, HostFacts, RingSettings
-from patchmgr.domain.simulation.behaviour import Behaviour, Course, Span
+from patchmgr.domain.simulation.behaviour import Behaviour, Course
+from patchmgr.domain.simulation.fields import (
+    each_of,
+    located,
+    maybe_length,
+    read_count,
+    read_instant,
+    read_length,
+    read_rate,
+    read_span,
+    read_table,
+    read_word,
+    read_words,
+)
 from patchmgr.domain.simulation.scenario import (
     LONGEST,
     Act,
@@ -53,16 +64,16 @@ def scenario_from_json(document: object) -> Scenario:
 
     Raises `InputError` with the path of each field at fault.
     """
-    root = _table(document, "scenario", _KEYS)
+    root = read_table(document, "scenario", _KEYS)
     if "start" not in root:
         raise InputError({"start": "say when the plan starts, such as 2026-03-27T18:00:00Z"})
-    start = _instant(root["start"], "start")
+    start = read_instant(root["start"], "start")
     usual = _behaviour(root.get("behaviour", {}), "behaviour", Behaviour())
     windows = _windows(root.get("windows", []))
     hosts = _Hosts(windows, usual)
-    for at, one in _each(root.get("hosts", []), "hosts", MOST_HOSTS):
+    for at, one in each_of(root.get("hosts", []), "hosts", MOST_HOSTS):
         hosts.add(one, at)
-    for at, one in _each(root.get("fleets", []), "fleets", MOST_WINDOWS):
+    for at, one in each_of(root.get("fleets", []), "fleets", MOST_WINDOWS):
         hosts.add_fleet(one, at)
     if not hosts.made:
         raise InputError({"hosts": "a scenario needs hosts or fleets"})
@@ -76,12 +87,12 @@ def scenario_from_json(document: object) -> Scenario:
         groups=_groups(root.get("groups", [])),
         people=_people(root.get("people", []), hosts.names, rings),
         answers=_answers(root.get("probes", []), rings),
-        plan=_word(root.get("plan", "1"), "plan"),
-        seed=_count(root.get("seed", 0), "seed", 0, 2**63),
-        due=_instant(root["due"], "due") if root.get("due") is not None else None,
-        until=_length(root.get("until", durations.text(LONGEST)), "until"),
-        acknowledge_after=_maybe_length(root, "acknowledge_after"),
-        resume_after=_maybe_length(root, "resume_after"),
+        plan=read_word(root.get("plan", "1"), "plan"),
+        seed=read_count(root.get("seed", 0), "seed", 0, 2**63),
+        due=read_instant(root["due"], "due") if root.get("due") is not None else None,
+        until=read_length(root.get("until", durations.text(LONGEST)), "until"),
+        acknowledge_after=maybe_length(root, "acknowledge_after"),
+        resume_after=maybe_length(root, "resume_after"),
     )
     if scenario.until > 10 * LONGEST:
         raise InputError({"until": "up to ten years"})
@@ -98,29 +109,29 @@ class _Hosts:
         self._usual = usual
 
     def add(self, document: object, at: str) -> None:
-        row = _table(document, at, _HOST_KEYS)
+        row = read_table(document, at, _HOST_KEYS)
         name = row.get("name", row.get("hostname"))
         if name is None:
             raise InputError({f"{at}.name": "a host needs a name"})
         self._put(
             row,
             at,
-            _word(name, f"{at}.name"),
-            group=_word(row.get("group", ""), f"{at}.group"),
+            read_word(name, f"{at}.name"),
+            group=read_word(row.get("group", ""), f"{at}.group"),
             window=row.get("window", ""),
-            zone=_word(row.get("zone", ""), f"{at}.zone"),
+            zone=read_word(row.get("zone", ""), f"{at}.zone"),
             behaviour=_behaviour(row.get("behaviour", {}), f"{at}.behaviour", self._usual),
         )
 
     def add_fleet(self, document: object, at: str) -> None:
         """Add ``count`` hosts alike, spread evenly over groups, windows and zones."""
-        row = _table(document, at, _FLEET_KEYS)
+        row = read_table(document, at, _FLEET_KEYS)
         if "count" not in row:
             raise InputError({f"{at}.count": "say how many hosts"})
-        count = _count(row["count"], f"{at}.count", 1, MOST_HOSTS - len(self.made))
-        stem = _word(row.get("name", f"fleet{len(self.made)}"), f"{at}.name")
-        group = _word(row.get("group", stem), f"{at}.group")
-        groups = _count(row.get("groups", 0), f"{at}.groups", 0, count)
+        count = read_count(row["count"], f"{at}.count", 1, MOST_HOSTS - len(self.made))
+        stem = read_word(row.get("name", f"fleet{len(self.made)}"), f"{at}.name")
+        group = read_word(row.get("group", stem), f"{at}.group")
+        groups = read_count(row.get("groups", 0), f"{at}.groups", 0, count)
         windows = _spread(row, at, "window", "windows")
         zones = _spread(row, at, "zone", "zones")
         behaviour = _behaviour(row.get("behaviour", {}), f"{at}.behaviour", self._usual)
@@ -134,7 +145,7 @@ class _Hosts:
                 f"{stem}-{number + 1:0{len(str(count))}}",
                 group=in_group,
                 window=windows[number % len(windows)],
-                zone=_word(zones[number // len(windows) % len(zones)], f"{at}.zones"),
+                zone=read_word(zones[number // len(windows) % len(zones)], f"{at}.zones"),
                 behaviour=behaviour,
             )
 
@@ -152,11 +163,15 @@ class _Hosts:
         if name in self.names:
             raise InputError({f"{at}.name": f"two hosts are called {name!r}"})
         self.names.add(name)
+        tags = read_words(row.get("tags", []), f"{at}.tags")
         facts = HostFacts(
             len(self.made) + 1,
             name,
-            **{key: _word(row.get(key, ""), f"{at}.{key}") for key in _HOST_WORDS},
-            tags=(*_words(row.get("tags", []), f"{at}.tags"), *([f"group={group}"] * bool(group))),
+            **{key: read_word(row.get(key, ""), f"{at}.{key}") for key in _HOST_WORDS},
+            tags=(
+                *read_words(row.get("tags", []), f"{at}.tags"),
+                *([f"group={group}"] * bool(group)),
+            ),
         )
         key = self._window(window, zone, at)
         self.made.append(VirtualHost(facts, behaviour, key, group))
@@ -165,7 +180,7 @@ class _Hosts:
         """Return the name of a host's window on the wall clock of its zone; None for any time."""
         if value in ("", None, ANY_TIME):
             return None
-        name = _word(value, f"{at}.window")
+        name = read_word(value, f"{at}.window")
         if name not in self.windows:
             raise InputError({f"{at}.window": f"there is no window {name!r}"})
         window = self.windows[name]
@@ -173,7 +188,7 @@ class _Hosts:
             return name
         moved = f"{name}@{zone}"
         if moved not in self.windows:
-            with _at(f"{at}.zone"):
+            with located(f"{at}.zone"):
                 self.windows[moved] = replace(window, name=moved[:64], zone=zone)
         if len(self.windows) > MOST_WINDOWS:
             raise InputError({f"{at}.zone": f"at most {MOST_WINDOWS} windows"})
@@ -182,34 +197,34 @@ class _Hosts:
 
 def _windows(documents: object) -> dict[str, Window]:
     found: dict[str, Window] = {}
-    for at, one in _each(documents, "windows", MOST_WINDOWS):
-        row = _table(one, at, ("name", "rrule", "duration", "zone"))
+    for at, one in each_of(documents, "windows", MOST_WINDOWS):
+        row = read_table(one, at, ("name", "rrule", "duration", "zone"))
         missing = [key for key in ("name", "rrule", "duration") if key not in row]
         if missing:
             raise InputError({f"{at}.{missing[0]}": "a window needs it"})
-        name = _word(row["name"], f"{at}.name")
+        name = read_word(row["name"], f"{at}.name")
         if name in found or name in (OWN_WINDOW, ANY_TIME):
             raise InputError({f"{at}.name": f"{name!r} is taken already"})
-        rule = _word(row["rrule"], f"{at}.rrule")
-        zone = _word(row.get("zone", DEFAULT_ZONE), f"{at}.zone")
-        duration = _length(row["duration"], f"{at}.duration")
-        with _at(at, is_table=True):
+        rule = read_word(row["rrule"], f"{at}.rrule")
+        zone = read_word(row.get("zone", DEFAULT_ZONE), f"{at}.zone")
+        duration = read_length(row["duration"], f"{at}.duration")
+        with located(at, is_table=True):
             found[name] = Window(name, rule, duration, zone)
     return found
 
 
 def _freezes(documents: object) -> tuple[Freeze, ...]:
     found = []
-    for at, one in _each(documents, "freezes", MOST_WINDOWS):
-        row = _table(one, at, ("name", "from", "until", "reason"))
+    for at, one in each_of(documents, "freezes", MOST_WINDOWS):
+        row = read_table(one, at, ("name", "from", "until", "reason"))
         missing = [key for key in ("from", "until") if key not in row]
         if missing:
             raise InputError({f"{at}.{missing[0]}": "a freeze needs it"})
-        name = _word(row.get("name", "freeze"), f"{at}.name")
-        reason = _word(row.get("reason", name), f"{at}.reason")
-        starts = _instant(row["from"], f"{at}.from")
-        ends = _instant(row["until"], f"{at}.until")
-        with _at(at, is_table=True):
+        name = read_word(row.get("name", "freeze"), f"{at}.name")
+        reason = read_word(row.get("reason", name), f"{at}.reason")
+        starts = read_instant(row["from"], f"{at}.from")
+        ends = read_instant(row["until"], f"{at}.until")
+        with located(at, is_table=True):
             found.append(Freeze(name, starts, ends, reason))
     return tuple(found)
 
@@ -218,8 +233,8 @@ def _rings(documents: object, windows: Mapping[str, Window]) -> tuple[RingSettin
     if documents is None:
         return DEFAULT_RINGS
     rings = []
-    for at, one in _each(documents, "rings", ring_settings.MOST_RINGS):
-        with _at(at, is_table=True):
+    for at, one in each_of(documents, "rings", ring_settings.MOST_RINGS):
+        with located(at, is_table=True):
             ring = ring_settings.from_json(one)
         if not (ring.hosts or ring.fields or ring.percent):
             # A ring that names nobody has the hosts that name it.
@@ -227,16 +242,16 @@ def _rings(documents: object, windows: Mapping[str, Window]) -> tuple[RingSettin
         if ring.window not in (OWN_WINDOW, ANY_TIME, *windows):
             raise InputError({f"{at}.window": f"there is no window {ring.window!r}"})
         rings.append(ring)
-    with _at("rings"):
+    with located("rings"):
         return ring_settings.checked(rings)
 
 
 def _groups(documents: object) -> tuple[group_settings.GroupSettings, ...]:
     groups = []
-    for at, one in _each(documents, "groups", group_settings.MOST_GROUPS):
-        with _at(at, is_table=True):
+    for at, one in each_of(documents, "groups", group_settings.MOST_GROUPS):
+        with located(at, is_table=True):
             groups.append(group_settings.from_json(one))
-    with _at("groups"):
+    with located("groups"):
         return group_settings.checked(groups)
 
 
@@ -244,8 +259,8 @@ def _people(
     documents: object, names: set[str], rings: Sequence[RingSettings]
 ) -> tuple[PersonActs, ...]:
     found = []
-    for at, one in _each(documents, "people", 10_000):
-        row = _table(one, at, ("at", "do", "reason", "ring", "host", "hosts"))
+    for at, one in each_of(documents, "people", 10_000):
+        row = read_table(one, at, ("at", "do", "reason", "ring", "host", "hosts"))
         missing = [key for key in ("at", "do") if key not in row]
         if missing:
             raise InputError({f"{at}.{missing[0]}": "an act needs it"})
@@ -253,14 +268,14 @@ def _people(
             act = Act(row["do"])
         except ValueError:
             raise InputError({f"{at}.do": f"{row['do']!r} is none of {', '.join(Act)}"}) from None
-        hosts = _words(row.get("hosts", row.get("host", [])), f"{at}.hosts")
+        hosts = read_words(row.get("hosts", row.get("host", [])), f"{at}.hosts")
         if unknown := [name for name in hosts if name not in names]:
             raise InputError({f"{at}.hosts": f"there is no host {unknown[0]!r}"})
-        ring = _word(row.get("ring", ""), f"{at}.ring")
+        ring = read_word(row.get("ring", ""), f"{at}.ring")
         if ring not in ("", *(one.name for one in rings)):
             raise InputError({f"{at}.ring": f"there is no ring {ring!r}"})
-        when = _instant(row["at"], f"{at}.at")
-        reason = _word(row.get("reason", ""), f"{at}.reason")
+        when = read_instant(row["at"], f"{at}.at")
+        reason = read_word(row.get("reason", ""), f"{at}.reason")
         found.append(PersonActs(when, act, reason, ring, hosts))
     return tuple(found)
 
@@ -268,12 +283,12 @@ def _people(
 def _answers(documents: object, rings: Sequence[RingSettings]) -> tuple[ProbeSays, ...]:
     known = {probe.name for ring in rings for probe in ring.probes}
     found = []
-    for at, one in _each(documents, "probes", 10_000):
-        row = _table(one, at, ("probe", "ring", "health", "from", "until", "detail"))
+    for at, one in each_of(documents, "probes", 10_000):
+        row = read_table(one, at, ("probe", "ring", "health", "from", "until", "detail"))
         missing = [key for key in ("probe", "health", "from", "until") if key not in row]
         if missing:
             raise InputError({f"{at}.{missing[0]}": "an answer needs it"})
-        name = _word(row["probe"], f"{at}.probe")
+        name = read_word(row["probe"], f"{at}.probe")
         if name not in known:
             raise InputError({f"{at}.probe": f"no ring has a probe {name!r}"})
         try:
@@ -285,10 +300,10 @@ def _answers(documents: object, rings: Sequence[RingSettings]) -> tuple[ProbeSay
             ProbeSays(
                 name,
                 health,
-                _instant(row["from"], f"{at}.from"),
-                _instant(row["until"], f"{at}.until"),
-                _word(row.get("ring", ""), f"{at}.ring"),
-                _word(row.get("detail", ""), f"{at}.detail"),
+                read_instant(row["from"], f"{at}.from"),
+                read_instant(row["until"], f"{at}.until"),
+                read_word(row.get("ring", ""), f"{at}.ring"),
+                read_word(row.get("detail", ""), f"{at}.detail"),
             )
         )
     return tuple(found)
@@ -297,7 +312,7 @@ def _answers(documents: object, rings: Sequence[RingSettings]) -> tuple[ProbeSay
 def _behaviour(value: object, at: str, usual: Behaviour) -> Behaviour:
     """Return ``usual`` with what ``value``, a word or a table, says otherwise."""
     document = {"kind": value} if isinstance(value, str) else value
-    row = _table(document, at, (*_BEHAVIOUR, "kind"))
+    row = read_table(document, at, (*_BEHAVIOUR, "kind"))
     values: dict[str, Any] = {}
     if "kind" in row:
         kind = row["kind"]
@@ -334,117 +349,14 @@ def _spread(row: Mapping[str, Any], at: str, one: str, many: str) -> Sequence[ob
     return values
 
 
-# Values
-
-
-@contextmanager
-def _at(path: str, *, is_table: bool = False) -> Iterator[None]:
-    """Put the path of a field before what is wrong with it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(
-            {
-                f"{path}.{name.split(' of ', 1)[0]}" if is_table and name else path: why
-                for name, why in error.problems.items()
-            }
-        ) from error
-
-
-def _each(documents: object, at: str, most: int) -> Iterator[tuple[str, object]]:
-    if not isinstance(documents, list):
-        raise InputError({at: "a list of tables"})
-    if len(documents) > most:
-        raise InputError({at: f"at most {most}"})
-    for number, one in enumerate(documents):
-        yield f"{at}[{number}]", one
-
-
-def _table(value: object, at: str, keys: Iterable[str]) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InputError({at: "a table"})
-    known = tuple(keys)
-    if unknown := sorted(str(key) for key in value if key not in known):
-        path = unknown[0] if at == "scenario" else f"{at}.{unknown[0]}"
-        raise InputError({path: f"no such field; there are {', '.join(known)}"})
-    return value
-
-
-def _word(value: object, at: str) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or len(value) > 500 or not (value.isprintable() or not value):
-        raise InputError({at: f"{str(value)[:80]!r} is not a text of up to 500 characters"})
-    return value
-
-
-def _words(value: object, at: str) -> tuple[str, ...]:
-    values = value.split() if isinstance(value, str) else value
-    if not isinstance(values, list):
-        raise InputError({at: "a list of words"})
-    return tuple(_word(one, f"{at}[{number}]") for number, one in enumerate(values))
-
-
-def _count(value: object, at: str, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError({at: f"a whole number from {least} to {most}"})
-    return value
-
-
-def _rate(value: object, at: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError({at: "a share from 0 to 1"})
-    return float(value)
-
-
-def _length(value: object, at: str) -> timedelta:
-    if not isinstance(value, str):
-        raise InputError({at: "a duration such as 24h, 90m or PT4H, in quotes"})
-    with _at(at):
-        return durations.parse(value)
-
-
-def _maybe_length(row: Mapping[str, Any], name: str) -> timedelta | None:
-    return None if row.get(name) is None else _length(row[name], name)
-
-
-def _span(value: object, at: str) -> Span:
-    if not isinstance(value, list):
-        length = _length(value, at)
-        return length, length
-    if len(value) != 2:
-        raise InputError({at: "a duration, or a list of the shortest and the longest"})
-    low, high = (_length(one, f"{at}[{number}]") for number, one in enumerate(value))
-    if low > high:
-        raise InputError({at: "the first is the shortest"})
-    return low, high
-
-
-def _instant(value: object, at: str) -> datetime:
-    try:
-        read = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        if read.tzinfo is None:
-            raise InputError({at: f"{value} has no zone; write 2026-03-27T18:00:00Z"})
-        moved = read.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InputError({at: f"{str(value)[:80]!r} is not an ISO 8601 time"}) from None
-    if not 1990 <= moved.year <= 2100:
-        raise InputError({at: "from 1990 to 2100"})
-    return moved
-
-
-def _package(value: object, at: str) -> str:
-    return _word(value, at)
-
-
 _BEHAVIOUR: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(
         ("failure_rate", "offline_rate", "hang_rate", "lost_rate", "unverified_rate",
          "reboot_rate"),
-        _rate,
+        read_rate,
     ),
-    "fails_first": lambda value, at: _count(value, at, 0, 1000),
-    "offline_until": _instant,
-    **dict.fromkeys(("begin", "duration", "reboot", "inventory"), _span),
-    "package": _package,
+    "fails_first": lambda value, at: read_count(value, at, 0, 1000),
+    "offline_until": read_instant,
+    **dict.fromkeys(("begin", "duration", "reboot", "inventory"), read_span),
+    "package": read_word,
 }  # fmt: skip
