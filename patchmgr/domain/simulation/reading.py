@@ -168,10 +168,7 @@ class _Hosts:
             len(self.made) + 1,
             name,
             **{key: read_word(row.get(key, ""), f"{at}.{key}") for key in _HOST_WORDS},
-            tags=(
-                *read_words(row.get("tags", []), f"{at}.tags"),
-                *([f"group={group}"] * bool(group)),
-            ),
+            tags=(*tags, f"group={group}") if group else tags,
         )
         key = self._window(window, zone, at)
         self.made.append(VirtualHost(facts, behaviour, key, group))
