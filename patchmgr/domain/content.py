@@ -129,9 +129,10 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str
         was = {**from_json({"name": name}).to_json(), **old.get(name, {})}
         if name in old:
             lines += [
-                f"ring {name}: {setting} {_shown(was.get(setting, []))} -> {_shown(ring[setting])}"
-                for setting in ring
-                if was.get(setting) != ring[setting]
+                f"ring {name}: {setting} "
+                f"{_shown(was.get(setting, []))} -> {_shown(ring.get(setting, []))}"
+                for setting in {**was, **ring}
+                if was.get(setting) != ring.get(setting)
             ]
     if [name for name in old if name in new] != [name for name in new if name in old]:
         lines.append(f"the order of the rings is {', '.join(new)} now")
@@ -167,6 +168,8 @@ def _group_difference(
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={word}" for name, word in value.items()) or "nothing"
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return ", ".join(one["name"] for one in value)
     if isinstance(value, list):
         return f"{len(value)} hosts" if value else "nothing"
     if isinstance(value, bool):
