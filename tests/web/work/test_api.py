@@ -422,3 +422,21 @@ def test_windows_and_freezes_are_added(works, ask):
     assert ask("POST", "/windows", json=window).status_code == 409
     assert ask("POST", "/freezes", json=freeze).json[0]["ends"] == "2027-01-05T23:00:00Z"
     assert ask("POST", "/freezes", json={**freeze, "starts": "now"}).status_code == 422
+
+
+def test_a_program_forecasts_and_overrules(works, program):
+    ask = program(Role.ADMIN)
+    groups = [{"name": "all", "by": "platform", "max_unavailable": "50%"}]
+    made = ask("POST", "/plans", json={"groups": groups})
+    number = made.json["id"]
+    forecast = ask("GET", f"/plans/{number}/forecast?max_concurrent=1")
+
+    assert made.json["groups"][0]["max_unavailable"] == "50%"
+    assert forecast.status_code == 200
+    assert forecast.json["forecast"]["ends"] > forecast.json["forecast"]["starts"]
+    assert forecast.json["compliance"][-1]["findings"] == 0
+    assert ask("GET", f"/plans/{number}/forecast?start=soon").status_code == 422
+    for path in ("skip-ring", "roll-back"):
+        body = {"reason": "r", "ring": "canary"} if path == "skip-ring" else {"reason": "r"}
+        body |= {"hosts": ["h"]} if path == "roll-back" else {}
+        assert ask("POST", f"/plans/{number}/{path}", json=body).status_code in (404, 409)
