@@ -23,7 +23,7 @@ from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import audit, exposures
+from patchmgr.services import audit, enrolment, exposures
 
 MODES = ("snapshot", "merge")
 EXAMPLES = 20  # of each kind in a difference
@@ -136,18 +136,10 @@ def submit_report(
     if os and (not os_id or not os_release or bad_word):
         raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
     listing = READERS[format](text)
-    difference = Difference(rows=len(listing.packages))
     with db.writing(alone=True) as session:
         row = _reporting_host(session, host, os_id, os_release, now)
-        is_new = row.package_set_id is None
-        row.held = sorted(listing.held)
-        row.reported_at = now
-        if row.retired_at is not None:
-            row.retired_at = None
-            row.judged_set_id = None
-        changed = _store_listing(session, row, listing, difference, now)
-        difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
-        if changed:
+        difference = store_report(session, row, listing, now=now)
+        if difference.new or difference.changed:
             audit.record(
                 session,
                 at=now,
@@ -156,6 +148,22 @@ def submit_report(
                 subject=f"host {row.hostname}",
                 details={"format": format, **difference.summary()},
             )
+    return difference
+
+
+def store_report(
+    session: Session, row: models.Host, listing: Listing, *, now: datetime
+) -> Difference:
+    """Store what ``listing`` says a host has installed, in the transaction of who brought it."""
+    difference = Difference(rows=len(listing.packages))
+    is_new = row.package_set_id is None
+    row.held = sorted(listing.held)
+    row.reported_at = now
+    if row.retired_at is not None:
+        row.retired_at = None
+        row.judged_set_id = None
+    changed = _store_listing(session, row, listing, difference, now)
+    difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
     return difference
 
 
@@ -173,6 +181,7 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         row.judged_set_id = None
         row.updated_at = now
         exposures.close_all(session, row.id, now)
+        enrolment.end_tokens(session, row.id, now=now)
         audit.record(
             session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
         )
@@ -362,7 +371,7 @@ def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) ->
     connection.execute(
         update(host)
         .where(host.c.id == bindparam("b_host"))
-        .values(package_set_id=bindparam("b_set"), updated_at=now),
+        .values(package_set_id=bindparam("b_set"), updated_at=now, report_digest=None),
         [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
     )
     session.expire_all()
@@ -406,6 +415,14 @@ def _reporting_host(
             raise NotFoundError("host", name)
         row = new_host(name, now)
         session.add(row)
+    set_platform(session, row, os_id, os_release, now)
+    return row
+
+
+def set_platform(
+    session: Session, row: models.Host, os_id: str, os_release: str, now: datetime
+) -> None:
+    """Let a host be of the release that it says, if it says one."""
     where = platform(os_id, os_release)
     if os_id and row.platform != where:
         row.os_id, row.os_release, row.platform = os_id, os_release, where
@@ -413,7 +430,6 @@ def _reporting_host(
         session.flush()
         move_platform(session, row, now)
     session.flush()
-    return row
 
 
 def new_host(name: str, now: datetime) -> models.Host:
@@ -443,6 +459,13 @@ def new_host(name: str, now: datetime) -> models.Host:
         created_at=now,
         updated_at=now,
         retired_at=None,
+        machine_id="",
+        product_uuid="",
+        boot_id="",
+        reported_name="",
+        first_address="",
+        last_address="",
+        report_digest=None,
     )
 
 

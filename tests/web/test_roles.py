@@ -8,6 +8,7 @@ from patchmgr.domain.accounts import Role
 from web.auth import PUBLIC, local, needed
 
 PUBLIC_ENDPOINTS = {
+    "api.enrol_host",  # by its enrolment token
     "api.openapi_json",  # says what there is, nothing that is in it
     "auth.sign_in",
     "auth.start",

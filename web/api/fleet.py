@@ -14,9 +14,11 @@ from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import jobs
-from web.api.routing import LARGEST_ID, Raw, actor, route
+from web.api import machines
+from web.api.machines import MachineReport
+from web.api.routing import JSON, LARGEST_ID, Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
-from web.context import db, now, session, settings
+from web.context import db, now, session, settings, speaker_or_none
 
 REPORT_MB = 32  # of a host's listing, unpacked
 MEBIBYTE = 1024 * 1024
@@ -103,6 +105,14 @@ class ReportQuery(In):
     os: Plain = Field(
         "", description="`ID:RELEASE` of os-release; may be left out for a known host."
     )
+    digest: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        description=(
+            "SHA-256 of the report as a host sends it by itself. With it and without a body, a "
+            "host asks whether the report is known."
+        ),
+    )
 
 
 class ReportTaken(Out):
@@ -110,6 +120,9 @@ class ReportTaken(Out):
 
     host: str
     changed: bool = Field(description="False: the report says what was known already.")
+    wanted: bool = Field(
+        False, description="True: nothing was stored, the digest is not known; send the report."
+    )
     packages: int
     packages_added: int
     packages_removed: int
@@ -173,15 +186,24 @@ def list_packages(hostname: str) -> object:
     role=Role.OPERATOR,
     query=ReportQuery,
     headers={"Content-Encoding": "`gzip`, or nothing."},
-    raw=Raw(("text/plain", "application/octet-stream"), "The listing as the host prints it."),
+    raw=Raw(
+        ("text/plain", "application/octet-stream"),
+        "The listing as the host prints it, or the collector's report.",
+        is_required=False,
+    ),
+    alternative=MachineReport,
     answer=ReportTaken,
+    takes_hosts=True,
 )
 def submit_report(hostname: str, query: ReportQuery) -> object:
     """Send what is installed on a host.
 
     An unchanged report says so and costs no scan; a host not seen before joins the inventory. A
-    known host may be meant by its id, where `os` is left out.
+    known host may be meant by its id, where `os` is left out. A host with a token of its own sends
+    the collector's report, as JSON, and asks with its digest first.
     """
+    if speaker_or_none() or query.digest or request.mimetype == JSON:
+        return machines.take_report(hostname, query.digest, _unpacked())
     if _is_id(hostname) and not query.os:
         with db().reading() as reading:
             hostname = _known(reading, hostname).line.hostname

@@ -57,11 +57,11 @@ def has_users(session: Session) -> bool:
 
 
 def tokens(session: Session) -> list[Token]:
-    """Return every token, usable ones first, then by name. One query."""
+    """Return every token that has a role, usable ones first, then by name. One query."""
     rows = session.scalars(
-        select(models.ApiToken).order_by(
-            models.ApiToken.revoked_at.is_not(None), models.ApiToken.name, models.ApiToken.id
-        )
+        select(models.ApiToken)
+        .where(models.ApiToken.kind == "api")
+        .order_by(models.ApiToken.revoked_at.is_not(None), models.ApiToken.name, models.ApiToken.id)
     )
     return [
         Token(

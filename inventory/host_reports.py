@@ -1,0 +1,155 @@
+"""Reports that hosts send by themselves: the digest first, the body when it is not known yet.
+
+An unchanged report is one look-up by the token and one time stamp. A changed one is read before
+anything waits for it, then stored in a transaction of its own beside those of other hosts; in
+PostgreSQL they keep out of a scan's way, and a scan out of theirs, by a lock that they share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory import documents, hosts_csv, machines
+from inventory.intake import set_platform, store_report
+from inventory.managers import READERS
+from inventory.report import Listing
+from patchmgr.db import models
+from patchmgr.db.session import Database
+from patchmgr.errors import InputError
+from patchmgr.services import audit, jobs
+from patchmgr.services.enrolment import Speaker
+
+READER_OF_SECTION = {"dpkg": "dpkg", "dpkg-status": "dpkg", "rpm": "rpm", "apk": "apk"}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a report made of a host."""
+
+    host: str
+    changed: bool = False
+    wanted: bool = False  # the digest is not known: send the report itself
+    packages: int = 0
+    packages_added: int = 0
+    packages_removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the sections of a report say."""
+
+    os_id: str
+    os_release: str
+    listing: Listing
+
+
+def ask(db: Database, speaker: Speaker, digest: bytes, *, now: datetime) -> Taken:
+    """Take an unchanged report by its digest, or say that the report itself is wanted.
+
+    Raises `OverloadedError` when it could not be written down at once that the host was seen.
+    """
+    if speaker.report_digest != digest:
+        return Taken(speaker.hostname, wanted=True)
+    db.last_seen.note(speaker.host_id, now)
+    return Taken(speaker.hostname)
+
+
+def take(
+    db: Database,
+    body: bytes,
+    *,
+    speaker: Speaker | None,
+    digest: bytes | None = None,
+    actor: str,
+    now: datetime,
+) -> Taken:
+    """Store the report in ``body``, of the host that sent its token or of whom it names.
+
+    Raises `InputError` and `BadFileError` for one that cannot be read, `TwoMachinesError`,
+    `OverloadedError`; then nothing of it is stored.
+    """
+    document = documents.read(body)
+    if digest is not None and digest != document.digest:
+        raise InputError({"digest": "is not that of the report: it was changed on its way"})
+    if speaker is not None and speaker.report_digest == document.digest:
+        return ask(db, speaker, document.digest, now=now)
+    content = read_content(document.sections)
+    try:
+        with db.reporting() as session:
+            host = machines.recognised(
+                session,
+                document.host,
+                token_of=None if speaker is None else speaker.host_id,
+                actor=actor,
+                now=now,
+            )
+            made = _store(session, host, content, document.digest, actor=actor, now=now)
+    except machines.TwoMachinesError as error:
+        machines.note(db, error, now=now)
+        raise
+    if made.changed:
+        want_scan(db, now=now)
+    return made
+
+
+def read_content(sections: Mapping[str, str]) -> Content:
+    """Return what a report says the host is and has installed. Raises `InputError`."""
+    os_id, os_release = _release(sections.get("os-release", ""))
+    for section, reader in READER_OF_SECTION.items():
+        if section in sections and reader in READERS:
+            return Content(os_id, os_release, READERS[reader](sections[section]))
+    known = ", ".join(name for name, reader in READER_OF_SECTION.items() if reader in READERS)
+    raise InputError({"sections": f"has no list of packages that is read here ({known})"})
+
+
+def want_scan(db: Database, *, now: datetime) -> None:
+    """Ask for a scan of what changed, unless one waits: a fleet's reports ask for few."""
+    run = models.JobRun
+    with db.reading() as session:
+        if session.scalar(select(run.id).where(run.job == "scan", run.state == "queued").limit(1)):
+            return
+    with db.touching() as session:
+        jobs.want(session, "scan", now=now)
+
+
+def _store(
+    session: Session,
+    host: models.Host,
+    content: Content,
+    digest: bytes,
+    *,
+    actor: str,
+    now: datetime,
+) -> Taken:
+    before = host.platform
+    set_platform(session, host, content.os_id, content.os_release, now)
+    made = store_report(session, host, content.listing, now=now)
+    host.report_digest = digest
+    changed = bool(made.new or made.changed) or host.platform != before
+    if host.platform != before:
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="host.platform",
+            subject=f"host {host.hostname}",
+            details={"from": before, "to": host.platform},
+        )
+    return Taken(host.hostname, changed, False, made.rows, made.added, made.removed)
+
+
+def _release(text: str) -> tuple[str, str]:
+    """Return ID and VERSION_ID of an os-release; empty where it does not say."""
+    fields = {}
+    for line in text.splitlines():
+        name, _, value = line.strip().partition("=")
+        fields[name] = value.strip().strip("\"'")
+    os_id = fields.get("ID", "").lower()
+    os_release = fields.get("VERSION_ID", "")
+    for name, value in (("os_id", os_id), ("os_release", os_release)):
+        if value and (why := hosts_csv.wrong(name, value)) is not None:
+            raise InputError({"sections.os-release": f"{value[:80]!r} {why}"})
+    return os_id, os_release
