@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import offers, overview, windows
+from patchmgr.db.queries import identity, offers, overview, windows
 from patchmgr.db.queries.findings import FindingFilter, FindingLine
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.domain.accounts import Role
@@ -175,6 +175,7 @@ def show(name: str) -> ResponseReturnValue:
         work=overview.work_of(session(), host.line.id),
         window=window,
         opening=next_opening(window, now()) if window else None,
+        machine=identity.machine(session(), host.line.id),
     )
 
 

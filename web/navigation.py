@@ -28,7 +28,7 @@ PLACES = (
             Place("Hosts", "hosts.index"),
             Place("Software", "software.index"),
             Place("Imports", "imports.index"),
-            Place("Coverage", "coverage.index"),
+            Place("Coverage", "coverage.index", also=("/conflicts",)),
         ),
     ),
     Place(
@@ -60,7 +60,7 @@ PLACES = (
         "settings",
         (
             Place("Jobs", "admin.jobs"),
-            Place("Users and tokens", "admin.users"),
+            Place("Users and tokens", "admin.users", also=("/admin/enrolment",)),
             Place("Settings", "admin.settings"),
             Place("Audit", "admin.audit"),
             Place("Health", "admin.health"),

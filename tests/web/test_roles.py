@@ -15,6 +15,8 @@ PUBLIC_ENDPOINTS = {
     "health.alive",
     "health.metrics",
     "health.ready",
+    "machines.agent_py",  # a program without secrets
+    "machines.agent_sh",
     "static",
 }
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.errors import NotFoundError
@@ -34,6 +34,7 @@ class ConflictLine:
     new_name: str
     resolved_by: str
     resolved_at: datetime | None
+    host_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class MachineLine:
     first_address: str
     last_address: str
     has_token: bool
+    conflicts: int  # open ones, of machines that may be this host
+    changed_at: datetime | None  # when it last said something else of itself; None: never
+    changes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,14 @@ class EnrolmentLine:
     used_at: datetime | None
     revoked_at: datetime | None
 
+    def state(self, now: datetime) -> str:
+        """Return whether a machine could still enrol with it, and if not, why."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.uses_left == 0:
+            return "used up"
+        return "expired" if self.expires_at is not None and now >= self.expires_at else "active"
+
 
 def conflicts(
     session: Session, *, host_id: int | None = None, only_open: bool = True
@@ -99,14 +111,17 @@ def conflict(session: Session, conflict_id: int) -> ConflictLine:
 
 
 def machine(session: Session, host_id: int) -> MachineLine:
-    """Return what a host's machine says it is, and whether it has a token to say it with."""
-    host, token = models.Host, models.ApiToken
-    has_token = (
-        select(token.id).where(
-            token.host_id == host.id, token.kind == "host", token.revoked_at.is_(None)
-        )
-    ).exists()
-    found = session.execute(
+    """Return what a host's machine says it is, and what else there is to it. One query."""
+    host, token, conflict = models.Host, models.ApiToken, models.IdentityConflict
+    has_token = select(token.id).where(
+        token.host_id == host.id, token.kind == "host", token.revoked_at.is_(None)
+    )
+    open_ones = select(func.count(conflict.id)).where(
+        conflict.host_id == host.id, conflict.state == "open"
+    )
+    last, each = models.HostIdentity, aliased(models.HostIdentity)
+    latest = select(func.max(each.id)).where(each.host_id == host.id).correlate(host)
+    query: Select[*tuple[Any, ...]] = (
         select(
             host.machine_id,
             host.product_uuid,
@@ -114,10 +129,17 @@ def machine(session: Session, host_id: int) -> MachineLine:
             host.reported_name,
             host.first_address,
             host.last_address,
-            has_token,
-        ).where(host.id == host_id)
-    ).one()
-    return MachineLine(*found)
+            has_token.exists(),
+            open_ones.scalar_subquery(),
+            last.since,
+            last.changes,
+        )
+        .outerjoin(last, last.id == latest.scalar_subquery())
+        .where(host.id == host_id)
+    )
+    *said, changes = session.execute(query).one()
+    columns: list[Any] = [*said, tuple(changes or ())]
+    return MachineLine(*columns)
 
 
 def past(session: Session, host_id: int) -> list[IdentityLine]:
@@ -178,4 +200,5 @@ def _conflicts() -> Select[*tuple[Any, ...]]:
         row.new_name,
         row.resolved_by,
         row.resolved_at,
+        row.host_id,
     ).join(models.Host, models.Host.id == row.host_id)
