@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench bench-versions mutation soak screenshots lock clean
+.PHONY: help run test check bench bench-reports bench-versions mutation soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -35,6 +35,9 @@ check: $(VENV)/.test ## style, types, import contracts, migrations equal to mode
 
 bench: $(VENV)/.test ## measure imports and scans beside their reference (BENCH_HOSTS="1000 10000")
 	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS)
+
+bench-reports: $(VENV)/.test ## measure host reports a second through the served console
+	$(BIN)/python tests/bench/reports.py 10
 
 bench-versions: $(VENV)/.test ## measure the keys of the version schemes beside the usual libraries
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[bench]'

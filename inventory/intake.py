@@ -4,8 +4,9 @@ Everything is checked before anything is written; a call that raises has changed
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import audit, enrolment, exposures
 
 MODES = ("snapshot", "merge")
+_FIELDS = attrgetter(*(each.name for each in fields(Package)))
 EXAMPLES = 20  # of each kind in a difference
 
 
@@ -390,7 +392,7 @@ def _reported(session: Session, host_ids: Sequence[int], now: datetime) -> None:
 def _store_listing(
     session: Session, row: models.Host, listing: Listing, difference: Difference, now: datetime
 ) -> bool:
-    packages = sorted(listing.packages)
+    packages = sorted(listing.packages, key=_FIELDS)
     encoded = sets.encode(session, judged_platform(row), packages)
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     if set_id == row.package_set_id:
