@@ -22,6 +22,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -226,7 +227,8 @@ def policy(upgradable: str) -> Optional[str]:
     if not names:
         return None
     code, text = run_first((("apt-cache", "policy", *names[:POLICIES]),))
-    return text if code == 0 else None
+    # An address in sources.list may have a password in it, which is nobody's business.
+    return re.sub(r"://[^/\s@]*@", "://", text) if code == 0 and text else None
 
 
 def search_path() -> str:

@@ -138,7 +138,11 @@ collect() {
     [ ! -s "$work/kernels" ] || keep kernels <"$work/kernels"
     upgradable=$(sed -n "s,^\([^/]*\)/.*,\1,p" "$work/sections/apt-upgradable" 2>/dev/null | head -n "$POLICIES")
     # shellcheck disable=SC2086 # names of packages, one word each
-    [ -z "$upgradable" ] || of_command apt-policy apt-cache policy $upgradable
+    if [ -n "$upgradable" ] && has apt-cache &&
+        bounded apt-cache policy $upgradable </dev/null >"$work/out" 2>/dev/null; then
+        # An address in sources.list may have a password in it, which is nobody's business.
+        sed 's,://[^/[:space:]@]*@,://,g' "$work/out" | keep apt-policy
+    fi
 }
 
 # The report, as JSON. The form of host and sections is the one that the digest is made of: names

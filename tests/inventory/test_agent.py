@@ -215,6 +215,16 @@ def test_both_make_the_digest_that_the_service_makes(any_collector, host, servic
     assert hashlib.sha256(canonical.encode()).hexdigest() == digest
 
 
+def test_a_password_of_a_repository_stays_on_the_host(collector, host):
+    host.tool("apt", "Listing...\ncurl/stable 2 amd64 [upgradable from: 1]\n")
+    host.tool("apt-cache", "curl:\n  500 https://me:secret@apt.example/debian stable/main\n")
+
+    shown = host.run(collector, "report", "--dry-run")
+
+    policy = json.loads(shown.stdout)["sections"]["apt-policy"]
+    assert policy == "curl:\n  500 https://apt.example/debian stable/main\n"
+
+
 def test_what_is_no_text_becomes_text(collector, host):
     host.tool("dpkg-query", b"a\xff\xfeb\0c \xc3\xa9\n\xe6")
 
