@@ -1,5 +1,6 @@
 """Machines that report by themselves: how they enrol, and those of which it is not clear who."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -8,7 +9,7 @@ from flask.typing import ResponseReturnValue
 import inventory
 from inventory import machines as service
 from patchmgr.db.queries import identity as queries
-from patchmgr.db.queries.identity import ConflictLine, MachineLine
+from patchmgr.db.queries.identity import ConflictLine
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import enrolment
@@ -39,6 +40,14 @@ CONFLICTS = Table(
         Column("last_at", "Last"),
     ),
 )
+SAID = Table(
+    "said",
+    (
+        Column("what", "Says"),
+        Column("known", "Known host"),
+        Column("refused", "Refused machine"),
+    ),
+)
 TOKENS = Table(
     "tokens",
     (
@@ -53,6 +62,15 @@ TOKENS = Table(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What two machines say of themselves; empty where one does not."""
+
+    what: str
+    known: str
+    refused: str
+
+
 @pages.get("/agent.py", endpoint="agent_py")
 @pages.get("/agent.sh", endpoint="agent_sh")
 @public
@@ -63,13 +81,13 @@ def collector() -> ResponseReturnValue:
     return Response(text, content_type=f"{COLLECTORS[name]}; charset=utf-8")
 
 
-@pages.get("/admin/enrolment")
+@pages.get("/admin/users/enrolment")
 @requires(Role.ADMIN)
 def enrolment_page() -> ResponseReturnValue:
     return _enrolment(EnrolmentForm(formdata=None))
 
 
-@pages.post("/admin/enrolment")
+@pages.post("/admin/users/enrolment")
 @requires(Role.ADMIN)
 def add_token() -> ResponseReturnValue:
     """Make an enrolment token and show its key: the only page that ever does."""
@@ -140,17 +158,21 @@ def _enrolment(form: EnrolmentForm) -> str:
 
 
 def _conflict(found: ConflictLine, form: ResolveForm) -> str:
+    known = queries.machine(session(), found.host_id)
+    both = [
+        Said("Calls itself", known.reported_name, found.says),
+        Said("Machine-id", known.machine_id, found.machine_id),
+        Said("Product UUID", known.product_uuid, found.product_uuid),
+        Said("Boot id", known.boot_id, found.boot_id),
+        Said("Address", known.last_address, found.address),
+    ]
     return render_template(
         "machines/conflict.html",
         conflict=found,
-        known=_known(found),
+        both=plain(both, SAID),
         kind=KINDS.get(found.kind, found.kind),
         form=form,
     )
-
-
-def _known(found: ConflictLine) -> MachineLine:
-    return queries.machine(session(), found.host_id)
 
 
 def _address() -> str:

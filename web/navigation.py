@@ -60,7 +60,7 @@ PLACES = (
         "settings",
         (
             Place("Jobs", "admin.jobs"),
-            Place("Users and tokens", "admin.users", also=("/admin/enrolment",)),
+            Place("Users and tokens", "admin.users"),
             Place("Settings", "admin.settings"),
             Place("Audit", "admin.audit"),
             Place("Health", "admin.health"),

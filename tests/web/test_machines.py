@@ -252,11 +252,11 @@ def test_a_program_of_an_admin_can_do_the_same(refused, app, sqlite_db, clock):
 
 def test_the_key_of_an_enrolment_token_is_shown_once(admin, app):
     form = {"name": "site", "uses": "2", "hours": "24", "host": ""}
-    made = admin.post("/admin/enrolment", data=form)
+    made = admin.post("/admin/users/enrolment", data=form)
     (key,) = [
         word for word in made.text.replace("<", " ").replace(">", " ").split() if word[:4] == "pme_"
     ]
-    listed = admin.get("/admin/enrolment").text
+    listed = admin.get("/admin/users/enrolment").text
 
     assert "site" in listed
     assert key not in listed
@@ -276,7 +276,7 @@ def test_the_key_of_an_enrolment_token_is_shown_once(admin, app):
 def test_an_enrolment_form_says_what_is_wrong_at_the_field(admin, field, value, said):
     form = {"name": "site", "uses": "1", "hours": "24", "host": ""} | {field: value}
 
-    answer = admin.post("/admin/enrolment", data=form)
+    answer = admin.post("/admin/users/enrolment", data=form)
 
     assert answer.status_code == 422
     assert said in answer.text
@@ -292,12 +292,12 @@ def test_the_collectors_are_for_everybody(app, name):
 
 
 def test_enrolment_is_found_from_users_and_tokens(admin):
-    assert 'href="/admin/enrolment"' in admin.get("/admin/users").text
-    assert "No enrolment tokens yet" in admin.get("/admin/enrolment").text
+    assert 'href="/admin/users/enrolment"' in admin.get("/admin/users").text
+    assert "No enrolment tokens yet" in admin.get("/admin/users/enrolment").text
 
 
 def test_pages_about_machines_take_few_statements(refused, admin, statements):
-    for address in ("/hosts/web", "/coverage", "/conflicts/1", "/admin/enrolment"):
+    for address in ("/hosts/web", "/coverage", "/conflicts/1", "/admin/users/enrolment"):
         statements.clear()
         assert admin.get(address).status_code == 200
         assert len(statements) <= 12, (address, statements)
