@@ -32,6 +32,11 @@ class Document:
     digest: bytes
 
 
+def recognises(body: bytes) -> bool:
+    """Return whether ``body`` looks like a report of the collector, and not of another tool."""
+    return body[:1] == b"{" and b'"collected_at"' in body and b'"sections"' in body
+
+
 def read(body: bytes) -> Document:
     """Return the report in ``body``. Raises `InputError` naming the part that is wrong."""
     document = _object(_json(body), "body")

@@ -12,17 +12,24 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import documents, hosts_csv, machines
+from inventory import documents, machines, os_release
 from inventory.intake import set_platform, store_report
 from inventory.managers import READERS
 from inventory.report import Listing
 from patchmgr.db import models
 from patchmgr.db.session import Database
+from patchmgr.domain.packages import Package
 from patchmgr.errors import InputError
 from patchmgr.services import audit, jobs
 from patchmgr.services.enrolment import Speaker
 
-READER_OF_SECTION = {"dpkg": "dpkg", "dpkg-status": "dpkg", "rpm": "rpm", "apk": "apk"}
+READER_OF_SECTION = {
+    "dpkg": "dpkg",
+    "dpkg-status": "dpkg",
+    "rpm": "rpm",
+    "apk": "apk",
+    "pip": "pip",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +42,18 @@ class Taken:
     packages: int = 0
     packages_added: int = 0
     packages_removed: int = 0
+    format: str = ""
+    not_judged: int = 0
+    not_judged_why: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """What the sections of a report say."""
 
-    os_id: str
-    os_release: str
+    system: str  # ID:RELEASE; "" where the report does not say
+    formats: tuple[str, ...]
     listing: Listing
 
 
@@ -97,12 +108,23 @@ def take(
 
 def read_content(sections: Mapping[str, str]) -> Content:
     """Return what a report says the host is and has installed. Raises `InputError`."""
-    os_id, os_release = _release(sections.get("os-release", ""))
-    for section, reader in READER_OF_SECTION.items():
-        if section in sections and reader in READERS:
-            return Content(os_id, os_release, READERS[reader](sections[section]))
-    known = ", ".join(name for name, reader in READER_OF_SECTION.items() if reader in READERS)
-    raise InputError({"sections": f"has no list of packages that is read here ({known})"})
+    said = sections.get("os-release") or sections.get("redhat-release") or ""
+    system = os_release.read(said).system if said else ""
+    read = {name: each for name, each in READER_OF_SECTION.items() if name in sections}
+    if not read:
+        known = ", ".join(READER_OF_SECTION)
+        raise InputError({"sections": f"has no list of packages that is read here ({known})"})
+    listings = [READERS[reader].read(sections[name]) for name, reader in read.items()]
+    held = [each.held for each in listings if each.held is not None]
+    listing = Listing(
+        frozenset[Package]().union(*(each.packages for each in listings)),
+        frozenset[str]().union(*held) if held else None,
+        managers=frozenset[str]().union(*(each.managers for each in listings)),
+        not_judged=sum(each.not_judged for each in listings),
+        not_judged_why=tuple(why for each in listings for why in each.not_judged_why),
+        notes=tuple(note for each in listings for note in each.notes),
+    )
+    return Content(system, tuple(read.values()), listing)
 
 
 def want_scan(db: Database, *, now: datetime) -> None:
@@ -125,7 +147,7 @@ def _store(
     now: datetime,
 ) -> Taken:
     before = host.platform
-    set_platform(session, host, content.os_id, content.os_release, now)
+    set_platform(session, host, content.system, now)
     made = store_report(session, host, content.listing, now=now)
     host.report_digest = digest
     changed = bool(made.new or made.changed) or host.platform != before
@@ -138,18 +160,14 @@ def _store(
             subject=f"host {host.hostname}",
             details={"from": before, "to": host.platform},
         )
-    return Taken(host.hostname, changed, False, made.rows, made.added, made.removed)
-
-
-def _release(text: str) -> tuple[str, str]:
-    """Return ID and VERSION_ID of an os-release; empty where it does not say."""
-    fields = {}
-    for line in text.splitlines():
-        name, _, value = line.strip().partition("=")
-        fields[name] = value.strip().strip("\"'")
-    os_id = fields.get("ID", "").lower()
-    os_release = fields.get("VERSION_ID", "")
-    for name, value in (("os_id", os_id), ("os_release", os_release)):
-        if value and (why := hosts_csv.wrong(name, value)) is not None:
-            raise InputError({"sections.os-release": f"{value[:80]!r} {why}"})
-    return os_id, os_release
+    return Taken(
+        host.hostname,
+        changed,
+        packages=made.rows,
+        packages_added=made.added,
+        packages_removed=made.removed,
+        format=" ".join(content.formats),
+        not_judged=made.not_judged,
+        not_judged_why=made.not_judged_why,
+        notes=made.notes,
+    )

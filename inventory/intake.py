@@ -14,8 +14,7 @@ import numpy.typing as npt
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, hosts_csv, packages_csv, sets
-from inventory.managers import READERS
+from inventory import csv_file, formats, hosts_csv, packages_csv, sets, systems
 from inventory.report import Listing
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
@@ -24,7 +23,7 @@ from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import audit, enrolment, exposures
+from patchmgr.services import audit, enrolment, exposures, installations
 
 MODES = ("snapshot", "merge")
 _FIELDS = attrgetter(*(each.name for each in fields(Package)))
@@ -52,6 +51,10 @@ class Difference:
     rows: int = 0
     rejected: int = 0
     changes: list[Change] = field(default_factory=list)
+    format: str = ""  # of a report, as it was named or recognised
+    not_judged: int = 0  # entries of a report of which no package could be made
+    not_judged_why: tuple[str, ...] = ()  # the first of them
+    notes: tuple[str, ...] = ()  # what limits how far a report can be judged
 
     def count(self, change: Change) -> None:
         setattr(self, change.kind, getattr(self, change.kind) + 1)
@@ -124,31 +127,31 @@ def submit_report(
 ) -> Difference:
     """Store a host's own listing; a host not seen before joins the inventory.
 
-    ``os`` is ``ID:RELEASE``, empty when the host is known already. Raises `InputError` and
-    `BadFileError`; `NotFoundError` for an unknown host without ``os``.
+    ``os`` is ``ID:RELEASE``, empty when the host is known already or the report says it itself;
+    ``format`` is empty when it is to be recognised. What the host has of managers that the report
+    does not speak for stays. Raises `InputError` and `BadFileError`; `NotFoundError` for an unknown
+    host of which nobody says the system.
     """
-    if format not in READERS:
-        known = ", ".join(sorted(READERS))
-        raise InputError({"format": f"{format!r} is no report format we read ({known})"})
     if (why := hosts_csv.wrong("hostname", host)) is not None:
         raise InputError({"host": f"{host[:80]!r} {why}"})
-    os_id, _, os_release = os.partition(":")
-    os_id = os_id.lower()  # os-release(5): ID is in lower case
-    bad_word = hosts_csv.wrong("os_id", os_id) or hosts_csv.wrong("os_release", os_release)
-    if os and (not os_id or not os_release or bad_word):
-        raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
-    listing = READERS[format](text)
+    os = _checked_os(os)
+    format, listing = formats.read(text, format)  # noqa: A001 -- see above
+    system = _system(os, listing)
     with db.writing(alone=True) as session:
-        row = _reporting_host(session, host, os_id, os_release, now)
+        row = _reporting_host(session, host, system, now, is_given=bool(os))
         difference = store_report(session, row, listing, now=now)
+        difference.format = format
         if difference.new or difference.changed:
+            details = {"format": format, **difference.summary()}
+            if listing.not_judged:
+                details["not_judged"] = listing.not_judged
             audit.record(
                 session,
                 at=now,
                 actor=actor,
                 action="report.submit",
                 subject=f"host {row.hostname}",
-                details={"format": format, **difference.summary()},
+                details=details,
             )
     return difference
 
@@ -157,16 +160,40 @@ def store_report(
     session: Session, row: models.Host, listing: Listing, *, now: datetime
 ) -> Difference:
     """Store what ``listing`` says a host has installed, in the transaction of who brought it."""
-    difference = Difference(rows=len(listing.packages))
+    difference = Difference(
+        rows=len(listing.packages),
+        not_judged=listing.not_judged,
+        not_judged_why=listing.not_judged_why,
+        notes=listing.notes,
+    )
     is_new = row.package_set_id is None
-    row.held = sorted(listing.held)
+    if listing.held is not None:
+        row.held = sorted(listing.held)
     row.reported_at = now
     if row.retired_at is not None:
         row.retired_at = None
         row.judged_set_id = None
+        installations.count(session, [row.id])
     changed = _store_listing(session, row, listing, difference, now)
     difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
     return difference
+
+
+def _checked_os(os: str) -> str:
+    """Return ``os``, given as ``ID:RELEASE``, with its ID in lower case. Raises `InputError`."""
+    os_id, _, os_release = os.partition(":")
+    os_id = os_id.lower()  # os-release(5): ID is in lower case
+    bad_word = hosts_csv.wrong("os_id", os_id) or hosts_csv.wrong("os_release", os_release)
+    if os and (not os_id or not os_release or bad_word):
+        raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
+    return f"{os_id}:{os_release}" if os else ""
+
+
+def _system(os: str, listing: Listing) -> str:
+    """Return the host's system, as was given or as the report says. Raises `InputError`."""
+    if os and listing.system and not systems.agree(os, listing.system):
+        raise InputError({"os": f"{os[:80]!r} is not what the report is of: {listing.system}"})
+    return os or listing.system
 
 
 def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
@@ -184,6 +211,7 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         row.updated_at = now
         exposures.close_all(session, row.id, now)
         enrolment.end_tokens(session, row.id, now=now)
+        installations.count(session, [row.id])
         audit.record(
             session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
         )
@@ -376,6 +404,7 @@ def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) ->
         .values(package_set_id=bindparam("b_set"), updated_at=now, report_digest=None),
         [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
     )
+    installations.count(session, [host_id for host_id, _ in moved])
     session.expire_all()
 
 
@@ -394,10 +423,16 @@ def _store_listing(
 ) -> bool:
     packages = sorted(listing.packages, key=_FIELDS)
     encoded = sets.encode(session, judged_platform(row), packages)
+    had = package_sets.members_of(session, row.package_set_id)
+    if row.package_set_id is not None and np.array_equal(np.sort(encoded.ids), had):
+        return False
+    gone = np.setdiff1d(had, encoded.ids)
+    if kept := _of_others(session, gone, listing):
+        packages = sorted(listing.packages.union(kept))
+        encoded = sets.encode(session, judged_platform(row), packages)
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     if set_id == row.package_set_id:
         return False
-    had = package_sets.members_of(session, row.package_set_id)
     difference.added += len(np.setdiff1d(encoded.ids, had))
     difference.removed += len(np.setdiff1d(had, encoded.ids))
     host_id = row.id
@@ -406,27 +441,39 @@ def _store_listing(
     return True
 
 
+def _of_others(session: Session, gone: Ids, listing: Listing) -> list[Package]:
+    """Return which of the members ``gone`` are packages that ``listing`` does not speak for."""
+    packages = map(sets.package, sets.packages_of(session, gone))
+    return [each for each in packages if each.manager not in listing.speaks_for]
+
+
 def _reporting_host(
-    session: Session, name: str, os_id: str, os_release: str, now: datetime
+    session: Session, name: str, system: str, now: datetime, *, is_given: bool
 ) -> models.Host:
+    """Return the host that reports, of ``system`` from now on.
+
+    What a report says of it by itself, not ``is_given``, may be less exact than what is known.
+    """
     row = session.scalar(
         select(models.Host).where(func.lower(models.Host.hostname) == name.lower())
     )
     if row is None:
-        if not os_id:
+        if not system:
             raise NotFoundError("host", name)
         row = new_host(name, now)
         session.add(row)
-    set_platform(session, row, os_id, os_release, now)
+    set_platform(session, row, system, now, is_given=is_given)
     return row
 
 
 def set_platform(
-    session: Session, row: models.Host, os_id: str, os_release: str, now: datetime
+    session: Session, row: models.Host, system: str, now: datetime, *, is_given: bool = True
 ) -> None:
-    """Let a host be of the release that it says, if it says one."""
+    """Let a host be of the ``system`` that it says, if it says one."""
+    os_id, _, os_release = system.partition(":")
     where = platform(os_id, os_release)
-    if os_id and row.platform != where:
+    is_known = not is_given and systems.agree(row.platform, where)
+    if os_id and row.platform != where and not is_known:
         row.os_id, row.os_release, row.platform = os_id, os_release, where
         row.updated_at = now
         session.flush()
@@ -454,6 +501,7 @@ def new_host(name: str, now: datetime) -> models.Host:
         entitlements=[],
         package_set_id=None,
         judged_set_id=None,
+        counted_set_id=None,
         reported_at=None,
         running_kernel="",
         reboot_pending=False,

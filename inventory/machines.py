@@ -30,7 +30,7 @@ from patchmgr.domain.identity import (
     recognise,
 )
 from patchmgr.errors import ConflictError, InputError, NotFoundError
-from patchmgr.services import audit, enrolment
+from patchmgr.services import audit, enrolment, installations
 
 RESOLUTIONS = ("same", "new", "dismissed")
 PAST = 20  # earlier identities of a host that are looked at
@@ -383,6 +383,7 @@ def _take(
     if Change.RETURNED in changes:
         host.retired_at = None
         host.judged_set_id = None
+        installations.count(session, [host.id])
     session.add(
         models.HostIdentity(
             host_id=host.id,

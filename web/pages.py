@@ -17,16 +17,20 @@ from web import (
     imports,
     machines,
     overview,
+    past,
     plans,
     policies,
     reports,
     search,
+    software,
 )
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth.pages,
     overview.pages,
     hosts.pages,
+    past.pages,
+    software.pages,
     findings.pages,
     advisories.pages,
     exceptions.pages,

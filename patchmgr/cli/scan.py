@@ -22,6 +22,7 @@ from patchmgr.db.queries.explained import (
 )
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.matching import SOURCE_UNKNOWN
 from patchmgr.services import scan as service
 
 
@@ -91,6 +92,10 @@ def findings(
         exception=exception or "",
         kev=kev or "",
     )
+    kept = app.settings.findings_since(app.now)
+    if at and kept and at < kept:
+        what = f"closed findings are kept since {instant(kept)} (PATCHMGR_KEEP_FINDINGS_DAYS)"
+        click.echo(f"patchmgr: {what}; some may be missing", err=True)
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)
@@ -138,6 +143,8 @@ def _say(explanation: Explanation) -> None:
             f"{each.package} {each.installed} on {explanation.host} ({explanation.platform}), "
             f"judged as source {each.judged_source} {each.judged_version}"
         )
+        if each.is_source_unknown:
+            click.echo(f"  {SOURCE_UNKNOWN}")
         for why in _why_nothing(explanation, each):
             click.echo(f"  {why}")
         for said in each.considered:

@@ -106,6 +106,50 @@ def test_differences_and_listings_are_json_when_asked(run, file, fleet):
     assert json.loads(report[1])["new"] == 1
 
 
+def test_a_report_may_be_recognised_and_its_system_read_from_the_host_s_file(run, tmp_path):
+    release = tmp_path / "os-release"
+    release.write_text('ID="rhel"\nVERSION_ID="9.4"\n')
+    submit = ("report", "submit", "--host", "a", "--os-release", release)
+    text = "bash-5.1.8-6.el9.x86_64\n"
+
+    code, out, _ = run(*submit, "-", text=text)
+    assert (code, out.splitlines()[0]) == (0, "a: 1 packages stored (+1 -0), read as rpm")
+    assert "names no epochs" in out
+    assert json.loads(run("hosts", "list", "--json")[1])[0]["platform"] == "rhel:9.4"
+
+    said = json.loads(run(*submit, "--format", "pip", "--json", "-", text="-e /srv/x\n")[1])
+    assert (said["format"], said["not_judged"]) == ("pip", 1)
+    assert said["not_judged_why"] == [
+        "/srv/x: is installed from a working copy, which is no release"
+    ]
+    assert "not judged: 1" in run(*submit, "-", text="-e /srv/x\n")[1]
+    assert json.loads(run("hosts", "list", "--json")[1])[0]["packages"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "why"),
+    [
+        ("ID=debian\n", ("--os", "debian:12"), "--os-release: says what --os says already"),
+        ("VERSION_ID=12\n", (), "os-release: column ID: is missing"),
+    ],
+)
+def test_a_system_that_is_not_told_is_one_line_and_exit_2(run, tmp_path, content, more, why):
+    release = tmp_path / "os-release"
+    release.write_text(content)
+
+    code, _, err = run("report", "submit", "--host", "a", "--os-release", release, *more, "-")
+
+    assert code == 2
+    assert why in err
+
+
+def test_a_format_that_cannot_be_told_asks_for_its_name(run):
+    code, _, err = run("report", "submit", "--host", "a", "--os", "debian:12", "-", text="hello\n")
+
+    assert code == 2
+    assert "format: cannot be told from what the file says; name it" in err
+
+
 def test_columns_are_mapped_on_the_command_line(run, file):
     path = file("name;stage;note\na;test;hello\n")
 

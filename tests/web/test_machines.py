@@ -306,3 +306,24 @@ def test_pages_about_machines_take_few_statements(refused, admin, statements):
 def test_a_conflict_that_is_not_there_is_404(admin):
     assert admin.get("/conflicts/7").status_code == 404
     assert admin.post("/conflicts/7", data={"resolution": "same"}).status_code == 404
+
+
+def test_a_program_may_send_what_other_tools_list_as_json_too(app, sqlite_db, clock):
+    machine = Machine(app)
+    _, machine.token = accounts.create_token(
+        sqlite_db, "ci", Role.OPERATOR, actor="ann", now=clock()
+    )
+    machine.report(host="web")
+
+    listing = machine.post(json.dumps([{"name": "requests", "version": "2.31.0"}]), host="web")
+
+    assert (listing.status_code, listing.json["format"]) == (200, "pip")
+    assert listing.json["packages_added"] == 1
+
+
+def test_a_host_reports_several_managers_at_once(web):
+    web.sections["pip"] = json.dumps([{"name": "requests", "version": "2.31.0"}])
+
+    answer = web.report().json
+
+    assert (answer["format"], answer["packages"], answer["packages_added"]) == ("dpkg pip", 2, 2)

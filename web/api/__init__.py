@@ -8,6 +8,7 @@ it; to add a noun, write a module and name it below.
 from web.api import (
     about,
     calendar,
+    coverage,
     exceptions,
     feeds,
     findings,
@@ -15,16 +16,19 @@ from web.api import (
     imports,
     machines,
     operations,
+    past,
     plan_commands,
     plans,
     policies,
     reports,
+    software,
 )
 from web.api.routing import pages
 
 __all__ = [
     "about",
     "calendar",
+    "coverage",
     "exceptions",
     "feeds",
     "findings",
@@ -33,8 +37,10 @@ __all__ = [
     "machines",
     "operations",
     "pages",
+    "past",
     "plan_commands",
     "plans",
     "policies",
     "reports",
+    "software",
 ]

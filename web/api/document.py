@@ -15,6 +15,8 @@ PROBLEM = "application/problem+json"
 REFERENCE = "#/components/schemas/{model}"
 TAGS = {
     "hosts": "The inventory: hosts, their packages, and the reports they send.",
+    "coverage": "What the service cannot judge, and why.",
+    "software": "Packages over the whole fleet, now and then.",
     "findings": "What is open where, and why.",
     "advisories": "What vendors say.",
     "exceptions": "What is left alone, why, and until when.",

@@ -1,13 +1,14 @@
 """Hosts, their packages, and the reports they send."""
 
-import zlib
 from typing import Literal
 
 from flask import request
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from inventory import intake
+from inventory import bodies, documents, intake
+from inventory.bodies import MEBIBYTE
+from inventory.formats import READERS
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries import offers
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
@@ -15,13 +16,11 @@ from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import jobs
 from web.api import machines
-from web.api.machines import MachineReport
-from web.api.routing import JSON, LARGEST_ID, Raw, actor, route
+from web.api.routing import LARGEST_ID, Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
 from web.context import db, now, session, settings, speaker_or_none
 
 REPORT_MB = 32  # of a host's listing, unpacked
-MEBIBYTE = 1024 * 1024
 
 
 class Host(Out):
@@ -96,14 +95,30 @@ class HostQuery(Paging):
     site: Plain = ""
     owner: Plain = ""
     ring: Plain = ""
-    state: Literal["", "overdue", "silent", "reboot", "findings", "clean"] = ""
+    state: Literal[
+        "",
+        "overdue",
+        "silent",
+        "went_silent",
+        "never",
+        "no_platform",
+        "reboot",
+        "findings",
+        "clean",
+    ] = ""
     sort: Literal["hostname", "open_findings", "worst", "earliest_due", "reported_at"] = "hostname"
 
 
 class ReportQuery(In):
-    format: Literal["dpkg"] = Field("dpkg", description="Which package manager printed it.")
+    format: Plain = Field(
+        "",
+        description="What kind of listing it is; recognised when left out.",
+        json_schema_extra={"enum": ["", *sorted(READERS)]},
+    )
     os: Plain = Field(
-        "", description="`ID:RELEASE` of os-release; may be left out for a known host."
+        "",
+        description="`ID:RELEASE` of os-release; may be left out for a known host, and where the "
+        "report says it itself.",
     )
     digest: str = Field(
         "",
@@ -126,6 +141,10 @@ class ReportTaken(Out):
     packages: int
     packages_added: int
     packages_removed: int
+    format: str = Field(description="As it was named, or recognised.")
+    not_judged: int = Field(description="Entries that name no package which could be judged.")
+    not_judged_why: Words = Field(description="The first of them, each with why.")
+    notes: Words = Field(description="What limits how far the report can be judged.")
 
 
 @route("GET", "/hosts", tag="hosts", query=HostQuery, answer=PageOf[Host])
@@ -187,11 +206,11 @@ def list_packages(hostname: str) -> object:
     query=ReportQuery,
     headers={"Content-Encoding": "`gzip`, or nothing."},
     raw=Raw(
-        ("text/plain", "application/octet-stream"),
-        "The listing as the host prints it, or the collector's report.",
+        ("text/plain", "application/json", "application/xml", "application/octet-stream"),
+        "The listing as the host prints it, a document that lists what is installed, or the "
+        "collector's report (docs/collector.md).",
         is_required=False,
     ),
-    alternative=MachineReport,
     answer=ReportTaken,
     takes_hosts=True,
 )
@@ -202,8 +221,9 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
     known host may be meant by its id, where `os` is left out. A host with a token of its own sends
     the collector's report, as JSON, and asks with its digest first.
     """
-    if speaker_or_none() or query.digest or request.mimetype == JSON:
-        return machines.take_report(hostname, query.digest, _unpacked())
+    body = _unpacked()
+    if speaker_or_none() or query.digest or (not query.format and documents.recognises(body)):
+        return machines.take_report(hostname, query.digest, body)
     if _is_id(hostname) and not query.os:
         with db().reading() as reading:
             hostname = _known(reading, hostname).line.hostname
@@ -212,7 +232,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         host=hostname,
         os=query.os,
         format=query.format,
-        text=_text(_unpacked()),
+        text=bodies.text(body, most=REPORT_MB * MEBIBYTE, name="body"),
         actor=actor(),
         now=now(),
     )
@@ -226,6 +246,10 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         "packages": made.rows,
         "packages_added": made.added,
         "packages_removed": made.removed,
+        "format": made.format,
+        "not_judged": made.not_judged,
+        "not_judged_why": made.not_judged_why,
+        "notes": made.notes,
     }
 
 
@@ -246,27 +270,13 @@ def _known(reading: Session, name: str) -> HostDetail:
 def _unpacked() -> bytes:
     """Return the body, unpacked, no more than a listing can be. Raises `InputError`."""
     most = REPORT_MB * MEBIBYTE
-    too_large = InputError({"body": f"is larger than {REPORT_MB} MiB"})
     match request.headers.get("Content-Encoding", "identity").strip().lower():
         case "identity" | "":
             body = request.stream.read(most + 1)
         case "gzip":
-            unpack = zlib.decompressobj(wbits=31)
-            try:
-                body = unpack.decompress(request.stream.read(most + 1), most + 1)
-            except zlib.error as error:
-                raise InputError({"body": "is not gzip"}) from error
-            if len(body) <= most and not unpack.eof:
-                raise InputError({"body": "ends before the gzip stream does"})
+            body = bodies.gunzip(request.stream.read(most + 1), most=most, name="body")
         case other:
             raise InputError({"Content-Encoding": f"{other[:40]!r} is not gzip"})
     if len(body) > most:
-        raise too_large
+        raise InputError({"body": f"is larger than {REPORT_MB} MiB"})
     return body
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError({"body": "is not UTF-8"}) from error

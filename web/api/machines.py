@@ -28,17 +28,6 @@ class Machine(In):
     addresses: list[str] = Field([], max_length=64)
 
 
-class MachineReport(In):
-    """What the collector sends."""
-
-    version: Literal[1]
-    collected_at: When
-    host: Machine
-    sections: dict[str, str] = Field(
-        description="Raw listings by name, such as `os-release` and `dpkg`."
-    )
-
-
 class Enrolment(In):
     token: str = Field(max_length=200, description="An enrolment token.")
     host: Machine

@@ -36,6 +36,7 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
 
+_ORDER = {match.value: place for place, match in enumerate(Match)}
 Pairs = Sequence[tuple[Any, Weighed]]  # rows of `_statements`, each with what it comes to
 
 
@@ -97,7 +98,8 @@ def _explained(here: _At, subject: models.PackageVersion) -> Explained:
     platforms = platforms_of(subject.platform, subject.manager)
     rows = sorted(
         (tuple(row) for row in here.session.execute(_statements(subject, here.at))),
-        key=lambda row: (platforms.index(row[0].platform), row[0].match, row[0].id),
+        # In the scan's order, so that of two statements that tie the same one decides.
+        key=lambda row: (platforms.index(row[0].platform), _ORDER[row[0].match], row[0].id),
     )
     judged_as = values.subject(subject)
     weighed = weigh(judged_as, [_said(*row) for row in rows], here.modules)
@@ -117,6 +119,7 @@ def _explained(here: _At, subject: models.PackageVersion) -> Explained:
         judged_source=subject.judged_source,
         judged_version=subject.judged_version,
         held=subject.name in here.on.held,
+        is_source_unknown=judged_as.is_source_unknown,
         foreign=judged_as.foreign,
         idle=why_idle,
         considered=_considered(here, subject, pairs),

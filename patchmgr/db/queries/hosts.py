@@ -1,4 +1,4 @@
-"""Hosts: lists, one host, its packages and its history."""
+"""Hosts: lists, one host, its packages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -22,16 +22,13 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.identity import MACHINE, MachineLine, machine_of
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.advisories import Severity
 from patchmgr.errors import InputError, NotFoundError
 
 host, count = models.Host, models.HostCount
-history, package_set, version = (
-    models.HostPackageSet,
-    models.PackageSet,
-    models.PackageVersion,
-)
+package_set, version = models.PackageSet, models.PackageVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class HostFilter:
         return all(not getattr(self, each.name) for each in fields(self))
 
 
-STATES = ("overdue", "silent", "reboot", "findings", "clean")
+STATES = ("overdue", "silent", "went_silent", "never", "no_platform", "reboot", "findings", "clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +91,8 @@ class HostDetail:
     updated_at: datetime
     package_set_id: int | None
     by_severity: dict[str, int]
+    machine: MachineLine
     installed: package_sets.Ids = field(repr=False, compare=False)  # ids of package versions
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
-    """A time in which a host had one package set."""
-
-    package_set_id: int
-    since: datetime
-    until: datetime | None
-    packages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +106,6 @@ class PackageLine:
     arch: str
     source: str
     source_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetDifference:
-    """What changed between two package sets, by package name and architecture."""
-
-    added: tuple[PackageLine, ...]
-    removed: tuple[PackageLine, ...]
-    updated: tuple[tuple[PackageLine, PackageLine], ...]  # (before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +174,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         host.package_set_id,
         *(getattr(count, severity.word) for severity in Severity),
         *package_sets.WHOLE,
+        *MACHINE,
     )
     query = query.outerjoin(package_sets.base, package_sets.base.id == package_set.base_id)
     row = session.execute(query.where(wanted)).first()
@@ -202,7 +182,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         row = session.execute(query.where(func.lower(host.hostname) == name.lower())).first()
     if row is None:
         raise NotFoundError("host", name)
-    *columns, more, lacks, of_base = row
+    *columns, more, lacks, of_base = row[: -len(MACHINE)]
     kernel, entitlements, held, created_at, updated_at, set_id, *counts = columns[-12:]
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
     return HostDetail(
@@ -214,33 +194,8 @@ def get(session: Session, name: str | int) -> HostDetail:
         updated_at,
         set_id,
         by_severity,
+        machine_of(row[-len(MACHINE) :]),
         package_sets.whole(more, lacks, of_base),
-    )
-
-
-def timeline(session: Session, host_id: int, limit: int = 50) -> list[HistoryLine]:
-    """Return what package sets a host had, the newest first."""
-    rows = session.execute(
-        select(history.package_set_id, history.since, history.until, package_set.size)
-        .join(package_set, package_set.id == history.package_set_id)
-        .where(history.host_id == host_id)
-        .order_by(history.since.desc(), history.id.desc())
-        .limit(limit)
-    )
-    return [HistoryLine(*row) for row in rows]
-
-
-def set_at(session: Session, host_id: int, at: datetime) -> int | None:
-    """Return the package set that a host had at ``at``; None when nothing was known of it yet."""
-    return session.scalar(
-        select(history.package_set_id)
-        .where(
-            history.host_id == host_id,
-            history.since <= at,
-            or_(history.until.is_(None), history.until > at),
-        )
-        .order_by(history.since.desc())
-        .limit(1)
     )
 
 
@@ -263,20 +218,6 @@ def packages(session: Session, set_id: int) -> list[PackageLine]:
             )
         ]
     return sorted(found, key=lambda p: (p.name, p.arch, p.version))
-
-
-def difference(session: Session, before: int, after: int) -> SetDifference:
-    """Return what changed from one package set to another."""
-    old = {(p.manager, p.name, p.arch, p.version): p for p in packages(session, before)}
-    new = {(p.manager, p.name, p.arch, p.version): p for p in packages(session, after)}
-    gone = {key[:3]: p for key, p in old.items() if key not in new}
-    come = {key[:3]: p for key, p in new.items() if key not in old}
-    updated = sorted(gone.keys() & come.keys())
-    return SetDifference(
-        tuple(p for key, p in sorted(come.items()) if key not in gone),
-        tuple(p for key, p in sorted(gone.items()) if key not in come),
-        tuple((gone[key], come[key]) for key in updated),
-    )
 
 
 def installed(session: Session, host_ids: Sequence[int], names: Iterable[str]) -> list[Installed]:
@@ -401,6 +342,9 @@ def _conditions(filters: HostFilter, now: datetime, silent_days: int) -> list[Co
     states: dict[str, ColumnElement[bool]] = {
         "overdue": count.earliest_due < now,
         "silent": or_(host.reported_at.is_(None), host.reported_at < silent),
+        "went_silent": host.reported_at < silent,
+        "never": host.reported_at.is_(None),
+        "no_platform": host.platform == "",
         "reboot": host.reboot_pending.is_(True),
         "findings": count.open_findings > 0,
         "clean": and_(host.reported_at >= silent, func.coalesce(count.open_findings, 0) == 0),

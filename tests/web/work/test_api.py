@@ -179,6 +179,19 @@ def test_a_host_not_seen_before_joins(works, ask):
     assert ask("GET", "/hosts/new-1").json["host"]["platform"] == "debian:12"
 
 
+def test_a_report_of_another_kind_is_recognised_and_says_what_it_cannot_judge(works, ask):
+    before = ask("GET", "/hosts/web-1").json["host"]["packages"]
+    body = "requests==2.31.0\n-e /srv/mine\n"
+
+    taken = ask("POST", "/hosts/web-1/reports", data=body).json
+
+    assert (taken["format"], taken["packages"], taken["not_judged"]) == ("pip", 1, 1)
+    assert taken["not_judged_why"][0].startswith("/srv/mine: ")
+    assert ask("GET", "/hosts/web-1").json["host"]["packages"] == before + 1
+    refused = ask("POST", "/hosts/web-1/reports?format=deb", data=body)
+    assert (refused.status_code, "is no report format" in refused.text) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
+from patchmgr.domain.debian_releases import PLATFORMS, UBUNTU
 from patchmgr.domain.offers import Offer
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
-from patchmgr.feeds.formats.debian_releases import PLATFORMS, UBUNTU
 from patchmgr.feeds.formats.labels import labelled, labels_of, without_labels
 from patchmgr.feeds.formats.names import is_name
 from patchmgr.feeds.formats.offers import newest
