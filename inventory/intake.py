@@ -13,9 +13,10 @@ import numpy.typing as npt
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, hosts_csv, packages_csv, sets
+from inventory import csv_file, host_facts, hosts_csv, packages_csv, sections, sets
 from inventory.managers import READERS
 from inventory.report import Listing
+from inventory.sections import Report
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
@@ -25,6 +26,8 @@ from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import audit, exposures
 
+REPORT = "report"  # format of a whole document, beside those of single listings
+FORMATS = (*sorted(READERS), REPORT)
 MODES = ("snapshot", "merge")
 EXAMPLES = 20  # of each kind in a difference
 
@@ -50,6 +53,8 @@ class Difference:
     rows: int = 0
     rejected: int = 0
     changes: list[Change] = field(default_factory=list)
+    host: str = ""  # of a report: whose it is
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # section of a report -> why
 
     def count(self, change: Change) -> None:
         setattr(self, change.kind, getattr(self, change.kind) + 1)
@@ -120,14 +125,19 @@ def submit_report(
     actor: str,
     now: datetime,
 ) -> Difference:
-    """Store a host's own listing; a host not seen before joins the inventory.
+    """Store a host's own listing, or a whole `REPORT`; a new host joins the inventory.
 
-    ``os`` is ``ID:RELEASE``, empty when the host is known already. Raises `InputError` and
-    `BadFileError`; `NotFoundError` for an unknown host without ``os``.
+    ``os`` is ``ID:RELEASE``, empty when the host is known already or its report says. ``host`` may
+    be empty for a report, which names its own. Raises `InputError` and `BadFileError`;
+    `NotFoundError` for an unknown host without ``os``.
     """
-    if format not in READERS:
-        known = ", ".join(sorted(READERS))
+    if format not in FORMATS:
+        known = ", ".join(FORMATS)
         raise InputError({"format": f"{format!r} is no report format we read ({known})"})
+    report = sections.read_report(sections.parse(text)) if format == REPORT else None
+    if report is not None:
+        host = host or report.hostname
+        os = os or report.os
     if (why := hosts_csv.wrong("hostname", host)) is not None:
         raise InputError({"host": f"{host[:80]!r} {why}"})
     os_id, _, os_release = os.partition(":")
@@ -135,19 +145,11 @@ def submit_report(
     bad_word = hosts_csv.wrong("os_id", os_id) or hosts_csv.wrong("os_release", os_release)
     if os and (not os_id or not os_release or bad_word):
         raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
-    listing = READERS[format](text)
-    difference = Difference(rows=len(listing.packages))
+    listing = READERS[format](text) if report is None else report.listing
     with db.writing(alone=True) as session:
         row = _reporting_host(session, host, os_id, os_release, now)
-        is_new = row.package_set_id is None
-        row.held = sorted(listing.held)
-        row.reported_at = now
-        if row.retired_at is not None:
-            row.retired_at = None
-            row.judged_set_id = None
-        changed = _store_listing(session, row, listing, difference, now)
-        difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
-        if changed:
+        difference = store_report(session, row, listing, report=report, now=now)
+        if difference.new or difference.changed:
             audit.record(
                 session,
                 at=now,
@@ -156,6 +158,36 @@ def submit_report(
                 subject=f"host {row.hostname}",
                 details={"format": format, **difference.summary()},
             )
+    return difference
+
+
+def store_report(
+    session: Session,
+    row: models.Host,
+    listing: Listing,
+    *,
+    report: Report | None = None,
+    now: datetime,
+) -> Difference:
+    """Store what ``listing`` says a host has installed, in the transaction of who brought it.
+
+    With a whole ``report`` also what else the host says; without one that stays as it is.
+    """
+    difference = Difference(rows=len(listing.packages), host=row.hostname)
+    is_new = row.package_set_id is None
+    row.held = sorted(listing.held)
+    row.reported_at = now
+    if row.retired_at is not None:
+        row.retired_at = None
+        row.judged_set_id = None
+    told: list[str] = []
+    if report is not None:
+        difference.unreadable = report.facts.unreadable
+        host_facts.entitle(row, report)  # before the listing: versions are judged by it
+        told = host_facts.store(session, row, report, now)
+    changed = _store_listing(session, row, listing, difference, now)
+    kind = _kind(is_new=is_new, changed=changed or bool(told))
+    difference.count(Change(row.hostname, kind, tuple(told)))
     return difference
 
 

@@ -52,6 +52,7 @@ class Update:
     offered: str
     suites: tuple[str, ...]  # that offer it
     held: bool = False  # the host's administrator holds the package back
+    phased: int | None = None  # percentage of hosts that get it by now; None: all, or not known
 
 
 @dataclass(frozen=True, slots=True)

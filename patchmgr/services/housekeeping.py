@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
@@ -25,12 +25,14 @@ class Tidied:
     sign_ins: int
     runs: int
     uploads: int
+    reported: int  # sets of facts and offers that no host reports any more
 
     def __str__(self) -> str:
         counts = {
             "old sign-ins and attempts": self.sign_ins,
             "old job runs": self.runs,
             "stale uploads": self.uploads,
+            "sets of facts and offers": self.reported,
         }
         return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
@@ -47,7 +49,21 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
     _remove_files(settings.uploads, kept, before=now - UPLOADING)
     for folder in _folders(settings.fetched):
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
-    return Tidied(sign_ins, runs, uploads)
+    return Tidied(sign_ins, runs, uploads, _forget_reported(db))
+
+
+def _forget_reported(db: Database) -> int:
+    """Delete the facts and offers that no host reports any more; alone, so that none comes back."""
+    host, gone = models.Host, 0
+    with db.writing(alone=True) as session:
+        for model, used in (
+            (models.FactSet, host.fact_set_id),
+            (models.OfferSet, host.offer_set_id),
+        ):
+            unused = ~select(host.id).where(used == model.id).exists()
+            made = session.scalars(delete(model).where(unused).returning(model.id))
+            gone += len(made.all())
+    return gone
 
 
 def _discard_uploads(session: Session, now: datetime) -> int:
