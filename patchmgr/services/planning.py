@@ -31,7 +31,8 @@ from patchmgr.domain.plans import (
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.windows import Window
 from patchmgr.errors import ConflictError, NotFoundError
-from patchmgr.services import policies
+from patchmgr.services import own_offers, policies
+from patchmgr.services.own_offers import OwnOffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,12 @@ def draft(
         if selection.reaches(row.platform, row.environment)
     }
     versions = {one.version_id for one in statements}
-    exposed = _exposed(session, versions, hosts)
+    exposed, offered = _exposed(session, versions, hosts)
+    candidates = own_offers.candidates(session, offered)
     excepted = _excepted(session, versions, now)
     held = {number: set(row.held) for number, row in hosts.items() if row.held}
-    proposal = propose_items(statements, exposed, held, excepted)
+    own = own_offers.of_hosts(statements, offered, candidates)
+    proposal = propose_items(statements, exposed, held, excepted, own)
     windows = known_windows(session)
     facts = [facts_of(hosts[number]) for number in sorted(proposal.hosts)]
     places = place(facts, rings, series, windows)
@@ -90,7 +93,8 @@ def draft(
     )
     pressing = _pressing(statements, proposal.hosts, exposed, excepted)
     due = _due(session, proposal, pressing, said)
-    return Draft(content, proposal, due, _summary(content, proposal, left_out))
+    phased = own_offers.phased(proposal, offered, candidates)
+    return Draft(content, proposal, due, _summary(content, proposal, left_out, phased))
 
 
 def place_again(
@@ -241,18 +245,22 @@ def _hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:
 
 def _exposed(
     session: Session, versions: Collection[int], hosts: Collection[int]
-) -> dict[int, list[int]]:
+) -> tuple[dict[int, list[int]], OwnOffers]:
+    """Return which of ``versions`` each host has, and what its repositories have over them."""
     exposure = models.Exposure
     found: dict[int, list[int]] = defaultdict(list)
+    offered: dict[int, dict[int, int]] = defaultdict(dict)
     for part in in_lists(sorted(versions)):
-        for host, number in session.execute(
-            select(exposure.host_id, exposure.package_version_id).where(
+        for host, number, candidate in session.execute(
+            select(exposure.host_id, exposure.package_version_id, exposure.candidate_id).where(
                 exposure.until.is_(None), exposure.package_version_id.in_(part)
             )
         ):
             if host in hosts:
                 found[host].append(number)
-    return found
+                if candidate is not None:
+                    offered[host][number] = candidate
+    return found, offered
 
 
 def _excepted(
@@ -323,7 +331,10 @@ def _nothing(proposal: Proposal, left_out: Sequence[Mapping[str, str]]) -> str:
 
 
 def _summary(
-    content: Content, proposal: Proposal, left_out: list[dict[str, str]]
+    content: Content,
+    proposal: Proposal,
+    left_out: list[dict[str, str]],
+    phased: list[str],
 ) -> dict[str, Any]:
     positions = [0] * len(content.rings)
     for at in content.places.values():
@@ -353,6 +364,7 @@ def _summary(
         "rings": {ring.name: n for ring, n in zip(content.rings, positions, strict=True)},
         "excluded": len(proposal.excluded),
         "left_out": left_out,
+        "phased": phased,
         "any_time": sum(at.window is None for at in content.places.values()),
         "windows_too_short": too_short,
     }
