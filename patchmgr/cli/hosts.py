@@ -11,8 +11,9 @@ import click
 from inventory import host_import, intake
 from inventory.intake import Difference
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_listing, show_table
+from patchmgr.cli.host_facts import show_facts
+from patchmgr.db.queries import facts as fact_queries
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import offers
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
 
@@ -121,7 +122,7 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
             set_id = queries.set_at(session, detail.line.id, at)
         packages = queries.packages(session, set_id) if set_id is not None else []
         timeline = queries.timeline(session, detail.line.id)
-        updates = offers.updates(session, detail) if at is None else None
+        said = fact_queries.of_host(session, detail)
     facts = asdict(detail.line) | {
         "worst": detail.line.worst.word,
         "held": list(detail.held),
@@ -137,13 +138,18 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
             {"since": each.since, "until": each.until, "packages": each.packages}
             for each in timeline
         ]
+        updates = said.updates if at is None else None
         newer = None if updates is None else [asdict(each) for each in updates]
-        show_json(facts | {"package_versions": listed, "updates": newer, "history": past})
+        told = fact_queries.facts_json(detail, said)
+        show_json(
+            facts | {"facts": told, "package_versions": listed, "updates": newer, "history": past}
+        )
         return
     for key, value in facts.items():
         shown = " ".join(value) if isinstance(value, (list, tuple)) else value
         text = instant(shown) if isinstance(shown, datetime) else shown
         click.echo(f"{key.replace('_', ' ')}: {'' if text is None else text}")
+    show_facts(detail, said)
     click.echo()
     show_table(
         ("package", "version", "arch", "source", "source_version"),
@@ -151,7 +157,7 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
     )
     if at is None:
         click.echo()
-        _show_updates(updates)
+        _show_updates(said.updates)
     click.echo()
     show_table(
         ("since", "until", "packages"),
@@ -166,12 +172,16 @@ def _show_updates(updates: tuple[Update, ...] | None) -> None:
     click.echo(f"updates: {len(updates)}")
     if updates:
         show_table(
-            ("package", "arch", "installed", "offered", "by", "held"),
+            ("package", "arch", "installed", "offered", "by", "held", "phased"),
             [
-                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held)
+                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held, _phase(u))
                 for u in updates
             ],
         )
+
+
+def _phase(update: Update) -> str:
+    return "" if update.phased is None else f"{update.phased} %"
 
 
 @hosts.command()

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from inventory import intake
-from inventory.managers import READERS
 from patchmgr.cli.app import App, pass_app, show_json
 from patchmgr.errors import BadFileError, InputError
 
@@ -19,32 +18,41 @@ def report() -> None:
 
 
 @report.command()
-@click.option("--host", required=True, help="Hostname; a new one joins the inventory.")
+@click.option(
+    "--host",
+    default="",
+    help="Hostname; a new one joins the inventory. A whole report names its own.",
+)
 @click.option("--os", "os_", default="", metavar="ID:RELEASE", help="Such as debian:12.")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(sorted(READERS)),
+    type=click.Choice(intake.FORMATS),
     required=True,
-    help="The package manager whose listing this is.",
+    help="The package manager whose listing this is; report for a whole JSON report.",
 )
 @click.option("--json", "as_json", is_flag=True)
 @click.argument("file")
 @pass_app
 def submit(app: App, host: str, os_: str, format_: str, as_json: bool, file: str) -> None:
-    """Store a listing from FILE, or from standard input for -."""
+    """Store a listing or a whole report from FILE, or from standard input for -."""
+    if not host and format_ != intake.REPORT:
+        raise click.UsageError("Missing option '--host': only a whole report names its host.")
+    text = _text(file)
     try:
         difference = intake.submit_report(
             app.db,
             host=host,
             os=os_,
             format=format_,
-            text=_text(file),
+            text=text,
             actor=app.actor,
             now=app.now,
         )
     except BadFileError as error:
-        raise BadFileError(file, error.rows, error.total) from error
+        where = f"{file}: {error.file}" if format_ == intake.REPORT else file
+        raise BadFileError(where, error.rows, error.total) from error
+    host = difference.host
     if as_json:
         show_json({"host": host, **difference.summary()})
         return
@@ -52,6 +60,11 @@ def submit(app: App, host: str, os_: str, format_: str, as_json: bool, file: str
     click.echo(
         f"{host}: {difference.rows} packages {state} (+{difference.added} -{difference.removed})"
     )
+    for change in difference.changes:
+        if change.details:
+            click.echo(f"changed: {', '.join(change.details)}")
+    for section, why in difference.unreadable.items():
+        click.echo(f"{file}: section {section}: {why}; what it says is not known", err=True)
 
 
 def _text(file: str) -> str:

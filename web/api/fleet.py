@@ -4,17 +4,17 @@ import zlib
 from typing import Literal
 
 from flask import request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from inventory import intake
+from patchmgr.db.queries import facts
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import offers
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import jobs
-from web.api.routing import LARGEST_ID, Raw, actor, route
+from web.api.routing import JSON, LARGEST_ID, Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
 from web.context import db, now, session, settings
 
@@ -41,6 +41,7 @@ class Host(Out):
     packages: int
     reported_at: When | None
     reboot_pending: bool
+    reboot_reported: bool = Field(description="False: nobody said whether it waits for one.")
     retired_at: When | None
     open_findings: int
     fixable: int
@@ -59,6 +60,50 @@ class Update(Out):
     offered: str
     suites: Words = Field(description="Those that offer it, such as `bookworm-security`.")
     held: bool = Field(description="Whether the host's administrator holds the package back.")
+    phased: int | None = Field(
+        description="Percentage of hosts that get it by now; null: all, or not known."
+    )
+
+
+class Subscription(Out):
+    """How Ubuntu Pro stands on a machine."""
+
+    attached: bool
+    services: dict[str, str]
+
+
+class Pin(Out):
+    """A version that a repository of the host has, and that a pin keeps back."""
+
+    package: str
+    arch: str
+    version: str
+    by: str
+
+
+class Repositories(Out):
+    covered: Words = Field(description="The package managers whose repositories were reported.")
+
+
+class Facts(Out):
+    """What a host said of itself beside its packages; null: not reported."""
+
+    reported_at: When | None
+    running_kernel: str | None
+    newest_kernel: str | None = Field(description="Of the line that runs.")
+    kernels: list[str] | None = Field(description="Installed releases.")
+    reboot_pending: bool | None
+    reboot_reasons: list[str]
+    services: list[str] | None = Field(description="That still use replaced files.")
+    sessions: list[str] | None
+    containers: list[str] | None
+    holds: list[str] | None
+    version_locks: list[str] | None
+    modules: list[str] | None = Field(description="Enabled streams, `nodejs:18`.")
+    pro: Subscription | None
+    pins: list[Pin] | None
+    repositories: Repositories | None
+    unreadable: dict[str, str] = Field(description="Section of the report -> why it was not read.")
 
 
 class HostInFull(Out):
@@ -71,8 +116,12 @@ class HostInFull(Out):
     created_at: When
     updated_at: When
     findings_by_severity: dict[str, int]
+    facts: Facts
     updates: list[Update] | None = Field(
-        description="`null`: not known, no repository was read that offers its packages."
+        description=(
+            "By its own repositories where it reported them; `null`: not known, and no repository "
+            "was read that offers its packages."
+        )
     )
 
 
@@ -99,10 +148,37 @@ class HostQuery(Paging):
 
 
 class ReportQuery(In):
-    format: Literal["dpkg"] = Field("dpkg", description="Which package manager printed it.")
+    format: Literal["dpkg", "report"] = Field(
+        "dpkg",
+        description=(
+            "Which package manager printed it, or `report` for a whole report. A body of "
+            "`application/json` is one without saying so."
+        ),
+    )
     os: Plain = Field(
         "", description="`ID:RELEASE` of os-release; may be left out for a known host."
     )
+
+
+class ReportingHost(In):
+    """Who a report says that it is from."""
+
+    model_config = ConfigDict(extra="allow")
+
+    hostname: Plain
+    machine_id: Plain = ""
+    boot_id: Plain = ""
+    product_uuid: Plain = ""
+    addresses: list[Plain] = Field(default_factory=list)
+
+
+class ReportIn(In):
+    """All that a host says of itself, as its tools print it (docs/inventory.md)."""
+
+    version: Literal[1]
+    collected_at: When
+    host: ReportingHost
+    sections: dict[str, str] = Field(description="Name of a section -> raw text.")
 
 
 class ReportTaken(Out):
@@ -113,6 +189,9 @@ class ReportTaken(Out):
     packages: int
     packages_added: int
     packages_removed: int
+    unreadable: dict[str, str] = Field(
+        description="Section of a whole report -> why it was not read; what it says is not known."
+    )
 
 
 @route("GET", "/hosts", tag="hosts", query=HostQuery, answer=PageOf[Host])
@@ -147,6 +226,7 @@ def get_host(hostname: str) -> object:
     By its name, or by its id where no host is called so.
     """
     found = _known(session(), hostname)
+    said = facts.of_host(session(), found)
     return {
         "host": found.line,
         "running_kernel": found.running_kernel,
@@ -155,7 +235,8 @@ def get_host(hostname: str) -> object:
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "findings_by_severity": found.by_severity,
-        "updates": offers.updates(session(), found),
+        "facts": facts.facts_json(found, said),
+        "updates": said.updates,
     }
 
 
@@ -174,6 +255,7 @@ def list_packages(hostname: str) -> object:
     query=ReportQuery,
     headers={"Content-Encoding": "`gzip`, or nothing."},
     raw=Raw(("text/plain", "application/octet-stream"), "The listing as the host prints it."),
+    alternative=ReportIn,
     answer=ReportTaken,
 )
 def submit_report(hostname: str, query: ReportQuery) -> object:
@@ -189,7 +271,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         db(),
         host=hostname,
         os=query.os,
-        format=query.format,
+        format=intake.REPORT if request.mimetype == JSON else query.format,
         text=_text(_unpacked()),
         actor=actor(),
         now=now(),
@@ -204,6 +286,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         "packages": made.rows,
         "packages_added": made.added,
         "packages_removed": made.removed,
+        "unreadable": dict(made.unreadable),
     }
 
 
