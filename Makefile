@@ -2,7 +2,8 @@
 
 PORT ?= 8080
 HOST ?= 127.0.0.1
-BENCH_HOSTS ?= 1000 10000
+BENCH_HOSTS ?= 1000 10000 $(if $(BENCH_LARGE),100000)
+BENCH_DATABASES ?= sqlite,postgresql
 SOAK_SECONDS ?= 60
 MODULES ?=
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench bench-versions mutation soak screenshots lock clean
+.PHONY: help run test check bench bench-growth bench-versions mutation soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -33,8 +34,11 @@ check: $(VENV)/.test ## style, types, import contracts, migrations equal to mode
 	$(BIN)/lint-imports
 	@sh .ci/migrations
 
-bench: $(VENV)/.test ## measure imports and scans beside their reference (BENCH_HOSTS="1000 10000")
-	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS)
+bench: $(VENV)/.test ## measure imports, scans and pages beside their budgets, into bench.json (BENCH_LARGE=1: 100,000 hosts too)
+	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS) --databases $(BENCH_DATABASES) --json bench.json
+
+bench-growth: $(VENV)/.test ## draw how the cost grows into docs/growth.svg
+	$(BIN)/python tests/bench/growth.py docs/growth.svg
 
 bench-versions: $(VENV)/.test ## measure the keys of the version schemes beside the usual libraries
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[bench]'

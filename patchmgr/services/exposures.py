@@ -50,7 +50,7 @@ from patchmgr.services.excepted import Gaining
 from patchmgr.services.judging import Judged, Opened
 
 BLOCK = 4_000  # hosts worked on at a time
-RUN = 500  # hosts from which asking for a range of ids beats asking for each
+RUN = 2  # times as many ids as hosts: up to that, asking for a range beats asking for each
 
 exposure, host = table_of(models.Exposure), table_of(models.Host)
 host_count, host_due = table_of(models.HostCount), table_of(models.HostDue)
@@ -242,7 +242,7 @@ def _stored(session: Session, hosts: Sequence[Host]) -> Ints:
         func.coalesce(exposure.c.candidate_id, NOT_REPORTED),
     ).where(exposure.c.until.is_(None))
     ids = [each.id for each in hosts]
-    if len(ids) > RUN:  # a run of hosts: ask for the range, leave out the few in between
+    if ids[-1] - ids[0] < RUN * len(ids):  # leaves out the few in between
         rows = fetch(session, query.where(exposure.c.host_id.between(ids[0], ids[-1])))
         return rows[np.isin(rows[:, 1], ids)]
     return fetch(session, query.where(among(session, exposure.c.host_id, ids)))

@@ -22,6 +22,17 @@ UPGRADED = 5  # packages of such a host
 
 
 @dataclass(frozen=True)
+class Shape:
+    """How large a fleet is, and what is said of it."""
+
+    hosts: int
+    sources: int = SOURCES
+    advisories: int = ADVISORIES
+    changed: int = CHANGED
+    seed: int = SEED
+
+
+@dataclass(frozen=True)
 class Package:
     """A binary package with a version for each of `AGES`, as the end of a row of packages.csv."""
 
@@ -41,20 +52,20 @@ class Fleet:
     again: Path  # and with a second one
 
 
-def generate(folder: Path, hosts: int, seed: int = SEED) -> Fleet:
-    """Write a fleet of ``hosts`` into ``folder``; the same seed gives the same bytes."""
-    rng = random.Random(seed)
-    versions = [_versions(rng, source) for source in range(SOURCES)]
+def generate(folder: Path, shape: Shape) -> Fleet:
+    """Write a fleet of ``shape`` into ``folder``; the same seed gives the same bytes."""
+    rng = random.Random(shape.seed)
+    versions = [_versions(rng, source) for source in range(shape.sources)]
     packages = [
         _package(source, part, versions[source])
-        for source in range(SOURCES)
+        for source in range(shape.sources)
         for part in range(rng.choice((1, 2, 2, 3)))
     ]
     fleet = Fleet(*(folder / f"{name}" for name in FILES))
     images = [_image(rng, packages) for _ in range(IMAGES)]
-    _write_hosts(fleet.hosts, hosts)
-    _write_packages(fleet, rng, packages, images, hosts)
-    feed = _feed(rng, versions)
+    _write_hosts(fleet.hosts, shape.hosts)
+    _write_packages(fleet, rng, packages, images, shape)
+    feed = _feed(rng, versions, shape.advisories)
     fleet.feed.write_text(json.dumps(feed))
     feed["src0001"]["CVE-2026-99999"] = _resolved(versions[1][2])
     fleet.more.write_text(json.dumps(feed))
@@ -101,18 +112,18 @@ def _write_packages(
     rng: random.Random,
     packages: list[Package],
     images: list[dict[int, int]],
-    hosts: int,
+    shape: Shape,
 ) -> None:
     header = "hostname,manager,name,version,arch,source,source_version\n"
     with fleet.packages.open("w") as everything, fleet.changed.open("w") as changed:
         everything.write(header)
         changed.write(header)
-        for host in range(hosts):
+        for host in range(shape.hosts):
             installed = dict(images[host % IMAGES])
             for package in rng.sample(list(installed), DRIFT):
                 installed[package] = rng.choices(AGES, SHARES)[0]
             everything.write(_listing(host, installed, packages))
-            if host % CHANGED == 0:
+            if host % shape.changed == 0:
                 for package in rng.sample(list(installed), UPGRADED):
                     installed[package] = AGES[-1] - installed[package] // 2
                 changed.write(_listing(host, installed, packages))
@@ -123,11 +134,13 @@ def _listing(host: int, installed: dict[int, int], packages: list[Package]) -> s
     return name + name.join(packages[package].rows[age] for package, age in installed.items())
 
 
-def _feed(rng: random.Random, versions: list[tuple[str, str, str]]) -> dict[str, dict[str, object]]:
+def _feed(
+    rng: random.Random, versions: list[tuple[str, str, str]], advisories: int
+) -> dict[str, dict[str, object]]:
     """Return a document of the tracker's shape: source -> CVE -> release."""
     feed: dict[str, dict[str, object]] = {"src0001": {}}
-    for number in range(ADVISORIES):
-        source = rng.randrange(SOURCES)
+    for number in range(advisories):
+        source = rng.randrange(len(versions))
         fixed = versions[source][rng.choice((1, 2))]
         feed.setdefault(f"src{source:04}", {})[f"CVE-2026-{10000 + number}"] = _resolved(fixed)
     return feed

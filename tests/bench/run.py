@@ -1,247 +1,149 @@
 """``make bench``: imports and scans at several sizes, each beside its reference and its budget.
 
 Every step runs in a process of its own, so that its peak memory is its own. CPU seconds are
-compared, since a machine that does other things besides makes the others mean little.
+compared, since a machine that does other things besides makes the others mean little; those of a
+database server count as well.
 """
 
-import csv
+import argparse
 import json
-import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from generate import Fleet, generate  # beside this file
+import table  # beside this file, as the others
+from budgets import BUDGETS, DATABASE_MB, FROM, LINEAR, Measure, judged
+from generate import Fleet, Shape, generate
+from pages import PAGE_BUDGET, pages
+from steps import NUMPY, POSTMASTER, READER, THEN
+from stores import Store, environment, opened
 
-HEADINGS = ("step", "wall s", "cpu s", "peak MB", "ratio", "budget", "")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What a step took."""
-
-    step: str
-    wall: float  # seconds
-    cpu: float  # seconds, of all its threads
-    peak: float  # MB, of a process that did only this
-
-
-@dataclass(frozen=True)
-class Budget:
-    """``step`` may take ``factor`` times the CPU of ``reference``, ``seconds``, and ``peak`` MB.
-
-    What is 0 or "" is not limited.
-    """
-
-    step: str
-    reference: str = ""
-    factor: float = 0
-    seconds: float = 0
-    peak: int = 0
-
-
-BUDGETED_FROM = 10_000  # hosts; in a smaller fleet, opening the database outweighs the work
-THEN = "then"  # between the calls of one step
-BUDGETS = (
-    Budget("packages import", "csv.reader", 1.5, peak=600),
-    Budget("packages import again", "csv.reader", 1.2, peak=600),
-    Budget("full scan", seconds=10, peak=500),
-    Budget("scan after 1 % changed", "full scan", 0.05),
-    Budget("scan after one advisory", "full scan", 0.05),
-)
-DATABASE_MB = 300  # for 10,000 hosts
+STEPS = Path(__file__).with_name("steps.py")
+DATABASES = ("sqlite", "postgresql")
 
 
 def main() -> None:
-    if sys.argv[1] == "--step":
-        one_step(*sys.argv[2:])
-        return
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("hosts", nargs="+", type=int)
+    asked.add_argument("--databases", default=",".join(DATABASES))
+    asked.add_argument("--json", type=Path, help="where to write the figures besides")
+    options = asked.parse_args()
     results = []
-    for hosts in map(int, sys.argv[1:]):
+    for hosts in options.hosts:
         with tempfile.TemporaryDirectory(prefix="patchmgr-bench-") as folder:
-            results.append(bench(Path(folder), hosts))
-    print(json.dumps(results))
-    if any(not line["within"] for result in results for line in result["budgets"]):
+            print(f"\n{hosts} hosts: making the fleet", file=sys.stderr)
+            fleet = generate(Path(folder), Shape(hosts))
+            for name in options.databases.split(","):
+                with opened(name, Path(folder)) as store:
+                    results.append(bench(store, fleet, hosts))
+    lines = [linear(results, result) for result in results]
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if any(lines) or any(not one["within"] for each in results for one in each["budgets"]):
         sys.exit(1)
 
 
-def bench(folder: Path, hosts: int) -> dict[str, object]:
+def bench(store: Store, fleet: Fleet, hosts: int) -> dict[str, object]:
     """Run every step on a fleet of ``hosts``; print a table and return it as data."""
-    print(f"\n{hosts} hosts: making the fleet", file=sys.stderr)
-    fleet = generate(folder, hosts)
-    home = folder / "home"
+    if store.postmaster:
+        measured(store, "schema", "db", "upgrade")
     measures = {}
     for name, call in steps(fleet).items():
-        measures[name] = measured(home, name, *call)
-        print(f"  {name}: {measures[name].cpu:.1f} s", file=sys.stderr)
-    size = sum(path.stat().st_size for path in home.glob("patchmgr.db*")) / 1e6
-    budgets = BUDGETS if hosts >= BUDGETED_FROM else ()
-    checked = [judged(budget, measures) for budget in budgets]
-    show(hosts, measures, checked, size, fleet)
+        measures[name] = measured(store, name, *call)
+        print(f"  {store.name}, {name}: {measures[name].work:.1f} s", file=sys.stderr)
+    budgets = BUDGETS if hosts >= FROM else ()
+    checked = [judged(budget, measures, hosts) for budget in budgets]
+    size = store.megabytes
+    checked += [{"step": "database", "within": size <= DATABASE_MB * hosts / FROM}] * bool(budgets)
+    written = fleet.packages.stat().st_size / 1e6
+    table.show(f"{hosts} hosts, packages.csv of {written:.0f} MB, {store.name}", measures, checked)
+    table.size(size, hosts)
+    shown = pages(store)
+    if budgets:
+        checked += [{"step": p["page"], "within": p["p95_ms"] <= PAGE_BUDGET} for p in shown]
     return {
         "hosts": hosts,
-        "findings": findings(home),
+        "database": store.name,
+        "findings": findings(store),
         "database_mb": round(size, 1),
         "measures": [asdict(measure) for measure in measures.values()],
+        "pages": shown,
         "budgets": checked,
     }
+
+
+def linear(results: list[dict[str, object]], result: dict[str, object]) -> bool:
+    """Say how the full scan grew from a tenth of the hosts, and return whether it was too much."""
+    smaller = next(
+        (
+            one
+            for one in results
+            if one["hosts"] * 10 == result["hosts"] >= 10 * FROM
+            and one["database"] == result["database"]
+        ),
+        None,
+    )
+    if smaller is None:
+        return False
+    now, before = (
+        next(m for m in one["measures"] if m["step"] == "full scan") for one in (result, smaller)
+    )
+    times = (now["cpu"] + now["server"]) / (before["cpu"] + before["server"])
+    said = f"{times:.1f} times the full scan, at most {LINEAR}"
+    print(f"{result['database']}: ten times the hosts, {said}")
+    return times > LINEAR
 
 
 def steps(fleet: Fleet) -> dict[str, tuple[str, ...]]:
     packages = str(fleet.packages)
     changed = ("packages", "import", str(fleet.changed))
-    feed = ("feeds", "sync", "debian", "--from", str(fleet.feed))
-    more = ("feeds", "sync", "debian", "--from", str(fleet.more))
-    again = ("feeds", "sync", "debian", "--from", str(fleet.again))
+    feed, more, again = (
+        ("feeds", "sync", "debian", "--from", str(path))
+        for path in (fleet.feed, fleet.more, fleet.again)
+    )
+    scan = (THEN, "scan", THEN)
     return {
-        "csv.reader": ("reader", packages),
+        "csv.reader": (READER, packages),
         "hosts import": ("hosts", "import", str(fleet.hosts)),
         "packages import": ("packages", "import", packages),
         "packages import again": ("packages", "import", packages),
         "feed sync": feed,
         "full scan": ("scan",),
+        "numpy pass": (NUMPY,),
         "scan, nothing changed": ("scan",),
         # The service scans in a process that has done so before; the last call is what is measured.
         "scan after 1 % changed": ("scan", THEN, *changed, THEN, "scan"),
         "first after one advisory": ("scan", THEN, *more, THEN, "scan"),
-        "scan after one advisory": (
-            *feed,
-            THEN,
-            "scan",
-            THEN,
-            *more,
-            THEN,
-            "scan",
-            THEN,
-            *again,
-            THEN,
-            "scan",
-        ),
+        "scan after one advisory": (*feed, *scan, *more, *scan, *again, THEN, "scan"),
         "full scan again": ("scan", "--full"),
     }
 
 
-def measured(home: Path, name: str, *call: str) -> Measure:
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("PATCHMGR_")}
+def measured(store: Store, name: str, *call: str) -> Measure:
+    """Run one step in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, "--step", *call],
+        [sys.executable, STEPS, *call],
         capture_output=True,
         check=False,
-        env=environ | {"PATCHMGR_HOME": str(home)},
+        env=environment(store) | {POSTMASTER: str(store.postmaster)},
         text=True,
     )
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stdout}{done.stderr}")
-    wall, cpu, peak = json.loads(done.stdout.splitlines()[-1])
-    return Measure(name, wall, cpu, peak)
+    return Measure(name, *json.loads(done.stdout.splitlines()[-1]))
 
 
-def one_step(*call: str) -> None:
-    """Do one step in this process and print what its last call took."""
-    *before, last = calls(call)
-    app = None if last[0] == "reader" else opened()
-    for each in before:
-        work(each, app)()
-    step = work(last, app)  # imports the program, which is not what is measured
-    start, cpu = time.perf_counter(), time.process_time()
-    step()
-    taken = [time.perf_counter() - start, time.process_time() - cpu]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps([round(value, 3) for value in (*taken, peak)]))
+def findings(store: Store) -> int:
+    """Return how many findings are open at the end."""
+    from sqlalchemy import text
 
-
-def calls(words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = [()]
-    for word in words:
-        if word == THEN:
-            found.append(())
-        else:
-            found[-1] += (word,)
-    return found
-
-
-def opened() -> object:
-    """Return the program with its database, as a service has it open from scan to scan."""
     from patchmgr.cli.app import App
 
-    return App()
-
-
-def work(call: tuple[str, ...], app: object) -> Callable[[], object]:
-    if call[0] == "reader":
-        return lambda: read_only(Path(call[1]))
-    import click
-
-    from patchmgr.cli import main as patchmgr
-
-    patchmgr.get_command(click.Context(patchmgr), call[0])  # imports what the command needs
-    return lambda: patchmgr(list(call), prog_name="patchmgr", obj=app, standalone_mode=False)
-
-
-def read_only(path: Path) -> int:
-    with path.open(newline="") as file:
-        return sum(1 for _row in csv.reader(file))
-
-
-def judged(budget: Budget, measures: dict[str, Measure]) -> dict[str, object]:
-    measure = measures[budget.step]
-    ratio = measure.cpu / measures[budget.reference].cpu if budget.reference else 0.0
-    within = (
-        (not budget.reference or ratio <= budget.factor)
-        and (not budget.seconds or measure.wall <= budget.seconds)
-        and (not budget.peak or measure.peak <= budget.peak)
-    )
-    return asdict(budget) | {"ratio": round(ratio, 3), "within": within}
-
-
-def show(
-    hosts: int,
-    measures: dict[str, Measure],
-    checked: list[dict[str, object]],
-    size: float,
-    fleet: Fleet,
-) -> None:
-    by_step = {line["step"]: line for line in checked}
-    rows = [HEADINGS]
-    for name, measure in measures.items():
-        line = by_step.get(name, {})
-        limits = (
-            f"{line['factor']} x {line['reference']}" if line.get("reference") else "",
-            f"{line['seconds']} s" if line.get("seconds") else "",
-            f"{line['peak']} MB" if line.get("peak") else "",
-        )
-        rows.append(
-            (
-                name,
-                f"{measure.wall:.2f}",
-                f"{measure.cpu:.2f}",
-                f"{measure.peak:.0f}",
-                f"{line['ratio']:.2f}" if line.get("reference") else "",
-                ", ".join(filter(None, limits)),
-                {True: "ok", False: "OVER", None: ""}[line.get("within")],
-            )
-        )
-    print(f"\n{hosts} hosts, packages.csv of {fleet.packages.stat().st_size / 1e6:.0f} MB")
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    for row in rows:
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        )
-    print(f"database {size:.0f} MB (budget {DATABASE_MB * hosts / 10_000:.0f} MB)")
-
-
-def findings(home: Path) -> int:
-    """Return how many findings are open at the end."""
-    import sqlite3
-
-    with sqlite3.connect(home / "patchmgr.db") as connection:
-        (total,) = connection.execute("SELECT sum(open_findings) FROM host_count").fetchone()
-        return int(total)
+    with App(store.environ).db.reading() as session:
+        total = session.scalar(text("SELECT sum(open_findings) FROM host_count"))
+    return int(total or 0)
 
 
 if __name__ == "__main__":
