@@ -6,10 +6,10 @@ is there already, or older, is no candidate.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inventory.facts import apk, apt, dnf
-from patchmgr.domain.facts import Candidate, Offered, judged_after
+from patchmgr.domain.facts import INSTALLED, NOT_SAID, Candidate, Offered, judged_after
 from patchmgr.domain.packages import SCHEME_OF_MANAGER, Package, Platform
 from patchmgr.domain.signed import judged_source
 from patchmgr.domain.versions import SCHEMES
@@ -26,11 +26,12 @@ class Answers:
     upgradable: tuple[apt.Choice, ...] | None = None
     check_update: tuple[dnf.Newer, ...] | None = None
     apk_version: tuple[apk.Newer, ...] | None = None
+    locked: frozenset[str] = frozenset()  # of these dnf lists nothing, whatever there is
 
 
 def offered(answers: Answers, packages: Collection[Package], platform: Platform) -> Offered | None:
     """Return what is on offer for ``packages``; None when no tool said."""
-    if answers == Answers():
+    if answers == Answers(locked=answers.locked):
         return None
     installed = _Installed(packages)
     everything = set()
@@ -49,11 +50,24 @@ def offered(answers: Answers, packages: Collection[Package], platform: Platform)
     if answers.check_update is not None:
         everything.add("rpm")
         found |= _candidates(map(_of_dnf, answers.check_update), installed, platform)
+        found |= {
+            Candidate("rpm", each.name, each.arch, NOT_SAID)
+            for each in packages
+            if each.manager == "rpm" and each.name in answers.locked
+        }
     if answers.apk_version is not None:
         everything.add("apk")
         found |= _candidates(map(_of_apk, answers.apk_version), installed, platform)
     apart = {pair for pair in named if pair[0] not in everything}
-    return Offered(frozenset(everything), frozenset(apart), frozenset(found))
+    said = Offered(frozenset(everything), frozenset(apart))
+    slots = {(each.manager, each.name, each.arch) for each in found}
+    found |= {
+        _candidate(_there_already(package), package, platform)
+        for package in installed.beside_older
+        if said.covers(package.manager, package.name)
+        and (package.manager, package.name, package.arch) not in slots
+    }
+    return replace(said, candidates=frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,14 @@ class _Choice:
     phased: int | None = None
     withheld: str = ""
     pin: str = ""
+
+
+def _there_already(package: Package) -> _Choice:
+    """Return the newest of several versions that are installed beside each other, as kernels are.
+
+    What fixes the older ones is there: it waits for a reboot, not for a repository.
+    """
+    return _Choice(package.manager, package.name, package.arch, "", package.version, (INSTALLED,))
 
 
 def _of_apt(choice: apt.Choice) -> _Choice:
@@ -98,11 +120,17 @@ class _Installed:
     def __init__(self, packages: Iterable[Package]) -> None:
         self.names = defaultdict[str, set[str]](set)
         self._by_name = defaultdict[tuple[str, str], dict[str, Package]](dict)
+        several: set[tuple[str, str, str]] = set()
         for package in sorted(packages):
             self.names[package.manager].add(package.name)
             by_arch = self._by_name[package.manager, package.name]
+            if package.arch in by_arch:
+                several.add((package.manager, package.name, package.arch))
             if package.arch not in by_arch or _newer(package.version, by_arch[package.arch]):
                 by_arch[package.arch] = package
+        self.beside_older = [
+            self._by_name[manager, name][arch] for manager, name, arch in sorted(several)
+        ]
 
     def meant(self, choice: _Choice) -> list[Package]:
         """Return what ``choice`` is about: of a multiarch package all that may be."""

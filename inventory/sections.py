@@ -152,6 +152,7 @@ def read_sections(sections: Mapping[str, str], hostname: str, collected_at: date
             read.section("apt-upgradable", apt.upgradable),
             read.section("dnf-check-update", dnf.updates),
             read.section("apk-upgradable", apk.upgradable),
+            frozenset(locked[0] if locked else ()),
         ),
         facts=replace(facts, unreadable=read.unreadable),
     )

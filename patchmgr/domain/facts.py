@@ -15,6 +15,8 @@ from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
 
 NOT_OFFERED = "no repository of the host offers {}"
+INSTALLED = "installed"  # instead of a suite: it is there beside the older version already
+NOT_SAID = ""  # version of a candidate that a tool keeps to itself: it compares with nothing
 _REBUILD = re.compile(r"\+b[0-9]+$")  # Debian's rebuilds of a binary: 5.2.15-2+b13 is from 5.2.15-2
 
 
@@ -47,10 +49,12 @@ class Candidate:
 
     @property
     def words(self) -> str:
-        """Return "3.0.17-1 from bookworm-security, for 10 % of hosts so far"."""
+        """Return "the host's repositories offer 3.0.17-1 from bookworm-security"."""
+        if self.suites == (INSTALLED,):
+            return f"{self.version} is installed already, beside the older version"
         source = f" from {' and '.join(self.suites)}" if self.suites else ""
         phase = "" if self.phased is None else f", for {self.phased} % of hosts so far (phased)"
-        return f"{self.version}{source}{phase}"
+        return f"the host's repositories offer {self.version}{source}{phase}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def test_why_it_cannot(offered, match, why):
 
 def test_a_candidate_in_words():
     assert candidate("3", suites=("a", "b"), phased=10).words == (
-        "3 from a and b, for 10 % of hosts so far (phased)"
+        "the host's repositories offer 3 from a and b, for 10 % of hosts so far (phased)"
     )
 
 

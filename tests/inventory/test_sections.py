@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.offers import offered
+from inventory.facts.dnf import Newer
+from inventory.offers import Answers, offered
 from inventory.sections import parse, read_report
-from patchmgr.domain.facts import Candidate
-from patchmgr.domain.packages import Platform
+from patchmgr.domain.advisories import Match
+from patchmgr.domain.facts import Candidate, Installable, installable
+from patchmgr.domain.packages import Package, Platform
 from patchmgr.errors import BadFileError, InputError
 
 DPKG = (
@@ -138,6 +140,28 @@ def test_what_apt_says_of_some_covers_those_and_says_more():
     assert found.covers("dpkg", "libssl3")
     assert not found.covers("dpkg", "perl")
     assert {(each.arch, each.phased) for each in found.candidates} == {("amd64", 30), ("i386", 30)}
+
+
+def test_of_versions_beside_each_other_the_newest_is_there_already():
+    old, new = (Package("rpm", "kernel-core", f"5.14.0-{n}.el9", "x86_64") for n in (427, 503))
+    newer = Newer("kernel-core", "x86_64", "5.14.0-570.el9", "baseos")
+
+    there = offered(Answers(check_update=()), [new, old], Platform("almalinux:9"))
+    more = offered(Answers(check_update=(newer,)), [old, new], Platform("almalinux:9"))
+
+    assert [(each.version, each.words) for each in there.candidates] == [
+        ("5.14.0-503.el9", "5.14.0-503.el9 is installed already, beside the older version")
+    ]
+    assert [each.version for each in more.candidates] == ["5.14.0-570.el9"]
+
+
+def test_dnf_lists_nothing_of_a_locked_package_whatever_there_is():
+    bash = Package("rpm", "bash", "5.1.8-6.el9", "x86_64")
+    answers = Answers(check_update=(), locked=frozenset({"bash"}))
+
+    (found,) = offered(answers, [bash], Platform("almalinux:9")).candidates
+
+    assert installable(found, "5.1.8-9.el9", Match.BINARY, covered=True) is Installable.UNKNOWN
 
 
 def test_without_any_answer_nothing_is_known_of_what_is_offered():

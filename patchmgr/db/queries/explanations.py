@@ -331,7 +331,7 @@ def _own_offer(
     )
     verdict = installable(candidate, said.fixed, match, covered=covered)
     if verdict is Installable.YES and candidate is not None:
-        return verdict, f"the host's repositories offer {candidate.words}"
+        return verdict, candidate.words
     if verdict is Installable.NO:
         return verdict, why_not(candidate, said.fixed, match)
     return verdict, ""

@@ -37,15 +37,14 @@ def of_host(session: Session, host: HostDetail) -> Said:
         return Said(host.facts_at, facts, updates=offers.updates(session, host))
     covered = host.own_offers.covered
     found = _offered(session, host, host.own_offers.members)
+    there = {each for each, _, installed in found if installed == each.version}
     return Said(
         host.facts_at,
         facts,
         tuple(sorted({*covered.everything, *(manager for manager, _ in covered.named)})),
         tuple(sorted({each for each, _, _ in found if each.withheld})),
         tuple(
-            _update(host, *each)
-            for each in found
-            if each[2] is not None and each[0].version != each[2]
+            _update(host, *each) for each in found if each[2] is not None and each[0] not in there
         ),
     )
 
