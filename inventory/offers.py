@@ -168,15 +168,18 @@ def _candidate(choice: _Choice, package: Package, platform: Platform) -> Candida
         package.source,
         package.source_version,
     )
+    version, withheld = (
+        each if len(each) <= _LONGEST else NOT_SAID for each in (choice.version, choice.withheld)
+    )
     return Candidate(
         package.manager,
         package.name,
         package.arch,
-        choice.version,
-        judged_after(package.version, judged, choice.version),
+        version,
+        judged_after(package.version, judged, version),
         tuple(sorted(each[:_LONGEST] for each in choice.suites)),
         choice.phased if choice.phased is not None and choice.phased < 100 else None,
-        choice.withheld,
+        withheld,
         choice.pin,
     )
 

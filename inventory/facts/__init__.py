@@ -5,10 +5,13 @@ answer are left out; a text that is not the tool's answer raises `UnreadableErro
 then not known rather than guessed.
 """
 
+import re
 from collections.abc import Iterator
 
-LONGEST_LINE = 4_000  # characters; no tool that is read here prints longer ones
-MOST = 100_000  # entries that are believed of one host
+LONGEST_LINE = 1_000  # characters; no tool that is read here prints longer ones
+MOST = 100_000  # lines that are believed of one host
+FEW = 5_000  # where each line is kept and shown
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class UnreadableError(Exception):
@@ -21,12 +24,14 @@ class UnreadableError(Exception):
         self.line, self.value, self.why = line, value, why
 
 
-def lines_of(text: str) -> Iterator[tuple[int, str]]:
+def lines_of(text: str, most: int = MOST) -> Iterator[tuple[int, str]]:
     """Yield the lines of ``text`` that say something, numbered. Raises `UnreadableError`."""
     for number, line in enumerate(text.splitlines(), start=1):
-        if number > MOST:
-            raise UnreadableError(number, "", f"is more than {MOST} lines")
+        if number > most:
+            raise UnreadableError(number, "", f"is one of more than {most} lines")
         if len(line) > LONGEST_LINE:
             raise UnreadableError(number, line, f"is longer than {LONGEST_LINE} characters")
+        if _CONTROL.search(line):
+            raise UnreadableError(number, line, "has control characters")
         if line.strip():
             yield number, line.rstrip()

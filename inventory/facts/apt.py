@@ -7,13 +7,13 @@ Sources: apt-cache(8) and ``apt-private/private-show.cc`` for the layout of ``po
 import re
 from dataclasses import dataclass
 
-from inventory.facts import UnreadableError, lines_of
+from inventory.facts import FEW, UnreadableError, lines_of
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9+.-]*"
 _HEADER = re.compile(rf"({_NAME})(?::([a-z0-9-]+))?:", re.ASCII)
 # Below " ***" for what is installed, or blanks, stand version, priority and perhaps "(phased 10%)".
-_VERSION = re.compile(r"(?: \*\*\*|    ) (\S+) (-?[0-9]+)(?: \([^()0-9]*([0-9]{1,3})%\))?")
-_PLACE = re.compile(r"        (?: )*(-?[0-9]+) (\S.*)")
+_VERSION = re.compile(r"(?: \*\*\*|    ) (\S+) (-?[0-9]{1,11})(?: \([^()0-9]*([0-9]{1,3})%\))?")
+_PLACE = re.compile(r"        (?: )*(-?[0-9]{1,11}) (\S.*)")
 _UPGRADABLE = re.compile(rf"({_NAME})/(\S+) (\S+) ([a-z0-9-]+)(?: \[.*\])?", re.ASCII)
 _HELD = re.compile(rf"({_NAME})(?::[a-z0-9-]+)?", re.ASCII)
 _STATUS = "/var/lib/dpkg/status"
@@ -136,7 +136,7 @@ def upgradable(text: str) -> tuple[Choice, ...]:
 def holds(text: str) -> tuple[str, ...]:
     """Return the names that ``apt-mark showhold`` prints. Raises `UnreadableError`."""
     found = set()
-    for number, line in lines_of(text):
+    for number, line in lines_of(text, FEW):
         if not (held := _HELD.fullmatch(line.strip())):
             raise UnreadableError(number, line, "is not the name of a package")
         found.add(held[1])

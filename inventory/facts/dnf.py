@@ -7,7 +7,7 @@ dnf translates its words and wraps long names; the columns are ``name.arch``, ve
 import re
 from dataclasses import dataclass
 
-from inventory.facts import UnreadableError, lines_of
+from inventory.facts import FEW, UnreadableError, lines_of
 from patchmgr.domain.facts import Reboot
 
 _ARCH = re.compile(
@@ -77,7 +77,7 @@ def _is_package(word: str) -> bool:
 def modules(text: str) -> tuple[str, ...]:
     """Return the ``name:stream`` that ``dnf module list --enabled`` marks as enabled."""
     found = set()
-    for number, line in lines_of(text):
+    for number, line in lines_of(text, FEW):
         if _FAILED.match(line):
             raise UnreadableError(number, line, "is an error of dnf")
         row = _STREAM.fullmatch(line)
@@ -92,7 +92,7 @@ def locks(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     An entry that begins with ``!`` keeps one version out and locks nothing.
     """
     names, entries = set(), []
-    for number, line in lines_of(text):
+    for number, line in lines_of(text, FEW):
         if _FAILED.match(line):
             raise UnreadableError(number, line, "is an error of dnf")
         entry = line.strip()
@@ -107,7 +107,7 @@ def locks(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def needs_restarting(text: str) -> Reboot:
     """Return what ``needs-restarting -r`` says; its last line is ``exit=N``, 1 for a reboot."""
-    lines = list(lines_of(text))
+    lines = list(lines_of(text, FEW))
     number, last = lines[-1] if lines else (0, "")
     code = _EXIT.fullmatch(last)
     if code is None:

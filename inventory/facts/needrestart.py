@@ -7,7 +7,7 @@ kernel is pending, 3 another kernel version is.
 import re
 from dataclasses import dataclass
 
-from inventory.facts import UnreadableError, lines_of
+from inventory.facts import FEW, UnreadableError, lines_of
 from patchmgr.domain.facts import Reboot
 
 _LINE = re.compile(r"NEEDRESTART-([A-Z]+):\s*(.*)")
@@ -27,7 +27,7 @@ class Restarts:
 def read(text: str) -> Restarts:
     """Return what the batch output says. Raises `UnreadableError`."""
     said: dict[str, list[str]] = {}
-    for _, line in lines_of(text):
+    for _, line in lines_of(text, FEW):
         if entry := _LINE.fullmatch(line):
             said.setdefault(entry[1], []).append(entry[2].strip())
     if "VER" not in said:

@@ -5,8 +5,10 @@ Source: the ``pro status --format json`` schema of ubuntu-pro-client.
 
 import json
 
-from inventory.facts import UnreadableError
+from inventory.facts import FEW, UnreadableError
 from patchmgr.domain.host_facts import Subscription
+
+_LONGEST = 64
 
 
 def read(text: str) -> Subscription:
@@ -19,14 +21,18 @@ def read(text: str) -> Subscription:
     if not isinstance(said, dict) or not isinstance(said.get("attached"), bool):
         raise UnreadableError(0, "", "has no attached: is not the status of Ubuntu Pro")
     services = said.get("services", [])
-    if not isinstance(services, list) or not all(map(_is_service, services)):
+    if not isinstance(services, list) or len(services) > FEW or not all(map(_is_service, services)):
         raise UnreadableError(0, "", "has services without a name and status")
     found = {each["name"]: each.get("status") or "n/a" for each in services}
     return Subscription(said["attached"], dict(sorted(found.items())))
 
 
 def _is_service(each: object) -> bool:
-    if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+    if not isinstance(each, dict) or not _is_word(each.get("name")):
         return False
     status = each.get("status")  # an unattached machine has "available" instead
-    return len(each["name"]) <= 64 and (status is None or isinstance(status, str))
+    return status is None or _is_word(status)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST and value.isprintable()

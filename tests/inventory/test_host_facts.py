@@ -150,6 +150,20 @@ def test_a_report_that_cannot_be_read_changes_nothing(inventory):
     assert (inventory.size(), said(inventory)) == before
 
 
+def test_what_a_database_cannot_hold_is_not_stored(inventory):
+    endless = "9" * 300
+    made = report(
+        inventory,
+        apt_upgradable=f"openssl/stable {endless} amd64 [upgradable from: 3.0.15-1]\n",
+        needrestart="NEEDRESTART-VER: 3.6\nNEEDRESTART-SVC: a\0b\n",
+        pro_status='{"attached": true, "services": [{"name": "\\u0000"}]}',
+    )
+
+    assert made.unreadable.keys() == {"needrestart", "pro-status"}
+    facts, updates = said(inventory)
+    assert (facts["services"], updates) == (None, ())
+
+
 def test_a_new_host_must_say_what_it_runs(on_sqlite):
     with pytest.raises(NotFoundError):
         report(on_sqlite, os_release=None)

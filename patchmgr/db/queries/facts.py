@@ -44,7 +44,9 @@ def of_host(session: Session, host: HostDetail) -> Said:
         tuple(sorted({*covered.everything, *(manager for manager, _ in covered.named)})),
         tuple(sorted({each for each, _, _ in found if each.withheld})),
         tuple(
-            _update(host, *each) for each in found if each[2] is not None and each[0] not in there
+            _update(host, *each)
+            for each in found
+            if each[2] is not None and each[0].version and each[0] not in there
         ),
     )
 

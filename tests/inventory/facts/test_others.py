@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from inventory.facts import (
     LONGEST_LINE,
+    MOST,
     UnreadableError,
     apk,
     dnf,
@@ -219,6 +220,7 @@ def test_ubuntu_pro():
     "text",
     [
         "", "{", "[]", "{}", '{"attached": "yes"}', '{"attached": true, "services": {}}',
+        '{"attached": true, "services": [{"name": "a\\u0000"}]}',
         '{"attached": true, "services": [1]}', '{"attached": true, "services": [{"name": 1}]}',
         "[" * 100_000,
     ],
@@ -255,6 +257,16 @@ def test_a_damaged_answer_is_refused_or_read(reader, data):
 
 
 @pytest.mark.parametrize("reader", [dnf.updates, needrestart.read, reboot.read])
-def test_an_endless_line_is_no_answer(reader):
-    with pytest.raises(UnreadableError, match="is longer than"):
-        reader("x" * (LONGEST_LINE + 1))
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x" * (LONGEST_LINE + 1), "is longer than"),
+        ("a\n" * (MOST + 1), "is one of more than"),
+        ("a\n\0b\n", "line 2: .* has control characters"),
+        ("\ud800\n", "has control characters"),
+    ],
+    ids=["line", "lines", "null", "half a surrogate pair"],
+)
+def test_what_no_tool_prints(reader, text, why):
+    with pytest.raises(UnreadableError, match=why):
+        reader(text)
