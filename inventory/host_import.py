@@ -14,7 +14,7 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import platform
 from patchmgr.errors import BadFileError, BadRow
-from patchmgr.services import audit
+from patchmgr.services import audit, installations
 
 NAME_KEPT = 240  # characters of a name that is given away
 _PLAIN = tuple(
@@ -160,6 +160,7 @@ def _apply(session: Session, fleet: _Fleet, row: HostRow, now: datetime) -> Chan
     if host.retired_at is not None:
         host.retired_at = None
         host.judged_set_id = None
+        installations.count(session, [host.id])
         changed.append("no longer retired")
     where = platform(host.os_id, host.os_release)
     if found is None:

@@ -24,7 +24,7 @@ from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import InputError, NotFoundError
-from patchmgr.services import audit, exposures
+from patchmgr.services import audit, exposures, installations
 
 REPORT = "report"  # format of a whole document, beside those of single listings
 FORMATS = (*sorted(READERS), REPORT)
@@ -180,6 +180,7 @@ def store_report(
     if row.retired_at is not None:
         row.retired_at = None
         row.judged_set_id = None
+        installations.count(session, [row.id])
     told: list[str] = []
     if report is not None:
         difference.unreadable = report.facts.unreadable
@@ -205,6 +206,7 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         row.judged_set_id = None
         row.updated_at = now
         exposures.close_all(session, row.id, now)
+        installations.count(session, [row.id])
         audit.record(
             session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
         )
@@ -397,6 +399,7 @@ def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) ->
         .values(package_set_id=bindparam("b_set"), updated_at=now),
         [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
     )
+    installations.count(session, [host_id for host_id, _ in moved])
     session.expire_all()
 
 
@@ -468,6 +471,7 @@ def new_host(name: str, now: datetime) -> models.Host:
         entitlements=[],
         package_set_id=None,
         judged_set_id=None,
+        counted_set_id=None,
         reported_at=None,
         running_kernel="",
         reboot_pending=False,

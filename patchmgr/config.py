@@ -14,15 +14,22 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from patchmgr.errors import SettingsError
 
 PREFIX = "PATCHMGR_"
-MAY_BE_ZERO = {"proxy_hops", "feed_shrink_percent"}
+FOR_EVER = ("keep_history_days", "keep_findings_days", "keep_jobs_days", "keep_reports_days")
+MAY_BE_ZERO = {"proxy_hops", "feed_shrink_percent", *FOR_EVER}  # 0 keeps everything
 YEAR = 8760  # hours
-LARGEST = {"feed_shrink_percent": 100, "feed_hours": YEAR}
+CENTURY = 36_525  # days
+LARGEST = {
+    "feed_shrink_percent": 100,
+    "feed_hours": YEAR,
+    **dict.fromkeys(FOR_EVER, CENTURY),
+}
 RENAMED = {"sync_hours": "feed_hours"}
 BY_FEED = ("mirrors", "hours")  # fields that hold the settings of single feeds
 FEEDS = frozenset(  # found by their files: to import them all would take longer than most commands
@@ -57,6 +64,10 @@ class Settings:
     session_hours: int = 12  # hours a sign-in lasts
     idle_minutes: int = 60  # minutes without a request that end a sign-in
     upload_mb: int = 256  # largest upload, MiB
+    keep_history_days: int = 0  # days that what hosts were like is kept; 0: for ever, as below
+    keep_findings_days: int = 0  # days that closed findings are kept
+    keep_jobs_days: int = 0  # days that runs of jobs are kept, of the newest 500 of each
+    keep_reports_days: int = 0  # days that reports that were made are kept
 
     @property
     def uploads(self) -> Path:
@@ -71,8 +82,20 @@ class Settings:
         """Where documents are kept of syncs that were cut short, a folder for each feed."""
         return self.home / "feeds"
 
+    def history_since(self, now: datetime) -> datetime | None:
+        """Return the instant before which what hosts were like is not kept; None: all of it is."""
+        return _kept_since(now, self.keep_history_days)
+
+    def findings_since(self, now: datetime) -> datetime | None:
+        """Return the instant before which closed findings are not kept; None: all of them are."""
+        return _kept_since(now, self.keep_findings_days)
+
     def hours_of(self, feed: str) -> int:
         return self.hours.get(feed, self.feed_hours)
+
+
+def _kept_since(now: datetime, days: int) -> datetime | None:
+    return now - timedelta(days=days) if days else None
 
 
 def load(environ: Mapping[str, str]) -> Settings:

@@ -26,8 +26,9 @@ SILENT = Table(
     (
         Column("hostname", "Host"),
         Column("platform", "Platform"),
-        Column("owner", "Owner"),
+        Column("owner", "Owner", shown=False),
         Column("reported_at", "Last report"),
+        Column("silent_since", "Silent since"),
     ),
 )
 UNCLEAR = Table(

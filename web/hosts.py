@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import facts, overview, windows
+from patchmgr.db.queries import facts, overview, past, windows
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.findings import FindingFilter, FindingLine
@@ -21,13 +21,14 @@ from patchmgr.domain.offers import Update
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.domain.windows import next_opening
-from web import choices
+from web import choices, times
 from web.auth import requires
 from web.context import now, session, settings
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
 pages = Blueprint("hosts", __name__, url_prefix="/hosts")
 
+HISTORY_SHOWN = 8  # changes; the page of the history has all
 FINDINGS_SHOWN = 2000  # of one host; more than that is a page of its own
 
 STATES = (
@@ -35,6 +36,9 @@ STATES = (
     ("findings", "With findings"),
     ("clean", "Without findings"),
     ("silent", "Silent"),
+    ("went_silent", "Went silent"),
+    ("never", "Never reported"),
+    ("no_platform", "Platform unknown"),
     ("reboot", "Reboot pending"),
 )
 HOSTS = Table(
@@ -183,7 +187,7 @@ def show(name: str) -> ResponseReturnValue:
         said=said,
         facts=host_facts.words(said.facts),
         updates=None if newer is None else plain(newer, UPDATES),
-        history=queries.timeline(session(), host.line.id),
+        history=past.timeline(session(), host.line.id, limit=HISTORY_SHOWN, total=False),
         work=overview.work_of(session(), host.line.id),
         window=window,
         opening=next_opening(window, now()) if window else None,
@@ -233,15 +237,6 @@ def highest(manager: str, candidates: Collection[str]) -> str:
     return max(candidates, key=key, default="")
 
 
-CHANGES = Table(
-    "changes",
-    (
-        Column("name", "Package"),
-        Column("arch", "Architecture"),
-        Column("before", "Before"),
-        Column("after", "After"),
-    ),
-)
 PACKAGES = Table(
     "packages",
     (
@@ -252,45 +247,22 @@ PACKAGES = Table(
         Column("source", "Source"),
         Column("source_version", "Source version", shown=False),
     ),
+    filters=(Filter("at", "As of", is_choice=False),),
     search="Package or source",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A package before and after; an empty version means that it was not there."""
-
-    name: str
-    arch: str
-    before: str
-    after: str
-
-
-@pages.get("/<name>/changes/<int:before>-<int:after>")
-@requires(Role.VIEWER)
-def changes(name: str, before: int, after: int) -> ResponseReturnValue:
-    """Show what changed on a host from one package set to another."""
-    host = queries.get(session(), name)
-    found = queries.difference(session(), before, after)
-    rows = [Change(p.name, p.arch, "", p.version) for p in found.added]
-    rows += [Change(p.name, p.arch, p.version, "") for p in found.removed]
-    rows += [Change(old.name, old.arch, old.version, new.version) for old, new in found.updated]
-    rows.sort(key=lambda change: (change.name, change.arch))
-    return render_template(
-        "hosts/changes.html", host=host.line, difference=found, changes=plain(rows, CHANGES)
-    )
 
 
 @pages.get("/<name>/packages")
 @requires(Role.VIEWER)
 def packages(name: str) -> ResponseReturnValue:
-    host = queries.get(session(), name)
+    """Show what is installed on a host, or was at an instant."""
+    text = request.args.get("at", "").strip()
+    known = past.known(session(), name, times.read(text, "at") if text else None)
+    found = past.installed(session(), known)
 
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
-        found = queries.packages(session(), host.package_set_id) if host.package_set_id else []
         wanted = [p for p in found if view.q.lower() in f"{p.name} {p.source}".lower()]
-        start = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() else 0
-        rest = str(start + limit) if len(wanted) > start + limit else ""
-        return Fetched(wanted[start : start + limit], len(wanted), rest)
+        return Fetched.part(wanted, limit, cursor)
 
-    return answer("hosts/packages.html", PACKAGES, fetch, host=host.line)
+    kept = settings().history_since(now())
+    return answer("hosts/packages.html", PACKAGES, fetch, known=known, kept=kept)

@@ -16,16 +16,20 @@ from web import (
     hosts,
     imports,
     overview,
+    past,
     plans,
     policies,
     reports,
     search,
+    software,
 )
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth.pages,
     overview.pages,
     hosts.pages,
+    past.pages,
+    software.pages,
     findings.pages,
     advisories.pages,
     exceptions.pages,

@@ -159,6 +159,13 @@ class Fetched:
         """Return what a query's page holds."""
         return cls(page.lines, page.total, page.next or "")
 
+    @classmethod
+    def part(cls, rows: Sequence[Any], limit: int, cursor: str | None) -> "Fetched":
+        """Return a page of rows that are all here; its cursor is how many come before it."""
+        start = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() else 0
+        rest = str(start + limit) if len(rows) > start + limit else ""
+        return cls(rows[start : start + limit], len(rows), rest)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

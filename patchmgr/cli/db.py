@@ -17,7 +17,7 @@ from patchmgr.db.base import Base
 from patchmgr.db.session import READ_ONLY, Database
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.jobs import leader
-from patchmgr.services import audit
+from patchmgr.services import audit, installations
 
 PAGES = 4096  # pages copied at a time, so that writers get their turn
 
@@ -45,9 +45,21 @@ def upgrade(app: App) -> None:
 def check(app: App) -> None:
     """Say whether the schema, the stored data and the audit log are as they should be."""
     problems = [*_damage(app.db), *_differences(app.db), *_broken_audit(app.db)]
+    if not problems:
+        with app.db.reading(snapshot=True) as session:
+            problems = installations.wrong(session)
     if problems:
         raise ConflictError("\n".join(problems))
-    click.echo("the database is sound: schema, data, audit log")
+    click.echo("the database is sound: schema, data, counts, audit log")
+
+
+@db.command()
+@pass_app
+def recount(app: App) -> None:
+    """Count anew how many hosts have each package, as `check` may ask for."""
+    with app.db.writing(alone=True) as session:
+        installations.rebuild(session)
+    click.echo("counted anew how many hosts have each package")
 
 
 @db.command()

@@ -10,10 +10,12 @@ import click
 
 from inventory import host_import, intake
 from inventory.intake import Difference
-from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_listing, show_table
+from patchmgr.cli import past, software
+from patchmgr.cli.app import AT, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.host_facts import show_facts
 from patchmgr.db.queries import facts as fact_queries
 from patchmgr.db.queries import hosts as queries
+from patchmgr.db.queries import past as past_queries
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
 
@@ -46,7 +48,7 @@ def _importing(command: Command) -> Command:
 
 @click.group()
 def hosts() -> None:
-    """Hosts: import, list, show, retire."""
+    """Hosts: import, list, show, compare, retire."""
 
 
 @hosts.command("import")
@@ -116,12 +118,13 @@ def list_(
 def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
     """Show one host: its facts, its packages and its history."""
     with app.db.reading() as session:
+        if at is not None:
+            past.show_then(app, session, name, at, as_json=as_json)
+            return
         detail = queries.get(session, name)
         set_id = detail.package_set_id
-        if at is not None:
-            set_id = queries.set_at(session, detail.line.id, at)
         packages = queries.packages(session, set_id) if set_id is not None else []
-        timeline = queries.timeline(session, detail.line.id)
+        timeline = past_queries.timeline(session, detail.line.id).lines
         said = fact_queries.of_host(session, detail)
     facts = asdict(detail.line) | {
         "worst": detail.line.worst.word,
@@ -129,40 +132,23 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         "running_kernel": detail.running_kernel,
         "entitlements": list(detail.entitlements),
     }
-    if at is not None:
-        facts["as_of"] = at
-        facts["packages"] = len(packages)
     if as_json:
-        listed = [{k: v for k, v in asdict(p).items() if k != "id"} for p in packages]
-        past = [
-            {"since": each.since, "until": each.until, "packages": each.packages}
-            for each in timeline
-        ]
-        updates = said.updates if at is None else None
-        newer = None if updates is None else [asdict(each) for each in updates]
+        listed = [past.package_json(each) for each in packages]
+        steps = [past.step_json(each) for each in timeline]
+        newer = None if said.updates is None else [asdict(each) for each in said.updates]
         told = fact_queries.facts_json(detail, said)
         show_json(
-            facts | {"facts": told, "package_versions": listed, "updates": newer, "history": past}
+            facts | {"facts": told, "package_versions": listed, "updates": newer, "history": steps}
         )
         return
-    for key, value in facts.items():
-        shown = " ".join(value) if isinstance(value, (list, tuple)) else value
-        text = instant(shown) if isinstance(shown, datetime) else shown
-        click.echo(f"{key.replace('_', ' ')}: {'' if text is None else text}")
+    past.show_facts(facts)
     show_facts(detail, said)
     click.echo()
-    show_table(
-        ("package", "version", "arch", "source", "source_version"),
-        [(p.name, p.version, p.arch, p.source, p.source_version) for p in packages],
-    )
-    if at is None:
-        click.echo()
-        _show_updates(said.updates)
+    past.show_packages(packages)
     click.echo()
-    show_table(
-        ("since", "until", "packages"),
-        [(each.since, each.until or "now", each.packages) for each in timeline],
-    )
+    _show_updates(said.updates)
+    click.echo()
+    past.show_steps(timeline)
 
 
 def _show_updates(updates: tuple[Update, ...] | None) -> None:
@@ -195,7 +181,7 @@ def retire(app: App, name: str) -> None:
 
 @click.group()
 def packages() -> None:
-    """Installed packages: import."""
+    """Installed packages: import, list, search."""
 
 
 @packages.command("import")
@@ -229,6 +215,11 @@ def import_packages(
         rejects=rejects,
     )
     _show(difference, dry_run=dry_run, rejects=rejects, as_json=as_json)
+
+
+for group, commands in ((hosts, past.COMMANDS), (packages, software.COMMANDS)):
+    for each in commands:
+        group.add_command(each)
 
 
 def _mapping(maps: tuple[str, ...]) -> dict[str, str]:

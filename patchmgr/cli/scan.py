@@ -99,6 +99,10 @@ def findings(
         kev=kev or "",
         installable=installable or "",
     )
+    kept = app.settings.findings_since(app.now)
+    if at and kept and at < kept:
+        what = f"closed findings are kept since {instant(kept)} (PATCHMGR_KEEP_FINDINGS_DAYS)"
+        click.echo(f"patchmgr: {what}; some may be missing", err=True)
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)

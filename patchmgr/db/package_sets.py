@@ -200,6 +200,42 @@ class Stored:
         pairs = np.sort(np.concatenate([shared, _paired(places, found)]))
         return (pairs >> 32).astype(np.intp), pairs & 0xFFFFFFFF
 
+    @property
+    def versions(self) -> Ids:
+        """Return every member that any of the sets, or its base, has, each once."""
+        parts = [self._more[1], self._lacks[1], *self._bases.values()]
+        return np.unique(np.concatenate(parts))
+
+    def sums(self, weights: Pairs, kinds: Pairs) -> tuple[Pairs, Pairs]:
+        """Return the weight of the sets with a member, by member, and by kind of member.
+
+        ``weights`` are of the sets by place in ``ids``; ``kinds`` are numbers from 0, by member.
+        A set counts once for a kind, however many members of the kind it has. What sets have in
+        common with a base is added once for all of them.
+        """
+        more, lacks = _owned(self._more), _owned(self._lacks)
+        members = np.zeros(len(kinds), np.int64)
+        np.add.at(members, more[1], weights[more[0]])
+        np.subtract.at(members, lacks[1], weights[lacks[0]])
+        width = int(kinds.max(initial=0)) + 1
+        by_kind = np.zeros(width, np.int64)
+        change = np.concatenate([np.ones(len(more[0]), int), np.full(len(lacks[0]), -1)])
+        touched = np.concatenate([owners * width + kinds[each] for owners, each in (more, lacks)])
+        touched, place = np.unique(touched, return_inverse=True)
+        change = np.bincount(place, change, len(touched)).astype(np.int64)
+        owner, kind = touched // width, touched % width
+        base_of = self._base[owner]
+        for number, base in {0: unpack(b""), **self._bases}.items():
+            weight = weights[self._base == number].sum()
+            members[base] += weight
+            in_base = np.bincount(kinds[base], minlength=width)
+            by_kind += weight * (in_base > 0)
+            mine = base_of == number
+            before = in_base[kind[mine]]
+            gained = (before + change[mine] > 0).astype(np.int64) - (before > 0)
+            np.add.at(by_kind, kind[mine], gained * weights[owner[mine]])
+        return members, by_kind
+
     def _through_base(self, number: int, base: Ids, flags: Flags) -> Pairs:
         hits = base[_flag(base, flags)].astype(np.int64)
         if not len(hits):
@@ -232,6 +268,13 @@ def _hits(joined: Joined, flags: Flags) -> tuple[Places, Pairs]:
     ends, parts = joined
     hits = np.flatnonzero(_flag(parts, flags))
     return np.searchsorted(ends, hits, side="right"), parts[hits].astype(np.int64)
+
+
+def _owned(joined: Joined) -> tuple[Pairs, Pairs]:
+    """Return (place of its set, member) of every part."""
+    ends, parts = joined
+    lengths = np.diff(ends, prepend=0)
+    return np.repeat(np.arange(len(ends)), lengths), parts.astype(np.int64)
 
 
 def _flag(ids: Ids, flags: Flags) -> Flags:

@@ -29,11 +29,17 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "alpine": ("alpine",),
     "arch": ("arch",),
 }
+# Managers whose distributions write advisories about sources: there, a package of which the source
+# is not known is judged by its own name.
+BY_SOURCE = ("dpkg", "apk")
 # How builders outside the distribution mark a version: NodeSource, PostgreSQL's and PHP's
 # repositories, Launchpad archives, Remi, ELRepo, IUS.
 _MARK = re.compile(
     r"nodesource|\.pgdg|deb\.sury\.org|[~+]ppa[0-9]|\.remi\b|\.elrepo\b|\.ius\b", re.IGNORECASE
 )
+
+# What is part of every version that has such a mark, in lower case: to look for them quickly.
+MARKS = ("nodesource", ".pgdg", "deb.sury.org", "ppa", ".remi", ".elrepo", ".ius")
 
 
 def foreign(platform: str, origin: str, version: str) -> str:

@@ -1,4 +1,7 @@
-"""Throw away what has served its purpose: sign-ins, runs, uploads, half a sync. Never the audit."""
+"""Throw away what has served its purpose: sign-ins, runs, uploads, half a sync. Never the audit.
+
+What is kept only for so long, by a setting, is `patchmgr.services.retention`'s.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +13,8 @@ from sqlalchemy.orm import Session
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.services import accounts, jobs
+from patchmgr.services import accounts, jobs, retention
+from patchmgr.services.retention import Forgotten
 
 RUNS_KEPT = 500  # newest runs of each job
 UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
@@ -26,6 +30,7 @@ class Tidied:
     runs: int
     uploads: int
     reported: int  # sets of facts and offers that no host reports any more
+    forgotten: Forgotten
 
     def __str__(self) -> str:
         counts = {
@@ -33,6 +38,10 @@ class Tidied:
             "old job runs": self.runs,
             "stale uploads": self.uploads,
             "sets of facts and offers": self.reported,
+            "reports": self.forgotten.reports,
+            "past states of hosts": self.forgotten.history,
+            "closed findings": self.forgotten.findings,
+            "unused package sets": self.forgotten.sets,
         }
         return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
@@ -41,7 +50,9 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
     """Delete what is too old to matter, then the uploaded files that nothing refers to."""
     sign_ins = accounts.forget_old(db, now=now, longest=timedelta(hours=settings.session_hours))
     with db.writing() as session:
-        runs = jobs.forget(session, keep=RUNS_KEPT)
+        runs = jobs.forget(
+            session, keep=RUNS_KEPT, before=retention.before(now, settings.keep_jobs_days)
+        )
         uploads = _discard_uploads(session, now)
         kept = set(
             session.scalars(select(models.Import.stored).where(models.Import.state == "previewed"))
@@ -49,7 +60,8 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
     _remove_files(settings.uploads, kept, before=now - UPLOADING)
     for folder in _folders(settings.fetched):
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
-    return Tidied(sign_ins, runs, uploads, _forget_reported(db))
+    forgotten = retention.forget(db, settings=settings, now=now)
+    return Tidied(sign_ins, runs, uploads, _forget_reported(db), forgotten)
 
 
 def _forget_reported(db: Database) -> int:

@@ -99,9 +99,15 @@ def publish(db: Database, schedule: Mapping[str, tuple[timedelta, datetime]]) ->
                 rows[name].every, rows[name].next_at = seconds, next_at
 
 
-def forget(session: Session, *, keep: int) -> int:
-    """Delete all but the newest ``keep`` runs of each job; return how many went."""
+def forget(session: Session, *, keep: int, before: datetime | None = None) -> int:
+    """Delete all but the newest ``keep`` runs of each job; return how many went.
+
+    Those that ended before ``before`` go too.
+    """
     gone = 0
+    if before is not None:
+        old = delete(models.JobRun).where(models.JobRun.finished_at < before)
+        gone += session.execute(old).rowcount  # type: ignore[attr-defined] # a delete's result has one
     for job in session.scalars(select(models.JobRun.job).distinct()).all():
         oldest_kept = session.scalar(
             select(models.JobRun.id)

@@ -22,6 +22,13 @@ PAGES = (
     "/hosts?sort=-open_findings",
     "/hosts?q=host0042",
     "/hosts/{host}",
+    "/hosts/{host}/history",
+    "/hosts/{host}/difference?other=host000043",
+    "/software",
+    "/software?sort=-hosts",
+    "/software?doubt=foreign",
+    "/software/hosts?name=libsrc0004-1",
+    "/software/hosts?name=src0004&source=yes&compare=below&than=999&at=2100-01-01",
     "/findings",
     "/findings?severity=high",
     "/findings?environment=production",
@@ -40,6 +47,9 @@ LISTINGS = (
     "/api/v1/findings?platform=debian:12",
     "/api/v1/advisories",
     "/api/v1/hosts/{host}/packages",
+    "/api/v1/software",
+    "/api/v1/software/installations?name=libsrc0004-1",
+    "/api/v1/coverage",
 )
 
 

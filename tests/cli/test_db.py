@@ -60,7 +60,11 @@ def test_upgrading_twice_does_nothing_the_second_time(call):
 def test_a_new_database_is_sound(call):
     call("db", "upgrade")
 
-    assert call("db", "check") == (0, "the database is sound: schema, data, audit log\n", "")
+    assert call("db", "check") == (
+        0,
+        "the database is sound: schema, data, counts, audit log\n",
+        "",
+    )
 
 
 def test_a_column_too_many_is_noticed(call, home):

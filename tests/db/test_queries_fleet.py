@@ -13,9 +13,19 @@ from sqlalchemy import select, update
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explanations, finding_order, findings, hosts, paging
+from patchmgr.db.queries import (
+    explanations,
+    finding_order,
+    findings,
+    hosts,
+    installations,
+    paging,
+    past,
+    software,
+)
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.db.queries.hosts import HostFilter
+from patchmgr.db.queries.installations import Wanted
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.urgency import Row
 from patchmgr.domain.urgency_presets import PRESETS
@@ -294,28 +304,6 @@ def test_one_host_is_found_by_id_and_by_name_in_any_case(fleet):
                 hosts.get(session, missing)
 
 
-def test_the_difference_of_two_sets_is_told_by_package(fleet, tmp_path, now):
-    path = tmp_path / "packages.csv"
-    path.write_text(
-        "hostname,manager,name,version,arch\ndb-02,dpkg,y,2,amd64\ndb-02,dpkg,z,1,all\n"
-    )
-    with fleet.reading() as session:
-        before = hosts.get(session, "db-02").package_set_id
-    intake.import_packages(fleet, path, actor="test", now=now + DAY)
-
-    with fleet.reading() as session:
-        detail = hosts.get(session, "db-02")
-        change = hosts.difference(session, before, detail.package_set_id)
-        past = hosts.timeline(session, detail.line.id)
-
-        assert [p.name for p in change.added] == ["z"]
-        assert [p.name for p in change.removed] == ["X-tools", "libx"]
-        assert [(old.version, new.version) for old, new in change.updated] == [("1", "2")]
-        assert [(each.since, each.until) for each in past] == [(now + DAY, None), (now, now + DAY)]
-        assert hosts.set_at(session, detail.line.id, now) == before
-        assert hosts.set_at(session, detail.line.id, now - DAY) is None
-
-
 # --- cursors come from outside ------------------------------------------------------------------
 
 JSON = st.recursive(
@@ -330,12 +318,18 @@ ANYTHING = (
 )
 
 
+SOFTWARE = {sort: software.SORTS[place % 2] for place, sort in enumerate(hosts.SORTS)}
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ANYTHING, st.sampled_from(hosts.SORTS), st.sampled_from(finding_order.SORTS))
 def test_a_forged_cursor_is_refused_or_gives_a_page(postgresql_db, now, cursor, sort, order):
     for ask in (
         lambda session: findings.listing(session, sort=order, cursor=cursor),
         lambda session: hosts.listing(session, now=now, sort=sort, cursor=cursor),
+        lambda session: software.listing(session, sort=SOFTWARE[sort], cursor=cursor),
+        lambda session: installations.search(session, Wanted("a"), cursor=cursor).hosts,
+        lambda session: past.timeline(session, 1, cursor=cursor),
     ):
         with postgresql_db.reading() as session, suppress(InputError):
             assert ask(session).lines == ()

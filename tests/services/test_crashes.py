@@ -54,7 +54,15 @@ KEV = {
     ],
 }
 REDONE = 7  # of so many places to be killed at, one has the work done again
-INVENTORY = ("host", "package_version", "package_set", "host_package_set", "audit_entry")
+INVENTORY = (
+    "host",
+    "package_version",
+    "package_set",
+    "host_package_set",
+    "software",
+    "version_count",
+    "audit_entry",
+)
 FEEDS = ("advisory", "fix", "feed_revision", "feed_document", "feed_sync", "audit_entry")
 BUNDLED = (*FEEDS, "feed", "flaw_note")
 FOUND = (

@@ -8,22 +8,26 @@ it; to add a noun, write a module and name it below.
 from web.api import (
     about,
     calendar,
+    coverage,
     exceptions,
     feeds,
     findings,
     fleet,
     imports,
     operations,
+    past,
     plan_commands,
     plans,
     policies,
     reports,
+    software,
 )
 from web.api.routing import pages
 
 __all__ = [
     "about",
     "calendar",
+    "coverage",
     "exceptions",
     "feeds",
     "findings",
@@ -31,8 +35,10 @@ __all__ = [
     "imports",
     "operations",
     "pages",
+    "past",
     "plan_commands",
     "plans",
     "policies",
     "reports",
+    "software",
 ]

@@ -143,7 +143,17 @@ class HostQuery(Paging):
     site: Plain = ""
     owner: Plain = ""
     ring: Plain = ""
-    state: Literal["", "overdue", "silent", "reboot", "findings", "clean"] = ""
+    state: Literal[
+        "",
+        "overdue",
+        "silent",
+        "went_silent",
+        "never",
+        "no_platform",
+        "reboot",
+        "findings",
+        "clean",
+    ] = ""
     sort: Literal["hostname", "open_findings", "worst", "earliest_due", "reported_at"] = "hostname"
 
 

@@ -32,6 +32,8 @@ from patchmgr.db.models.hosts import (
     Import,
     PackageSet,
     PackageVersion,
+    Software,
+    VersionCount,
 )
 from patchmgr.db.models.operations import JobRun, Report, ScheduledJob
 from patchmgr.db.models.plans import (
@@ -93,10 +95,12 @@ __all__ = [
     "ScanRun",
     "ScheduledJob",
     "Snapshot",
+    "Software",
     "Support",
     "Task",
     "UrgencyClass",
     "User",
     "UserSession",
+    "VersionCount",
     "Window",
 ]

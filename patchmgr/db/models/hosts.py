@@ -34,6 +34,8 @@ class Host(Base):
     # The set that the last scan judged; differs from package_set_id, or is None, when the host
     # waits for the next scan (a new set, or a changed fact that due dates depend on).
     judged_set_id: Mapped[int | None]
+    # The set that `Software` and `VersionCount` have the host with; None once it has retired.
+    counted_set_id: Mapped[int | None]
     reported_at: Mapped[datetime | None]  # last inventory, changed or not
     running_kernel: Mapped[Name]
     reboot_pending: Mapped[bool]  # reported, by whatever source; False also where none did
@@ -60,6 +62,7 @@ class PackageVersion(Base):
     __table_args__ = (
         Index("ix_package_version_name", "name"),
         Index("ix_package_version_judged", "platform", "judged_source"),
+        Index("ix_package_version_source", "judged_source"),
         Index("ix_package_version_manager", "manager"),
     )
 
@@ -97,6 +100,29 @@ class PackageSet(Base):
     sketch: Mapped[bytes]  # of a set stored whole: tells which others it is like
     size: Mapped[int]  # members in all
     created_at: Mapped[datetime]
+
+
+class Software(Base):
+    """How many hosts have a package in any version, now; no row where none has (ADR 0008)."""
+
+    __tablename__ = "software"
+    __table_args__ = (Index("ix_software_name", "name", "manager"),)
+
+    platform: Mapped[Name] = mapped_column(primary_key=True)  # as of `PackageVersion`
+    manager: Mapped[Word] = mapped_column(primary_key=True)
+    name: Mapped[Name] = mapped_column(primary_key=True)
+    hosts: Mapped[int]
+
+
+class VersionCount(Base):
+    """How many hosts have a package version, now; no row where none has (ADR 0008)."""
+
+    __tablename__ = "version_count"
+
+    package_version_id: Mapped[int] = mapped_column(
+        ForeignKey("package_version.id"), primary_key=True, autoincrement=False
+    )
+    hosts: Mapped[int]
 
 
 class HostPackageSet(Base):

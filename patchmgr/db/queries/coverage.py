@@ -1,7 +1,7 @@
 """Blind spots: what the service cannot judge, and why (design.md, Words)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries import feeds, lifecycle
+from patchmgr.db.queries import feeds, lifecycle, software
 from patchmgr.db.queries.feeds import FeedStatus
 from patchmgr.db.queries.lifecycle import Hosts, ReleaseLine, UnsupportedLine
 from patchmgr.domain.matching import platforms_of
@@ -35,6 +35,7 @@ class Silent:
     platform: str
     owner: str
     reported_at: datetime | None
+    silent_since: datetime | None  # when its last report became too old; None: it never reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Coverage:
     undetermined: int  # judgements without a verdict, all of them
     releases: tuple[ReleaseLine, ...]  # past their standard support, the least covered first
     unsupported: tuple[UnsupportedLine, ...]  # at most `SHOWN` packages, ended ones first
+    never: int  # hosts that never reported, of the silent ones
+    doubtful: Mapping[str, int]  # packages by `software.DOUBTS`
 
     @property
     def hosts(self) -> int:
@@ -76,13 +79,43 @@ class Coverage:
         return sum(line.hosts for line in self.platforms if not line.has_feed)
 
     @property
+    def releases_without_feed(self) -> int:
+        return sum(bool(line.platform) and not line.has_feed for line in self.platforms)
+
+    @property
+    def unknown_platform(self) -> int:
+        """Hosts of which nobody said what they run."""
+        return sum(line.hosts for line in self.platforms if not line.platform)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Return every number of this, by its name."""
+        silent = self.hosts - self.reporting
+        return {
+            "hosts": self.hosts,
+            "reporting": self.reporting,
+            "judged": self.judged,
+            "silent": silent,
+            "went_silent": silent - self.never,
+            "never_reported": self.never,
+            "unknown_platform": self.unknown_platform,
+            "without_feed": self.without_feed,
+            "releases_without_feed": self.releases_without_feed,
+            "past_support": self.past_support,
+            "stale": len(self.stale),
+            "undetermined": self.undetermined,
+            "unknown_source": self.doubtful["no_source"],
+            "foreign_origin": self.doubtful["foreign"],
+        }
+
+    @property
     def past_support(self) -> int:
         """Hosts that get no fixes any more."""
         return sum(line.uncovered for line in self.releases)
 
 
 def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: int) -> Coverage:
-    """Return what the service can and cannot judge as of ``now``. At most eight queries."""
+    """Return what the service can and cannot judge as of ``now``. At most nine queries."""
     since = now - timedelta(days=silent_days)
     statuses = feeds.listing(session, now=now, stale_hours=stale_hours)
     spoken_of = {platform for one in statuses for platform in one.counts.get("platforms", ())}
@@ -90,12 +123,14 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
     hosts, told = lifecycle.fleet(session, since), lifecycle.said(session)
     return Coverage(
         platforms(hosts, spoken_of),
-        _silent(session, since),
+        _silent(session, since, timedelta(days=silent_days)),
         tuple(one for one in statuses if one.standing in ("failed", "held") or one.is_stale),
         unclear,
         undetermined,
         lifecycle.releases(hosts, told, now.date()),
         lifecycle.packages(session, told, now.date())[:SHOWN],
+        sum(each.never for each in hosts),
+        software.doubtful(session),
     )
 
 
@@ -114,7 +149,7 @@ def platforms(hosts: Iterable[Hosts], known: set[str]) -> tuple[PlatformLine, ..
     return tuple(sorted(lines, key=lambda line: (line.has_feed, -line.hosts, line.platform)))
 
 
-def _silent(session: Session, since: datetime) -> tuple[Silent, ...]:
+def _silent(session: Session, since: datetime, longest: timedelta) -> tuple[Silent, ...]:
     rows = session.execute(
         select(
             models.Host.hostname, models.Host.platform, models.Host.owner, models.Host.reported_at
@@ -128,7 +163,10 @@ def _silent(session: Session, since: datetime) -> tuple[Silent, ...]:
         )
         .limit(SHOWN)
     )
-    return tuple(Silent(*row) for row in rows)
+    return tuple(
+        Silent(name, where, owner, at, at + longest if at else None)
+        for name, where, owner, at in rows
+    )
 
 
 def _unclear(session: Session) -> tuple[tuple[Unclear, ...], int]:

@@ -1,4 +1,4 @@
-"""Hosts: lists, one host, its packages and its history."""
+"""Hosts: lists, one host, its packages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -28,11 +28,7 @@ from patchmgr.domain.advisories import Severity
 from patchmgr.errors import InputError, NotFoundError
 
 host, count = models.Host, models.HostCount
-history, package_set, version = (
-    models.HostPackageSet,
-    models.PackageSet,
-    models.PackageVersion,
-)
+package_set, version = models.PackageSet, models.PackageVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ class HostFilter:
         return all(not getattr(self, each.name) for each in fields(self))
 
 
-STATES = ("overdue", "silent", "reboot", "findings", "clean")
+STATES = ("overdue", "silent", "went_silent", "never", "no_platform", "reboot", "findings", "clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +100,6 @@ class HostDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryLine:
-    """A time in which a host had one package set."""
-
-    package_set_id: int
-    since: datetime
-    until: datetime | None
-    packages: int
-
-
-@dataclass(frozen=True, slots=True)
 class PackageLine:
     """An installed package version."""
 
@@ -124,15 +110,6 @@ class PackageLine:
     arch: str
     source: str
     source_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetDifference:
-    """What changed between two package sets, by package name and architecture."""
-
-    added: tuple[PackageLine, ...]
-    removed: tuple[PackageLine, ...]
-    updated: tuple[tuple[PackageLine, PackageLine], ...]  # (before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,32 +210,6 @@ def get(session: Session, name: str | int) -> HostDetail:
     )
 
 
-def timeline(session: Session, host_id: int, limit: int = 50) -> list[HistoryLine]:
-    """Return what package sets a host had, the newest first."""
-    rows = session.execute(
-        select(history.package_set_id, history.since, history.until, package_set.size)
-        .join(package_set, package_set.id == history.package_set_id)
-        .where(history.host_id == host_id)
-        .order_by(history.since.desc(), history.id.desc())
-        .limit(limit)
-    )
-    return [HistoryLine(*row) for row in rows]
-
-
-def set_at(session: Session, host_id: int, at: datetime) -> int | None:
-    """Return the package set that a host had at ``at``; None when nothing was known of it yet."""
-    return session.scalar(
-        select(history.package_set_id)
-        .where(
-            history.host_id == host_id,
-            history.since <= at,
-            or_(history.until.is_(None), history.until > at),
-        )
-        .order_by(history.since.desc())
-        .limit(1)
-    )
-
-
 def packages(session: Session, set_id: int) -> list[PackageLine]:
     """Return what is in a package set, by name."""
     found: list[PackageLine] = []
@@ -278,20 +229,6 @@ def packages(session: Session, set_id: int) -> list[PackageLine]:
             )
         ]
     return sorted(found, key=lambda p: (p.name, p.arch, p.version))
-
-
-def difference(session: Session, before: int, after: int) -> SetDifference:
-    """Return what changed from one package set to another."""
-    old = {(p.manager, p.name, p.arch, p.version): p for p in packages(session, before)}
-    new = {(p.manager, p.name, p.arch, p.version): p for p in packages(session, after)}
-    gone = {key[:3]: p for key, p in old.items() if key not in new}
-    come = {key[:3]: p for key, p in new.items() if key not in old}
-    updated = sorted(gone.keys() & come.keys())
-    return SetDifference(
-        tuple(p for key, p in sorted(come.items()) if key not in gone),
-        tuple(p for key, p in sorted(gone.items()) if key not in come),
-        tuple((gone[key], come[key]) for key in updated),
-    )
 
 
 def installed(session: Session, host_ids: Sequence[int], names: Iterable[str]) -> list[Installed]:
@@ -417,6 +354,9 @@ def _conditions(filters: HostFilter, now: datetime, silent_days: int) -> list[Co
     states: dict[str, ColumnElement[bool]] = {
         "overdue": count.earliest_due < now,
         "silent": or_(host.reported_at.is_(None), host.reported_at < silent),
+        "went_silent": host.reported_at < silent,
+        "never": host.reported_at.is_(None),
+        "no_platform": host.platform == "",
         "reboot": host.reboot_pending.is_(True),
         "findings": count.open_findings > 0,
         "clean": and_(host.reported_at >= silent, func.coalesce(count.open_findings, 0) == 0),

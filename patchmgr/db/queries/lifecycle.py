@@ -30,6 +30,7 @@ class Hosts:
     entitlements: tuple[str, ...]
     count: int
     reporting: int
+    never: int  # that never reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def fleet(session: Session, since: datetime) -> list[Hosts]:
             entitled,
             func.count(),
             func.count().filter(host.reported_at >= since),
+            func.count().filter(host.reported_at.is_(None)),
         )
         .where(host.retired_at.is_(None))
         .group_by(host.platform, entitled)

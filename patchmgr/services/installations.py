@@ -1,0 +1,168 @@
+"""How many hosts have each package, and each version of it, kept as hosts change (ADR 0008).
+
+A host is counted with the set that ``Host.counted_set_id`` names. Whoever gives hosts another set,
+retires them or takes them back calls `count` in the same transaction; it looks at what they are
+counted with and what they have, and adds the difference.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.base import Base, table_of
+from patchmgr.db.bulk import among, chunks
+from patchmgr.db.package_sets import Pairs, Stored
+
+Kind = tuple[str, str, str]  # platform, manager, name
+
+BLOCK = 20_000  # sets looked at together, which bounds the memory of a large fleet
+SHOWN = 5  # of what is wrong
+
+host, version, package_set = models.Host, models.PackageVersion, models.PackageSet
+_HAS = case((host.retired_at.is_(None), host.package_set_id))  # the set to be counted with
+
+
+@dataclass(slots=True)
+class Counts:
+    """Hosts by package version and by package, or how they change."""
+
+    versions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    software: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def count(session: Session, host_ids: Collection[int]) -> None:
+    """Bring the counts up to date with what these hosts have now."""
+    session.flush()
+    wanted = among(session, host.id, host_ids)
+    moves = select(host.counted_set_id, _HAS).where(
+        wanted, host.counted_set_id.is_distinct_from(_HAS)
+    )
+    weights: dict[int, int] = defaultdict(int)
+    moved = session.execute(moves).all()
+    for before, after in moved:
+        for set_id, weight in ((before, -1), (after, 1)):
+            if set_id is not None:
+                weights[set_id] += weight
+    if not moved:
+        return
+    _add(session, _weighed(session, weights))
+    session.execute(
+        update(host)
+        .where(wanted)
+        .values(counted_set_id=_HAS)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def rebuild(session: Session) -> None:
+    """Count everything anew, whatever the counts said."""
+    for model in (models.VersionCount, models.Software):
+        session.execute(delete(model))
+    session.execute(update(host).values(counted_set_id=_HAS))
+    _add(session, _recounted(session))
+
+
+def wrong(session: Session) -> list[str]:
+    """Return what the counts say that is not so: at most a few of each kind."""
+    true = _recounted(session)
+    count_, software = models.VersionCount, models.Software
+    stored: dict[Any, int] = {
+        row[0]: row[1] for row in session.execute(select(count_.package_version_id, count_.hosts))
+    }
+    found = _differing("package version", stored, true.versions)
+    columns = (software.platform, software.manager, software.name, software.hosts)
+    stored = {tuple(row[:3]): row[3] for row in session.execute(select(*columns))}
+    found += _differing("package", stored, true.software)
+    behind = select(host.hostname).where(host.counted_set_id.is_distinct_from(_HAS))
+    names = session.scalars(behind.order_by(host.hostname).limit(SHOWN))
+    return found + [f"counts: host {name} is not counted with what it has" for name in names]
+
+
+def _differing(what: str, stored: Mapping[Any, int], true: Mapping[Any, int]) -> list[str]:
+    keys = [key for key in stored.keys() | true.keys() if stored.get(key, 0) != true.get(key, 0)]
+    return [
+        f"counts: {what} {' '.join(key) if isinstance(key, tuple) else key} is said to be on"
+        f" {stored.get(key, 0)} hosts, and is on {true.get(key, 0)}; patchmgr db recount"
+        for key in sorted(keys)[:SHOWN]
+    ]
+
+
+def _recounted(session: Session) -> Counts:
+    weights: dict[int, int] = defaultdict(int)
+    for set_id in session.scalars(select(_HAS).where(_HAS.is_not(None))):
+        weights[set_id] += 1
+    return _weighed(session, weights)
+
+
+def _weighed(session: Session, weights: Mapping[int, int]) -> Counts:
+    """Return the sum over sets, each as many times as its weight says."""
+    found = Counts()
+    for part in chunks((each for each, weight in sorted(weights.items()) if weight), BLOCK):
+        stored = Stored(session, among(session, package_set.id, part))
+        by_place = np.array([weights[each] for each in stored.ids.tolist()], np.int64)
+        kinds, numbers = _kinds(session, stored)
+        versions, software = stored.sums(by_place, numbers)
+        for number in np.flatnonzero(versions).tolist():
+            found.versions[number] += int(versions[number])
+        for number in np.flatnonzero(software).tolist():
+            found.software[kinds[number]] += int(software[number])
+    return found
+
+
+def _kinds(session: Session, stored: Stored) -> tuple[list[Kind], Pairs]:
+    """Return the kinds of the members of sets, and the number of its kind for each member."""
+    members = stored.versions
+    columns = (version.id, version.platform, version.manager, version.name)
+    query = select(*columns).where(among(session, version.id, members.tolist()))
+    numbers: dict[Kind, int] = {}
+    of_member = np.zeros(1 + int(members.max(initial=0)), np.int64)
+    for number, *kind in session.connection().execute(query).cursor.fetchall():
+        of_member[number] = numbers.setdefault((kind[0], kind[1], kind[2]), len(numbers))
+    return list(numbers), of_member
+
+
+def _add(session: Session, change: Counts) -> None:
+    """Add to the stored counts, in the order of their keys: two at once cannot wait in a ring."""
+    _add_to(
+        session,
+        models.VersionCount,
+        [
+            {"package_version_id": number, "hosts": more}
+            for number, more in sorted(change.versions.items())
+            if more
+        ],
+    )
+    _add_to(
+        session,
+        models.Software,
+        [
+            {"platform": where, "manager": manager, "name": name, "hosts": more}
+            for (where, manager, name), more in sorted(change.software.items())
+            if more
+        ],
+    )
+
+
+def _add_to(session: Session, model: type[Base], rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    table = table_of(model)
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    connection = session.connection()
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={"hosts": table.c.hosts + statement.excluded.hosts},
+        ),
+        rows,
+    )
+    if any(row["hosts"] < 0 for row in rows):
+        connection.execute(delete(table).where(table.c.hosts == 0))

@@ -1,0 +1,174 @@
+"""The past, the fleet's software and coverage, as people see them and programs ask for them."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+
+import pytest
+
+from inventory.intake import import_packages
+from patchmgr.config import Settings
+from patchmgr.domain.accounts import Role
+from patchmgr.services import accounts
+from web.app import create_app
+from web.auth import COOKIE
+
+THEN = "2026-02-01T00:00:00Z"
+
+
+def words(page):
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+@pytest.fixture
+def api(fleet, admin):
+    """Return the JSON of an address of the API that must answer well."""
+
+    def get(path, **query):
+        answer = admin.get(f"/api/v1{path}", query_string=query)
+        assert answer.status_code == 200, answer.text
+        return answer.get_json()
+
+    return get
+
+
+def test_a_host_page_shows_its_history_with_what_changed(fleet, admin):
+    page = admin.get("/hosts/web-1").text
+
+    assert "1 updated" in page
+    assert "First inventory, 4 packages" in words(page)
+    assert "bash amd64 5.2.15-2" in words(page)
+    assert '/hosts/web-1/difference"' in page
+
+
+def test_a_difference_is_a_link_that_says_who_and_when(fleet, admin):
+    page = admin.get("/hosts/web-1/difference?other=web-2").text
+
+    assert "web-1 compared with web-2" in page
+    said = words(page)
+    assert "libssl3 amd64 3.0.15-1~deb12u1 3.0.17-1~deb12u2 Newer" in said
+    assert "Environment production staging" in said
+    rows = csv.DictReader(
+        io.StringIO(admin.get("/hosts/web-1/difference?other=web-2&kind=removed&format=csv").text)
+    )
+    assert sorted(row["name"] for row in rows) == ["bash", "openssl"]
+
+
+def test_what_cannot_be_compared_is_said_beside_its_field(fleet, admin):
+    assert "no host is called" in admin.get("/hosts/web-1/difference?other=nobody").text
+    assert "is no time" in admin.get("/hosts/web-1/difference?to=soon").text
+    assert (
+        "is not a dpkg version"
+        in admin.get("/software/hosts?name=curl&compare=below&than=x y").text
+    )
+
+
+def test_software_leads_to_versions_and_these_to_their_hosts(fleet, admin):
+    software = admin.get("/software").text
+    assert 'href="/software/dpkg/curl"' in software
+    versions = admin.get("/software/dpkg/libssl3").text
+    (old,) = re.findall(r'href="(/software/hosts[^"]*3\.0\.15[^"]*)"', versions)
+
+    hosts = admin.get(old.replace("&amp;", "&")).text
+
+    assert 'href="/hosts/web-1"' in hosts
+    assert 'href="/hosts/web-2"' not in hosts
+
+
+def test_who_had_something_is_a_list_with_its_csv(fleet, admin):
+    address = "/software/hosts?name=bash&at=2026-02-01T00:00"
+
+    assert "5.2.15-2" in admin.get(address).text
+    (row,) = csv.DictReader(io.StringIO(admin.get(f"{address}&format=csv").text))
+    assert (row["hostname"], row["versions"]) == ("web-1", "5.2.15-2")
+
+
+def test_a_name_with_strokes_is_a_package_like_any(fleet, admin, sqlite_db, clock, tmp_path):
+    path = tmp_path / "more.csv"
+    path.write_text("hostname,manager,name,version\nweb-1,npm,@scope/name,1.2.3\n")
+    import_packages(sqlite_db, path, actor="test", now=clock(), mode="merge")
+    (address,) = re.findall(r'href="(/software/npm/[^"]*)"', admin.get("/software?q=scope").text)
+
+    assert "1.2.3" in admin.get(address).text
+    assert admin.get("/software/npm/nothing").status_code == 404
+    assert admin.get("/software/nobody/curl").status_code == 404
+
+
+def test_every_number_of_coverage_is_as_long_as_its_list(fleet, admin, api):
+    page, numbers = admin.get("/coverage").text, api("/coverage")
+    lists = {
+        "went_silent": "/hosts?state=went_silent",
+        "never_reported": "/hosts?state=never",
+        "unknown_platform": "/hosts?state=no_platform",
+        "silent": "/hosts?state=silent",
+        "unknown_source": "/software?doubt=no_source",
+        "foreign_origin": "/software?doubt=foreign",
+    }
+
+    for name, address in lists.items():
+        rows = list(csv.reader(io.StringIO(admin.get(f"{address}&format=csv").text)))
+        assert len(rows) - 1 == numbers[name], name
+        assert name == "silent" or f'href="{address}"' in page
+
+
+def test_the_api_answers_for_the_past(api):
+    then = api("/hosts/web-1/past", at=THEN)
+    history = api("/hosts/web-1/history")
+    difference = api("/hosts/web-1/difference", **{"from": THEN})
+
+    assert {p["name"]: p["version"] for p in then["packages"]}["bash"] == "5.2.15-2"
+    assert (then["facts"]["site"], then["history_since"]) == ("vienna", None)
+    assert [(step["changed"], step["added"]) for step in history["items"]] == [(1, 0), (None, None)]
+    assert [(c["before"], c["after"]) for c in difference["changed"]] == [
+        (["5.2.15-2"], ["5.2.15-3"])
+    ]
+    assert api("/hosts/web-1/difference", other="web-2")["added"] == []
+
+
+def test_the_api_answers_for_software(api):
+    assert api("/software", search="curl")["items"][0]["hosts"] == 2
+    assert [v["hosts"] for v in api("/software/versions", manager="dpkg", name="libssl3")] == [1, 1]
+    found = api("/software/installations", name="openssl", source="true", below="3.0.16")
+    assert [(host["hostname"], len(host["packages"])) for host in found["items"]] == [("web-1", 2)]
+    assert (found["total"], found["unclear"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/hosts/web-1/past", "at"),
+        ("/hosts/silent-1/difference", "from"),
+        ("/software/installations?name=curl&below=1&above=2", "above"),
+        ("/software/installations?name=", "name"),
+        ("/software?sort=password", "sort"),
+    ],
+)
+def test_the_api_names_the_field_that_is_wrong(fleet, admin, path, field):
+    answer = admin.get(f"/api/v1{path}")
+
+    assert answer.status_code == 422
+    assert field in answer.get_json()["errors"]
+
+
+def test_pages_say_since_when_the_past_is_kept(sqlite_db, settings, clock, fleet, person):
+    kept = Settings(
+        **{
+            **{name: getattr(settings, name) for name in ("home", "database_url", "secret_key")},
+            "keep_history_days": 10,
+        }
+    )
+    browser = create_app(sqlite_db, kept, clock).test_client()
+    key = accounts.sign_in(
+        sqlite_db, person(Role.VIEWER), "a long enough phrase", address="127.0.0.1", now=clock()
+    )
+    browser.set_cookie(COOKIE, key)
+    old = (clock() - timedelta(days=20)).strftime("%Y-%m-%dT%H:%M")
+
+    for address in (
+        f"/hosts/web-1/packages?at={old}",
+        f"/hosts/web-1/difference?from={old}",
+        f"/software/hosts?name=bash&at={old}",
+    ):
+        assert "History is kept since" in browser.get(address).text
+    assert "kept since" in browser.get("/hosts/web-1/history").text

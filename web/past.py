@@ -1,0 +1,115 @@
+"""What hosts were like: a host's history, and how two hosts or two instants differ."""
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from patchmgr.db.queries import hosts as host_queries
+from patchmgr.db.queries import past as queries
+from patchmgr.domain.accounts import Role
+from patchmgr.errors import InputError, NotFoundError
+from web import times
+from web.auth import requires
+from web.context import now, session, settings
+from web.tables import Column, Fetched, Filter, Table, View, answer, plain
+
+pages = Blueprint("past", __name__, url_prefix="/hosts")
+
+
+def _number(step: queries.Step, kind: str) -> int | None:
+    """Return how many packages a step added, say; None for the first, which changed nothing."""
+    return None if step.difference is None else step.count(kind)
+
+
+STEPS = Table(
+    "history",
+    (
+        Column("since", "Since"),
+        Column("packages", "Packages", numeric=True),
+        Column("changed", "Changed", lambda step: _number(step, "changed"), numeric=True),
+        Column("added", "Added", lambda step: _number(step, "added"), numeric=True),
+        Column("removed", "Removed", lambda step: _number(step, "removed"), numeric=True),
+    ),
+)
+CHANGES = Table(
+    "difference",
+    (
+        Column("name", "Package"),
+        Column("arch", "Architecture"),
+        Column("before", "Before"),
+        Column("after", "After"),
+        Column("kind", "Kind", lambda change: change.direction or change.kind),
+    ),
+    filters=(
+        Filter("other", "Compared with", is_choice=False),
+        Filter("from", "From", is_choice=False),
+        Filter("to", "To", is_choice=False),
+        Filter(
+            "kind", "Kind", (("changed", "Changed"), ("added", "Added"), ("removed", "Removed"))
+        ),
+    ),
+)
+FACTS = Table(
+    "facts", (Column("fact", "Fact"), Column("before", "Before"), Column("after", "After"))
+)
+
+
+@pages.get("/<name>/history")
+@requires(Role.VIEWER)
+def history(name: str) -> ResponseReturnValue:
+    """Show every change of what is installed on a host, the newest first."""
+    host = host_queries.get(session(), name).line
+
+    def fetch(_view: View, limit: int, cursor: str | None) -> Fetched:
+        return Fetched.of(
+            queries.timeline(
+                session(), host.id, limit=min(limit, queries.STEPS), cursor=cursor or ""
+            )
+        )
+
+    kept = settings().history_since(now())
+    return answer("hosts/history.html", STEPS, fetch, host=host, kept=kept)
+
+
+@pages.get("/<name>/difference")
+@requires(Role.VIEWER)
+def difference(name: str) -> ResponseReturnValue:
+    """Show how a host differs from another, or from itself at another instant.
+
+    ``from`` is the instant of this host, ``to`` that of the other, or of this one later; without
+    any, from before its last change until now.
+    """
+    given = {field: request.args.get(field, "").strip() for field in ("other", "from", "to")}
+    problems: dict[str, str] = {}
+    before = queries.known(session(), name)
+    other, start, end = before, None, None
+    try:
+        start = times.read(given["from"], "from") if given["from"] else None
+        end = times.read(given["to"], "to") if given["to"] else None
+        other = queries.known(session(), given["other"] or before.hostname, end)
+    except InputError as error:
+        problems = dict(error.problems)
+    except NotFoundError:
+        problems = {"other": f"no host is called {given['other']!r}"}
+    if start is None and not given["other"] and not problems:
+        start = queries.before(session(), other)
+    if start is not None:
+        before = queries.known(session(), name, start)
+    found = queries.compared(session(), before, other)
+
+    def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
+        rows = found.of(view.get("kind")) if view.get("kind") else found.packages
+        return Fetched.part(rows, limit, cursor)
+
+    return answer(
+        "hosts/difference.html",
+        CHANGES,
+        fetch,
+        before=before,
+        after=other,
+        found=found,
+        facts=plain(found.facts, FACTS),
+        given=given | {"from": times.typed(start) if start else ""},
+        problems=problems,
+        kept=settings().history_since(now()),
+        typed=times.typed,
+    )
