@@ -6,30 +6,20 @@ PostgreSQL they keep out of a scan's way, and a scan out of theirs, by a lock th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import documents, machines, os_release
-from inventory.intake import set_platform, store_report
-from inventory.managers import READERS
-from inventory.report import Listing
+from inventory import documents, machines, sections
+from inventory.intake import REPORT, set_platform, store_report
+from inventory.sections import Report
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.domain.packages import Package
 from patchmgr.errors import InputError
 from patchmgr.services import audit, jobs
 from patchmgr.services.enrolment import Speaker
-
-READER_OF_SECTION = {
-    "dpkg": "dpkg",
-    "dpkg-status": "dpkg",
-    "rpm": "rpm",
-    "apk": "apk",
-    "pip": "pip",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +36,7 @@ class Taken:
     not_judged: int = 0
     not_judged_why: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What the sections of a report say."""
-
-    system: str  # ID:RELEASE; "" where the report does not say
-    formats: tuple[str, ...]
-    listing: Listing
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # section -> why
 
 
 def ask(db: Database, speaker: Speaker, digest: bytes, *, now: datetime) -> Taken:
@@ -87,7 +69,7 @@ def take(
         raise InputError({"digest": "is not that of the report: it was changed on its way"})
     if speaker is not None and speaker.report_digest == document.digest:
         return ask(db, speaker, document.digest, now=now)
-    content = read_content(document.sections)
+    report = sections.read_report(document)
     try:
         with db.reporting() as session:
             host = machines.recognised(
@@ -97,34 +79,13 @@ def take(
                 actor=actor,
                 now=now,
             )
-            made = _store(session, host, content, document.digest, actor=actor, now=now)
+            made = _store(session, host, report, document.digest, actor=actor, now=now)
     except machines.TwoMachinesError as error:
         machines.note(db, error, now=now)
         raise
     if made.changed:
         want_scan(db, now=now)
     return made
-
-
-def read_content(sections: Mapping[str, str]) -> Content:
-    """Return what a report says the host is and has installed. Raises `InputError`."""
-    said = sections.get("os-release") or sections.get("redhat-release") or ""
-    system = os_release.read(said).system if said else ""
-    read = {name: each for name, each in READER_OF_SECTION.items() if name in sections}
-    if not read:
-        known = ", ".join(READER_OF_SECTION)
-        raise InputError({"sections": f"has no list of packages that is read here ({known})"})
-    listings = [READERS[reader].read(sections[name]) for name, reader in read.items()]
-    held = [each.held for each in listings if each.held is not None]
-    listing = Listing(
-        frozenset[Package]().union(*(each.packages for each in listings)),
-        frozenset[str]().union(*held) if held else None,
-        managers=frozenset[str]().union(*(each.managers for each in listings)),
-        not_judged=sum(each.not_judged for each in listings),
-        not_judged_why=tuple(why for each in listings for why in each.not_judged_why),
-        notes=tuple(note for each in listings for note in each.notes),
-    )
-    return Content(system, tuple(read.values()), listing)
 
 
 def want_scan(db: Database, *, now: datetime) -> None:
@@ -140,15 +101,15 @@ def want_scan(db: Database, *, now: datetime) -> None:
 def _store(
     session: Session,
     host: models.Host,
-    content: Content,
+    report: Report,
     digest: bytes,
     *,
     actor: str,
     now: datetime,
 ) -> Taken:
     before = host.platform
-    set_platform(session, host, content.system, now)
-    made = store_report(session, host, content.listing, now=now)
+    set_platform(session, host, report.os, now)
+    made = store_report(session, host, report.listing, report=report, now=now)
     host.report_digest = digest
     changed = bool(made.new or made.changed) or host.platform != before
     if host.platform != before:
@@ -166,8 +127,9 @@ def _store(
         packages=made.rows,
         packages_added=made.added,
         packages_removed=made.removed,
-        format=" ".join(content.formats),
+        format=REPORT,
         not_judged=made.not_judged,
         not_judged_why=made.not_judged_why,
         notes=made.notes,
+        unreadable=made.unreadable,
     )

@@ -14,9 +14,20 @@ import numpy.typing as npt
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, formats, hosts_csv, packages_csv, sets, systems
+from inventory import (
+    csv_file,
+    documents,
+    formats,
+    host_facts,
+    hosts_csv,
+    packages_csv,
+    sections,
+    sets,
+    systems,
+)
 from inventory.csv_file import AS_IT_IS, Layout, Reading, Watch
 from inventory.report import Listing
+from inventory.sections import Report
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
@@ -26,6 +37,8 @@ from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import BadRow, InputError, NotFoundError
 from patchmgr.services import audit, enrolment, exposures, installations
 
+REPORT = "report"  # format of a whole document, beside those of single listings
+FORMATS = (*sorted(formats.READERS), REPORT)
 MODES = ("snapshot", "merge")
 _FIELDS = attrgetter(*(each.name for each in fields(Package)))
 EXAMPLES = 20  # of each kind in a difference
@@ -62,6 +75,8 @@ class Difference:
     not_judged: int = 0  # entries of a report of which no package could be made
     not_judged_why: tuple[str, ...] = ()  # the first of them
     notes: tuple[str, ...] = ()  # what limits how far a report can be judged
+    host: str = ""  # of a report: whose it is
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # section of a report -> why
 
     def count(self, change: Change) -> None:
         setattr(self, change.kind, getattr(self, change.kind) + 1)
@@ -142,21 +157,27 @@ def submit_report(
     actor: str,
     now: datetime,
 ) -> Difference:
-    """Store a host's own listing; a host not seen before joins the inventory.
+    """Store a host's own listing, or a whole `REPORT`; a new host joins the inventory.
 
     ``os`` is ``ID:RELEASE``, empty when the host is known already or the report says it itself;
-    ``format`` is empty when it is to be recognised. What the host has of managers that the report
-    does not speak for stays. Raises `InputError` and `BadFileError`; `NotFoundError` for an unknown
-    host of which nobody says the system.
+    ``format`` is empty when it is to be recognised; ``host`` may be empty for a whole report, which
+    names its own. What the host has of managers that the report does not speak for stays. Raises
+    `InputError` and `BadFileError`; `NotFoundError` for an unknown host of which nobody says the
+    system.
     """
+    report = None
+    if format == REPORT or (not format and documents.recognises(text.encode())):
+        report = sections.read_report(documents.read(text.encode()))
+        format, listing, host = REPORT, report.listing, host or report.hostname  # noqa: A001
     if (why := hosts_csv.wrong("hostname", host)) is not None:
         raise InputError({"host": f"{host[:80]!r} {why}"})
     os = _checked_os(os)
-    format, listing = formats.read(text, format)  # noqa: A001 -- see above
+    if report is None:
+        format, listing = formats.read(text, format)  # noqa: A001 -- see above
     system = _system(os, listing)
     with db.writing(alone=True) as session:
         row = _reporting_host(session, host, system, now, is_given=bool(os))
-        difference = store_report(session, row, listing, now=now)
+        difference = store_report(session, row, listing, report=report, now=now)
         difference.format = format
         if difference.new or difference.changed:
             details = {"format": format, **difference.summary()}
@@ -174,11 +195,20 @@ def submit_report(
 
 
 def store_report(
-    session: Session, row: models.Host, listing: Listing, *, now: datetime
+    session: Session,
+    row: models.Host,
+    listing: Listing,
+    *,
+    report: Report | None = None,
+    now: datetime,
 ) -> Difference:
-    """Store what ``listing`` says a host has installed, in the transaction of who brought it."""
+    """Store what ``listing`` says a host has installed, in the transaction of who brought it.
+
+    With a whole ``report`` also what else the host says; without one that stays as it is.
+    """
     difference = Difference(
         rows=len(listing.packages),
+        host=row.hostname,
         not_judged=listing.not_judged,
         not_judged_why=listing.not_judged_why,
         notes=listing.notes,
@@ -191,8 +221,14 @@ def store_report(
         row.retired_at = None
         row.judged_set_id = None
         installations.count(session, [row.id])
+    told: list[str] = []
+    if report is not None:
+        difference.unreadable = report.facts.unreadable
+        host_facts.entitle(row, report)  # before the listing: versions are judged by it
+        told = host_facts.store(session, row, report, now)
     changed = _store_listing(session, row, listing, difference, now)
-    difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
+    kind = _kind(is_new=is_new, changed=changed or bool(told))
+    difference.count(Change(row.hostname, kind, tuple(told)))
     return difference
 
 

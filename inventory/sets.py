@@ -14,12 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.base import Base, table_of
-from patchmgr.db.bulk import in_lists
+from patchmgr.db.bulk import in_lists, insert_new
 from patchmgr.db.package_sets import Bases, Ids
 from patchmgr.domain.packages import Package, Platform
 from patchmgr.domain.signed import judged_source
@@ -51,7 +49,7 @@ def encode(session: Session, platform: Platform, packages: Sequence[Package]) ->
     }
     if missing:
         rows = [_row(platform, package, digest) for digest, package in missing.items()]
-        _insert_new(session, models.PackageVersion, rows)
+        insert_new(session, models.PackageVersion, rows)
         known |= _known_versions(session, platform, list(missing))
     return Encoded(
         np.fromiter((known[digest] for digest in digests), np.uint32, len(digests)),
@@ -106,7 +104,7 @@ def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> Non
             }
             for name in names
         ]
-        _insert_new(session, models.PackageSet, rows)
+        insert_new(session, models.PackageSet, rows)
         if names is whole:
             known = _known_sets(session, whole)
             bases.ids[first:] = [known[name] for name in whole]
@@ -212,14 +210,3 @@ def _known_sets(session: Session, digests: Sequence[bytes]) -> dict[bytes, int]:
 
 def _pairs(session: Session, query: Any) -> dict[bytes, int]:
     return {bytes(digest): number for digest, number in session.execute(query)}
-
-
-def _insert_new(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Insert ``rows``, leaving out those that somebody else has stored meanwhile.
-
-    In the order of their names: two who store the same at once wait for each other, and both in
-    the same direction.
-    """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table_of(model)).on_conflict_do_nothing()
-    session.connection().execute(statement, sorted(rows, key=lambda row: row["digest"]))

@@ -2,6 +2,7 @@
 
 from patchmgr.db.queries import hosts
 from patchmgr.domain.advisories import OPEN, Severity
+from patchmgr.domain.facts import Installable
 from web.context import session
 from web.tables import Options
 
@@ -14,6 +15,11 @@ SEVERITIES: Options = (
 )
 AT_LEAST: Options = tuple((value, label) for value, label in SEVERITIES if " only" not in label)
 STATUSES: Options = tuple((each.value, each.value.replace("_", " ").capitalize()) for each in OPEN)
+INSTALLABLE: Options = (
+    (Installable.YES.value, "Offered"),
+    (Installable.NO.value, "Not offered"),
+    (Installable.UNKNOWN.value, "Not reported"),
+)
 
 
 def of_hosts(*columns: str) -> dict[str, Options]:

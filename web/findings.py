@@ -14,6 +14,7 @@ from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Status
 from patchmgr.domain.exceptions import Scope, Type
+from patchmgr.domain.facts import Installable
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import InputError
 from web import choices, exceptions, times
@@ -34,6 +35,7 @@ FINDINGS = Table(
         Column("severity", "Severity", sort=True, descending=True),
         Column("advisory", "Advisory", sort=True),
         Column("due", "Due", sort=True, one_way=True),
+        Column("installable", "Can be installed", shown=False),
         Column("kev", "Known exploited", lambda row: word_of(row.kev), shown=False),
         Column("cves", "CVEs", shown=False),
         Column("first_seen", "First seen", shown=False),
@@ -47,6 +49,7 @@ FINDINGS = Table(
         Filter("severity", "Severity", choices.SEVERITIES),
         Filter("status", "Status", choices.STATUSES),
         Filter("kev", "Known exploited", (("yes", "Exploited"), ("no", "Not listed"))),
+        Filter("installable", "Offered to the host", choices.INSTALLABLE),
         Filter("overdue", "Due date", (("yes", "Overdue"),)),
         Filter("exception", "Exception", (("open", "Not excepted"), ("excepted", "Excepted"))),
         Filter("platform", "Platform"),
@@ -86,6 +89,7 @@ PLANNED = ("severity", "platform", "environment", "host", "package", "advisory",
 NOT_PLANNED = {
     "q": "the search",
     "overdue": "the filter on due dates",
+    "installable": "the filter on what is offered",
     "exception_id": "the filter on an exception",
 }
 
@@ -115,6 +119,7 @@ def _filter(view: View) -> FindingFilter:
         severity=choices.exactly(view.get("severity")),
         severity_at_least=choices.at_least(view.get("severity")),
         kev=view.get("kev") if view.get("kev") in ("yes", "no") else "",
+        installable=view.get("installable") if view.get("installable") in {*Installable} else "",
         overdue=bool(view.get("overdue")),
         exception=view.get("exception"),
         exception_id=_number(view.get("exception_id")),

@@ -8,13 +8,16 @@ from itertools import groupby
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
+from patchmgr.db.queries import facts, overview, past, windows
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import offers, overview, past, windows
 from patchmgr.db.queries.findings import FindingFilter, FindingLine
 from patchmgr.db.queries.hosts import HostFilter
+from patchmgr.domain import host_facts
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Match, Severity, Status
+from patchmgr.domain.facts import Installable
+from patchmgr.domain.offers import Update
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.domain.windows import next_opening
@@ -117,6 +120,11 @@ class PackageFindings:
     due: datetime | None
     count: int
     reason: str
+    installable: Installable | None  # of the highest fixed version
+
+
+def _offered_by(row: Update) -> str:
+    return ", ".join(filter(None, (*row.suites, row.caution)))
 
 
 GROUPS = Table(
@@ -134,7 +142,7 @@ UPDATES = Table(
     (
         Column("package", "Package"),
         Column("change", "Installed and offered", value=lambda row: row.installed),
-        Column("suites", "Offered by", value=lambda row: ", ".join(row.suites)),
+        Column("suites", "Offered by", value=_offered_by),
         Column("held", "Held"),
     ),
 )
@@ -163,7 +171,8 @@ def show(name: str) -> ResponseReturnValue:
     }
     since = now() - timedelta(days=settings().silent_days)
     window = windows.known_windows(session()).get(host.line.window)
-    newer = offers.updates(session(), host)
+    said = facts.of_host(session(), host)
+    newer = said.updates
     return render_template(
         "hosts/show.html",
         host=host.line,
@@ -174,6 +183,8 @@ def show(name: str) -> ResponseReturnValue:
         fixable=plain(groups[Status.AFFECTED], GROUPS),
         unfixed=plain(groups[Status.NO_FIX], WAITING),
         unclear=plain(groups[Status.UNDETERMINED], WAITING),
+        said=said,
+        facts=host_facts.words(said.facts),
         updates=None if newer is None else plain(newer, UPDATES),
         history=past.timeline(session(), host.line.id, limit=HISTORY_SHOWN, total=False),
         work=overview.work_of(session(), host.line.id),
@@ -208,9 +219,16 @@ def by_source(lines: Sequence[FindingLine]) -> list[PackageFindings]:
                 due=min((x.due for x in group if x.due and not x.exception), default=None),
                 count=len(group),
                 reason=next((line.reason for line in group if line.reason), ""),
+                installable=_least({line.installable for line in group}),
             )
         )
     return sorted(groups, key=lambda one: (one.due is None, one.due, -one.worst, one.name))
+
+
+def _least(verdicts: Collection[Installable | None]) -> Installable | None:
+    """Return the verdict for all of a group: none of it waits only when all can be installed."""
+    worst = (Installable.NO, Installable.UNKNOWN, Installable.YES)
+    return next((each for each in worst if each in verdicts), None)
 
 
 def highest(manager: str, candidates: Collection[str]) -> str:

@@ -158,6 +158,10 @@ def _changes(
         Risk("warn", f"{one['host']} is left out: {one['reason']}.", "host", one["host"])
         for one in plan.summary.get("left_out", ())[:NAMED]
     ]
+    if phased := plan.summary.get("phased"):
+        rest = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
+        words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{rest}."
+        found.append(Risk("info", words))
     if standing.first_time and plan.state not in ACTIVE_PLANS:
         names = ", ".join(standing.first_time[:NAMED])
         more = len(standing.first_time) - NAMED

@@ -9,8 +9,10 @@ import click
 from inventory import host_import, intake, machines
 from patchmgr.cli import imports, past, software
 from patchmgr.cli.app import AT, App, pass_app, show_json, show_listing, show_table
+from patchmgr.cli.host_facts import show_facts
+from patchmgr.db.queries import facts as fact_queries
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import identity, offers
+from patchmgr.db.queries import identity
 from patchmgr.db.queries import past as past_queries
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
@@ -113,7 +115,7 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         set_id = detail.package_set_id
         packages = queries.packages(session, set_id) if set_id is not None else []
         timeline = past_queries.timeline(session, detail.line.id).lines
-        updates = offers.updates(session, detail)
+        said = fact_queries.of_host(session, detail)
     facts = asdict(detail.line) | {
         "worst": detail.line.worst.word,
         "held": list(detail.held),
@@ -123,14 +125,18 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
     if as_json:
         listed = [past.package_json(each) for each in packages]
         steps = [past.step_json(each) for each in timeline]
-        newer = None if updates is None else [asdict(each) for each in updates]
-        show_json(facts | {"package_versions": listed, "updates": newer, "history": steps})
+        newer = None if said.updates is None else [asdict(each) for each in said.updates]
+        told = fact_queries.facts_json(detail, said)
+        show_json(
+            facts | {"facts": told, "package_versions": listed, "updates": newer, "history": steps}
+        )
         return
     past.show_facts(facts)
+    show_facts(detail, said)
     click.echo()
     past.show_packages(packages)
     click.echo()
-    _show_updates(updates)
+    _show_updates(said.updates)
     click.echo()
     past.show_steps(timeline)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from inventory import bodies, intake, os_release
-from inventory.formats import READERS
 from inventory.intake import Difference
 from patchmgr.cli.app import App, pass_app, show_json
 from patchmgr.errors import BadFileError, InputError
@@ -20,7 +19,11 @@ def report() -> None:
 
 
 @report.command()
-@click.option("--host", required=True, help="Hostname; a new one joins the inventory.")
+@click.option(
+    "--host",
+    default="",
+    help="Hostname; a new one joins the inventory. A whole report names its own.",
+)
 @click.option("--os", "os_", default="", metavar="ID:RELEASE", help="Such as debian:12.")
 @click.option(
     "--os-release",
@@ -32,9 +35,10 @@ def report() -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(sorted(READERS)),
+    type=click.Choice(intake.FORMATS),
     default=None,
-    help="What kind of listing this is; recognised when left out.",
+    help="What this is: the listing of a package manager, another tool's document, or a whole "
+    "report; recognised when left out.",
 )
 @click.option("--json", "as_json", is_flag=True)
 @click.argument("file")
@@ -48,23 +52,26 @@ def submit(
     as_json: bool,
     file: str,
 ) -> None:
-    """Store a listing from FILE, or from standard input for -."""
+    """Store a listing or a whole report from FILE, or from standard input for -."""
     if os_file is not None:
         if os_:
             raise InputError({"--os-release": "says what --os says already; give one of them"})
         os_ = os_release.read(_text(os_file), os_file).system
+    text = _text(file)
     try:
         difference = intake.submit_report(
             app.db,
             host=host,
             os=os_,
             format=format_ or "",
-            text=_text(file),
+            text=text,
             actor=app.actor,
             now=app.now,
         )
     except BadFileError as error:
-        raise BadFileError(file, error.rows, error.total) from error
+        where = f"{file}: {error.file}" if format_ == intake.REPORT else file
+        raise BadFileError(where, error.rows, error.total) from error
+    host = difference.host
     if as_json:
         said = {
             "format": difference.format,
@@ -79,6 +86,11 @@ def submit(
         f"{host}: {difference.rows} packages {state} (+{difference.added} -{difference.removed})"
         + ("" if format_ else f", read as {difference.format}")
     )
+    for change in difference.changes:
+        if change.details:
+            click.echo(f"changed: {', '.join(change.details)}")
+    for section, why in difference.unreadable.items():
+        click.echo(f"{file}: section {section}: {why}; what it says is not known", err=True)
     _say_what_is_missing(difference)
 
 

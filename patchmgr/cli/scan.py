@@ -22,6 +22,7 @@ from patchmgr.db.queries.explained import (
 )
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.facts import Installable
 from patchmgr.domain.matching import SOURCE_UNKNOWN
 from patchmgr.services import scan as service
 
@@ -58,6 +59,11 @@ def scan(app: App, full: bool, as_json: bool) -> None:
 @click.option(
     "--kev", type=click.Choice(["yes", "no"]), help="Known to be exploited, or not listed as such."
 )
+@click.option(
+    "--installable",
+    type=click.Choice([each.value for each in Installable]),
+    help="Whether the host's own repositories offer the fix.",
+)
 @click.option("--at", type=AT, help="As of this instant (ISO 8601).")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -73,6 +79,7 @@ def findings(
     exception: str | None,
     severity: str | None,
     kev: str | None,
+    installable: str | None,
     at: datetime | None,
     format_: str,
     as_json: bool,
@@ -91,6 +98,7 @@ def findings(
         severity_at_least=Severity[severity.upper()] if severity else None,
         exception=exception or "",
         kev=kev or "",
+        installable=installable or "",
     )
     kept = app.settings.findings_since(app.now)
     if at and kept and at < kept:
@@ -99,9 +107,10 @@ def findings(
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)
-        lines = map(queries.plain, queries.every(session, filters, at, now=app.now))
+        found = queries.every(session, filters, at, now=app.now)
+        lines = map(queries.plain, found)
         if as_json or format_ == "json":
-            show_json([*lines])
+            show_json([queries.plain_in_full(line) for line in found])
         elif format_ == "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(queries.CSV_COLUMNS)
@@ -185,8 +194,8 @@ def _say_considered(said: Consideration) -> None:
             f"    {line.note.cve} in {line.feed} revision {line.revision} of "
             f"{instant(line.revision_at)}: {told}"
         )
-    if said.supply:
-        click.echo(f"    {said.supply.words}")
+    if said.offered:
+        click.echo(f"    {said.offered}")
     for ref, feed in said.also:
         click.echo(f"    also told by {ref}, feed {feed}")
     for one in said.exceptions:

@@ -1,14 +1,15 @@
 """Many rows at once, in the quickest way each database has."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Table, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from patchmgr.db.base import Base
+from patchmgr.db.base import Base, table_of
 
 T = TypeVar("T")
 
@@ -38,6 +39,14 @@ def insert_raw(
     with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert ``rows``, leaving out those that somebody else has stored meanwhile."""
+    if rows:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table_of(model)).on_conflict_do_nothing()
+        session.connection().execute(statement, [dict(row) for row in rows])
 
 
 def in_lists(values: Sequence[T]) -> Iterator[Sequence[T]]:

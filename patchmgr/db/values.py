@@ -9,6 +9,7 @@ from typing import Any
 
 from patchmgr.db import models
 from patchmgr.domain.advisories import Fix, Match, Severity, Status
+from patchmgr.domain.facts import Candidate
 from patchmgr.domain.matching import Subject
 
 FIX = tuple(each.name for each in fields(Fix))  # columns of a statement
@@ -49,3 +50,18 @@ def fix(row: models.Fix) -> Fix:
 def subject(row: models.PackageVersion) -> Subject:
     """Return a stored package version as it is judged."""
     return Subject(*(getattr(row, column) for column in SUBJECT))
+
+
+def candidate(row: models.Candidate) -> Candidate:
+    """Return what a repository offers over a package."""
+    return Candidate(
+        row.manager,
+        row.name,
+        row.arch,
+        row.version,
+        row.judged_version,
+        tuple(row.suites.split()),
+        row.phased,
+        row.withheld,
+        row.pin,
+    )

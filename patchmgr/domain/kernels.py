@@ -8,6 +8,7 @@ and Arch's are replaced in place.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ _RPM = re.compile(
     r"kernel(?:-rt|-uek|-64k|-debug|-kvm)?(?:-(?:core|modules|modules-core|modules-extra))?"
 )
 _SUSE = re.compile(r"kernel-(?P<flavour>default|azure|preempt|64kb|rt|kvmsmall)")
+# Of these, what boots: the rest of a release are its modules and headers.
+_BOOTS = re.compile(r"linux-(?:image|image-unsigned)-.+|kernel(?!.*-modules).*")
+_APK = re.compile(r"linux-(?P<flavour>lts|virt|stable|edge|rpi[0-9]*|openpax|asahi)")
+_APK_VERSION = re.compile(r"(?P<version>[0-9][0-9.]*)-r(?P<build>[0-9]+)")
+_FLAVOUR = re.compile(r".*-(?P<dashed>[a-z][a-z0-9]*)|.*\.(?P<dotted>[a-z][a-z0-9_]*)")
 _SIGNED_OR_NOT = re.compile(r"-(?:unsigned|dbg)$")
 
 
@@ -50,7 +56,7 @@ def kernel_of(manager: str, name: str, version: str, arch: str) -> Kernel | None
 def _release(manager: str, name: str, version: str, arch: str) -> tuple[str, str]:
     if manager == "dpkg" and (named := _BY_NAME.fullmatch(_SIGNED_OR_NOT.sub("", name))):
         release = named["release"]
-        return release, re.sub(r"[0-9][0-9.]*-[0-9]+", "", release)  # the flavour
+        return release, _line_of(release)
     if manager == "rpm":
         plain = version.partition(":")[2] or version
         if flavour := _SUSE.fullmatch(name):
@@ -81,3 +87,50 @@ def _newest(kernels: Iterable[Kernel]) -> dict[str, bytes]:
     for each in kernels:
         found[each.line] = max(each.order, found.get(each.line, b""))
     return found
+
+
+def newest_installed(
+    running: str, packages: Iterable[tuple[str, str, str, str]], listed: Iterable[str] = ()
+) -> str:
+    """Return the newest kernel release of the line that runs; "" when that cannot be told.
+
+    ``packages`` are (manager, name, version, architecture) of all that is installed, ``listed`` the
+    releases under /boot or /lib/modules, which count where the packages do not tell.
+    """
+    lines: dict[str, dict[str, bytes]] = defaultdict(dict)
+    for package in packages:
+        if kernel := _boots(*package):
+            lines[kernel.line][kernel.release] = kernel.order
+    for releases in lines.values():
+        if running in releases:
+            return max(releases, key=releases.__getitem__)
+    alike = lines.get(_line_of(running), {})
+    if alike:  # the one that runs was replaced or removed
+        return max(alike, key=alike.__getitem__)
+    among = {each for each in listed if _flavour(each) == _flavour(running)}
+    return max(among, key=_order, default="") if running in among else ""
+
+
+def _boots(manager: str, name: str, version: str, arch: str) -> Kernel | None:
+    """Return the kernel that ``name`` boots. Alpine's has no release in its name or version."""
+    if manager == "apk":
+        built, named = _APK_VERSION.fullmatch(version), _APK.fullmatch(name)
+        if not (built and named):
+            return None
+        release = f"{built['version']}-{built['build']}-{named['flavour']}"
+        return Kernel(release, _line_of(release), SCHEMES["apk"](version))
+    return kernel_of(manager, name, version, arch) if _BOOTS.fullmatch(name) else None
+
+
+def _line_of(release: str) -> str:
+    """Return the line that Debian's and Alpine's releases are of: what is left without numbers."""
+    return re.sub(r"[0-9][0-9.]*-[0-9]+", "", release)
+
+
+def _flavour(release: str) -> str:
+    found = _FLAVOUR.fullmatch(release)
+    return (found["dashed"] or found["dotted"]) if found else ""
+
+
+def _order(release: str) -> bytes:
+    return SCHEMES["rpm"](release.replace("-", "."))

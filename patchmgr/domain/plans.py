@@ -30,6 +30,8 @@ VERSION_IN_NAME = (
 
 Finding = tuple[int, str]  # package version, advisory: what a host has one of
 Left = frozenset[tuple[Finding, str]]  # what is left alone on a host, and why
+# Whether a host's own repositories offer the fix of its findings: why not, "" where they do.
+Own = frozenset[tuple[Finding, str]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,6 +130,7 @@ class Statement:
     selected: bool = True
     needs: str = ""  # what the host lacks to get the fix: "Ubuntu Pro (esm-infra)"
     is_offered: bool = True  # False: repositories are known, and none has the fixed version yet
+    missing: str = ""  # why not, where the host's own repositories said it
 
     @property
     def is_installable(self) -> bool:
@@ -228,20 +231,24 @@ def propose_items(
     exposed: Mapping[int, Collection[int]],
     held: Mapping[int, Collection[str]] | None = None,
     excepted: Mapping[int, Mapping[Finding, str]] | None = None,
+    own: Mapping[int, Mapping[int, Own]] | None = None,
 ) -> Proposal:
     """Return what to change on each host.
 
     ``statements`` are all open ones about the package versions of every source that is concerned,
     selected or not; ``exposed`` is host -> ids of its package versions that they speak of;
     ``held`` is host -> packages that its administrator holds back; ``excepted`` is host -> what an
-    exception covers there, and which one. Packages of one source move together: when one of them is
-    selected, the host's others of that source come along, and when one is held, all stay. Hosts
-    with the same versions of a source are worked out once.
+    exception covers there, and which one; ``own`` is host -> package version -> what the host's
+    own repositories say of its fixes, which outweighs what is known of others.
+
+    Packages of one source move together: when one of them is selected, the host's others of that
+    source come along, and when one is held, all stay. Hosts with the same versions of a source are
+    worked out once.
     """
     by_version: dict[int, list[Statement]] = defaultdict(list)
     for statement in statements:
         by_version[statement.version_id].append(statement)
-    hosts_of: dict[tuple[frozenset[int], frozenset[str], Left], set[int]] = defaultdict(set)
+    hosts_of: dict[tuple[frozenset[int], frozenset[str], Left, Own], set[int]] = defaultdict(set)
     for host, numbers in exposed.items():
         by_source: dict[tuple[str, str], set[int]] = defaultdict(set)
         for number in numbers:
@@ -250,17 +257,37 @@ def propose_items(
                 by_source[one.platform, one.source].add(number)
         kept_back = frozenset((held or {}).get(host, ()))
         covered = (excepted or {}).get(host, {})
+        said = (own or {}).get(host, {})
         for together in by_source.values():
             names = {by_version[number][0].package for number in together} if kept_back else set()
             left = frozenset(
                 (finding, why) for finding, why in covered.items() if finding[0] in together
             )
-            hosts_of[frozenset(together), kept_back & names, left].add(host)
+            has: Own = frozenset().union(*(said.get(number, ()) for number in together))
+            hosts_of[frozenset(together), kept_back & names, left, has].add(host)
     groups = []
-    for (versions, stays, left), hosts in hosts_of.items():
-        group = _group([by_version[number] for number in sorted(versions)], hosts, dict(left))
+    for (versions, stays, left, has), hosts in hosts_of.items():
+        of_group = [by_version[number] for number in sorted(versions)]
+        group = _group(_as_offered(of_group, dict(has)), hosts, dict(left))
         groups.append(_without_held(group, stays) if stays else group)
     return Proposal(tuple(groups))
+
+
+def _as_offered(
+    versions: Sequence[list[Statement]], own: Mapping[Finding, str]
+) -> Sequence[list[Statement]]:
+    """Return ``versions`` as a host can install them whose repositories say ``own``."""
+    if not own:
+        return versions
+    return [
+        [
+            one
+            if (why := own.get(one.finding)) is None
+            else replace(one, is_offered=not why, missing=why)
+            for one in statements
+        ]
+        for statements in versions
+    ]
 
 
 def _group(
@@ -294,11 +321,14 @@ def _group(
             why = f"the fix needs {needs}"
             excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
         missing = [one for one in statements if one.selected and not one.is_offered]
-        for fixed in sorted({one.fixed for one in missing}):
-            refs = {one.advisory for one in missing if one.fixed == fixed}
-            why = f"no repository offers {fixed}"
+        for why in sorted({_why_missing(one) for one in missing}):
+            refs = {one.advisory for one in missing if _why_missing(one) == why}
             excluded.append(_exclusion(statements[0], why, tuple(sorted(refs))))
     return Group(frozenset(hosts), changes, tuple(excluded))
+
+
+def _why_missing(one: Statement) -> str:
+    return one.missing or f"no repository offers {one.fixed}"
 
 
 def _left_alone(

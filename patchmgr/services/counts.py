@@ -60,6 +60,7 @@ class Host(NamedTuple):
     criticality: str
     exposure: str
     running_kernel: str
+    offer_set_id: int | None  # what its repositories offer; None: not reported
 
     @property
     def facts(self) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     or_,
     select,
     update,
@@ -33,6 +34,7 @@ from patchmgr.db.queries import flaws
 from patchmgr.domain.exceptions import InForce
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.urgency import Policy
+from patchmgr.services.candidates import NOT_REPORTED, Candidates, slots_of
 from patchmgr.services.counts import (
     NEVER,
     Calendar,
@@ -62,6 +64,7 @@ _COLUMNS: tuple[Any, ...] = (  # of a `Host`, in its order
     models.Host.criticality,
     models.Host.exposure,
     models.Host.running_kernel,
+    models.Host.offer_set_id,
 )
 
 
@@ -148,18 +151,20 @@ def _work_out(
 ) -> None:
     """Open and close the exposures of ``hosts`` by difference, and count them afresh."""
     wanted = _wanted(session, hosts, outlook.judged)
-    stored = _stored(session, hosts)  # id, host, version, first seen
+    stored = _stored(session, hosts)  # id, host, version, first seen, candidate
     current = _pair(stored[:, 1], stored[:, 2])
     stays = np.isin(current, wanted)
     opening, closing = np.setdiff1d(wanted, current), stored[~stays]
     first_seen = np.full(len(opening), to_micros(now), np.int64)
     _carry(session, opening, closing, first_seen)
     _close(session, closing[:, 0], now)
-    _open(session, opening, first_seen, now)
+    candidates = Candidates(session, hosts)
+    _open(session, opening, first_seen, candidates.of(opening), now)
+    candidates.correct(stored[stays][:, [0, 1, 2, 4]])
     exposed.hosts += len(hosts)
     exposed.add(len(opening), len(closing))
     opened = np.column_stack([opening >> 32, opening & 0xFFFFFFFF, first_seen])
-    rows = np.concatenate([stored[stays, 1:], opened])
+    rows = np.concatenate([stored[stays, 1:4], opened])
     count(session, hosts, rows[np.argsort(rows[:, 0], kind="stable")], outlook)
     session.connection().execute(
         update(host).where(host.c.id == bindparam("b_id")).values(judged_set_id=bindparam("b_set")),
@@ -225,12 +230,16 @@ def _pair(hosts: Ints | np.int64, versions: Ints) -> Ints:
 
 
 def _stored(session: Session, hosts: Sequence[Host]) -> Ints:
-    """Return the open exposures of ``hosts``: id, host, version, first seen (microseconds)."""
+    """Return the open exposures of ``hosts``.
+
+    Each is id, host, version, first seen (microseconds), and candidate, `NOT_REPORTED` for none.
+    """
     query = select(
         exposure.c.id,
         exposure.c.host_id,
         exposure.c.package_version_id,
         coerce(exposure.c.first_seen, BigInteger),
+        func.coalesce(exposure.c.candidate_id, NOT_REPORTED),
     ).where(exposure.c.until.is_(None))
     ids = [each.id for each in hosts]
     if ids[-1] - ids[0] < RUN * len(ids):  # leaves out the few in between
@@ -247,11 +256,18 @@ def _close(session: Session, ids: Ints, now: datetime) -> None:
         )
 
 
-def _open(session: Session, pairs: Ints, first_seen: Ints, now: datetime) -> None:
+def _open(
+    session: Session,
+    pairs: Ints,
+    first_seen: Ints,
+    candidates: Sequence[int | None],
+    now: datetime,
+) -> None:
     """Insert exposures in their raw form: the one statement of a scan that has millions of rows."""
     hosts, versions = (pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist()
-    rows = zip(hosts, versions, first_seen.tolist(), [to_micros(now)] * len(pairs), strict=True)
-    columns = ("host_id", "package_version_id", "first_seen", "since")
+    since = [to_micros(now)] * len(pairs)
+    rows = zip(hosts, versions, first_seen.tolist(), since, candidates, strict=True)
+    columns = ("host_id", "package_version_id", "first_seen", "since", "candidate_id")
     insert_raw(session, models.Exposure, columns, rows)
 
 
@@ -265,27 +281,15 @@ def _carry(session: Session, opening: Ints, closing: Ints, first_seen: Ints) -> 
         return
     places = np.flatnonzero(np.isin(opening >> 32, updated))
     closing = closing[np.isin(closing[:, 1], updated)]
-    slots = _slots(session, np.concatenate([opening[places] & 0xFFFFFFFF, closing[:, 2]]))
+    slots = slots_of(session, np.concatenate([opening[places] & 0xFFFFFFFF, closing[:, 2]]))
     since: dict[tuple[int, tuple[str, str, str]], int] = {}
-    for _, host_id, version_id, seen in closing.tolist():
+    for _, host_id, version_id, seen, _ in closing.tolist():
         slot = (host_id, slots[version_id])
         since[slot] = min(seen, since.get(slot, NEVER))
     for place in places.tolist():
         pair = int(opening[place])
         slot = (pair >> 32, slots[pair & 0xFFFFFFFF])
         first_seen[place] = since.get(slot, first_seen[place])
-
-
-def _slots(session: Session, versions: Ints) -> dict[int, tuple[str, str, str]]:
-    """Return what a version is a version of: (manager, name, architecture)."""
-    row = models.PackageVersion
-    query = select(row.id, row.manager, row.name, row.arch)
-    return {
-        number: (manager, name, arch)
-        for number, manager, name, arch in session.execute(
-            query.where(among(session, row.id, np.unique(versions).tolist()))
-        )
-    }
 
 
 # --- hosts touched by a changed judgement --------------------------------------------------------
@@ -340,7 +344,9 @@ class _Touch:
             [(h.id << 32) | number for h, found in gaining for number in found], np.int64
         )
         pairs = without(pairs, self._had)
-        _open(self._session, pairs, np.full(len(pairs), to_micros(self._now)), self._now)
+        seen = np.full(len(pairs), to_micros(self._now))
+        candidates = Candidates(self._session, [each for each, _ in gaining]).of(pairs)
+        _open(self._session, pairs, seen, candidates, self._now)
         exposed.add(len(pairs), 0)
         exposed.hosts += len(gaining)
         increase(self._session, gaining, self._opened, self._calendar, self._now)

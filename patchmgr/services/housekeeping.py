@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
@@ -31,6 +31,7 @@ class Tidied:
     sign_ins: int
     runs: int
     uploads: int
+    reported: int  # sets of facts and offers that no host reports any more
     forgotten: Forgotten
 
     def __str__(self) -> str:
@@ -38,6 +39,7 @@ class Tidied:
             "old sign-ins and attempts": self.sign_ins,
             "old job runs": self.runs,
             "stale uploads": self.uploads,
+            "sets of facts and offers": self.reported,
             "reports": self.forgotten.reports,
             "past states of hosts": self.forgotten.history,
             "closed findings": self.forgotten.findings,
@@ -61,7 +63,21 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
     for folder in _folders(settings.fetched):
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
     forgotten = retention.forget(db, settings=settings, now=now)
-    return Tidied(sign_ins, runs, uploads, forgotten)
+    return Tidied(sign_ins, runs, uploads, _forget_reported(db), forgotten)
+
+
+def _forget_reported(db: Database) -> int:
+    """Delete the facts and offers that no host reports any more; alone, so that none comes back."""
+    host, gone = models.Host, 0
+    with db.writing(alone=True) as session:
+        for model, used in (
+            (models.FactSet, host.fact_set_id),
+            (models.OfferSet, host.offer_set_id),
+        ):
+            unused = ~select(host.id).where(used == model.id).exists()
+            made = session.scalars(delete(model).where(unused).returning(model.id))
+            gone += len(made.all())
+    return gone
 
 
 def _discard_uploads(session: Session, now: datetime) -> int:

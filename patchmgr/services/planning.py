@@ -34,7 +34,8 @@ from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.terms import Terms
 from patchmgr.domain.windows import Window
 from patchmgr.errors import ConflictError, NotFoundError
-from patchmgr.services import selecting
+from patchmgr.services import own_offers, selecting
+from patchmgr.services.own_offers import OwnOffers
 from patchmgr.services.selecting import Said
 
 
@@ -73,10 +74,13 @@ def draft(
         if selection.reaches(row.platform, row.environment, row.site, row.tags)
     }
     versions = {one.version_id for one in statements}
-    exposed = _exposed(session, versions, hosts)
+    exposed, offered = _exposed(session, versions, hosts)
+    candidates = own_offers.candidates(session, offered)
     excepted = _excepted(session, versions, now)
     held = {number: set(row.held) for number, row in hosts.items() if row.held}
-    proposal = propose_items(statements, exposed, None if terms.include_held else held, excepted)
+    own = own_offers.of_hosts(statements, offered, candidates)
+    stay = None if terms.include_held else held
+    proposal = propose_items(statements, exposed, stay, excepted, own)
     proposal = hold_back(proposal, holds.in_force(session, now))
     windows = known_windows(session)
     facts = [facts_of(hosts[number]) for number in sorted(proposal.hosts)]
@@ -102,7 +106,8 @@ def draft(
     )
     pressing = _pressing(statements, proposal.hosts, exposed, excepted)
     due = _due(session, proposal, pressing, said)
-    summary = _summary(content, proposal, left_out)
+    phased = own_offers.phased(proposal, offered, candidates)
+    summary = _summary(content, proposal, left_out, phased)
     reached = coverage(content, [one for one in facts if one.id in places])
     summary["coverage"] = [one.to_json() for one in reached]
     if terms.include_held:
@@ -277,18 +282,22 @@ def _hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:
 
 def _exposed(
     session: Session, versions: Collection[int], hosts: Collection[int]
-) -> dict[int, list[int]]:
+) -> tuple[dict[int, list[int]], OwnOffers]:
+    """Return which of ``versions`` each host has, and what its repositories have over them."""
     exposure = models.Exposure
     found: dict[int, list[int]] = defaultdict(list)
+    offered: dict[int, dict[int, int]] = defaultdict(dict)
     for part in in_lists(sorted(versions)):
-        for host, number in session.execute(
-            select(exposure.host_id, exposure.package_version_id).where(
+        for host, number, candidate in session.execute(
+            select(exposure.host_id, exposure.package_version_id, exposure.candidate_id).where(
                 exposure.until.is_(None), exposure.package_version_id.in_(part)
             )
         ):
             if host in hosts:
                 found[host].append(number)
-    return found
+                if candidate is not None:
+                    offered[host][number] = candidate
+    return found, offered
 
 
 def _excepted(
@@ -368,7 +377,10 @@ def _nothing(proposal: Proposal, left_out: Sequence[Mapping[str, str]]) -> str:
 
 
 def _summary(
-    content: Content, proposal: Proposal, left_out: list[dict[str, str]]
+    content: Content,
+    proposal: Proposal,
+    left_out: list[dict[str, str]],
+    phased: list[str],
 ) -> dict[str, Any]:
     positions = [0] * len(content.rings)
     for at in content.places.values():
@@ -398,6 +410,7 @@ def _summary(
         "rings": {ring.name: n for ring, n in zip(content.rings, positions, strict=True)},
         "excluded": len(proposal.excluded),
         "left_out": left_out,
+        "phased": phased,
         "any_time": sum(at.window is None for at in content.places.values()),
         "windows_too_short": too_short,
     }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from patchmgr.domain.kernels import idle, kernel_of
+from patchmgr.domain.kernels import idle, kernel_of, newest_installed
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,43 @@ def test_each_flavour_has_a_newest_of_its_own():
     kernels = debian(9, 10) | debian(9, flavour="rt-amd64")
 
     assert idle("6.1.0-10-amd64", kernels) == {"6.1.0-9-amd64"}
+
+
+def dpkg(release, version):
+    return "dpkg", f"linux-image-{release}", version, "amd64"
+
+
+DEBIAN = [
+    dpkg("6.1.0-18-amd64", "6.1.76-1"),
+    dpkg("6.1.0-40-amd64", "6.1.153-1"),
+    dpkg("6.1.0-41-rt-amd64", "6.1.158-1"),
+    ("dpkg", "linux-headers-6.1.0-42-amd64", "6.1.159-1", "amd64"),
+]
+RED_HAT = [
+    ("rpm", "kernel-core", "5.14.0-427.13.1.el9_4", "x86_64"),
+    ("rpm", "kernel-core", "5.14.0-503.11.1.el9_5", "x86_64"),
+    ("rpm", "kernel-modules", "5.14.0-570.1.1.el9_6", "x86_64"),
+]
+ALPINE = [("apk", "linux-lts", "6.6.58-r0", "x86_64"), ("apk", "linux-firmware", "2026-r0", "")]
+
+
+@pytest.mark.parametrize(
+    ("running", "packages", "listed", "newest"),
+    [
+        ("6.1.0-18-amd64", DEBIAN, (), "6.1.0-40-amd64"),
+        ("6.1.0-40-amd64", DEBIAN, (), "6.1.0-40-amd64"),
+        ("6.1.0-10-amd64", DEBIAN, (), "6.1.0-40-amd64"),  # the one that runs was removed
+        ("6.1.0-41-rt-amd64", DEBIAN, (), "6.1.0-41-rt-amd64"),
+        ("5.14.0-427.13.1.el9_4.x86_64", RED_HAT, (), "5.14.0-503.11.1.el9_5.x86_64"),
+        ("6.6.50-0-lts", ALPINE, (), "6.6.58-0-lts"),
+        ("6.6.58-0-lts", ALPINE, (), "6.6.58-0-lts"),
+        ("6.6.58-0-virt", ALPINE, (), ""),  # another flavour
+        ("6.1.0-9-amd64", (), ("6.1.0-9-amd64", "6.1.0-10-amd64"), "6.1.0-10-amd64"),
+        ("6.1.0-9-amd64", (), ("6.1.0-10-amd64",), ""),  # what runs is not among them
+        ("6.1.0-9-amd64", (), ("6.1.0-9-amd64", "6.9.0-1-cloud"), "6.1.0-9-amd64"),
+        ("6.18.44-cloud-provider", DEBIAN, (), ""),
+        ("6.1.0", (), (), ""),
+    ],
+)  # fmt: skip
+def test_the_newest_kernel_of_the_line_that_runs(running, packages, listed, newest):
+    assert newest_installed(running, packages, listed) == newest

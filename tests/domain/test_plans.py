@@ -182,3 +182,30 @@ def test_versions_that_differ_only_in_their_reported_source_are_one_change():
     ((change, hosts),) = changes.items()
     assert (change.advisories, change.severity) == (("CVE-A", "CVE-B"), Severity.HIGH)
     assert hosts == [1, 2]
+
+
+# --- what the host's own repositories offer ------------------------------------------------------
+
+MISSING = "no repository of the host offers 2-1"
+
+
+def test_what_no_repository_of_a_host_offers_is_not_planned_there():
+    statements = [said(1, "a"), said(1, "a", "1.5-1", advisory="older")]
+    own = {1: {1: frozenset({((1, "CVE-1"), MISSING), ((1, "older"), "")})}}
+
+    proposal = propose_items(statements, {1: [1], 2: [1]}, own=own)
+
+    assert planned(proposal, 1) == {"a": "1.5-1"}
+    assert planned(proposal, 2) == {"a": "2-1"}
+    assert [(one.reason, one.advisories) for one in proposal.excluded] == [(MISSING, ("CVE-1",))]
+
+
+def test_a_host_knows_better_than_the_archive_what_it_can_install():
+    statements = [said(1, "a", is_offered=False)]
+    own = {1: {1: frozenset({((1, "CVE-1"), "")})}}
+
+    proposal = propose_items(statements, {1: [1], 2: [1]}, own=own)
+
+    assert planned(proposal, 1) == {"a": "2-1"}
+    assert planned(proposal, 2) == {}
+    assert reasons(proposal) == {("a", "no repository offers 2-1")}

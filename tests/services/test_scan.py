@@ -1,5 +1,6 @@
 """The scan: the same findings by whatever way one gets there, dated, and remembered."""
 
+import json
 import os
 import shutil
 from collections import Counter
@@ -87,6 +88,42 @@ class Fleet:
             **WHEN,
         )
 
+    def say(self, host, packages, offered, covers="all", *, kernel="", release="12"):
+        """Let a host send a whole report: its packages, and what its repositories offer.
+
+        ``offered`` is name -> version, None for not reported; with ``covers`` "named" nothing is
+        said of other names.
+        """
+        here = {each.split()[0]: each.split()[1] for each in packages}
+        sections = {
+            "os-release": f"ID=debian\nVERSION_ID={release}\n",
+            "dpkg": "".join(f"{name}\t{version}\tamd64\n" for name, version in here.items()),
+        }
+        if kernel:
+            sections["uname"] = f"{kernel}\n"
+        if offered is not None and covers == "all":
+            sections["apt-upgradable"] = "Listing...\n" + "".join(
+                f"{name}/stable {version} amd64 [upgradable from: 0]\n"
+                for name, version in offered.items()
+            )
+        elif offered is not None:
+            sections["apt-policy"] = "".join(
+                f"{name}:\n  Installed: {here.get(name, '(none)')}\n  Candidate: {version}\n"
+                f"  Version table:\n     {version} 500\n"
+                "        500 http://mirror.example/debian stable/main amd64 Packages\n"
+                for name, version in offered.items()
+            )
+        document = {
+            "version": 1,
+            "collected_at": self.at.isoformat(),
+            "host": {"hostname": host},
+            "sections": sections,
+        }
+        text = json.dumps(document)
+        return intake.submit_report(
+            self.db, host="", os="", format="report", text=text, now=self.at, **WHEN
+        )
+
     def retire(self, name):
         intake.retire(self.db, name, now=self.at, **WHEN)
 
@@ -167,9 +204,12 @@ class Fleet:
                 ).where(judgement.until.is_(None))
             )
             open_exposures = session.execute(
-                select(exposure.host_id, exposure.package_version_id, exposure.first_seen).where(
-                    exposure.until.is_(None)
-                )
+                select(
+                    exposure.host_id,
+                    exposure.package_version_id,
+                    exposure.first_seen,
+                    exposure.candidate_id,
+                ).where(exposure.until.is_(None))
             )
             return (
                 sorted(map(repr, open_judgements)),
@@ -326,6 +366,13 @@ STEPS = st.one_of(
         st.sampled_from(["12", "12", "11"]),
     ),
     st.tuples(st.just("report"), st.sampled_from(HOSTS), INSTALLED, st.sampled_from(["12", "11"])),
+    st.tuples(
+        st.just("say"),
+        st.sampled_from(HOSTS),
+        INSTALLED,
+        st.none() | st.dictionaries(st.sampled_from(["x", "y", "libx"]), VERSIONS),
+        st.sampled_from(["all", "named"]),
+    ),
     st.tuples(st.just("retire"), st.sampled_from(HOSTS)),
     st.tuples(st.just("policy"), st.sampled_from(POLICIES)),
     st.tuples(
@@ -367,8 +414,8 @@ def play(fleet, steps):
                 facts = {"environment": environment, "exposure": exposure, "tags": environment}
                 fleet.host(name, os_release=release, **facts)
                 retired.discard(name)
-            case "report", [name, packages, release]:
-                fleet.report(name, packages, release)
+            case "report" | "say", [name, *said]:
+                {"report": fleet.report, "say": fleet.say}[kind](name, *said)
                 retired.discard(name)
             case "retire", [name] if name not in retired:
                 fleet.retire(name)
@@ -406,7 +453,8 @@ def explained_as_found(fleet):
             with suppress(NotFoundError):
                 every |= Counter(
                     (host, each.package_version_id, said.advisory, said.status, said.severity,
-                     said.due, said.exceptions[0].label if said.exceptions else "")
+                     said.due, said.exceptions[0].label if said.exceptions else "",
+                     said.installable)
                     for each in fleet.explain(host, package).installed
                     for said in each.findings
                 )  # fmt: skip
@@ -415,7 +463,16 @@ def explained_as_found(fleet):
 
 def found(lines):
     return Counter(
-        (x.host, x.package_version_id, x.advisory, x.status, x.severity, x.due, x.exception)
+        (
+            x.host,
+            x.package_version_id,
+            x.advisory,
+            x.status,
+            x.severity,
+            x.due,
+            x.exception,
+            x.installable,
+        )
         for x in lines
     )
 
@@ -462,6 +519,7 @@ def test_an_incremental_scan_comes_to_what_a_full_scan_comes_to(template, steps)
         check(fleet)
         play(fresh, [step for step in steps if step[0] != "scan"])
         assert fresh.findings() == fleet.findings()
+        assert [x.installable for x in fresh.lines()] == [x.installable for x in fleet.lines()]
 
 
 @contextmanager
@@ -992,3 +1050,139 @@ def test_a_source_name_explains_all_that_was_built_from_it(fleet):
     fleet.packages(a=["libx1 1 x", "libx-dev 1 x", "y 1"])
 
     assert [each.package for each in fleet.explain("a", "x").installed] == ["libx-dev", "libx1"]
+
+
+# --- what the hosts' own repositories offer --------------------------------------------------
+
+
+def installables(fleet, **filters):
+    """Return host -> advisory -> whether it can be installed there."""
+    found = {}
+    for line in fleet.lines(**filters):
+        found.setdefault(line.host, {})[line.advisory] = str(line.installable)
+    return found
+
+
+def test_applicable_and_installable_are_told_apart(fleet):
+    fleet.say("a", ["x 1"], {"x": "2"})
+    fleet.say("b", ["x 1"], {})
+    fleet.say("c", ["x 1"], None)
+    fleet.say("d", ["x 1"], {"x": "2"}, "named")
+    fleet.say("e", ["x 1", "y 1"], {"y": "2"}, "named")
+    fleet.advise(advisory("A", fix("x", "2")), advisory("B", fix("x", "3")))
+
+    fleet.scan()
+
+    assert installables(fleet) == {
+        "a": {"A": "yes", "B": "no"},
+        "b": {"A": "no", "B": "no"},
+        "c": {"A": "unknown", "B": "unknown"},
+        "d": {"A": "yes", "B": "no"},
+        "e": {"A": "unknown", "B": "unknown"},
+    }
+    assert {line.reason for line in fleet.lines(installable="no")} == {
+        "1 is older than 2; no repository of the host offers 2",
+        "1 is older than 3; no repository of the host offers 3",
+    }
+
+
+@pytest.mark.parametrize("wanted", ["yes", "no", "unknown"])
+def test_a_filter_finds_and_counts_what_is_installable(fleet, wanted):
+    fleet.say("a", ["x 1", "y 1"], {"x": "2"})
+    fleet.say("b", ["x 1"], None)
+    fleet.advise(advisory("A", fix("x", "2"), fix("y", "9")), advisory("B", fix("x", "3")))
+    fleet.advise(
+        advisory("A", fix("x", "2"), fix("y", "9")),
+        advisory("B", fix("x", "3")),
+        advisory("C", fix("x", status=Status.NO_FIX)),
+    )
+    fleet.scan()
+    every = fleet.lines()
+
+    mine = [(x.host, x.package, x.advisory) for x in every if x.installable == wanted]
+
+    assert mine
+    assert [(x.host, x.package, x.advisory) for x in fleet.lines(installable=wanted)] == mine
+    with fleet.db.reading() as session:
+        for sort in ("host", "package", "severity", "due"):
+            for more in ({}, {"search": "x"}, {"platform": "debian:12"}, {"host": "a"}):
+                filters = queries.FindingFilter(installable=wanted, **more)
+                page = queries.listing(session, filters, now=fleet.at, sort=sort)
+                here = [x for x in page.lines if x.installable == wanted]
+                assert (page.total, len(here)) == (len(page.lines), len(page.lines))
+                short = queries.listing(session, filters, now=fleet.at, sort=sort, limit=1)
+                assert short.total == page.total
+    assert [x for x in every if x.installable is None and x.advisory != "C"] == []
+
+
+def test_what_is_offered_later_counts_from_the_next_scan(fleet):
+    fleet.say("a", ["x 1"], {})
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+    (before,) = fleet.lines()
+    fleet.wait(1)
+
+    assert fleet.say("a", ["x 1"], {"x": "2"}).changed == 1
+    fleet.scan()
+
+    (line,) = fleet.lines()
+    assert (before.installable, line.installable) == ("no", "yes")
+    assert line.first_seen == before.first_seen
+    fleet.wait(1)
+    assert fleet.say("a", ["x 1"], {"x": "2"}).unchanged == 1
+    assert fleet.scan().changed is False
+
+
+def test_a_changed_fix_is_compared_without_a_report(fleet):
+    fleet.say("a", ["x 1"], {"x": "2"})
+    fleet.advise(advisory("A", fix("x", "3")))
+    fleet.scan()
+    assert installables(fleet) == {"a": {"A": "no"}}
+
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+
+    assert installables(fleet) == {"a": {"A": "yes"}}
+
+
+def test_what_was_on_offer_then_is_not_remembered(fleet):
+    fleet.say("a", ["x 1"], {"x": "2"})
+    fleet.advise(advisory("A", fix("x", "2")))
+    fleet.scan()
+    then = fleet.at
+    fleet.wait(3)
+    fleet.say("a", ["x 1"], {"x": "3"})
+    fleet.scan()
+
+    assert [x.installable for x in fleet.lines(then)] == ["unknown"]
+    (said,) = fleet.explain("a", "x", then).installed[0].considered
+    assert (said.installable, said.offered) == ("unknown", "")
+    (said,) = fleet.explain("a", "x").installed[0].considered
+    assert (said.installable, said.offered) == (
+        "yes",
+        "the host's repositories offer 3 from stable",
+    )
+
+
+def test_a_kernel_whose_successor_has_another_name_is_not_said_to_be_missing(fleet):
+    kernel = "linux-image-6.1.0-18-amd64"
+    fleet.say("a", [f"{kernel} 6.1.76-1"], {})
+    fleet.advise(advisory("A", fix(kernel, "6.1.90-1")))
+
+    fleet.scan()
+
+    assert installables(fleet) == {"a": {"A": "unknown"}}
+
+
+def test_the_kernel_that_a_report_says_runs_is_the_one_that_counts(fleet):
+    kernels = ["linux-image-6.1.0-18-amd64 6.1.76-1", "linux-image-6.1.0-40-amd64 6.1.153-1"]
+    fleet.advise(advisory("A", *(fix(each.split()[0], "6.1.99-1") for each in kernels)))
+    fleet.say("a", kernels, None, kernel="6.1.0-18-amd64")
+    fleet.scan()
+    assert [x.package for x in fleet.lines()] == ["linux-image-6.1.0-18-amd64"]
+
+    fleet.wait(1)
+    fleet.say("a", kernels, None, kernel="6.1.0-40-amd64")
+    fleet.scan()
+
+    assert fleet.lines() == []

@@ -1,14 +1,18 @@
 """Whether a fix can be had decides what a plan may target, and is said with every finding."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from patchmgr.db.queries import explanations, plan_content
+from inventory import intake
+from patchmgr.db.queries import explanations, hosts, plan_content
+from patchmgr.db.queries import plans as plan_queries
 from patchmgr.domain.offers import NOT_YET
 from patchmgr.domain.plans import Selection
 from patchmgr.errors import ConflictError
 from patchmgr.services import sync
+from tests.services.conftest import OLD
 
 CURRENT = {
     "openssl": ("3.0.17-1~deb12u1", "openssl"),
@@ -126,3 +130,108 @@ def test_what_was_on_offer_then_is_said_of_an_instant_in_the_past(fleet, archive
 
     assert {each.supply for each in then.installed[0].considered} == {None}
     assert NOT_YET in offered(fleet, "libssl3").values()
+
+
+# --- what hosts say of their own repositories ----------------------------------------------------
+
+
+@pytest.fixture
+def own(fleet):
+    """Let b1 report what apt-cache policy says: name -> candidate, or the lines of its table."""
+
+    def say(waits_for_reboot="", **candidates):
+        listing = "".join(
+            f"{name}\t{version}\tamd64\t{source}\t{source_version}\n"
+            for name, version, source, source_version in OLD
+        )
+        old = {name: version for name, version, *_ in OLD}
+        policy = "".join(
+            f"{name}:\n  Installed: {old[name]}\n  Candidate: {said.split()[0]}\n"
+            f"  Version table:\n{table(said, old[name])}"
+            for name, said in candidates.items()
+        )
+        document = {
+            "version": 1,
+            "collected_at": fleet.now.isoformat(),
+            "host": {"hostname": "b1"},
+            "sections": {
+                "dpkg": listing,
+                "apt-policy": policy,
+                "reboot-required": waits_for_reboot,
+            },
+        }
+        intake.submit_report(
+            fleet.db,
+            host="",
+            os="",
+            format="report",
+            text=json.dumps(document),
+            actor="test",
+            now=fleet.now,
+        )
+        fleet.scan()
+
+    return say
+
+
+def table(said, installed):
+    """Return the table of "candidate", "candidate (phased 10%)" or "installed < withheld"."""
+    version, _, more = said.partition(" ")
+    place = "        500 http://mirror.example/debian bookworm/main amd64 Packages\n"
+    if more.startswith("<"):
+        return (
+            f"     {more[2:]} -1\n{place} *** {installed} 100\n        100 /var/lib/dpkg/status\n"
+        )
+    return f"     {version} 500{more and f' {more}'}\n{place}"
+
+
+B1 = Selection(hosts=("b1",))
+
+
+def test_what_no_repository_of_the_host_offers_is_left_out(fleet, own):
+    own(openssl="3.0.15-1~deb12u1", libssl3="3.0.15-1~deb12u1", curl="7.88.1-10+deb12u9")
+
+    plan_id = fleet.create(selection=B1)
+
+    assert set(targets(fleet, plan_id)) == {"curl"}
+    assert reasons(fleet, plan_id) == {
+        "no repository of the host offers 3.0.17-1~deb12u1",
+        "no repository of the host offers 3.0.17-1~deb12u2",
+    }
+
+
+def test_the_host_is_believed_more_than_the_archive(fleet, archive, own):
+    archive(**CURRENT)
+    own(curl="7.88.1-10+deb12u9")
+
+    assert targets(fleet, fleet.create(selection=B1))["curl"][0] == "7.88.1-10+deb12u9"
+    with fleet.db.reading() as session:
+        found = explanations.explain(session, "b1", "curl", at=fleet.now)
+    (first, _) = found.installed[0].considered
+    assert first.installable == "yes"
+    assert first.offered == "the host's repositories offer 7.88.1-10+deb12u9 from bookworm"
+
+
+def test_what_a_pin_keeps_back_is_left_out_with_that_reason(fleet, own):
+    own(curl="7.88.1-10+deb12u8 < 7.88.1-10+deb12u9")
+
+    with pytest.raises(ConflictError, match="the host's pin to priority -1 keeps it back"):
+        fleet.create(selection=Selection(hosts=("b1",), packages=("curl",)))
+
+
+def test_what_is_phased_is_planned_and_said(fleet, own):
+    own(curl="7.88.1-10+deb12u9 (phased 10%)")
+
+    plan_id = fleet.create(selection=Selection(hosts=("b1",), packages=("curl",)))
+
+    with fleet.db.reading() as session:
+        summary = plan_queries.get(session, plan_id, now=fleet.now).summary
+    assert summary["phased"] == ["curl 7.88.1-10+deb12u9 (10 % of hosts)"]
+
+
+def test_a_host_that_says_it_waits_for_a_reboot_is_seen_so(fleet, own):
+    own(waits_for_reboot="*** System restart required ***\nlibc6\n")
+
+    with fleet.db.reading() as session:
+        line = hosts.get(session, "b1").line
+    assert (line.reboot_pending, line.reboot_reported) == (True, True)

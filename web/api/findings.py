@@ -10,6 +10,7 @@ from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.explained import explanation_json
 from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.domain.facts import Installable
 from patchmgr.errors import NotFoundError
 from web.api.routing import LARGEST_ID, route
 from web.api.values import (
@@ -48,6 +49,9 @@ class Finding(Out):
     due: When | None
     exception: str = Field(description="Id and type of one that covers it: `12 false_positive`.")
     reason: str
+    installable: Installable | None = Field(
+        description="Whether the host's own repositories offer the fix; null: there is none."
+    )
 
 
 Sort = Literal[
@@ -65,6 +69,9 @@ class FindingQuery(Paging):
     status: Literal["", "affected", "no_fix", "undetermined"] = ""
     severity_at_least: SeverityWord = "unknown"
     kev: Literal["", "yes", "no"] = Field("", description="Known to be exploited, or not listed.")
+    installable: Literal["", "yes", "no", "unknown"] = Field(
+        "", description="Whether the host's own repositories offer the fix."
+    )
     overdue: Flag = False
     revision: int | None = Field(
         None, ge=0, le=LARGEST_ID, description="Of advisories that this feed revision changed."
@@ -174,6 +181,7 @@ def list_findings(query: FindingQuery) -> object:
         status=query.status,
         severity_at_least=severity(query.severity_at_least) or None,
         kev=query.kev,
+        installable=query.installable,
         overdue=query.overdue,
         revision=query.revision,
         exception=query.exception,

@@ -8,9 +8,8 @@ from sqlalchemy.orm import Session
 
 from inventory import bodies, documents, intake
 from inventory.bodies import MEBIBYTE
-from inventory.formats import READERS
+from patchmgr.db.queries import facts
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import offers
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError, NotFoundError
@@ -42,6 +41,7 @@ class Host(Out):
     packages: int
     reported_at: When | None
     reboot_pending: bool
+    reboot_reported: bool = Field(description="False: nobody said whether it waits for one.")
     retired_at: When | None
     open_findings: int
     fixable: int
@@ -66,6 +66,47 @@ class Update(Out):
     )
 
 
+class Subscription(Out):
+    """How Ubuntu Pro stands on a machine."""
+
+    attached: bool
+    services: dict[str, str]
+
+
+class Pin(Out):
+    """A version that a repository of the host has, and that a pin keeps back."""
+
+    package: str
+    arch: str
+    version: str
+    by: str
+
+
+class Repositories(Out):
+    covered: Words = Field(description="The package managers whose repositories were reported.")
+
+
+class Facts(Out):
+    """What a host said of itself beside its packages; null: not reported."""
+
+    reported_at: When | None
+    running_kernel: str | None
+    newest_kernel: str | None = Field(description="Of the line that runs.")
+    kernels: list[str] | None = Field(description="Installed releases.")
+    reboot_pending: bool | None
+    reboot_reasons: list[str]
+    services: list[str] | None = Field(description="That still use replaced files.")
+    sessions: list[str] | None
+    containers: list[str] | None
+    holds: list[str] | None
+    version_locks: list[str] | None
+    modules: list[str] | None = Field(description="Enabled streams, `nodejs:18`.")
+    pro: Subscription | None
+    pins: list[Pin] | None
+    repositories: Repositories | None
+    unreadable: dict[str, str] = Field(description="Section of the report -> why it was not read.")
+
+
 class HostInFull(Out):
     """A managed machine with the facts that lists leave out."""
 
@@ -76,8 +117,12 @@ class HostInFull(Out):
     created_at: When
     updated_at: When
     findings_by_severity: dict[str, int]
+    facts: Facts
     updates: list[Update] | None = Field(
-        description="`null`: not known, no repository was read that offers its packages."
+        description=(
+            "By its own repositories where it reported them; `null`: not known, and no repository "
+            "was read that offers its packages."
+        )
     )
 
 
@@ -117,7 +162,7 @@ class ReportQuery(In):
     format: Plain = Field(
         "",
         description="What kind of listing it is; recognised when left out.",
-        json_schema_extra={"enum": ["", *sorted(READERS)]},
+        json_schema_extra={"enum": ["", *intake.FORMATS]},
     )
     os: Plain = Field(
         "",
@@ -149,6 +194,9 @@ class ReportTaken(Out):
     not_judged: int = Field(description="Entries that name no package which could be judged.")
     not_judged_why: Words = Field(description="The first of them, each with why.")
     notes: Words = Field(description="What limits how far the report can be judged.")
+    unreadable: dict[str, str] = Field(
+        description="Section of a whole report -> why it was not read; what it says is not known."
+    )
 
 
 @route("GET", "/hosts", tag="hosts", query=HostQuery, answer=PageOf[Host])
@@ -183,6 +231,7 @@ def get_host(hostname: str) -> object:
     By its name, or by its id where no host is called so.
     """
     found = _known(session(), hostname)
+    said = facts.of_host(session(), found)
     return {
         "host": found.line,
         "running_kernel": found.running_kernel,
@@ -191,7 +240,8 @@ def get_host(hostname: str) -> object:
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "findings_by_severity": found.by_severity,
-        "updates": offers.updates(session(), found),
+        "facts": facts.facts_json(found, said),
+        "updates": said.updates,
     }
 
 
@@ -254,6 +304,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         "not_judged": made.not_judged,
         "not_judged_why": made.not_judged_why,
         "notes": made.notes,
+        "unreadable": dict(made.unreadable),
     }
 
 

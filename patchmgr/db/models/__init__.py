@@ -14,6 +14,7 @@ from patchmgr.db.models.advisories import (
     Support,
 )
 from patchmgr.db.models.exceptions import FindingException, HostTag
+from patchmgr.db.models.facts import Candidate, FactSet, OfferSet
 from patchmgr.db.models.findings import (
     Exposure,
     HostCount,
@@ -62,7 +63,9 @@ __all__ = [
     "ApiToken",
     "Approval",
     "AuditEntry",
+    "Candidate",
     "Exposure",
+    "FactSet",
     "Feed",
     "FeedDocument",
     "FeedRevision",
@@ -85,6 +88,7 @@ __all__ = [
     "Judgement",
     "LoginAttempt",
     "Offer",
+    "OfferSet",
     "Outbox",
     "PackageHold",
     "PackageSet",

@@ -83,6 +83,9 @@ class Exposure(Base):
     first_seen: Mapped[datetime]
     since: Mapped[datetime]
     until: Mapped[datetime | None]
+    # What the host's repositories offer over it, as the last scan knew: None: not reported, 0:
+    # nothing newer (hence no foreign key). Of an exposure that is over, as it was at its end.
+    candidate_id: Mapped[int | None]
 
 
 class HostCount(Base):

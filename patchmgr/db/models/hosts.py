@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from patchmgr.db.base import Base, Id, Name, Word, text_of
@@ -38,7 +38,14 @@ class Host(Base):
     counted_set_id: Mapped[int | None]
     reported_at: Mapped[datetime | None]  # last inventory, changed or not
     running_kernel: Mapped[Name]
-    reboot_pending: Mapped[bool]
+    reboot_pending: Mapped[bool]  # reported, by whatever source; False also where none did
+    # Whether any source said if it waits for a reboot: "not reported" is not "no".
+    reboot_reported: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    # What it last said of itself (patchmgr.db.models.facts), and when; None: nothing yet. Without
+    # foreign keys: SQLite cannot give them to a table that others refer to.
+    fact_set_id: Mapped[int | None]
+    offer_set_id: Mapped[int | None]
+    facts_at: Mapped[datetime | None]
     entitlements: Mapped[list[str]]  # sorted: "esm-apps", "eus"; what fixes it may get beside all
     held: Mapped[list[str]]  # names of packages that the host's administrator holds back
     source: Mapped[Word] = mapped_column(index=True)  # that an import named it by last; "" for none

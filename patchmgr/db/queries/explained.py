@@ -7,6 +7,7 @@ from typing import Any
 from patchmgr.db.queries import flaws
 from patchmgr.db.queries.flaws import NoteLine
 from patchmgr.domain.advisories import Match, Severity, Status
+from patchmgr.domain.facts import Installable
 from patchmgr.domain.flaws import Danger
 from patchmgr.domain.lifecycle import Support
 from patchmgr.domain.offers import Supply
@@ -72,11 +73,18 @@ class Consideration:
     also: tuple[tuple[str, str], ...]  # (advisory, feed) that tell the same flaw
     exceptions: tuple[Covering, ...]  # that cover the finding
     supply: Supply | None = None  # whether a repository offers the fix; None: not known, or no need
+    installable: Installable | None = None  # by what the host's own repositories have; None: no fix
+    own_offer: str = ""  # what these offer, or that they do not; "" when they did not say
     notes: tuple[NoteLine, ...] = ()  # what catalogues say of its flaws, by CVE and feed
 
     @property
     def is_finding(self) -> bool:
         return self.status != Status.NOT_AFFECTED and not self.yields
+
+    @property
+    def offered(self) -> str:
+        """Return what is on offer: by the host itself, which knows best, else by the archive."""
+        return self.own_offer or (self.supply.words if self.supply else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,7 @@ class Explanation:
     at: datetime
     reported_at: datetime | None
     reboot_pending: bool
+    reboot_reported: bool
     has_feed: bool  # whether any feed speaks of the platform at all
     policy: str  # name and version of the one that gives due dates
     installed: tuple[Explained, ...]
@@ -203,7 +212,8 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                         "sentence": sentence(said),
                         "would_change": what_would_change(said),
                         "first_seen": said.first_seen,
-                        "offered": said.supply.words if said.supply else None,
+                        "offered": said.offered or None,
+                        "installable": said.installable,
                         "due": said.due,
                         "due_row": said.due_row,
                         "kev": word_of(said.danger.kev),

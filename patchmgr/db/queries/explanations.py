@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models, package_sets, values
 from patchmgr.db.base import from_micros
-from patchmgr.db.queries import flaws, lifecycle, offers
+from patchmgr.db.queries import flaws, lifecycle, offers, own_offers
 from patchmgr.db.queries.exceptions import Heeded, heeded
 from patchmgr.db.queries.explained import (
     Consideration,
@@ -22,13 +22,15 @@ from patchmgr.db.queries.explained import (
 )
 from patchmgr.db.queries.findings import Dating, held, policy_at
 from patchmgr.db.queries.modules import catalogues
+from patchmgr.db.queries.own_offers import OwnOffers
 from patchmgr.domain.advisories import Advisory, Kind, Match, Status
+from patchmgr.domain.facts import Installable, Offered, installable, why_not
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.kernels import Kernel, idle, kernel_of
 from patchmgr.domain.lifecycle import without_support
 from patchmgr.domain.matching import Verdict, platforms_of
 from patchmgr.domain.modules import Catalogue, is_modular
-from patchmgr.domain.offers import Offers
+from patchmgr.domain.offers import Offers, names_its_version
 from patchmgr.domain.weighing import Said, Weighed, weigh
 from patchmgr.errors import NotFoundError
 
@@ -51,6 +53,7 @@ class _At:
     heed: Heeded
     known: Offers
     modules: Mapping[str, Catalogue]
+    offered: Offered | None  # by the host's own repositories; None: not reported
     idle: Mapping[int, str]  # package versions that do not count on this host, and why
 
 
@@ -59,18 +62,22 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
 
     Raises `NotFoundError` for an unknown host, or one that did not have the package then.
     """
-    row, members = _host_then(session, name, at)
+    row, members, own = _host_then(session, name, at)
     versions = _installed_versions(session, members, package)
     if not versions:
         raise NotFoundError(f"package on {row.hostname}", package)
+    # The host knows best what it is offered; the archive is asked where it did not say.
+    offered = _offered(session, own, versions)
+    names = {each.name for each in versions} if offered is None else set()
     here = _At(
         session=session,
         on=row,
         at=at,
         dating=Dating(policy_at(session, at)),
         heed=heeded(session, at),
-        known=offers.of_packages(session, [row.platform], {each.name for each in versions}, at),
+        known=offers.of_packages(session, [row.platform], names, at),
         modules=_modules(session, versions, at),
+        offered=offered,
         idle=_idle_kernels(session, row, members, versions, at),
     )
     told = lifecycle.said(session, at)
@@ -88,6 +95,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         at=at,
         reported_at=row.reported_at,
         reboot_pending=row.reboot_pending,
+        reboot_reported=row.reboot_reported,
         has_feed=_has_feed(session, row.platform, explained),
         policy=f"{here.dating.policy.name} version {here.dating.policy.version}",
         installed=_with_notes(session, at, explained),
@@ -155,11 +163,17 @@ def _with_notes(
     )
 
 
-def _host_then(session: Session, name: str, at: datetime) -> tuple[models.Host, frozenset[int]]:
-    """Return the host ``name`` and the ids of the package versions that it had at ``at``."""
+def _host_then(
+    session: Session, name: str, at: datetime
+) -> tuple[models.Host, frozenset[int], OwnOffers | None]:
+    """Return the host ``name``, the ids of the package versions that it had at ``at``, and offers.
+
+    What its repositories offered before what they do now is not remembered.
+    """
     history, package_set, base = models.HostPackageSet, models.PackageSet, package_sets.base
     found = session.execute(
-        select(host, *package_sets.WHOLE)
+        select(host, *own_offers.COLUMNS, *package_sets.WHOLE)
+        .outerjoin(models.OfferSet, models.OfferSet.id == host.offer_set_id)
         .outerjoin(history, and_(history.host_id == host.id, held(history, at)))
         .outerjoin(package_set, package_set.id == history.package_set_id)
         .outerjoin(base, base.id == package_set.base_id)
@@ -169,8 +183,10 @@ def _host_then(session: Session, name: str, at: datetime) -> tuple[models.Host, 
     ).first()
     if found is None:
         raise NotFoundError("host", name)
-    row, more, lacks, of_base = found
-    return row, frozenset(package_sets.whole(more, lacks, of_base).tolist())
+    row, *own, more, lacks, of_base = found
+    is_known = row.facts_at is not None and row.facts_at <= at
+    offered = own_offers.own(own) if is_known else None
+    return row, frozenset(package_sets.whole(more, lacks, of_base).tolist()), offered
 
 
 def _installed_versions(
@@ -256,6 +272,7 @@ def _considered(
         first_seen, danger = seen.get(about.id, _UNSEEN) if is_finding else _UNSEEN
         due, due_row, due_label = _due(here, weighed, about, verdict, first_seen, danger)
         affected = verdict.status is Status.AFFECTED
+        own = _own_offer(here, subject, said) if affected else (None, "")
         found.append(
             Consideration(
                 advisory=about.ref,
@@ -284,12 +301,46 @@ def _considered(
                 due_label=due_label,
                 danger=danger,
                 supply=here.known.supply(judged_as, values.fix(said)) if affected else None,
+                installable=own[0],
+                own_offer=own[1],
                 yields=weighed.yields,
                 also=tuple((other.about.ref, other.feed) for other in weighed.also),
                 exceptions=_covering(here, subject, about) if is_finding else (),
             )
         )
     return tuple(sorted(found, key=lambda c: (not c.is_finding, -c.severity, c.advisory, c.fixed)))
+
+
+def _offered(
+    session: Session, own: OwnOffers | None, versions: Sequence[models.PackageVersion]
+) -> Offered | None:
+    """Return what the host's repositories offer over ``versions``; None: not reported of any."""
+    if own is None or not any(own.covered.covers(each.manager, each.name) for each in versions):
+        return None
+    found = own_offers.candidates(session, own, {each.name for each in versions})
+    return replace(own.covered, candidates=frozenset(found))
+
+
+def _own_offer(
+    here: _At, subject: models.PackageVersion, said: models.Fix
+) -> tuple[Installable, str]:
+    """Return whether the host can install what ``said`` names, and what its repositories have."""
+    match = Match(said.match)
+    place = (subject.manager, subject.name, subject.arch)
+    offered = here.offered or Offered()
+    candidate = next(
+        (each for each in offered.candidates if (each.manager, each.name, each.arch) == place),
+        None,
+    )
+    covered = candidate is not None or (
+        offered.covers(subject.manager, subject.name) and not names_its_version(subject.name)
+    )
+    verdict = installable(candidate, said.fixed, match, covered=covered)
+    if verdict is Installable.YES and candidate is not None:
+        return verdict, candidate.words
+    if verdict is Installable.NO:
+        return verdict, why_not(candidate, said.fixed, match)
+    return verdict, ""
 
 
 def _covering(

@@ -28,13 +28,14 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-from patchmgr.db.queries import exceptions, finding_order, flaws, paging, policies
+from patchmgr.db.queries import exceptions, finding_order, flaws, installable, paging, policies
 from patchmgr.db.queries.exceptions import Heeded
 from patchmgr.db.queries.finding_order import Order
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import urgency
 from patchmgr.domain.advisories import Severity, Status
 from patchmgr.domain.exceptions import Scope
+from patchmgr.domain.facts import NOT_OFFERED, Installable
 from patchmgr.domain.flaws import Danger
 from patchmgr.domain.packages import release_of
 from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Threshold, word_of
@@ -45,7 +46,7 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
 
-count = models.HostCount
+count, candidate = models.HostCount, models.Candidate
 
 _DAY = 86_400_000_000  # microseconds
 FEW = 2_000  # package versions up to which asking for each beats reading an index through
@@ -69,6 +70,7 @@ class FindingFilter:
     kev: str = ""  # "yes", "no": known to be exploited or known not to be listed as such
     overdue: bool = False  # past its due date, and not covered by an exception
     exception: str = ""  # "open": covered by none that is in force; "excepted": by one
+    installable: str = ""  # one of `Installable`: whether the host's own repositories offer the fix
     exception_id: int | None = None  # of what this one's scope covers, in force or not
     search: str = ""  # part of host, package, advisory or CVE
     heeded: Heeded | None = field(default=None, compare=False)  # filled in by who reads findings
@@ -110,6 +112,7 @@ class FindingLine:
     source_version: str
     match: str
     title: str
+    installable: Installable | None  # None: there is no fix to install
     host_id: int
     package_version_id: int
     advisory_id: int
@@ -143,6 +146,11 @@ def plain(line: FindingLine) -> dict[str, Any]:
     row["severity"] = line.severity.word
     row["kev"] = word_of(line.kev)
     return row
+
+
+def plain_in_full(line: FindingLine) -> dict[str, Any]:
+    """Return the fields of the CSV, and those that JSON has beside them."""
+    return {**plain(line), "installable": line.installable}
 
 
 def every(
@@ -282,6 +290,9 @@ def _candidates(
     """Return conditions that leave the hosts which can have such findings."""
     conditions = _host_conditions(filters)
     if at is None:
+        if offering := installable.may_be(filters.installable):
+            offered = exists().where(exposure.host_id == host.id, held(exposure, at), *offering)
+            conditions += [host.offer_set_id.is_not(None), offered]
         conditions.append(host.id.in_(select(count.host_id).where(count.open_findings > 0)))
         if filters.exception == "excepted" and filters.is_settled:
             conditions.append(host.id.in_(_with_excepted()))
@@ -298,7 +309,11 @@ def _candidates(
 
 def _judged(filters: FindingFilter, at: datetime | None) -> list[ColumnElement[bool]]:
     """Return conditions that leave the judgements which can make such findings."""
-    exposed = exists().where(exposure.package_version_id == version.id, held(exposure, at))
+    exposed = exists().where(
+        exposure.package_version_id == version.id,
+        held(exposure, at),
+        *(installable.may_be(filters.installable) if at is None else ()),
+    )
     conditions = [held(judgement, at), exposed, *_judgement_conditions(filters)]
     if filters.search:
         through = (
@@ -366,6 +381,7 @@ def _query(
             host.criticality,
             host.exposure,
             version.platform,
+            installable.verdict(at),
             *flaws.CLASS,
         )
         .select_from(host)
@@ -378,6 +394,7 @@ def _query(
         .join(advisory, advisory.id == judgement.advisory_id)
         .join(fix, fix.id == judgement.fix_id)
         .outerjoin(models.UrgencyClass, models.UrgencyClass.id == judgement.class_id)
+        .outerjoin(candidate, candidate.id == exposure.candidate_id)
         .where(*_conditions(filters, at, policy, now))
     )
 
@@ -393,6 +410,8 @@ def _conditions(
         due = _due(policy)
         found += [due.is_not(None), due < to_micros(moment)]
     found += _exception_conditions(filters)
+    if filters.installable:
+        found.append(installable.verdict(at) == filters.installable)
     if filters.search:
         found.append(or_(_search_host(filters.search), _search_judgement(filters.search)))
     return found
@@ -549,6 +568,12 @@ def _total(
     """Return how many findings there are, without making each of them where that can be."""
     if filters.exception:
         return _total_by_exception(session, filters, at, policy, now, versions)
+    if filters.installable:
+        if at is None and filters == replace(filters, overdue=False, search=""):
+            where, about = _host_conditions(filters), _judgement_conditions(filters)
+            return installable.total(session, filters.installable, where, about)
+        query = _query(filters, at, policy, now)
+        return session.scalar(select(func.count()).select_from(query.subquery())) or 0
     if at is None and (kept := _kept(session, filters, [])) is not None:
         return kept
     if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
@@ -673,6 +698,11 @@ def _multiplied(
     return int(session.scalar(query) or 0)
 
 
+def _reason(judged: str, fixed: str, verdict: str) -> str:
+    missing = NOT_OFFERED.format(fixed) if verdict == Installable.NO else ""
+    return "; ".join(filter(None, (judged, missing)))
+
+
 class Dating:
     """Dates findings by a policy."""
 
@@ -683,7 +713,7 @@ class Dating:
     def line(self, row: Any) -> FindingLine:
         severity, status = Severity(row[10]), row[7]
         first_seen = max(row[11], row[12])
-        danger = flaws.danger_of(row[27 : 27 + len(flaws.CLASS)])
+        danger = flaws.danger_of(row[28 : 28 + len(flaws.CLASS)])
         due, due_row = self.due(severity, danger, status, row[13], first_seen, row[23:26])
         return FindingLine(
             host=row[0],
@@ -701,12 +731,13 @@ class Dating:
             first_seen=first_seen,
             due=due,
             exception="",
-            reason=row[14],
+            reason=_reason(row[14], row[6], row[27]),
             due_row=due_row,
             source=row[15],
             source_version=row[16],
             match=row[17],
             title=row[18],
+            installable=Installable(row[27]) if row[27] else None,
             host_id=row[19],
             package_version_id=row[20],
             advisory_id=row[21],

@@ -1,6 +1,6 @@
 """Hosts: lists, one host, its packages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import paging
+from patchmgr.db.queries import own_offers, paging
 from patchmgr.db.queries.identity import MACHINE, MachineLine, machine_of
+from patchmgr.db.queries.own_offers import OwnOffers
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.advisories import Severity
 from patchmgr.errors import InputError, NotFoundError
@@ -72,6 +73,7 @@ class HostLine:
     packages: int
     reported_at: datetime | None
     reboot_pending: bool
+    reboot_reported: bool  # False: nobody said whether it waits for one
     retired_at: datetime | None
     open_findings: int
     fixable: int
@@ -92,6 +94,10 @@ class HostDetail:
     package_set_id: int | None
     by_severity: dict[str, int]
     machine: MachineLine
+    facts_at: datetime | None  # when it last said anything of itself beside its packages
+    # What it said then, as it is stored: patchmgr.db.queries.facts.
+    facts: Mapping[str, Any] | None = field(repr=False, compare=False)
+    own_offers: OwnOffers | None = field(repr=False, compare=False)
     installed: package_sets.Ids = field(repr=False, compare=False)  # ids of package versions
 
 
@@ -172,18 +178,24 @@ def get(session: Session, name: str | int) -> HostDetail:
         host.created_at,
         host.updated_at,
         host.package_set_id,
+        host.facts_at,
+        models.FactSet.content,
+        *own_offers.COLUMNS,
         *(getattr(count, severity.word) for severity in Severity),
         *package_sets.WHOLE,
         *MACHINE,
     )
     query = query.outerjoin(package_sets.base, package_sets.base.id == package_set.base_id)
+    query = query.outerjoin(models.FactSet, models.FactSet.id == host.fact_set_id)
+    query = query.outerjoin(models.OfferSet, models.OfferSet.id == host.offer_set_id)
     row = session.execute(query.where(wanted)).first()
     if row is None and isinstance(name, str):
         row = session.execute(query.where(func.lower(host.hostname) == name.lower())).first()
     if row is None:
         raise NotFoundError("host", name)
     *columns, more, lacks, of_base = row[: -len(MACHINE)]
-    kernel, entitlements, held, created_at, updated_at, set_id, *counts = columns[-12:]
+    kernel, entitlements, held, created_at, updated_at, set_id, *rest = columns[-17:]
+    facts_at, facts, everything, named, offered, *counts = rest
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
     return HostDetail(
         _line(row),
@@ -195,6 +207,9 @@ def get(session: Session, name: str | int) -> HostDetail:
         set_id,
         by_severity,
         machine_of(row[-len(MACHINE) :]),
+        facts_at,
+        facts,
+        own_offers.own((everything, named, offered)),
         package_sets.whole(more, lacks, of_base),
     )
 
@@ -286,6 +301,7 @@ def _lines() -> Select[*tuple[Any, ...]]:
             package_set.size,
             host.reported_at,
             host.reboot_pending,
+            host.reboot_reported,
             host.retired_at,
             count.open_findings,
             count.fixable,
