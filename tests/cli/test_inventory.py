@@ -255,7 +255,7 @@ BAD = {
     "report file": ((*SUBMIT, "/no/such"), "/no/such: No such file"),
     "report directory": ((*SUBMIT, "/"), "/: Is a directory"),
     "report format": (("report", "submit", "--host", "a", "--format", "x", "-"), "'x' is not"),
-    "report host": (("report", "submit", "--format", "dpkg", "-"), "Missing option '--host'"),
+    "report host": (("report", "submit", "--format", "dpkg", "-"), "every host needs a hostname"),
     "no role": (("users", "add", "a"), "Missing option '--role'. Choose from: viewer, operator"),
     "empty report": ((*SUBMIT, "-"), "-: lists no installed package"),
     "host name": (

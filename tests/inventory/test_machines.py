@@ -339,7 +339,6 @@ def test_a_report_that_was_changed_on_its_way_is_refused(fleet):
         (lambda d: d["sections"].update({"x" * 41: ""}), f"sections.'{'x' * 40}'"),
         (lambda d: d["sections"].update(dpkg="\ud800"), "body"),
         (lambda d: d["sections"].pop("dpkg"), "sections"),
-        (lambda d: d["sections"].update({"os-release": "ID=a/b\n"}), ""),
     ],
 )
 def test_a_report_that_is_none_is_refused_by_its_part(fleet, change, field):

@@ -213,7 +213,7 @@ def test_a_refused_row_is_kept_as_it_stood(tmp_path):
         (file_of("a,dpkg,x,1").encode("utf-32"), "is UTF-32; save the file as UTF-8"),
         (
             file_of("a,dpkg,x,1", "b,dpkg,née,1").encode("cp437"),
-            "row 3: 'b,dpkg,n?e,1' byte 49 is neither UTF-8 nor Windows-1252; name its encoding",
+            "row 3: 'b,dpkg,n?e,1' byte 50 is neither UTF-8 nor Windows-1252; name its encoding",
         ),
         (b"hostname,manager,name,version\xff\n", "row 1, column versionÿ: 'versionÿ' is no column"),
     ],

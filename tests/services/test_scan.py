@@ -25,6 +25,7 @@ from patchmgr.domain import exceptions
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger, FlawNote
+from patchmgr.domain.matching import SOURCE_UNKNOWN
 from patchmgr.domain.urgency import Clock, Inputs, Policy, Row, decide, due_date
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import ConflictError, NotFoundError
@@ -1081,8 +1082,8 @@ def test_applicable_and_installable_are_told_apart(fleet):
         "e": {"A": "unknown", "B": "unknown"},
     }
     assert {line.reason for line in fleet.lines(installable="no")} == {
-        "1 is older than 2; no repository of the host offers 2",
-        "1 is older than 3; no repository of the host offers 3",
+        f"1 is older than 2; {SOURCE_UNKNOWN}; no repository of the host offers 2",
+        f"1 is older than 3; {SOURCE_UNKNOWN}; no repository of the host offers 3",
     }
 
 
