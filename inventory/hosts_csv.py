@@ -7,6 +7,7 @@ from pathlib import Path
 
 from inventory import csv_file
 from inventory.csv_file import Layout
+from patchmgr.domain.windows import LONGEST_NAMES, canonical
 from patchmgr.errors import BadRow
 
 REQUIRED = ("hostname",)
@@ -39,6 +40,7 @@ _LONGEST = {
     "hostname": 253,
     "external_id": 200,
     "owner": 200,
+    "window": LONGEST_NAMES,
     "tags": 4000,
     "entitlements": 150,
     "running_kernel": 200,
@@ -108,6 +110,8 @@ def _values(layout: Layout, fields: list[str]) -> dict[str, str]:
     values = {column: fields[position].strip() for column, position in layout.index.items()}
     if "os_id" in values:
         values["os_id"] = values["os_id"].lower()  # os-release(5): ID is in lower case
+    if "window" in values:
+        values["window"] = canonical(values["window"])
     return values
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from patchmgr.db.queries.plan_review import Standing
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
+from patchmgr.domain.timing import Stage
 from web.show import plural
-from web.timeline import Stage
 
 NAMED = 3  # hosts named in a sentence
 

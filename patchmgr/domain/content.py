@@ -9,9 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
+from patchmgr.domain import windows as known_windows
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rings import ANY_TIME, OWN_WINDOW, HostFacts, RingSettings, assign, from_json
 from patchmgr.domain.windows import Window
@@ -81,9 +81,8 @@ def place(
     windows: Mapping[str, Window],
 ) -> dict[int, Place]:
     """Return where each host stands. Raises `InputError` for a window that does not exist."""
-    known = {OWN_WINDOW, ANY_TIME, *windows}
     for ring in rings:
-        if ring.window not in known:
+        if ring.window not in (OWN_WINDOW, ANY_TIME) and ring.window not in windows:
             raise InputError(
                 {f"window of ring {ring.name!r}": f"there is no maintenance window {ring.window!r}"}
             )
@@ -102,12 +101,7 @@ def _window(ring: RingSettings, host: HostFacts) -> str | None:
 
 def window_from_json(document: Mapping[str, Any]) -> Window:
     """Return the window whose canonical form is ``document``."""
-    return Window(
-        document["name"],
-        document["rrule"],
-        timedelta(seconds=document["duration"]),
-        document["zone"],
-    )
+    return known_windows.from_json(document)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.windows import Freeze
 from patchmgr.errors import BadFileError, ForbiddenError, IllegalTransitionError
-from patchmgr.services import exports, outbox, plans, rollouts, windows
+from patchmgr.services import exports, freezes, outbox, plans, rollouts
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -200,7 +200,7 @@ def test_an_inventory_that_shows_only_part_does_not_verify(fleet):
 def test_a_freeze_stops_a_running_plan_and_its_end_lets_it_go_on(fleet):
     plan_id = fleet.started()
     freeze = Freeze("quarter end", fleet.now, fleet.now + 6 * HOUR, "closing the books")
-    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
     fleet.tick(MINUTE)
     frozen = fleet.get(plan_id)
 
@@ -294,7 +294,7 @@ def test_ticks_at_once_hand_out_each_host_once(fleet):
     fleet.do("propose", plan_id)
     fleet.do("approve", plan_id, actor="bob")
     freeze = Freeze("f", fleet.now, fleet.now + MINUTE, "so that starting hands out nothing")
-    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
     fleet.do("start", plan_id)
     fleet.now += 2 * MINUTE
     results = []

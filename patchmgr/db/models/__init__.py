@@ -48,6 +48,7 @@ from patchmgr.db.models.plans import (
     Ring,
     Task,
     Window,
+    WindowRule,
 )
 
 __all__ = [
@@ -99,4 +100,5 @@ __all__ = [
     "UserSession",
     "VersionCount",
     "Window",
+    "WindowRule",
 ]
