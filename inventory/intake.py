@@ -3,7 +3,7 @@
 Everything is checked before anything is written; a call that raises has changed nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, hosts_csv, packages_csv, sets
-from inventory.managers import READERS
+from inventory import csv_file, formats, hosts_csv, packages_csv, sets, systems
+from inventory.csv_file import AS_IT_IS, Layout, Reading, Watch
 from inventory.report import Listing
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
@@ -22,7 +22,7 @@ from patchmgr.db.bulk import in_lists
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
-from patchmgr.errors import InputError, NotFoundError
+from patchmgr.errors import BadRow, InputError, NotFoundError
 from patchmgr.services import audit, exposures, installations
 
 MODES = ("snapshot", "merge")
@@ -50,6 +50,16 @@ class Difference:
     rows: int = 0
     rejected: int = 0
     changes: list[Change] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)  # hosts that a full export no longer names
+    retired: list[str] = field(default_factory=list)  # those of them that a person gave up
+    undetermined: int = 0  # rows with an operating system that cannot be told from its name
+    unread: list[str] = field(default_factory=list)  # examples of such names
+    refused: list[BadRow] = field(default_factory=list)
+    layout: Layout | None = None  # how the file was read; None when it was none
+    format: str = ""  # of a report, as it was named or recognised
+    not_judged: int = 0  # entries of a report of which no package could be made
+    not_judged_why: tuple[str, ...] = ()  # the first of them
+    notes: tuple[str, ...] = ()  # what limits how far a report can be judged
 
     def count(self, change: Change) -> None:
         setattr(self, change.kind, getattr(self, change.kind) + 1)
@@ -65,7 +75,13 @@ class Difference:
             "packages_added": self.added,
             "packages_removed": self.removed,
             "rejected": self.rejected,
+            "gone": len(self.gone),
+            "retired": len(self.retired),
+            "undetermined": self.undetermined,
         }
+
+
+Then = Callable[[Session, Difference], None]  # what else is done in the transaction of an import
 
 
 def import_packages(
@@ -75,9 +91,11 @@ def import_packages(
     actor: str,
     now: datetime,
     mode: str = "snapshot",
-    mapping: Mapping[str, str] | None = None,
+    how: Reading = AS_IT_IS,
     dry_run: bool = False,
     rejects: Path | None = None,
+    watch: Watch | None = None,
+    then: Then | None = None,
 ) -> Difference:
     """Store what ``path`` says its hosts have installed; return the difference it makes.
 
@@ -87,13 +105,14 @@ def import_packages(
     """
     if mode not in MODES:
         raise InputError({"mode": f"{mode!r} is not one of {', '.join(MODES)}"})
-    file = packages_csv.read(path, mapping)
+    file = packages_csv.read(path, how, watch)
     with db.trying() if dry_run else db.writing(alone=True) as session:
         hosts = _hosts_by_name(session)
         unknown = [name for name in file.hosts if name.lower() not in hosts]
         packages_csv.unknown_hosts(file, unknown)
-        packages_csv.check_whole(file, but_rejects=rejects is not None)
-        difference = Difference(rows=file.rows, rejected=file.bad_count)
+        file.refused.check(path.name, but_rejects=rejects is not None)
+        difference = Difference(rows=file.rows, rejected=file.refused.total, layout=file.layout)
+        difference.refused = file.refused.sorted
         _store_packages(session, file, hosts, difference, mode=mode, now=now)
         if not dry_run:
             audit.record(
@@ -104,9 +123,10 @@ def import_packages(
                 subject=path.name,
                 details={"mode": mode, **difference.summary()},
             )
+            if then is not None:
+                then(session, difference)
             if rejects is not None:  # before the commit: rows must not be lost
-                bad = sorted(file.bad, key=lambda row: row.row)
-                csv_file.write_rejects(rejects, file.layout, bad)
+                csv_file.write_rejects(rejects, file.layout, difference.refused)
     return difference
 
 
@@ -122,25 +142,28 @@ def submit_report(
 ) -> Difference:
     """Store a host's own listing; a host not seen before joins the inventory.
 
-    ``os`` is ``ID:RELEASE``, empty when the host is known already. Raises `InputError` and
-    `BadFileError`; `NotFoundError` for an unknown host without ``os``.
+    ``os`` is ``ID:RELEASE``, empty when the host is known already or the report says it itself;
+    ``format`` is empty when it is to be recognised. What the host has of managers that the report
+    does not speak for stays. Raises `InputError` and `BadFileError`; `NotFoundError` for an unknown
+    host of which nobody says the system.
     """
-    if format not in READERS:
-        known = ", ".join(sorted(READERS))
-        raise InputError({"format": f"{format!r} is no report format we read ({known})"})
     if (why := hosts_csv.wrong("hostname", host)) is not None:
         raise InputError({"host": f"{host[:80]!r} {why}"})
-    os_id, _, os_release = os.partition(":")
-    os_id = os_id.lower()  # os-release(5): ID is in lower case
-    bad_word = hosts_csv.wrong("os_id", os_id) or hosts_csv.wrong("os_release", os_release)
-    if os and (not os_id or not os_release or bad_word):
-        raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
-    listing = READERS[format](text)
-    difference = Difference(rows=len(listing.packages))
+    os = _checked_os(os)
+    format, listing = formats.read(text, format)  # noqa: A001 -- see above
+    system = _system(os, listing)
+    difference = Difference(
+        rows=len(listing.packages),
+        format=format,
+        not_judged=listing.not_judged,
+        not_judged_why=listing.not_judged_why,
+        notes=listing.notes,
+    )
     with db.writing(alone=True) as session:
-        row = _reporting_host(session, host, os_id, os_release, now)
+        row = _reporting_host(session, host, system, now, is_given=bool(os))
         is_new = row.package_set_id is None
-        row.held = sorted(listing.held)
+        if listing.held is not None:
+            row.held = sorted(listing.held)
         row.reported_at = now
         if row.retired_at is not None:
             row.retired_at = None
@@ -149,15 +172,35 @@ def submit_report(
         changed = _store_listing(session, row, listing, difference, now)
         difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
         if changed:
+            details = {"format": format, **difference.summary()}
+            if listing.not_judged:
+                details["not_judged"] = listing.not_judged
             audit.record(
                 session,
                 at=now,
                 actor=actor,
                 action="report.submit",
                 subject=f"host {row.hostname}",
-                details={"format": format, **difference.summary()},
+                details=details,
             )
     return difference
+
+
+def _checked_os(os: str) -> str:
+    """Return ``os``, given as ``ID:RELEASE``, with its ID in lower case. Raises `InputError`."""
+    os_id, _, os_release = os.partition(":")
+    os_id = os_id.lower()  # os-release(5): ID is in lower case
+    bad_word = hosts_csv.wrong("os_id", os_id) or hosts_csv.wrong("os_release", os_release)
+    if os and (not os_id or not os_release or bad_word):
+        raise InputError({"os": f"{os[:80]!r} is not ID:RELEASE, such as debian:12"})
+    return f"{os_id}:{os_release}" if os else ""
+
+
+def _system(os: str, listing: Listing) -> str:
+    """Return the host's system, as was given or as the report says. Raises `InputError`."""
+    if os and listing.system and not systems.agree(os, listing.system):
+        raise InputError({"os": f"{os[:80]!r} is not what the report is of: {listing.system}"})
+    return os or listing.system
 
 
 def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
@@ -170,14 +213,17 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         )
         if row is None:
             raise NotFoundError("host", name)
-        row.retired_at = now
-        row.judged_set_id = None
-        row.updated_at = now
-        exposures.close_all(session, row.id, now)
-        installations.count(session, [row.id])
-        audit.record(
-            session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
-        )
+        retire_host(session, row, actor=actor, now=now)
+
+
+def retire_host(session: Session, row: models.Host, *, actor: str, now: datetime) -> None:
+    """Retire a host inside the transaction that decided it."""
+    row.retired_at = now
+    row.judged_set_id = None
+    row.updated_at = now
+    exposures.close_all(session, row.id, now)
+    installations.count(session, [row.id])
+    audit.record(session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}")
 
 
 def judged_platform(host: models.Host) -> Platform:
@@ -386,10 +432,16 @@ def _store_listing(
 ) -> bool:
     packages = sorted(listing.packages)
     encoded = sets.encode(session, judged_platform(row), packages)
+    had = package_sets.members_of(session, row.package_set_id)
+    if row.package_set_id is not None and np.array_equal(np.sort(encoded.ids), had):
+        return False
+    gone = np.setdiff1d(had, encoded.ids)
+    if kept := _of_others(session, gone, listing):
+        packages = sorted(listing.packages.union(kept))
+        encoded = sets.encode(session, judged_platform(row), packages)
     (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
     if set_id == row.package_set_id:
         return False
-    had = package_sets.members_of(session, row.package_set_id)
     difference.added += len(np.setdiff1d(encoded.ids, had))
     difference.removed += len(np.setdiff1d(had, encoded.ids))
     host_id = row.id
@@ -398,19 +450,31 @@ def _store_listing(
     return True
 
 
+def _of_others(session: Session, gone: Ids, listing: Listing) -> list[Package]:
+    """Return which of the members ``gone`` are packages that ``listing`` does not speak for."""
+    packages = map(sets.package, sets.packages_of(session, gone))
+    return [each for each in packages if each.manager not in listing.speaks_for]
+
+
 def _reporting_host(
-    session: Session, name: str, os_id: str, os_release: str, now: datetime
+    session: Session, name: str, system: str, now: datetime, *, is_given: bool
 ) -> models.Host:
+    """Return the host that reports, of ``system`` from now on.
+
+    What a report says of it by itself, not ``is_given``, may be less exact than what is known.
+    """
     row = session.scalar(
         select(models.Host).where(func.lower(models.Host.hostname) == name.lower())
     )
     if row is None:
-        if not os_id:
+        if not system:
             raise NotFoundError("host", name)
         row = new_host(name, now)
         session.add(row)
+    os_id, _, os_release = system.partition(":")
     where = platform(os_id, os_release)
-    if os_id and row.platform != where:
+    is_known = not is_given and systems.agree(row.platform, where)
+    if os_id and row.platform != where and not is_known:
         row.os_id, row.os_release, row.platform = os_id, os_release, where
         row.updated_at = now
         session.flush()
@@ -444,6 +508,7 @@ def new_host(name: str, now: datetime) -> models.Host:
         running_kernel="",
         reboot_pending=False,
         held=[],
+        source="",
         created_at=now,
         updated_at=now,
         retired_at=None,

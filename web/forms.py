@@ -104,6 +104,31 @@ class ExceptionForm(Form):
     expires = DayField("Until", [InputRequired("Say until which day.")])
 
 
+class HoldForm(Form):
+    package = StringField(
+        "Package",
+        [InputRequired("Name a package."), Length(max=200)],
+        description="Installed, or its source.",
+    )
+    versions = StringField(
+        "Versions",
+        [Optional(), Length(max=200)],
+        description="1.2-3, or bounds such as >=1.2,<1.4; empty for every one.",
+    )
+    platform = StringField(
+        "Platform", [Optional(), Length(max=200)], description="debian:12; empty for every one."
+    )
+    reason = TextAreaField("Reason", [InputRequired("Say why; plans show it.")])
+    owner = StringField(
+        "Owner", [Optional(), Length(max=200)], description="Who answers for it; empty for you."
+    )
+    expires = DayField("Until", [InputRequired("Say until which day.")])
+
+
+class PolicyForm(Form):
+    document = TextAreaField("Document", [InputRequired("Enter the policy.")])
+
+
 class RevokeForm(Form):
     reason = TextAreaField("Reason", [Optional()])
 
@@ -123,7 +148,9 @@ __all__ = [
     "ConfirmForm",
     "ExceptionForm",
     "Form",
+    "HoldForm",
     "PasswordForm",
+    "PolicyForm",
     "PreferencesForm",
     "ReasonForm",
     "RevokeForm",

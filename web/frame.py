@@ -43,7 +43,12 @@ class Frame:
         """Plans that this viewer may approve, or a ring of which they may, and have not."""
         if self.viewer is None or not self.viewer.role.covers(Role.APPROVER):
             return []
-        return [line for line, _ in plans.awaiting_approval(session(), self.viewer.name)]
+        return [
+            line
+            for line, _ in plans.awaiting_approval(
+                session(), self.viewer.name, self.viewer.role.value
+            )
+        ]
 
     @property
     def proposed(self) -> int:

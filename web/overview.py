@@ -37,6 +37,7 @@ def index() -> ResponseReturnValue:
         stopped=[plan for plan in under_way if plan.state is not PlanState.RUNNING],
         running=[plan for plan in under_way if plan.state is PlanState.RUNNING],
         openings=_openings(),
+        unreviewed=plans.unreviewed(session()),
         chart=charts.stacked(
             [(point.at, point.by_severity) for point in trend], WORST_FIRST, "Open findings"
         ),

@@ -35,7 +35,14 @@ FIELDS = {
     "platform": "platform is",
     "tag": "tags include",
 }
-NUMBERS = ("percent", "success_pct", "max_failures", "max_concurrent", "min_attempted")
+NUMBERS = (
+    "percent",
+    "representative",
+    "success_pct",
+    "max_failures",
+    "max_concurrent",
+    "min_attempted",
+)
 TEXTS = ("name", "soak", "window", "expected")
 CHOSEN = ("advisory", "cve", "package", "host")  # several words
 CHOSEN_ONE = ("platform", "environment", "severity")  # one value of a choice
@@ -57,18 +64,20 @@ class RingRow:
         document: dict[str, Any] = {**self.kept, "needs_approval": self.needs_approval}
         document.update({name: given[name].strip() for name in TEXTS})
         for name in NUMBERS:
-            text = given[name].strip()
+            text = given[name].strip() or ("0" if name == "representative" else "")
             if not (text.isascii() and text.isdigit() and len(text) < 7):
                 raise InputError({_LABELS[name]: f"{text!r} is not a whole number"})
             document[name] = int(text)
         chosen, value = given["field"], given["value"].strip()
-        document["fields"] = {chosen: value} if chosen and value else {}
+        words = [word for one in value.split(",") if (word := one.strip())]
+        document["fields"] = {chosen: words} if chosen and words else {}
         document.pop("min_soak", None)  # follows the soak
         return from_json(document)
 
 
 _LABELS = {
     "percent": "Share",
+    "representative": "Representatives",
     "success_pct": "Must succeed",
     "max_failures": "Failures allowed",
     "max_concurrent": "At a time",
@@ -185,6 +194,7 @@ class PlanForm:
 def row_of(ring: RingSettings) -> RingRow:
     """Return a ring as the form shows it."""
     name, value = next(iter(ring.fields.items()), ("", ""))
+    value = value if isinstance(value, str) else ", ".join(value)
     return RingRow(
         {
             "name": ring.name,

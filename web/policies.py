@@ -1,4 +1,4 @@
-"""Policies: the decision tables that say by when a finding must be closed."""
+"""Policies: decision tables of when a finding must be closed, and how plans are made."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,6 +6,7 @@ from itertools import pairwise
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from patchmgr.db.queries import planning_policies
 from patchmgr.db.queries import policies as queries
 from patchmgr.db.queries.policies import StoredPolicy
 from patchmgr.domain.accounts import Role
@@ -52,6 +53,7 @@ def index() -> ResponseReturnValue:
         versions=plain(versions, VERSIONS),
         until=_until(versions),
         others=_others(versions),
+        planning=planning_policies.listing(session()),
     )
 
 

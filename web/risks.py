@@ -6,6 +6,8 @@ from datetime import datetime
 
 from patchmgr.db.queries.plan_review import Standing
 from patchmgr.db.queries.plans import PlanDetail
+from patchmgr.domain.holds import Hold
+from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
 from patchmgr.domain.timing import Stage
 from web.show import plural
@@ -30,6 +32,7 @@ def of(
     stages: Sequence[Stage],
     excluded: Mapping[str, tuple[int, int]],
     now: datetime,
+    bad: Sequence[tuple[Change, Hold]] = (),
 ) -> list[Risk]:
     """Return what an approver should know, the worst first."""
     if plan.state not in OPEN_PLANS:
@@ -37,6 +40,7 @@ def of(
     found = [
         *_late(plan, stages, now),
         *_signals(plan),
+        *held(bad),
         *_hosts(standing),
         *_changes(plan, standing, excluded),
     ]
@@ -89,6 +93,18 @@ def _signals(plan: PlanDetail) -> list[Risk]:
             signal.subject,
         )
         for signal in plan.signals
+    ]
+
+
+def held(found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
+    """Return what the plan would install that is known to be bad."""
+    return [
+        Risk(
+            "bad",
+            f"{change.package} {change.to_version} is {hold.words}: no ring begins with it.",
+            "hold",
+        )
+        for change, hold in found
     ]
 
 
@@ -150,6 +166,15 @@ def _changes(
                 "info",
                 f"The first time that {names}{f' and {more} more' if more > 0 else ''} "
                 f"{'is' if len(standing.first_time) == 1 else 'are'} changed to this version here.",
+            )
+        )
+    if plan.summary.get("held_included"):
+        found.append(
+            Risk(
+                "warn",
+                f"{plural(plan.summary['held_included'], 'package')} that hosts hold back "
+                "are changed all the same.",
+                "hosts",
             )
         )
     if len(plan.rings) == 1 and plan.summary["hosts"] > NAMED:

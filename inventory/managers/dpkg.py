@@ -8,7 +8,7 @@ package counts as installed when its files are on the machine: ``half-configured
 import re
 from collections.abc import Iterator
 
-from inventory.report import Listing
+from inventory.report import Listing, lines, wrong
 from patchmgr.domain.packages import Package
 from patchmgr.errors import BadFileError, BadRow
 
@@ -41,8 +41,15 @@ _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
 # ${Status} or ${db:Status-Abbrev}: no source package or version looks like that.
 _STATUS = re.compile(r"[a-z]+ [a-z]+ [a-z-]+|[uihrp][ncHUFWti]R?")
 _FIELDS = {"package", "status", "version", "architecture", "source"}
-_TEXT = re.compile(r"[^\s\x00-\x1f\x7f]*")
-_LONGEST = {"name": 200, "version": 200, "arch": 64, "source": 200, "source_version": 200}
+
+
+def recognises(listing: str) -> bool:
+    """Return whether ``listing`` looks like one of dpkg."""
+    if _is_status(listing):
+        return True
+    line = next((each for each in lines(listing[:4096]) if each.strip()), "")
+    name, tab, _ = line.partition("\t")
+    return bool(tab) and _NAME.fullmatch(name.partition(":")[0].strip()) is not None
 
 
 def read(listing: str) -> Listing:
@@ -50,7 +57,8 @@ def read(listing: str) -> Listing:
 
     Lines are those of `COMMAND`, with or without its last column; or name and version as plain
     ``dpkg-query -W`` prints them, then the architecture, then a ``${Source}``, then a status, as
-    far as they are there. Raises `BadFileError` naming each line that is neither.
+    far as they are there. An empty ``${Source}`` is a source of the package's own name; without
+    that column the source is not known. Raises `BadFileError` naming each line that is neither.
     """
     bad: list[BadRow] = []
     entries = _stanzas(listing, bad) if _is_status(listing) else _lines(listing, bad)
@@ -74,16 +82,11 @@ def _is_status(listing: str) -> bool:
     return re.match(r"\s*[A-Za-z-]+:(?: |\n)", listing) is not None
 
 
-def _split(listing: str) -> list[str]:
-    """Return the lines of ``listing``, parted by line ends alone; Unicode has more signs for it."""
-    return listing.replace("\r\n", "\n").split("\n")
-
-
 def _stanzas(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
     """Yield the entries of a status file, whose stanzas are parted by blank lines."""
     fields: dict[str, str] = {}
     start = 1
-    for number, line in enumerate([*_split(listing), ""], start=1):
+    for number, line in enumerate([*lines(listing), ""], start=1):
         if not line.strip():
             if fields:
                 yield from _stanza(fields, start, bad)
@@ -115,7 +118,7 @@ def _stanza(fields: dict[str, str], row: int, bad: list[BadRow]) -> Iterator[Ent
     if state in _STATES and state not in _PRESENT:
         return
     version = fields.get("version", "")
-    given = _source(fields.get("source", ""), version)
+    given = source_of(fields.get("source", ""), name, version)
     package = _package(name, version, fields.get("architecture", ""), *given)
     if (problem := _problem(package, state)) is None:
         yield want, state, package
@@ -123,15 +126,19 @@ def _stanza(fields: dict[str, str], row: int, bad: list[BadRow]) -> Iterator[Ent
         bad.append(BadRow(row, *problem))
 
 
-def _source(field: str, version: str) -> tuple[str, str]:
-    """Return name and version of the source in a ``Source`` field: ``acl`` or ``acl (2.3-1)``."""
+def source_of(field: str, name: str, version: str) -> tuple[str, str]:
+    """Return name and version of the source in a ``Source`` field: ``acl`` or ``acl (2.3-1)``.
+
+    A source package of the same name and version goes without saying in dpkg's status; it is
+    written out here, so that one package is one package however it was reported.
+    """
     source = _SOURCE.fullmatch(field)
-    name, source_version = source.groups() if source else ("", None)
-    return name, source_version or version
+    source_name, source_version = source.groups() if source else (name.partition(":")[0], None)
+    return source_name, source_version or version
 
 
 def _lines(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
-    for number, line in enumerate(_split(listing), start=1):
+    for number, line in enumerate(lines(listing), start=1):
         if not line.strip():
             continue
         columns = [field.strip() for field in line.split("\t")]
@@ -142,7 +149,7 @@ def _lines(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
             case [name, version, *arch] if len(arch) < 2:
                 rest = ("".join(arch), "", "")
             case [name, version, arch, source] if not source or _SOURCE.fullmatch(source):
-                rest = (arch, *_source(source, version))
+                rest = (arch, *source_of(source, name, version))
             case [name, version, arch, source, source_version]:
                 rest = (arch, source, source_version)
             case [name, version, arch, source, source_version, status]:
@@ -161,6 +168,12 @@ def _lines(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
             bad.append(BadRow(number, *problem))
 
 
+def is_present(status: str) -> bool:
+    """Return whether a package of this status has files on the machine; what is unclear has."""
+    _want, state = _status(status)
+    return state not in _STATES - _PRESENT
+
+
 def _status(text: str) -> tuple[str, str]:
     """Return (want, state) of ``${Status}`` ("hold ok installed") or of its abbreviation ("hi")."""
     words = text.split()
@@ -173,11 +186,8 @@ def _status(text: str) -> tuple[str, str]:
 
 def _package(name: str, version: str, arch: str, source: str, source_version: str) -> Package:
     name, _, qualifier = name.partition(":")  # "libc6:amd64"
-    # A source package of the same name and version goes without saying in dpkg's status; it is
-    # written out here, so that one package is one package however it was reported.
-    return Package(
-        "dpkg", name, version, arch or qualifier, source or name, source_version or version
-    )
+    version_of_source = (source_version or version) if source else ""
+    return Package("dpkg", name, version, arch or qualifier, source, version_of_source)
 
 
 def _problem(package: Package, state: str) -> tuple[str, str, str] | None:
@@ -185,12 +195,4 @@ def _problem(package: Package, state: str) -> tuple[str, str, str] | None:
         return "status", state, "is no state of dpkg"
     if not _NAME.fullmatch(package.name):
         return "package", package.name, "is not the name of a Debian package"
-    if not package.version:
-        return "version", "", f"is missing for {package.name}"
-    for column, longest in _LONGEST.items():
-        value = getattr(package, column)
-        if len(value) > longest:
-            return column, value, f"is longer than {longest} characters"
-        if not _TEXT.fullmatch(value):
-            return column, value, "has spaces or control characters"
-    return None
+    return wrong(package)

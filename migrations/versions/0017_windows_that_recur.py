@@ -1,7 +1,7 @@
 """Windows with exceptions and several recurrences, windows by rule, freezes that recur.
 
 Revision ID: 0017
-Revises: 0013
+Revises: 0016
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from alembic.operations import BatchOperations
 
 revision = "0017"
-down_revision = "0013"
+down_revision = "0016"
 
 SHORT, LONG = 64, 200  # characters of the windows that a host names
 

@@ -1,16 +1,21 @@
 """A plan as JSON and as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from patchmgr.cli.app import instant, show_table
+from patchmgr.db.queries.change_history import History
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.plan_content import ChangeLine, ExclusionLine
 from patchmgr.db.queries.plan_progress import EventLine, TaskLine
 from patchmgr.db.queries.plans import PlanDetail, RingView
+from patchmgr.domain import durations
+from patchmgr.domain.content import coverage_words
+from patchmgr.domain.terms import Terms
+from patchmgr.domain.terms import words as terms_words
 
 
 def detail_json(
@@ -25,18 +30,23 @@ def detail_json(
         "id", "title", "state", "state_since", "state_by", "reason", "author", "content_hash",
         "series", "approvals_needed", "approvals_given", "due", "created_at", "proposed_at",
         "approved_at", "started_at", "finished_at", "expires_at", "awaits", "frozen", "live",
+        "policy", "superseded_by",
     )  # fmt: skip
     document: dict[str, Any] = {name: getattr(plan, name) for name in plain}
     document |= {
         "authors": list(plan.authors),
         "selection": dict(plan.selection),
         "summary": dict(plan.summary),
+        "terms": terms_json(plan.terms),
+        "contains": list(plan.contains),
+        "break_glass": None if plan.break_glass is None else asdict(plan.break_glass),
         "commands": list(plan.commands),
         "changed": list(plan.changed),
         "counts": dict(plan.counts),
         "signals": [asdict(signal) for signal in plan.signals],
         "approvals": [asdict(one) for one in plan.approvals],
         "windows": list(plan.windows.values()),
+        "groups": list(plan.groups),
         "rings": [_ring(ring) for ring in plan.rings],
     }
     if changes is not None:
@@ -50,12 +60,33 @@ def detail_json(
     return document
 
 
+def terms_json(terms: Terms) -> dict[str, Any]:
+    """Return every term, also those that the canonical form leaves out."""
+    return {
+        "targets": terms.targets.value,
+        "include_held": terms.include_held,
+        "approvers": list(terms.approvers),
+        "approval_valid": durations.text(terms.approval_valid),
+    }
+
+
+def history_json(history: History) -> dict[str, Any]:
+    """Return what is known of a change from earlier plans."""
+    return {
+        "is_first": history.is_first,
+        "verified": history.verified,
+        "failed": history.failed,
+        "plans": [asdict(one) for one in history.plans],
+    }
+
+
 def print_detail(
     plan: PlanDetail,
     changes: Page[ChangeLine],
     excluded: Page[ExclusionLine],
     tasks: Page[TaskLine],
     events: Page[EventLine],
+    history: Mapping[int, History],
 ) -> None:
     """Print a plan for people."""
     click.echo(f"plan {plan.id}: {plan.title}")
@@ -70,6 +101,7 @@ def print_detail(
         click.echo(f"frozen: {plan.frozen}")
     click.echo(f"author {plan.author}, content {plan.content_hash}")
     click.echo(f"approvals: {plan.approvals_given} of {plan.approvals_needed}")
+    _print_terms(plan)
     for line in plan.changed:
         click.echo(f"changed since it was approved: {line}")
     click.echo("")
@@ -86,7 +118,7 @@ def print_detail(
         )
     _section("changes", changes)
     show_table(
-        ("package", "arch", "from", "to", "of", "hosts", "advisories"),
+        ("package", "arch", "from", "to", "of", "hosts", "advisories", "history"),
         [
             (
                 one.package,
@@ -96,6 +128,7 @@ def print_detail(
                 one.match,
                 one.hosts,
                 len(one.advisories),
+                history[one.id].words,
             )
             for one in changes.lines
         ],
@@ -118,6 +151,30 @@ def print_detail(
         ("at", "by", "kind", "ring", "message"),
         [(one.at, one.by, one.kind, one.ring, one.message) for one in events.lines],
     )
+
+
+def _print_terms(plan: PlanDetail) -> None:
+    terms = plan.terms
+    if terms.approvers:
+        click.echo(f"who must agree: {terms_words(terms.approvers)}")
+    click.echo(f"target versions: {terms.targets.value}")
+    if terms.include_held:
+        click.echo(f"held packages are changed too: {plan.summary.get('held_included', 0)}")
+    for reached in plan.summary.get("coverage", ()):
+        click.echo(f"ring {reached['ring']}: {coverage_words(reached)}")
+    if plan.policy:
+        click.echo(f"made by policy {plan.policy}")
+    if plan.break_glass:
+        done = plan.break_glass
+        click.echo(f"started without its approvals by {done.by}: {done.reason}")
+        signed = f"reviewed by {done.reviewed_by}: {done.comment}" if done.reviewed_by else ""
+        click.echo(signed or f"not reviewed yet: patchmgr plans review {plan.id} --reason TEXT")
+    for number in plan.contains:
+        click.echo(
+            f"does all that is left of plan {number}: patchmgr plans supersede {plan.id} {number}"
+        )
+    if plan.superseded_by:
+        click.echo(f"superseded by plan {plan.superseded_by}")
 
 
 def _section(name: str, page: Page[Any]) -> None:

@@ -7,17 +7,31 @@ from typing import Any
 
 import click
 
+from patchmgr.cli import plan_decisions
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import App, pass_app, show_json, show_listing
-from patchmgr.cli.plan_files import read_bytes, read_rings, write_bytes
-from patchmgr.cli.plan_views import detail_json, print_detail
-from patchmgr.db.queries import plan_content, plan_progress
+from patchmgr.cli.plan_decisions import terms_of, terms_options
+from patchmgr.cli.plan_files import read_bytes, read_stages, write_bytes
+from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring
+from patchmgr.cli.plan_views import detail_json, history_json, print_detail
+from patchmgr.db.queries import change_history, plan_content, plan_progress
+from patchmgr.db.queries import holds as hold_queries
+from patchmgr.db.queries import planning_policies as planning_queries
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS
+from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
-from patchmgr.services import exports, outbox, policies, result_files, rollouts
+from patchmgr.services import (
+    exports,
+    outbox,
+    planning_policies,
+    policies,
+    probing,
+    result_files,
+    rollouts,
+)
 from patchmgr.services import plans as service
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -31,7 +45,7 @@ def plans() -> None:
 
 
 @plans.command()
-@click.option("--policy", help="Close what this SLA policy sets a due date for.")
+@click.option("--policy", help="By this planning policy, or what this SLA policy dates.")
 @click.option("--advisory", "advisories", multiple=True, help="Close this advisory (repeatable).")
 @click.option("--cve", "cves", multiple=True, help="Close this CVE (repeatable).")
 @click.option("--host", "hosts", multiple=True, help="Only on this host (repeatable).")
@@ -52,6 +66,8 @@ def plans() -> None:
     help="TOML or JSON file of ring settings (docs/plans.md).",
 )
 @click.option("--approvals", type=int, default=1, show_default=True, help="People who must agree.")
+@click.option("--include-held", is_flag=True, help="Packages too that their hosts hold back.")
+@terms_options
 @as_option
 @_json
 @pass_app
@@ -69,6 +85,10 @@ def create(
     title: str,
     rings_file: Path | None,
     approvals: int,
+    include_held: bool,
+    targets: str | None,
+    approvers: tuple[str, ...],
+    valid: str | None,
     as_name: str | None,
     as_json: bool,
 ) -> None:
@@ -79,19 +99,26 @@ def create(
     )
     if everything and selection != Selection():
         raise InputError({"all": "takes no other selection beside it"})
-    if policy is not None:
-        selection = _by_policy(app, policy, selection)
     who = acting(app, as_name)
-    plan_id = service.create(
-        app.db,
-        selection=selection,
-        title=title,
-        rings=read_rings(rings_file) if rings_file else DEFAULT_RINGS,
-        approvals_needed=approvals,
-        actor=who.name,
-        role=who.role,
-        now=app.now,
-    )
+    acts: dict[str, Any] = {"actor": who.name, "role": who.role, "now": app.now}
+    if policy is not None and _is_planning(app, policy):
+        if rings_file or approvals != 1 or include_held or targets or approvers or valid:
+            raise InputError({"policy": f"{policy!r} says rings, approvals and versions itself"})
+        plan_id = planning_policies.create_plan(
+            app.db, policy, narrowed=selection, title=title, **acts
+        )
+    else:
+        rings, groups = read_stages(rings_file) if rings_file else (DEFAULT_RINGS, ())
+        plan_id = service.create(
+            app.db,
+            selection=_by_policy(app, policy, selection) if policy is not None else selection,
+            title=title,
+            rings=rings,
+            groups=groups,
+            approvals_needed=approvals,
+            terms=terms_of(Terms(include_held=include_held), targets, approvers, valid),
+            **acts,
+        )
     if not as_json:
         click.echo(plan_id)
         return
@@ -129,10 +156,20 @@ def show(app: App, plan_id: int, as_json: bool) -> None:
         excluded = plan_content.exclusions(session, plan_id, limit=limit)
         tasks = plan_progress.tasks(session, plan_id, limit=limit)
         events = plan_progress.events(session, plan_id, limit=everything if as_json else 10)
+        numbers = [one.id for one in changes.lines]
+        history = change_history.of_changes(session, plan_id, numbers)
+        held = hold_queries.of_plan(session, plan_id, app.now)
     if as_json:
-        show_json(detail_json(detail, changes.lines, excluded.lines, tasks.lines, events.lines))
+        document = detail_json(detail, changes.lines, excluded.lines, tasks.lines, events.lines)
+        for line in document["changes"]:
+            line["history"] = history_json(history[line["id"]])
+        document["held"] = [{"package": one.package, "hold": hold.id, "why": hold.words}
+                            for one, hold in held]  # fmt: skip
+        show_json(document)
     else:
-        print_detail(detail, changes, excluded, tasks, events)
+        for one, hold in held:
+            click.echo(f"held: {one.package} {one.to_version} is {hold.words}")
+        print_detail(detail, changes, excluded, tasks, events, history)
 
 
 @plans.command()
@@ -144,18 +181,31 @@ def show(app: App, plan_id: int, as_json: bool) -> None:
     help="TOML or JSON file of ring settings (docs/plans.md).",
 )
 @click.option("--approvals", type=int, help="People who must agree.")
+@terms_options
 @as_option
 @pass_app
 def edit(
-    app: App, plan_id: int, rings_file: Path | None, approvals: int | None, as_name: str | None
+    app: App,
+    plan_id: int,
+    rings_file: Path | None,
+    approvals: int | None,
+    targets: str | None,
+    approvers: tuple[str, ...],
+    valid: str | None,
+    as_name: str | None,
 ) -> None:
     """Give a plan that has not started other rings; given approvals fall."""
+    rings, groups = read_stages(rings_file) if rings_file else (None, None)
     who = acting(app, as_name)
+    with app.db.reading() as session:
+        before = queries.get(session, plan_id, now=app.now).terms
     changed = service.edit(
         app.db,
         plan_id,
-        rings=read_rings(rings_file) if rings_file else None,
+        rings=rings,
+        groups=groups,
         approvals_needed=approvals,
+        terms=terms_of(before, targets, approvers, valid),
         actor=who.name,
         role=who.role,
         now=app.now,
@@ -183,12 +233,45 @@ def _command(name: str, does: str, call: Callable[..., None], *, needs_reason: b
 
 _command("propose", "Ask for approval.", service.propose, needs_reason=False)
 _command("reject", "Refuse a plan for good; needs --reason.", service.reject)
-_command("start", "Start an approved plan.", service.start, needs_reason=False)
 _command("pause", "Hand out nothing more; needs --reason.", service.pause)
 _command("resume", "Let a paused plan go on.", service.resume)
 _command("cancel", "End a plan; needs --reason.", service.cancel)
 _command("halt", "Stop a plan until somebody acknowledges it; needs --reason.", service.halt)
-_command("acknowledge", "Let open halt signals pass; needs --reason.", service.acknowledge)
+for decision in (plan_decisions.start, plan_decisions.review, plan_decisions.supersede):
+    plans.add_command(decision)
+
+
+@plans.command()
+@_id
+@click.option("--host", "hosts", multiple=True, help="Accept this host's end; signals stay.")
+@_reason
+@as_option
+@_json
+@pass_app
+def acknowledge(
+    app: App,
+    plan_id: int,
+    hosts: tuple[str, ...],
+    reason: str,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
+    """Let open halt signals pass; needs --reason."""
+    who = acting(app, as_name)
+    service.acknowledge(
+        app.db, plan_id, hosts=hosts, reason=reason, actor=who.name, role=who.role, now=app.now
+    )
+    with app.db.reading() as session:
+        detail = queries.get(session, plan_id, now=app.now)
+    if as_json:
+        show_json(detail_json(detail))
+    else:
+        click.echo(f"plan {plan_id} is {detail.state.value}")
+
+
+plans.add_command(forecast)
+plans.add_command(roll_back)
+plans.add_command(skip_ring)
 
 
 @plans.command()
@@ -254,16 +337,23 @@ def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: 
     help="A file; for ansible a name in .zip gives playbook and inventory apart. Default: stdout.",
 )
 @click.option("--whole", is_flag=True, help="All rings, to read; not only what may be done now.")
+@click.option("--rollback", is_flag=True, help="The way back of hosts that must be rolled back.")
 @as_option
 @pass_app
 def export(
-    app: App, plan_id: int, form: str, out: Path | None, whole: bool, as_name: str | None
+    app: App,
+    plan_id: int,
+    form: str,
+    out: Path | None,
+    whole: bool,
+    rollback: bool,
+    as_name: str | None,
 ) -> None:
     """Write the work that may be done now, for people or for Ansible."""
     who = acting(app, as_name)
     if form == "ansible" and out is not None and out.suffix.lower() == ".zip":
         form = "ansible-zip"
-    exported = service_export(app, plan_id, form, who, whole=whole)
+    exported = service_export(app, plan_id, form, who, whole=whole, rollback=rollback)
     if out is None:
         sys.stdout.buffer.write(exported.body)
         sys.stdout.buffer.flush()
@@ -272,10 +362,19 @@ def export(
     click.echo(f"{out}: {exported.hosts} hosts")
 
 
-def service_export(app: App, plan_id: int, form: str, who: Any, *, whole: bool) -> exports.Exported:
+def service_export(
+    app: App, plan_id: int, form: str, who: Any, *, whole: bool, rollback: bool
+) -> exports.Exported:
     """Return the export as ``who``."""
     return exports.export(
-        app.db, plan_id, form, whole=whole, actor=who.name, role=who.role, now=app.now
+        app.db,
+        plan_id,
+        form,
+        whole=whole,
+        rollback=rollback,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
     )
 
 
@@ -304,6 +403,7 @@ def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bo
 @pass_app
 def tick(app: App, as_json: bool) -> None:
     """Move every plan on to where it must be now; the scheduler does the same by itself."""
+    probing.probe(app.db, now=app.now)
     result = rollouts.tick(app.db, now=app.now)
     outbox.deliver(app.db, now=app.now)
     counts = {
@@ -323,6 +423,11 @@ def tick(app: App, as_json: bool) -> None:
         click.echo(f"patchmgr: plan {number} cannot be moved: {why}", err=True)
     if result.failed:
         sys.exit(1)
+
+
+def _is_planning(app: App, name: str) -> bool:
+    with app.db.reading() as session:
+        return planning_queries.latest(session, name) is not None
 
 
 def _by_policy(app: App, name: str, selection: Selection) -> Selection:

@@ -1,52 +1,80 @@
-"""``patchmgr policies``: the decision tables that give findings their due dates."""
+"""``patchmgr policies``: by when findings must be closed (SLA), how plans are made (planning)."""
+
+from pathlib import Path
 
 import click
 
+from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import App, pass_app, show_json, show_listing, show_table
+from patchmgr.cli.plan_files import read_document
+from patchmgr.db.queries import planning_policies
 from patchmgr.db.queries import policies as queries
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.urgency import Policy, Row, to_json
+from patchmgr.domain.planning_policies import KIND as PLANNING
+from patchmgr.domain.urgency import Policy, Row, from_json
 from patchmgr.domain.urgency_presets import PRESETS
-from patchmgr.errors import NotFoundError
+from patchmgr.errors import InputError
+from patchmgr.services import planning_policies as planning_service
 from patchmgr.services import policies as service
+from patchmgr.services import policy_files
+from patchmgr.services.policy_files import FORMATS, SLA
+
+_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
 @click.group()
 def policies() -> None:
-    """SLA policies: when a finding must be closed."""
+    """Policies: when a finding must be closed (sla), and how plans are made (planning)."""
 
 
 @policies.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@_json
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List the versions that were in force, the newest first, and presets that never were."""
+    """List the SLA versions that were in force, presets that never were, and planning policies."""
     with app.db.reading() as session:
         stored = queries.listing(session)
+        planning = planning_policies.listing(session)
     rows: list[tuple[object, ...]] = [
-        (each.policy.name, each.policy.version, each.active, each.made_at, each.made_by)
+        (each.policy.name, SLA, each.policy.version, each.active, each.made_at, each.made_by)
         for each in stored
     ]
     known = {each.policy.name for each in stored}
-    rows += [(name, None, False, None, "preset") for name in PRESETS if name not in known]
-    show_listing(("name", "version", "active", "since", "by"), rows, as_json)
+    rows += [(name, SLA, None, False, None, "preset") for name in PRESETS if name not in known]
+    rows += [
+        (each.policy.name, PLANNING, each.policy.version, True, each.made_at, each.made_by)
+        for each in planning
+    ]
+    show_listing(("name", "kind", "version", "active", "since", "by"), rows, as_json)
 
 
 @policies.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True)
+@_json
 @pass_app
 def show(app: App, name: str, as_json: bool) -> None:
-    """Show the table of the policy NAME: the first row that matches decides."""
+    """Show the policy NAME, of either kind; of an SLA table the first row that matches decides."""
     with app.db.reading() as session:
-        stored = queries.latest(session, name)
-    policy = stored.policy if stored else PRESETS.get(name)
-    if policy is None:
-        raise NotFoundError("policy", name)
-    if as_json:
-        show_json(to_json(policy))
+        document = policy_files.document_of(session, name)
+        stored = planning_policies.latest(session, name)
+        occasions = planning_policies.occasions(session, name)
+    if document["kind"] == SLA:
+        document.pop("kind")
+        if as_json:
+            show_json(document)
+        else:
+            _say(from_json(document))
         return
-    _say(policy)
+    if as_json:
+        show_json(document)
+        return
+    click.echo(policy_files.written(document, "toml"), nl=False)
+    if stored and stored.policy.schedule:
+        click.echo(f"\n# a plan is proposed {stored.policy.schedule.words}")
+        show_table(
+            ("due", "plan", "outcome"),
+            [(one.occasion, one.plan_id, one.outcome) for one in occasions],
+        )
 
 
 def _say(policy: Policy) -> None:
@@ -67,6 +95,43 @@ def _when(row: Row) -> str:
 @click.argument("name")
 @pass_app
 def activate(app: App, name: str) -> None:
-    """Put the policy NAME in force; findings get their due dates by it from now on."""
+    """Put the SLA policy NAME in force; findings get their due dates by it from now on."""
     policy = service.activate(app.db, name, actor=app.actor, role=Role.ADMIN, now=app.now)
     click.echo(f"{policy.name} version {policy.version} is in force")
+
+
+@policies.command()
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="toml", show_default=True)
+@pass_app
+def export(app: App, name: str, form: str) -> None:
+    """Print the policy NAME, of either kind, as a file that `import` takes."""
+    with app.db.reading() as session:
+        click.echo(policy_files.export(session, name, form), nl=False)
+
+
+@policies.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@as_option
+@pass_app
+def import_(app: App, file: Path, as_name: str | None) -> None:
+    """Take a policy from FILE, TOML or JSON; one for an SLA is in force at once. - is stdin."""
+    who = acting(app, as_name)
+    document = read_document(file)
+    try:
+        kind, name, version = policy_files.take(
+            app.db, document, actor=who.name, role=who.role, now=app.now
+        )
+    except InputError as error:
+        raise InputError({str(file): str(error)}) from error
+    click.echo(f"{kind} policy {name} is at version {version}")
+
+
+@policies.command()
+@_json
+@pass_app
+def propose(app: App, as_json: bool) -> None:
+    """Propose the plans whose policies have come due; the scheduler does the same by itself."""
+    seen = planning_service.propose_due(app.db, now=app.now)
+    rows = [(one.policy, one.occasion, one.plan_id, one.outcome) for one in seen]
+    show_listing(("policy", "due", "plan", "outcome"), rows, as_json)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from inventory import intake
-from inventory.managers import READERS
+from inventory import bodies, intake, os_release
+from inventory.formats import READERS
+from inventory.intake import Difference
 from patchmgr.cli.app import App, pass_app, show_json
 from patchmgr.errors import BadFileError, InputError
 
@@ -22,23 +23,42 @@ def report() -> None:
 @click.option("--host", required=True, help="Hostname; a new one joins the inventory.")
 @click.option("--os", "os_", default="", metavar="ID:RELEASE", help="Such as debian:12.")
 @click.option(
+    "--os-release",
+    "os_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="The host's /etc/os-release, in place of --os.",
+)
+@click.option(
     "--format",
     "format_",
     type=click.Choice(sorted(READERS)),
-    required=True,
-    help="The package manager whose listing this is.",
+    default=None,
+    help="What kind of listing this is; recognised when left out.",
 )
 @click.option("--json", "as_json", is_flag=True)
 @click.argument("file")
 @pass_app
-def submit(app: App, host: str, os_: str, format_: str, as_json: bool, file: str) -> None:
+def submit(
+    app: App,
+    host: str,
+    os_: str,
+    os_file: str | None,
+    format_: str | None,
+    as_json: bool,
+    file: str,
+) -> None:
     """Store a listing from FILE, or from standard input for -."""
+    if os_file is not None:
+        if os_:
+            raise InputError({"--os-release": "says what --os says already; give one of them"})
+        os_ = os_release.read(_text(os_file), os_file).system
     try:
         difference = intake.submit_report(
             app.db,
             host=host,
             os=os_,
-            format=format_,
+            format=format_ or "",
             text=_text(file),
             actor=app.actor,
             now=app.now,
@@ -46,23 +66,41 @@ def submit(app: App, host: str, os_: str, format_: str, as_json: bool, file: str
     except BadFileError as error:
         raise BadFileError(file, error.rows, error.total) from error
     if as_json:
-        show_json({"host": host, **difference.summary()})
+        said = {
+            "format": difference.format,
+            "not_judged": difference.not_judged,
+            "not_judged_why": difference.not_judged_why,
+            "notes": difference.notes,
+        }
+        show_json({"host": host, **difference.summary(), **said})
         return
     state = "unchanged" if difference.unchanged else "stored"
     click.echo(
         f"{host}: {difference.rows} packages {state} (+{difference.added} -{difference.removed})"
+        + ("" if format_ else f", read as {difference.format}")
     )
+    _say_what_is_missing(difference)
+
+
+def _say_what_is_missing(difference: Difference) -> None:
+    for note in difference.notes:
+        click.echo(f"  {note}")
+    if difference.not_judged:
+        click.echo(f"  not judged: {difference.not_judged}")
+    for why in difference.not_judged_why:
+        click.echo(f"    {why}")
+    more = difference.not_judged - len(difference.not_judged_why)
+    if more > 0:
+        click.echo(f"    and {more} more")
 
 
 def _text(file: str) -> str:
     try:
-        body = sys.stdin.buffer.read(LARGEST + 1) if file == "-" else Path(file).read_bytes()
+        if file == "-":
+            body = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                body = opened.read(LARGEST + 1)
     except OSError as error:
         raise InputError({file: error.strerror or str(error)}) from error
-    if len(body) > LARGEST:
-        raise InputError({file: f"is larger than {LARGEST} bytes"})
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = body[: error.start].count(b"\n") + 1
-        raise InputError({f"{file}: row {row}": "is not UTF-8"}) from error
+    return bodies.text(body, most=LARGEST, name=file)

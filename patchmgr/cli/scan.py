@@ -22,6 +22,7 @@ from patchmgr.db.queries.explained import (
 )
 from patchmgr.db.queries.findings import FindingFilter
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.matching import SOURCE_UNKNOWN
 from patchmgr.services import scan as service
 
 
@@ -142,6 +143,8 @@ def _say(explanation: Explanation) -> None:
             f"{each.package} {each.installed} on {explanation.host} ({explanation.platform}), "
             f"judged as source {each.judged_source} {each.judged_version}"
         )
+        if each.is_source_unknown:
+            click.echo(f"  {SOURCE_UNKNOWN}")
         for why in _why_nothing(explanation, each):
             click.echo(f"  {why}")
         for said in each.considered:

@@ -22,6 +22,7 @@ SUBJECT = (  # columns of a package version, as it is judged
     "arch",
     "module",
     "origin",
+    "source",
 )
 
 

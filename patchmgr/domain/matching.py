@@ -14,11 +14,20 @@ from functools import lru_cache
 from patchmgr.domain.advisories import Fix, Match, Status
 from patchmgr.domain.modules import NO_MODULES, Catalogue, is_modular, main_stream
 from patchmgr.domain.origins import foreign
-from patchmgr.domain.packages import ECOSYSTEMS, SCHEME_OF_MANAGER, channels, release_of
+from patchmgr.domain.packages import (
+    ECOSYSTEMS,
+    SCHEME_OF_MANAGER,
+    SYSTEMS,
+    channels,
+    release_of,
+)
 from patchmgr.domain.service_packs import packs_of, same_pack
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
 
+SOURCE_UNKNOWN = (
+    "the report does not say from which source package it was built; judged by its own name"
+)
 _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
 _EVERY_ARCH = {"noarch", "all", "any"}
 # Channels that carry on where the release's own support ends: everybody is affected, the fix is
@@ -35,6 +44,8 @@ EXTENDING = frozenset(NAMES)
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
+# Rolling releases whose VERSION_ID is the day of a snapshot.
+SNAPSHOTS = {"opensuse-tumbleweed"}
 # Their releases are service packs with fixes of their own: 15 is the one before 15.1.
 SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
@@ -54,12 +65,18 @@ class Subject:
     arch: str = ""
     module: str = ""
     origin: str = ""
+    reported_source: str | None = None  # "": the report does not say; None: nobody asks
 
     def named(self, match: Match) -> tuple[str, str]:
         """Return (name, version) of this package as ``match`` means it."""
         if match is Match.SOURCE:
             return self.source, self.source_version
         return self.name, self.version
+
+    @property
+    def is_source_unknown(self) -> bool:
+        """Whether it is judged by its own name where its source package's would count."""
+        return self.reported_source == "" and self.manager in SYSTEMS
 
     @property
     def foreign(self) -> str:
@@ -93,6 +110,8 @@ def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
     found = (where, *(f"{os_id}:{each}" for each in shorter))
     packs = tuple(f"{os_id}:{pack}" for pack in packs_of(os_id, release))
+    if os_id in SNAPSHOTS:
+        packs += (f"{os_id}:rolling",)
     return found + packs + tuple(REBUILDS[each] for each in found if each in REBUILDS)
 
 
@@ -207,6 +226,9 @@ def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdi
     if not concerns(fix, subject, modules):
         return None
     verdict = judge(subject.named(fix.match)[1], fix)
+    if fix.match is Match.SOURCE and subject.is_source_unknown:
+        why = "; ".join(filter(None, (verdict.reason, SOURCE_UNKNOWN)))
+        verdict = replace(verdict, reason=why)
     if verdict.status not in _AFFECTED:
         return verdict
     if (fix.module or is_modular(fix.fixed)) and not (fix.module and subject.module):

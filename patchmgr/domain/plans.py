@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from patchmgr.domain.advisories import Match, Severity, Status
+from patchmgr.domain.criteria import Criteria
 from patchmgr.domain.offers import names_its_version
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
+from patchmgr.domain.terms import Targets
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
 
@@ -58,6 +60,9 @@ class Selection:
     severities: tuple[Severity, ...] = ()  # only these; empty is all
     platforms: tuple[str, ...] = ()  # of hosts, as are the environments
     environments: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # of hosts; one of them
+    any_of: tuple[Criteria, ...] = ()  # one of which must hold too
 
     def only(self, severities: Collection[Severity]) -> "Selection":
         return replace(self, severities=tuple(sorted(severities)))
@@ -76,10 +81,15 @@ class Selection:
             return True
         return advisory in self.advisories or bool(set(self.cves) & {advisory, *cves})
 
-    def reaches(self, platform: str, environment: str) -> bool:
-        """Return whether a host of this platform and environment is asked for."""
-        return (not self.platforms or platform in self.platforms) and (
-            not self.environments or environment in self.environments
+    def reaches(
+        self, platform: str, environment: str, site: str = "", tags: Collection[str] = ()
+    ) -> bool:
+        """Return whether a host like this is asked for."""
+        return (
+            (not self.platforms or platform in self.platforms)
+            and (not self.environments or environment in self.environments)
+            and (not self.sites or site in self.sites)
+            and (not self.tags or not set(self.tags).isdisjoint(tags))
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +102,9 @@ class Selection:
             "severities": [severity.word for severity in self.severities],
             "platforms": list(self.platforms),
             "environments": list(self.environments),
+            "sites": list(self.sites),
+            "tags": list(self.tags),
+            "any_of": [each.to_json() for each in self.any_of],
         }
 
 
@@ -373,7 +386,11 @@ class Shortfall:
     installed: str
 
 
-def unfinished(changes: Iterable[Change], shown: Iterable[Evidence]) -> tuple[Shortfall, ...]:
+def unfinished(
+    changes: Iterable[Change],
+    shown: Iterable[Evidence],
+    targets: Targets = Targets.AT_LEAST,
+) -> tuple[Shortfall, ...]:
     """Return the changes that the inventory ``shown`` does not bear out.
 
     A package that is gone is no longer a danger; one that is there in several versions is done
@@ -386,18 +403,51 @@ def unfinished(changes: Iterable[Change], shown: Iterable[Evidence]) -> tuple[Sh
         Shortfall(change, one.version)
         for change in changes
         for one in found.get((change.package, change.arch), ())
-        if not reached(change, one)
+        if not reached(change, one, targets)
     )
 
 
-def reached(change: Change, shown: Evidence) -> bool:
-    """Return whether ``shown`` is at least what ``change`` asks for."""
+def reached(change: Change, shown: Evidence, targets: Targets = Targets.AT_LEAST) -> bool:
+    """Return whether ``shown`` is what ``change`` asks for: exactly that, or at least that.
+
+    Of a source's version it is the source that counts: a rebuild of it is the same.
+    """
     key = SCHEMES[SCHEME_OF_MANAGER[change.manager]]
     installed = shown.source_version if change.match is Match.SOURCE else shown.version
     try:
-        return key(installed) >= key(change.to_version)
+        have, wanted = key(installed), key(change.to_version)
     except VersionError:
         return False
+    return have == wanted if targets is Targets.EXACT else have >= wanted
+
+
+def contains(
+    newer: Mapping[Change, Collection[int]], older: Mapping[Change, Collection[int]]
+) -> bool:
+    """Return whether ``newer`` brings every host of ``older`` to at least the same versions."""
+    found: dict[tuple[str, ...], list[tuple[Change, Collection[int]]]] = defaultdict(list)
+    for change, hosts in newer.items():
+        found[_place(change)].append((change, hosts))
+    for change, hosts in older.items():
+        done: set[int] = set()
+        for better, there in found.get(_place(change), ()):
+            if _is_no_older(better, change):
+                done.update(there)
+        if not done.issuperset(hosts):
+            return False
+    return True
+
+
+def _place(change: Change) -> tuple[str, ...]:
+    return (change.platform, change.manager, change.package, change.arch, change.match.value)
+
+
+def _is_no_older(one: Change, other: Change) -> bool:
+    key = SCHEMES[SCHEME_OF_MANAGER[one.manager]]
+    try:
+        return key(one.to_version) >= key(other.to_version)
+    except VersionError:
+        return one.to_version == other.to_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,3 +465,5 @@ class WorkLine:
     source: str
     attempt: int
     state: str
+    targets: Targets = Targets.AT_LEAST
+    include_held: bool = False  # the host's hold is no reason to leave it

@@ -1,9 +1,10 @@
 """Rings: the ordered stages of a plan, what each must prove, and which host is in which.
 
 Hosts come into rings in two passes, first ring first: those that a ring names (``hosts``) or that
-have its ``fields``; then each ring's ``percent`` of the hosts that remain. Who is left is in the
-last ring. The percentage takes the hosts with the lowest hash of (series, host id), rounded up:
-the same hosts are canaries plan after plan, and a canary ring of a small fleet is never empty.
+have its ``fields``; then, of the hosts that remain, each ring's ``representative`` ones and its
+``percent``. Who is left is in the last ring. The percentage takes the hosts with the lowest hash of
+(series, host id), rounded up: the same hosts are canaries plan after plan, and a canary ring of a
+small fleet is never empty. Representatives are chosen for what the plan changes: see there.
 """
 
 import hashlib
@@ -13,6 +14,9 @@ from datetime import timedelta
 from typing import Any
 
 from patchmgr.domain import durations
+from patchmgr.domain.probes import Probe, probes_from_json
+from patchmgr.domain.representatives import Sights, choose
+from patchmgr.domain.terms import approvers_problem
 from patchmgr.errors import InputError
 
 FIELDS = ("ring", "environment", "site", "owner", "criticality", "exposure", "platform", "tag")
@@ -40,8 +44,12 @@ class HostFacts:
     tags: tuple[str, ...] = ()
     window: str = ""
 
-    def has(self, name: str, value: str) -> bool:
-        return value in self.tags if name == "tag" else getattr(self, name) == value
+    def has(self, name: str, value: "str | Sequence[str]") -> bool:
+        """Return whether the field ``name`` has ``value``, or one of several."""
+        wanted = (value,) if isinstance(value, str) else value
+        if name == "tag":
+            return not set(wanted).isdisjoint(self.tags)
+        return getattr(self, name) in wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,10 @@ class RingSettings:
     name: str
     # how hosts come into it; all empty: only what no other ring takes (the last ring)
     hosts: tuple[str, ...] = ()  # hostnames
-    fields: Mapping[str, str] = field(default_factory=dict, hash=False)  # all must be equal
+    # all must be so; of several values one is enough
+    fields: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
     percent: int = 0  # of the hosts that remain, rounded up
+    representative: int = 0  # at most so many that see most of what the plan changes
     # the evidence that opens the gate to the next ring
     min_attempted: int = 3  # hosts; in a smaller ring all of them
     attempted_pct: int = 90
@@ -62,6 +72,9 @@ class RingSettings:
     soak: timedelta = timedelta(0)  # the time it must stay healthy
     min_soak: timedelta = timedelta(0)  # what the soak may be shortened to, to hold the due date
     needs_approval: bool = False  # its own, beside the plan's
+    approvals: int = 1  # people who must give it
+    approvers: tuple[str, ...] = ()  # names and "role:approver"; empty: any approver
+    probes: tuple[Probe, ...] = ()  # asked while it rolls and soaks
     # how it changes hosts
     window: str = OWN_WINDOW  # OWN_WINDOW, ANY_TIME or the name of a maintenance window
     max_concurrent: int = 100  # hosts at work at a time
@@ -90,6 +103,9 @@ class RingSettings:
             "name": "" if named else "1 to 64 printable characters, no spaces around them",
             "fields": f"{unknown[0]!r} is none of {', '.join(FIELDS)}" if unknown else "",
             "percent": "" if 0 <= self.percent <= 100 else "from 0 to 100",
+            "representative": _unless(0 <= self.representative <= 10_000, "from 0 to 10000"),
+            "approvals": _unless(1 <= self.approvals <= 5, "from 1 to 5"),
+            "approvers": approvers_problem(self.approvers),
             "window": "" if self.window else f"{OWN_WINDOW!r}, {ANY_TIME!r} or a window's name",
         }
 
@@ -118,12 +134,24 @@ class RingSettings:
         return self.expected + self.reboot_reserve
 
     def to_json(self) -> dict[str, Any]:
-        """Return the canonical form: every setting, durations as text ("24h")."""
+        """Return the canonical form: every setting, durations as text ("24h").
+
+        Settings that came later are left out while they ask for nothing, so that the hash of a plan
+        that was made before them still stands.
+        """
+        later: dict[str, Any] = {
+            "representative": self.representative,
+            "approvals": self.approvals if self.approvals > 1 else 0,
+            "approvers": sorted(self.approvers),
+        }
         return {
             **{name: getattr(self, name) for name in _PLAIN},
             **{name: durations.text(getattr(self, name)) for name in _DURATIONS},
             "hosts": sorted(self.hosts),
-            "fields": dict(sorted(self.fields.items())),
+            "fields": {name: _canonical(value) for name, value in sorted(self.fields.items())},
+            **{name: value for name, value in later.items() if value},
+            # Left out where there are none: a plan approved before there were any keeps its hash.
+            **({"probes": [probe.to_json() for probe in self.probes]} if self.probes else {}),
         }
 
 
@@ -132,7 +160,8 @@ _DURATIONS = ("soak", "min_soak", "expected", "reboot_reserve", "lease", "run", 
 _NUMBERS = ("percent", "min_attempted", "attempted_pct", "success_pct", "max_failures",
             "unverified_pct", "max_concurrent", "max_attempts")  # fmt: skip
 _PLAIN = ("name", *_NUMBERS, "needs_approval", "window")
-SETTINGS = (*_PLAIN, "hosts", "fields", *_DURATIONS)
+_LATER = ("representative", "approvals", "approvers")  # left out while they ask for nothing
+SETTINGS = (*_PLAIN, "hosts", "fields", "probes", *_DURATIONS, *_LATER)
 
 
 def from_json(document: object) -> RingSettings:
@@ -177,20 +206,26 @@ def checked(rings: Sequence[RingSettings]) -> tuple[RingSettings, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError({"rings": f"two rings are called {twice[0]!r}"})
     for ring in rings[:-1]:
-        if not (ring.hosts or ring.fields or ring.percent):
+        if not (ring.hosts or ring.fields or ring.percent or ring.representative):
             raise InputError(
                 {
-                    f"ring {ring.name!r}": "name its hosts, fields or percent; only the last ring "
-                    "takes who is left"
+                    f"ring {ring.name!r}": "name its hosts, fields, percent or representative; "
+                    "only the last ring takes who is left"
                 }
             )
     return tuple(rings)
 
 
 def assign(
-    hosts: Sequence[HostFacts], rings: Sequence[RingSettings], series: str
+    hosts: Sequence[HostFacts],
+    rings: Sequence[RingSettings],
+    series: str,
+    sights: Sights | None = None,
 ) -> dict[int, int]:
-    """Return host id -> position of its ring; every host is in exactly one."""
+    """Return host id -> position of its ring; every host is in exactly one.
+
+    ``sights`` is what each host would show of the plan's changes, for representative rings.
+    """
     placed: dict[int, int] = {}
     for host in hosts:
         position = next((i for i, ring in enumerate(rings) if _names(ring, host)), None)
@@ -200,6 +235,17 @@ def assign(
         (host.id for host in hosts if host.id not in placed), key=lambda id_: rank(id_, series)
     )
     for position, ring in enumerate(rings):
+        if ring.representative and sights is not None:
+            before = [id_ for id_, at in placed.items() if at <= position]
+            places = {id_: place for place, id_ in enumerate(remaining)}
+            chosen = choose(
+                {id_: sights.of[id_] for id_ in remaining},
+                ring.representative,
+                places.__getitem__,
+                sights.union(before),
+            )
+            placed.update(dict.fromkeys(chosen, position))
+            remaining = [id_ for id_ in remaining if id_ not in placed]
         taken = -(-len(remaining) * ring.percent // 100)
         placed.update(dict.fromkeys(remaining[:taken], position))
         del remaining[:taken]
@@ -252,10 +298,35 @@ def _read_hosts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _read_fields(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
-        raise InputError('a table of words, such as {environment = "test"}')
-    return dict(value)
+def _read_names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise InputError('a list of names, and of roles such as "role:approver"')
+    return tuple(value)
+
+
+def _read_fields(value: object) -> dict[str, str | tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise InputError(_FIELDS_ARE)
+    return {str(name): _read_words(one) for name, one in value.items()}
+
+
+def _read_words(value: object) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(_FIELDS_ARE)
+    if not all(isinstance(one, str) for one in value):
+        raise InputError(_FIELDS_ARE)
+    return tuple(value)
+
+
+def _canonical(value: str | tuple[str, ...]) -> str | list[str]:
+    """Return one word as itself, several in order: which came first makes no difference."""
+    several = [value] if isinstance(value, str) else sorted(set(value))
+    return several[0] if len(several) == 1 else several
+
+
+_FIELDS_ARE = 'a table of words or lists of them, such as {environment = ["test", "staging"]}'
 
 
 _READERS: dict[str, Callable[[object], Any]] = {
@@ -266,6 +337,10 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "needs_approval": _read_flag,
     "hosts": _read_hosts,
     "fields": _read_fields,
+    "representative": _read_number,
+    "approvals": _read_number,
+    "approvers": _read_names,
+    "probes": probes_from_json,
 }
 
 DEFAULT_RINGS = (

@@ -1,10 +1,13 @@
 """A plan's work as an Ansible playbook and inventory, for people who run it themselves.
 
-The playbook upgrades exactly the packages of each host, never installs one that is not there,
-checks with dpkg that what was asked for was reached, reboots hosts that ask for it, and writes the
-results as the CSV that ``patchmgr plans results`` takes. A host that cannot be reached has no
-result: its order runs out and is repeated. The playbook carries its hosts with it, so one file is
-enough; the inventory says the same for those who want it apart.
+The playbook upgrades exactly the packages of each host, never installs one that is not there and
+never takes one back to an older version. Where a plan asks for exact versions it finds, among what
+the host's repositories offer, the package that was built from the planned source version (or that
+is the planned version), and installs that one. It checks with dpkg that what was asked for was
+reached, reboots hosts that ask for it, and writes the results as the CSV that ``patchmgr plans
+results`` takes. A host that cannot be reached has no result: its order runs out and is repeated.
+The playbook carries its hosts with it, so one file is enough; the inventory says the same for those
+who want it apart.
 
 Source: the modules ansible.builtin.apt and ansible.builtin.reboot; the flag file
 /run/reboot-required, as update-notifier-common and unattended-upgrades use it.
@@ -20,6 +23,7 @@ from typing import Any
 
 from patchmgr.domain.advisories import Match
 from patchmgr.domain.plans import WorkLine
+from patchmgr.domain.terms import Targets
 from patchmgr.errors import InputError
 
 # Everything that Ansible could read as a template or YAML as something else stays outside.
@@ -60,26 +64,55 @@ _PLAYBOOK = """\
   any_errors_fatal: false
   vars:
     patchmgr_reboot: true  # -e patchmgr_reboot=false leaves the reboot to you
+    patchmgr_exact: {exact}  # whether the planned versions, or any newer, are asked for
   tasks:
     - name: Upgrade, check and reboot
       block:
         - name: Read the package lists of the host's own repositories
           ansible.builtin.apt:
             update_cache: true
+        - name: Find the package of each exact target
+          ansible.builtin.shell:
+            cmd: >-
+              apt-cache show "$NAME" | awk -v target="$TARGET" -v match_="$MATCH" '
+              function look() {{
+              if (source == "") source = version;
+              if (version != "" && (match_ == "source" ? source : version) == target)
+              {{ print version; found = 1; exit }}
+              version = ""; source = "" }}
+              /^Version: / {{ version = $2 }}
+              /^Source: / {{ if (NF > 2) source = substr($3, 2, length($3) - 2) }}
+              /^$/ {{ look() }}
+              END {{ if (!found) look(); if (!found)
+              {{ print "no repository of this host offers " target > "/dev/stderr"; exit 1 }} }}'
+          environment:
+            NAME: "{{{{ item.name }}}}"
+            TARGET: "{{{{ item.to }}}}"
+            MATCH: "{{{{ item.match }}}}"
+          loop: "{{{{ patchmgr_packages if patchmgr_exact else [] }}}}"
+          loop_control:
+            label: "{{{{ item.name }}}}"
+          register: patchmgr_found
+          changed_when: false
         - name: Upgrade packages that are there
           ansible.builtin.apt:
-            name: "{{{{ patchmgr_packages | map(attribute='name') | list }}}}"
-            state: latest
+            name: >-
+              {{{{ patchmgr_found.results | map(attribute='item.name')
+              | zip(patchmgr_found.results | map(attribute='stdout')) | map('join', '=') | list
+              if patchmgr_exact else patchmgr_packages | map(attribute='name') | list }}}}
+            state: "{{{{ 'present' if patchmgr_exact else 'latest' }}}}"
             only_upgrade: true
+            allow_change_held_packages: {held}
         - name: Check that each has reached its target
           ansible.builtin.shell:
             cmd: >-
               have="$(dpkg-query --show --showformat="$FIELD" "$NAME")"
-              && {{ dpkg --compare-versions "$have" ge "$TARGET"
+              && {{ dpkg --compare-versions "$have" "$RELATION" "$TARGET"
               || {{ echo "$NAME is at $have, wanted $TARGET" >&2; exit 1; }}; }}
           environment:
             NAME: "{{{{ item.name }}}}"
             TARGET: "{{{{ item.to }}}}"
+            RELATION: "{{{{ 'eq' if patchmgr_exact else 'ge' }}}}"
             FIELD: "{{{{ '${{source:Version}}' if item.match == 'source' else '${{Version}}' }}}}"
           loop: "{{{{ patchmgr_packages }}}}"
           loop_control:
@@ -135,9 +168,18 @@ _PLAYBOOK = """\
 
 def playbook(plan: int, lines: Iterable[WorkLine]) -> str:
     """Return the playbook, with its hosts. Raises `InputError` for a name it could not carry."""
-    hosts = _hosts(lines)
+    work = list(lines)
+    exact = any(line.targets is Targets.EXACT for line in work)
+    held = any(line.include_held for line in work)
+    hosts = _hosts(work)
     entries = "\n".join(_entry(host) for host in hosts) or "      []"
-    return _PLAYBOOK.format(plan=plan, hosts=entries)
+    return _PLAYBOOK.format(
+        plan=plan, hosts=entries, exact=_yaml(holds=exact), held=_yaml(holds=held)
+    )
+
+
+def _yaml(*, holds: bool) -> str:
+    return "true" if holds else "false"
 
 
 def _entry(host: dict[str, Any]) -> str:

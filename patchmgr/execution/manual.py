@@ -13,7 +13,7 @@ from patchmgr.domain.plans import WorkLine
 from patchmgr.execution.base import Order
 
 COLUMNS = ("plan", "ring", "host", "package", "arch", "from", "to", "attempt", "state", "match",
-           "source")  # fmt: skip
+           "source", "targets")  # fmt: skip
 
 
 class Manual:
@@ -46,6 +46,7 @@ def work_csv(lines: Iterable[WorkLine]) -> str:
             line.state,
             line.match.value,
             line.source,
+            line.targets.value,
         )
         writer.writerow([harmless(str(cell)) for cell in cells])
     return text.getvalue()

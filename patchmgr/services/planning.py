@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import exceptions, flaws, offers
+from patchmgr.db.queries import exceptions, flaws, holds, offers
 from patchmgr.db.queries.windows import known_windows, window_rules
-from patchmgr.domain import urgency
-from patchmgr.domain.advisories import Fix, Match, Severity, Status
-from patchmgr.domain.content import Content, Place, place
-from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
+from patchmgr.domain.advisories import Fix, Kind, Match, Severity, Status
+from patchmgr.domain.content import Content, Place, coverage, place
+from patchmgr.domain.criteria import Facts
+from patchmgr.domain.flaws import NOTHING_KNOWN
+from patchmgr.domain.groups import Group, GroupSettings, gather
+from patchmgr.domain.holds import hold_back
 from patchmgr.domain.matching import NAMES, Subject
 from patchmgr.domain.offers import Offers
 from patchmgr.domain.packages import channels, release_of
@@ -29,10 +31,12 @@ from patchmgr.domain.plans import (
     propose_items,
 )
 from patchmgr.domain.rings import HostFacts, RingSettings
+from patchmgr.domain.terms import Terms
 from patchmgr.domain.window_rules import WindowRule, window_of
 from patchmgr.domain.windows import Window, Windows
 from patchmgr.errors import ConflictError, NotFoundError
-from patchmgr.services import policies
+from patchmgr.services import selecting
+from patchmgr.services.selecting import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,6 @@ class Draft:
     summary: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """When a statement was made, and what is known of its flaws, for due dates."""
-
-    published: datetime | None
-    first_seen: datetime
-    danger: Danger
-
-
 def draft(
     session: Session,
     selection: Selection,
@@ -61,56 +56,89 @@ def draft(
     *,
     series: str,
     approvals_needed: int,
+    terms: Terms,
     now: datetime,
+    groups: Sequence[GroupSettings] = (),
 ) -> Draft:
     """Return what a plan for ``selection`` would change, where and when.
 
-    What an exception covers at ``now`` is left out. Raises `NotFoundError` for an advisory, CVE,
-    package or host that nobody has heard of, `ConflictError` when there is nothing to change.
+    What an exception covers at ``now`` is left out, and what a hold names. Raises `NotFoundError`
+    for an advisory, CVE, package or host that nobody has heard of, `ConflictError` when there is
+    nothing to change.
     """
     _check(session, selection)
-    statements, said = _statements(session, selection)
+    statements, said = _statements(session, selection, now)
     hosts = {
         number: row
         for number, row in _hosts(session, selection.hosts).items()
-        if selection.reaches(row.platform, row.environment)
+        if selection.reaches(row.platform, row.environment, row.site, row.tags)
     }
     versions = {one.version_id for one in statements}
     exposed = _exposed(session, versions, hosts)
     excepted = _excepted(session, versions, now)
     held = {number: set(row.held) for number, row in hosts.items() if row.held}
-    proposal = propose_items(statements, exposed, held, excepted)
+    proposal = propose_items(statements, exposed, None if terms.include_held else held, excepted)
+    proposal = hold_back(proposal, holds.in_force(session, now))
     windows = known_windows(session)
     given = window_rules(session)
     facts = [facts_of(hosts[number], given) for number in sorted(proposal.hosts)]
-    places = place(facts, rings, series, windows)
+    places = place(facts, rings, series, windows, proposal.changes)
     proposal, places, left_out = _reachable(proposal, places, windows, hosts)
+    while any(ring.representative for ring in rings) and places.keys() != {f.id for f in facts}:
+        # Who cannot be reached represents nobody: choose among the others.
+        facts = [one for one in facts if one.id in places]
+        places = place(facts, rings, series, windows, proposal.changes)
+        proposal, places, more = _reachable(proposal, places, windows, hosts)
+        left_out += more
     if not proposal.hosts:
         raise ConflictError(_nothing(proposal, left_out))
     content = Content(
-        proposal.changes, places, tuple(rings), _used(windows, places), approvals_needed
+        proposal.changes,
+        places,
+        tuple(rings),
+        _used(windows, places),
+        approvals_needed,
+        terms,
+        tuple(groups),
+        gather([one for one in facts if one.id in places], groups),
     )
     pressing = _pressing(statements, proposal.hosts, exposed, excepted)
     due = _due(session, proposal, pressing, said)
-    return Draft(content, proposal, due, _summary(content, proposal, left_out))
+    summary = _summary(content, proposal, left_out)
+    reached = coverage(content, [one for one in facts if one.id in places])
+    summary["coverage"] = [one.to_json() for one in reached]
+    if terms.include_held:
+        summary["held_included"] = _held_included(proposal, held)
+    return Draft(content, proposal, due, summary)
 
 
 def place_again(
-    session: Session, numbers: Collection[int], rings: Sequence[RingSettings], series: str
-) -> tuple[dict[int, Place], dict[str, Window]]:
-    """Return where the hosts of a plan stand in other rings, and the windows they then need.
+    session: Session, before: Content, rings: Sequence[RingSettings], series: str
+) -> tuple[Content, list[dict[str, Any]]]:
+    """Return a plan's content with other rings, and what representative hosts then reach.
 
     Raises `ConflictError` for a host whose own window does not exist.
     """
     hosts = _hosts(session, ())
     windows = known_windows(session)
     given = window_rules(session)
-    facts = [facts_of(hosts[number], given) for number in sorted(numbers) if number in hosts]
-    places = place(facts, rings, series, windows)
+    facts = [facts_of(hosts[number], given) for number in sorted(before.places) if number in hosts]
+    places = place(facts, rings, series, windows, before.changes)
     lost = [hosts[n].hostname for n, at in places.items() if not _exists(at.window, windows)]
     if lost:
         raise ConflictError(f"the maintenance window of {lost[0]} does not exist; add it first")
-    return places, _used(windows, places)
+    after = replace(before, rings=tuple(rings), places=places, windows=_used(windows, places))
+    return after, [one.to_json() for one in coverage(after, facts)]
+
+
+def gather_again(
+    session: Session, numbers: Collection[int], groups: Sequence[GroupSettings]
+) -> tuple[Group, ...]:
+    """Return the groups that the hosts of a plan are in now."""
+    hosts = _hosts(session, ())
+    return gather(
+        [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts], groups
+    )
 
 
 def facts_of(row: models.Host, rules: Sequence[WindowRule] = ()) -> HostFacts:
@@ -147,8 +175,8 @@ def _check(session: Session, selection: Selection) -> None:
 
 
 def _statements(
-    session: Session, selection: Selection
-) -> tuple[list[Statement], dict[tuple[int, str], _Said]]:
+    session: Session, selection: Selection, now: datetime
+) -> tuple[list[Statement], dict[tuple[int, str], Said]]:
     """Return the open statements about every source that the selection touches."""
     version, judgement = models.PackageVersion, models.Judgement
     advisory, fix = models.Advisory, models.Fix
@@ -175,6 +203,7 @@ def _statements(
             fix.package,
             version.module,
             version.origin,
+            advisory.kind,
         )
         .select_from(judgement)
         .join(version, version.id == judgement.package_version_id)
@@ -184,15 +213,21 @@ def _statements(
         .order_by(version.id, advisory.ref)
     )
     found: list[Statement] = []
-    said: dict[tuple[int, str], _Said] = {}
+    said: dict[tuple[int, str], Said] = {}
     dangers = flaws.classes(session)
     rows: Sequence[Any] = session.execute(query).all()
     known = offers.of_packages(session, {row[1] for row in rows}, {row[3] for row in rows})
+    judge = selecting.judge(session, selection, (row[13] for row in rows), now)
     for row in rows:
         number, platform, manager, name, arch, installed, source, source_version = row[:8]
         status, fixed, match, ref, rated, cves, published, first_seen, channel, kind = row[8:18]
         severity = Severity(rated)
         selected = selection.covers(ref, cves.split(), (name, source), severity)
+        if selected and judge is not None:
+            facts = Facts(
+                severity, Kind(row[21]), (name, source), published, first_seen, NOTHING_KNOWN
+            )
+            selected = judge.admits((number, ref), facts, cves.split())
         found.append(
             Statement(
                 number,
@@ -213,7 +248,8 @@ def _statements(
                 is_offered=_is_offered(row, known),
             )
         )
-        said[number, ref] = _Said(published, first_seen, dangers.get(kind, NOTHING_KNOWN))
+        said[number, ref] = Said(published, first_seen, dangers.get(kind, NOTHING_KNOWN))
+    found = selecting.only_due(session, judge, found, said)
     concerned = {(one.platform, one.source) for one in found if one.selected}
     return [one for one in found if (one.platform, one.source) in concerned], said
 
@@ -221,7 +257,7 @@ def _statements(
 def _is_offered(row: Any, known: Offers) -> bool:
     """Return whether the fix of a statement may be had: not if known repositories lack it."""
     _, platform, manager, name, arch, installed, source, source_version = row[:8]
-    status, fixed, match, *_, channel, _, package, module, origin = row[8:]
+    status, fixed, match, *_, channel, _, package, module, origin = row[8:21]
     if status != Status.AFFECTED:
         return True
     subject = Subject(
@@ -268,6 +304,15 @@ def _excepted(
     for one in exceptions.covered_findings(session, versions, now):
         found[one.host_id][one.package_version_id, one.advisory] = EXCEPTED.format(one.label)
     return found
+
+
+def _held_included(proposal: Proposal, held: Mapping[int, Collection[str]]) -> int:
+    """Return how many packages are changed though their hosts hold them back."""
+    return sum(
+        change.package in held.get(host, ())
+        for change, hosts in proposal.changes.items()
+        for host in hosts
+    )
 
 
 def _pressing(
@@ -367,45 +412,13 @@ def _due(
     session: Session,
     proposal: Proposal,
     statements: Iterable[Statement],
-    said: Mapping[tuple[int, str], _Said],
+    said: Mapping[tuple[int, str], Said],
 ) -> datetime | None:
     """Return the earliest due date among the findings that the plan closes."""
-    host, exposure = models.Host, models.Exposure
-    _, policy = policies.active(session)
-    decisions = urgency.Decisions(policy)
-    combinations: dict[int, list[tuple[datetime, str, str, str]]] = defaultdict(list)
     versions = proposal.versions
-    for part in in_lists(sorted(versions)):
-        for number, first_seen, exposed, environment, criticality in session.execute(
-            select(
-                exposure.package_version_id,
-                func.min(exposure.first_seen),
-                host.exposure,
-                host.environment,
-                host.criticality,
-            )
-            .join(host, host.id == exposure.host_id)
-            .where(
-                exposure.until.is_(None),
-                host.retired_at.is_(None),
-                exposure.package_version_id.in_(part),
-            )
-            .group_by(
-                exposure.package_version_id, host.exposure, host.environment, host.criticality
-            )
-        ):
-            combinations[number].append((first_seen, exposed, environment, criticality))
-    earliest: datetime | None = None
-    for one in statements:
-        change = versions.get(one.version_id)
-        if change is None or one.advisory not in change.advisories:
-            continue
-        when = said[one.version_id, one.advisory]
-        for first_seen, exposed, environment, criticality in combinations[one.version_id]:
-            inputs = urgency.Inputs(one.severity, when.danger, exposed, environment, criticality)
-            row = decisions.row(inputs)
-            seen = max(first_seen, when.first_seen)
-            due = urgency.due_date(row, when.published, seen, policy.clock)
-            if due is not None and (earliest is None or due < earliest):
-                earliest = due
-    return earliest
+    closed = [
+        one
+        for one in statements
+        if (change := versions.get(one.version_id)) and one.advisory in change.advisories
+    ]
+    return min(selecting.due_dates(session, closed, said).values(), default=None)

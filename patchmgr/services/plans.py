@@ -14,21 +14,24 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.session import Database
+from patchmgr.domain import groups as group_settings
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import Content, difference
+from patchmgr.domain.groups import GroupSettings
+from patchmgr.domain.planning_policies import DEFAULT_SERIES
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings, checked
 from patchmgr.domain.rollout import events
-from patchmgr.domain.rollout.machine import advance
+from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.rollout.states import PlanState
+from patchmgr.domain.terms import Terms
 from patchmgr.errors import IllegalTransitionError, InputError, NotFoundError
-from patchmgr.services import audit, contents, planning
+from patchmgr.services import audit, contents, holds, planning, superseding
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
 from patchmgr.services.rollouts import tick_plan
 
-DEFAULT_SERIES = "default"  # plans of one series have the same canaries
 MOST_APPROVALS = 5
 _EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
@@ -44,6 +47,9 @@ def create(
     rings: Sequence[RingSettings] = DEFAULT_RINGS,
     approvals_needed: int = 1,
     series: str = DEFAULT_SERIES,
+    terms: Terms = Terms(),  # noqa: B008 -- frozen
+    policy: str = "",
+    groups: Sequence[GroupSettings] = (),
 ) -> int:
     """Make a draft from the open findings that ``selection`` names, and return its id.
 
@@ -59,8 +65,12 @@ def create(
             checked(rings),
             series=series,
             approvals_needed=approvals_needed,
+            terms=terms,
             now=now,
+            groups=group_settings.checked(groups),
         )
+        contained = superseding.contained(session, made.content)
+        made.summary["contains"] = contained
         row = _new_row(
             made,
             selection,
@@ -69,6 +79,7 @@ def create(
             actor=actor,
             now=now,
         )
+        row.policy = policy
         session.add(row)
         session.flush()
         contents.write_changes(session, row.id, made.content.changes)
@@ -76,6 +87,8 @@ def create(
         contents.write_places(session, row.id, made.content, now)
         contents.write_version(session, row.id, made.content, by=actor, now=now)
         said = f"changes: {made.summary['changes']}, hosts: {made.summary['hosts']}"
+        if policy:
+            said += f", by policy {policy}"
         session.add(_event(row.id, now, actor, "created", said))
         _audit(session, "create", row.id, actor, now, title=row.title, hash=row.content_hash)
         return row.id
@@ -90,8 +103,10 @@ def edit(
     now: datetime,
     rings: Sequence[RingSettings] | None = None,
     approvals_needed: int | None = None,
+    terms: Terms | None = None,
+    groups: Sequence[GroupSettings] | None = None,
 ) -> tuple[str, ...]:
-    """Give a plan that has not started other rings; return what changed, a sentence each.
+    """Give a plan that has not started other rings and groups; return what changed, in sentences.
 
     Every approval falls when anything did, and who edits counts as an author from then on. Raises
     `InputError`, `NotFoundError`, `ConflictError`, `ForbiddenError`.
@@ -103,7 +118,11 @@ def edit(
         if plan.state not in _EDITABLE:
             raise IllegalTransitionError(plan.state, "editing")
         before = contents.stored(session, plan_id)
-        after = _edited(session, plan, before, rings, approvals_needed)
+        after, coverage = _edited(session, plan, before, rings, approvals_needed, terms)
+        if groups is not None or after.groups:
+            chosen = after.groups if groups is None else group_settings.checked(groups)
+            gathered = planning.gather_again(session, after.places, chosen)
+            after = replace(after, groups=chosen, gathered=gathered)
         changed = difference(before.settings(), after.settings())
         if after.hash == before.hash:
             return ()
@@ -112,8 +131,10 @@ def edit(
         for approval in _standing(session, plan_id):
             approval.void_at, approval.void_reason = now, f"{actor} changed the plan"
         plan.windows = contents.windows_json(after)
+        plan.groups = [group.to_json() for group in after.groups]
         plan.approvals_needed = after.approvals_needed
-        plan.summary = {**plan.summary, "rings": _sizes(after)}
+        plan.terms = after.terms.to_json()
+        plan.summary = {**plan.summary, "rings": _sizes(after), "coverage": coverage}
         store(session, loaded, rollout, effects, now)
         contents.write_places(session, plan_id, after, now)
         contents.write_version(session, plan_id, after, by=actor, now=now)
@@ -148,7 +169,7 @@ def approve(
     with db.writing() as session:
         loaded = load(session, plan_id, Wanted(), now)
         seen = content_hash or loaded.plan.content_hash
-        event = events.Approve(actor, now, seen, ring, comment)
+        event = events.Approve(actor, now, seen, ring, comment, role.value)
         after, effects = advance(loaded.rollout, event)
         session.add(_decision(plan_id, "approve", event, comment))
         store(session, loaded, after, effects, now)
@@ -179,10 +200,12 @@ def start(db: Database, plan_id: int, *, actor: str, role: Role, now: datetime) 
     """
     require(role, Role.OPERATOR, "starting a plan")
 
-    def event(session: Session) -> events.Event:
-        return events.Start(actor, now, contents.stored_hash(session, plan_id))
+    def begin(session: Session) -> list[events.Event]:
+        plan = session.get_one(models.Plan, plan_id)
+        start = events.Start(actor, now, contents.stored_hash(session, plan_id))
+        return [*holds.stops(session, plan, now), start]
 
-    _do(db, plan_id, event, "start", actor=actor, now=now)
+    _do(db, plan_id, begin, "start", actor=actor, now=now)
 
 
 def pause(
@@ -210,10 +233,25 @@ def resume(
 
 
 def acknowledge(
-    db: Database, plan_id: int, *, reason: str, actor: str, role: Role, now: datetime
+    db: Database,
+    plan_id: int,
+    *,
+    reason: str,
+    actor: str,
+    role: Role,
+    now: datetime,
+    hosts: Sequence[str] = (),
 ) -> None:
-    """Let every open halt signal pass, with a reason; a halted plan then goes on."""
+    """Let every open halt signal pass, with a reason; a halted plan then goes on.
+
+    With ``hosts`` accept that these ended without success: they count no longer against gates and
+    groups, and open signals stay. Raises `NotFoundError`, `ConflictError`.
+    """
     require(role, Role.OPERATOR, "acknowledging a halt")
+    if hosts:
+        kind = events.AcknowledgeHosts
+        _do_to_hosts(db, plan_id, kind, hosts, "acknowledge", reason, actor=actor, now=now)
+        return
     event = events.Acknowledge(actor, now, reason)
     _do(db, plan_id, event, "acknowledge", actor=actor, now=now, reason=reason)
 
@@ -225,6 +263,37 @@ def halt(db: Database, plan_id: int, *, reason: str, actor: str, role: Role, now
         raise InputError({"reason": "say why the plan must halt"})
     event = events.HaltSignal(now, "person", f"{actor}: {reason}", actor)
     _do(db, plan_id, event, "halt", actor=actor, now=now, reason=reason)
+
+
+def roll_back(
+    db: Database,
+    plan_id: int,
+    hosts: Sequence[str],
+    *,
+    reason: str,
+    actor: str,
+    role: Role,
+    now: datetime,
+) -> None:
+    """Ask that hosts go back to their old versions; `exports.export` has the work.
+
+    Raises `NotFoundError`, `ConflictError` for a host that has nothing new, `InputError`.
+    """
+    require(role, Role.OPERATOR, "rolling back hosts")
+    _do_to_hosts(db, plan_id, events.RollBack, hosts, "roll-back", reason, actor=actor, now=now)
+
+
+def skip_ring(
+    db: Database, plan_id: int, ring: str, *, reason: str, actor: str, role: Role, now: datetime
+) -> None:
+    """Go on without a ring and its evidence. Raises `ConflictError` for one that is over."""
+    require(role, Role.APPROVER, "skipping a ring")
+    event = events.SkipRing(actor, now, ring, reason)
+    everything = Wanted(waiting=True)
+    _do(
+        db, plan_id, event, "skip-ring", actor=actor, now=now, wanted=everything, ring=ring,
+        reason=reason,
+    )  # fmt: skip
 
 
 def retry(
@@ -239,14 +308,7 @@ def retry(
 ) -> None:
     """Give hosts that ended without success another turn. Raises `NotFoundError`."""
     require(role, Role.OPERATOR, "retrying hosts")
-    with db.writing() as session:
-        numbers = _numbers(session, hosts)
-        loaded = load(session, plan_id, Wanted(hosts=numbers), now)
-        event = events.Retry(actor, now, tuple(numbers), reason)
-        after, effects = advance(loaded.rollout, event)
-        store(session, loaded, after, effects, now)
-        _audit(session, "retry", plan_id, actor, now, hosts=list(hosts), reason=reason)
-        tick_plan(session, plan_id, now)
+    _do_to_hosts(db, plan_id, events.Retry, hosts, "retry", reason, actor=actor, now=now)
 
 
 def cancel(
@@ -267,10 +329,31 @@ def cancel(
     )
 
 
+def _do_to_hosts(
+    db: Database,
+    plan_id: int,
+    kind: type[events.Retry | events.AcknowledgeHosts | events.RollBack],
+    hosts: Sequence[str],
+    verb: str,
+    reason: str,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Apply one event to hosts by name, and let the plan move at once."""
+    with db.writing() as session:
+        numbers = _numbers(session, hosts)
+        loaded = load(session, plan_id, Wanted(hosts=numbers), now)
+        after, effects = advance(loaded.rollout, kind(actor, now, tuple(numbers), reason))
+        store(session, loaded, after, effects, now)
+        _audit(session, verb, plan_id, actor, now, hosts=list(hosts), reason=reason)
+        tick_plan(session, plan_id, now)
+
+
 def _do(
     db: Database,
     plan_id: int,
-    event: events.Event | Callable[[Session], events.Event],
+    event: events.Event | Callable[[Session], list[events.Event]],
     verb: str,
     *,
     actor: str,
@@ -281,8 +364,8 @@ def _do(
     """Apply one event, and let a plan that runs afterwards move at once."""
     with db.writing() as session:
         loaded = load(session, plan_id, wanted, now)
-        happened = event(session) if callable(event) else event
-        after, effects = advance(loaded.rollout, happened)
+        happened = event(session) if callable(event) else [event]
+        after, effects = advance_all(loaded.rollout, happened)
         store(session, loaded, after, effects, now)
         kept = {name: value for name, value in details.items() if value}
         _audit(session, verb, plan_id, actor, now, hash=loaded.plan.content_hash, **kept)
@@ -314,15 +397,23 @@ def _edited(
     before: Content,
     rings: Sequence[RingSettings] | None,
     approvals_needed: int | None,
-) -> Content:
+    terms: Terms | None,
+) -> tuple[Content, list[dict[str, Any]]]:
+    """Return the content as edited, and what its representative hosts then reach."""
+    if terms is not None:
+        _check_terms(before.terms, terms)
+        before = replace(before, terms=terms)
     if approvals_needed is not None:
         _check_approvals(approvals_needed)
         before = replace(before, approvals_needed=approvals_needed)
     if rings is None:
-        return before
-    made = checked(rings)
-    places, windows = planning.place_again(session, before.places, made, plan.series)
-    return replace(before, rings=made, places=places, windows=windows)
+        return before, plan.summary.get("coverage", [])
+    return planning.place_again(session, before, checked(rings), plan.series)
+
+
+def _check_terms(before: Terms, after: Terms) -> None:
+    if before.include_held is not after.include_held:
+        raise InputError({"include_held": "decides what is in a plan; make a new one"})
 
 
 def _new_row(
@@ -354,6 +445,8 @@ def _new_row(
         state_by=actor,
         reason="",
         windows=contents.windows_json(made.content),
+        terms=made.content.terms.to_json(),
+        groups=[group.to_json() for group in made.content.groups],
         halt_signals=[],
         acknowledged={},
         live_tasks=len(made.content.places),

@@ -16,6 +16,7 @@ from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries.freezes import freezes_at
 from patchmgr.db.session import Database
+from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.rollout.events import (
@@ -41,7 +42,7 @@ from patchmgr.domain.rollout.states import (
 )
 from patchmgr.domain.windows import open_until
 from patchmgr.errors import BadFileError, BadRow, IllegalTransitionError
-from patchmgr.services import audit, contents, verification
+from patchmgr.services import approvals, audit, contents, holds, verification
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Loaded, Wanted, load
 from patchmgr.services.rollout_store import store
@@ -124,16 +125,19 @@ def tick_plan(
     """
     plan = session.get_one(models.Plan, plan_id)
     event = tick_event(session, plan, now)
+    terms = plan_terms.from_json(plan.terms)
+    approvals.let_lapse(session, plan, terms, now)
     forgotten = verification.awaiting_evidence(session, plan_id)
     retired = _retired(session, plan)
     loaded = load(session, plan_id, Wanted(hosts=[*forgotten, *retired], tick=event), now)
     before = loaded.rollout
-    events: list[Event] = list(verification.seen(session, plan_id, before, event))
+    events: list[Event] = list(verification.seen(session, plan_id, before, event, terms.targets))
     events += [
         TaskReported(host, now, Outcome.SKIPPED, MACHINE, output="the host was retired")
         for host in retired
     ]
     events += _withdrawn(session, loaded.plan, now)
+    events += holds.stops(session, loaded.plan, now)
     after, effects = advance_all(before, (*events, event))
     if not event.frozen and _is_at_a_gate(after):
         # Before the next ring begins, what is stored must still be what was approved.

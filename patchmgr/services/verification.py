@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import hosts as host_queries
-from patchmgr.domain.advisories import Match
+from patchmgr.db.queries.plan_content import change_of
 from patchmgr.domain.plans import Change, Evidence, unfinished
 from patchmgr.domain.rollout.events import InventorySeen, Tick
 from patchmgr.domain.rollout.model import Rollout, Task
 from patchmgr.domain.rollout.states import IN_FLIGHT, WAITING_TASKS, PlanState, TaskState
+from patchmgr.domain.terms import Targets
 
 _MAY_STILL_BE_VERIFIED = (TaskState.LOST, TaskState.TIMED_OUT)
 
@@ -41,7 +42,13 @@ def awaiting_evidence(session: Session, plan_id: int) -> list[int]:
     )
 
 
-def seen(session: Session, plan_id: int, rollout: Rollout, tick: Tick) -> list[InventorySeen]:
+def seen(
+    session: Session,
+    plan_id: int,
+    rollout: Rollout,
+    tick: Tick,
+    targets: Targets = Targets.AT_LEAST,
+) -> list[InventorySeen]:
     """Return what the latest inventory of each loaded host shows, where it is news.
 
     Hosts that wait are looked at too, when their turn could come: what is there already need not
@@ -62,7 +69,11 @@ def seen(session: Session, plan_id: int, rollout: Rollout, tick: Tick) -> list[I
     events = []
     for host in news:
         at, reboot_pending = reports[host]
-        verified = not unfinished(changes[host], shown[host])
+        # Who has a newer version before its turn has nothing to do: nobody is taken back to an
+        # older one. What is ordered must then be what was planned.
+        waits = rollout.tasks[host].state in WAITING_TASKS
+        good = Targets.AT_LEAST if waits else targets
+        verified = not unfinished(changes[host], shown[host], good)
         events.append(InventorySeen(host, at, verified, reboot_pending))
     return events
 
@@ -85,20 +96,6 @@ def changes_of(session: Session, plan_id: int, hosts: Sequence[int]) -> dict[int
         for host, change_id in pairs:
             found[host].append(known[change_id])
     return found
-
-
-def change_of(row: models.PlanChange) -> Change:
-    """Return the domain's change of a row, without its advisories."""
-    return Change(
-        row.platform,
-        row.manager,
-        row.package,
-        row.arch,
-        row.source,
-        row.from_version,
-        row.to_version,
-        Match(row.match),
-    )
 
 
 def _matters(task: Task, rollout: Rollout, tick: Tick) -> bool:

@@ -250,3 +250,99 @@ def test_the_documented_rings_file_can_be_used(run, file, fleet):
     run("windows", "add", "sunday-night", "--rrule", "FREQ=WEEKLY;BYDAY=SU", "--duration", "4h")
 
     assert run("plans", "create", "--rings", file("rings.toml", example))[0] == 0
+
+
+POLICY = """\
+kind = "planning"
+name = "monthly"
+targets = "at-least"
+[[rings]]
+name = "canary"
+representative = 1
+[[rings]]
+name = "rest"
+"""
+
+
+def test_policies_holds_and_decisions_from_the_shell(run, file, fleet):
+    assert run("policies", "import", file("monthly.toml", POLICY)) == (
+        0,
+        "planning policy monthly is at version 1\n",
+        "",
+    )
+    assert 'kind = "planning"' in run("policies", "export", "monthly")[1]
+    assert json.loads(run("policies", "export", "severity", "--format", "json")[1])["kind"] == "sla"
+    assert run("policies", "export", "none")[0] == 1
+    code, _, error = run("policies", "import", file("bad.toml", 'kind = "planning"'))
+    assert (code, "bad.toml" in error, "needs a name" in error) == (2, True, True)
+    assert run("policies", "propose", "--json") == (0, "[]\n", "")
+
+    plan = json.loads(run("plans", "create", "--policy", "monthly", "--json")[1])
+    assert (plan["policy"], plan["terms"]["targets"]) == ("monthly 1", "at-least")
+    both = run("plans", "create", "--policy", "monthly", "--approvals", 2)
+    assert (both[0], "says rings, approvals and versions itself" in both[2]) == (2, True)
+    said = run("plans", "show", 1)[1]
+    assert "1 host covers 100 % of 1 changes" in said
+    assert "first time this change is made here" in said
+
+    newer = run("plans", "create", "--approver", "bob", "--approval-valid", "48h", "--include-held")
+    assert newer == (0, "2\n", "")
+    assert "patchmgr plans supersede 2 1" in run("plans", "show", 2)[1]
+    assert run("plans", "supersede", 2, 1) == (0, "plan 1 is superseded\n", "")
+    edited = run("plans", "edit", 2, "--targets", "at-least")
+    assert edited == (0, "target versions exact -> at-least\n", "")
+    code, _, error = run("plans", "start", 2, "--break-glass")
+    assert (code, "say why" in error) == (2, True)
+    assert run("plans", "start", 2, "--break-glass", "--reason", "now") == (
+        0,
+        "plan 2 is running\n",
+        "",
+    )
+    assert "not reviewed yet" in run("plans", "show", 2)[1]
+    assert run("plans", "review", 2, "--reason", "fine")[0] == 1  # whoever started it
+    assert run("plans", "review", 2, "--reason", "fine", "--as", "bob")[0] == 0
+    assert "reviewed by bob: fine" in run("plans", "show", 2)[1]
+
+    added = run("holds", "add", "curl", "--version", ">=7.88", "--reason", "leaks")
+    assert added == (0, "hold 1 on curl >=7.88 is in force\n", "")
+    assert json.loads(run("holds", "list", "--json")[1])[0]["reason"] == "leaks"
+    assert "known to be bad (hold 1: leaks)" in run("plans", "show", 2)[1]
+    code, _, error = run("plans", "create")
+    assert (code, "known to be bad" in error) == (1, True)
+    assert run("holds", "confirm", 1)[0] == 1
+    assert run("holds", "revoke", 1, "--reason", "fixed") == (0, "hold 1 is revoked\n", "")
+
+
+def test_groups_forecasts_and_what_people_overrule(run, file, fleet):
+    groups = '[[groups]]\nname = "pair"\nhosts = ["c1", "b1"]\n'
+    run("plans", "create", "--rings", file("rings.toml", RINGS + groups))
+    assert [group["name"] for group in shown(run)["groups"]] == ["pair"]
+
+    code, out, _ = run("plans", "forecast", 1, "--json", "--soak", "1h")
+    made = json.loads(out)
+    assert code == 0
+    assert [ring["name"] for ring in made["rings"]] == ["canary", "rest"]
+    assert made["starts"] < made["ends"]
+    assert [one["hosts"] for one in made["compliance"]] == [2, 1, 0]
+    assert "no maintenance window" in run("plans", "forecast", 1, "--window", "w")[2]
+    assert "ends 2" in run("plans", "forecast", 1)[1]
+    code, log, _ = run("simulate", 1, "--json")
+    kinds = [json.loads(line)["kind"] for line in log.splitlines()]
+    assert (code, kinds.count("verified"), kinds[-1]) == (0, 2, "ended")
+
+    run("plans", "propose", 1)
+    run("plans", "approve", 1, "--as", "bob")
+    run("plans", "start", 1)
+    run("plans", "results", 1, "-", stdin="host,result\nc1,failed\n")
+    assert shown(run)["state"] == "halted"
+    assert run("plans", "acknowledge", 1, "--host", "c1")[0] == 2  # without a reason
+    assert run("plans", "acknowledge", 1, "--host", "c1", "--reason", "known")[0] == 0
+    assert shown(run)["state"] == "halted"
+    assert run("plans", "acknowledge", 1, "--reason", "go on")[0] == 0
+    assert run("plans", "roll-back", 1, "c1", "--reason", "slow")[0] == 0
+    (back,) = csv.DictReader(
+        io.StringIO(run("plans", "export", 1, "--format", "csv", "--rollback")[1])
+    )
+    assert (back["host"], back["to"]) == ("c1", "7.88.1-10+deb12u8")
+    assert run("plans", "skip-ring", 1, "rest", "--reason", "no time", "--as", "bob")[0] == 0
+    assert shown(run)["state"] == "completed_with_failures"

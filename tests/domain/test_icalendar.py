@@ -1,5 +1,6 @@
 """iCalendar files in and out: what is kept, what is refused and at which line."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import hypothesis.strategies as st
@@ -177,10 +178,9 @@ def test_a_file_that_is_none_or_too_much_is_refused(body, why):
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)))
 def test_no_bytes_do_anything_but_be_read_or_refused(noise, place):
     for body in (noise, GOOD[:place] + noise + GOOD[place:]):
-        try:
-            icalendar_in.windows("f.ics", body)
-        except InputError as error:
-            assert str(error)
+        with suppress(InputError):
+            found = icalendar_in.windows("f.ics", body)
+            assert all(each.name for each in found)
 
 
 RULES = st.sampled_from(

@@ -446,3 +446,23 @@ def test_what_the_vendor_did_not_build_is_not_its_package(platform, origin, vers
 
 def test_a_package_of_a_language_comes_from_nobody_else():
     assert subject("1.0-1nodesource1", manager="npm", origin="Anybody").foreign == ""
+
+
+@pytest.mark.parametrize(
+    ("manager", "reported", "match", "said"),
+    [
+        ("dpkg", "", Match.SOURCE, True),
+        ("dpkg", "x", Match.SOURCE, False),
+        ("dpkg", None, Match.SOURCE, False),
+        ("dpkg", "", Match.BINARY, False),
+        ("pypi", "", Match.SOURCE, False),
+    ],
+)
+def test_a_verdict_on_a_source_that_is_not_known_says_so(manager, reported, match, said):
+    subject = Subject("debian:12", manager, "x", "1", "x", "1", reported_source=reported)
+    scheme = "pep440" if manager == "pypi" else "dpkg"
+
+    verdict = assess(subject, replace(fix(fixed="2"), match=match, scheme=scheme))
+
+    assert verdict.reason.startswith("1 is older than 2")
+    assert verdict.reason.endswith("; judged by its own name") is said

@@ -136,7 +136,7 @@ def test_a_short_description_is_enough():
         ([], "1 to 20 rings"),
         ([{}], "needs a name"),
         ([{"name": "a"}, {"name": "a"}], "two rings are called 'a'"),
-        ([{"name": "a"}, {"name": "b"}], "name its hosts, fields or percent"),
+        ([{"name": "a"}, {"name": "b"}], "name its hosts, fields, percent or representative"),
         ([{"name": "a", "sock": "1h"}], "no such ring setting"),
         ([{"name": "a", "soak": 3}], "a duration such as 24h"),
         ([{"name": "a", "soak": "3 weeks"}], "is not a duration"),

@@ -208,7 +208,8 @@ def test_it_is_open_in_exactly_the_minutes_that_a_clock_shows(parts, change, is_
     each = [
         Window(
             f"w{number}",
-            f"FREQ=WEEKLY;BYDAY={','.join(DAYS[n] for n in sorted(days))};BYHOUR={hour};BYMINUTE={minute}",
+            f"FREQ=WEEKLY;BYDAY={','.join(DAYS[n] for n in sorted(days))}"
+            f";BYHOUR={hour};BYMINUTE={minute}",
             hours * HOUR,
             zone,
             excluded,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 import zipfile
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 from patchmgr.domain.advisories import Match
 from patchmgr.domain.plans import WorkLine
+from patchmgr.domain.terms import Targets
 from patchmgr.errors import InputError
 from patchmgr.execution import ansible, manual
 from patchmgr.execution.results import read
@@ -48,6 +50,7 @@ def test_the_csv_has_a_row_per_host_and_package():
         "state": "leased",
         "match": "source",
         "source": "openssl",
+        "targets": "at-least",
     }
     assert [row["host"] for row in rows] == ["web1", "web1", "db1"]
 
@@ -75,11 +78,10 @@ def test_the_playbook_carries_its_hosts_by_ring():
         "match": "source",
     }
     steps = {step["name"]: step for step in upgrade["tasks"][0]["block"]}
-    assert steps["Upgrade packages that are there"]["ansible.builtin.apt"] == {
-        "name": "{{ patchmgr_packages | map(attribute='name') | list }}",
-        "state": "latest",
-        "only_upgrade": True,
-    }
+    module = steps["Upgrade packages that are there"]["ansible.builtin.apt"]
+    assert (module["only_upgrade"], module["allow_change_held_packages"]) == (True, False)
+    assert "'latest'" in module["state"]
+    assert upgrade["vars"]["patchmgr_exact"] is False
     assert "rescue" in upgrade["tasks"][0]
     assert results["tasks"][0]["ansible.builtin.copy"]["dest"].endswith("results-plan-7.csv")
 
@@ -131,3 +133,55 @@ def test_what_the_playbook_writes_can_be_read_back():
 
     assert (first.outcome.value, first.attempt) == ("installed", 1)
     assert second.output.startswith("Upgrade: E: broken")
+
+
+APT = """\
+Package: libssl3
+Source: openssl (3.0.18-1)
+Version: 3.0.18-1+b2
+
+Package: libssl3
+Source: openssl (3.0.17-1)
+Version: 3.0.17-1+b1
+
+Package: libssl3
+Version: 3.0.16-1
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "match", "found"),
+    [
+        ("3.0.17-1", "source", "3.0.17-1+b1"),  # a rebuild of the planned source
+        ("3.0.18-1", "source", "3.0.18-1+b2"),
+        ("3.0.16-1", "source", "3.0.16-1"),  # a stanza without a source is its own
+        ("3.0.18-1+b2", "binary", "3.0.18-1+b2"),
+        ("3.0.17-1", "binary", ""),
+        ("3.0.19-1", "source", ""),
+    ],
+)
+def test_an_exact_target_is_looked_up_among_what_the_host_is_offered(
+    tmp_path, target, match, found
+):
+    work = [line(targets=Targets.EXACT, include_held=True)]
+    _, upgrade, _ = yaml.safe_load(ansible.playbook(7, work))
+    steps = {step["name"]: step for step in upgrade["tasks"][0]["block"]}
+    fake = tmp_path / "apt-cache"
+    fake.write_text(f"#!/bin/sh\ncat <<'END'\n{APT}END\n")
+    fake.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "NAME": "libssl3"}
+
+    lookup = steps["Find the package of each exact target"]["ansible.builtin.shell"]["cmd"]
+    ran = subprocess.run(
+        ["/bin/sh", "-c", lookup],
+        env={**environ, "TARGET": target, "MATCH": match},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert (ran.returncode, ran.stdout.strip()) == (0 if found else 1, found)
+    assert ("no repository of this host offers" in ran.stderr) is not bool(found)
+    module = steps["Upgrade packages that are there"]["ansible.builtin.apt"]
+    assert module["allow_change_held_packages"] is True
+    assert upgrade["vars"]["patchmgr_exact"] is True

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, literal, select, update
 
 from patchmgr.db import models
 from patchmgr.db.queries import plan_content, plan_progress
@@ -148,16 +148,63 @@ TAMPERINGS = {
     "another window": update(models.Task).where(models.Task.id == 1).values(window="other"),
     "another ring": update(models.Task).where(models.Task.id == 1).values(ring_id=2),
     "fewer approvals": update(models.Plan).values(approvals_needed=0),
+    **{
+        f"a change's {name}": update(models.PlanChange)
+        .where(models.PlanChange.id == 1)
+        .values({name: value})
+        for name, value in {
+            "platform": "debian:11",
+            "manager": "apk",
+            "package": "other",
+            "arch": "i386",
+            "source": "other",
+            "from_version": "3.0.15-1~deb12u2",
+            "match": "binary",
+            "severity": 0,
+        }.items()
+    },
+    "a change more": insert(models.PlanItem).values(plan_id=1, host_id=2, change_id=1),
+    "an item of another host": update(models.PlanItem)
+    .where(models.PlanItem.id == 1)
+    .values(host_id=2),
+    "a host more": insert(models.Task).from_select(
+        [column.key for column in models.Task.__table__.c if column.key != "id"],
+        select(
+            *(
+                literal(2).label("host_id") if column.key == "host_id" else column
+                for column in models.Task.__table__.c
+                if column.key != "id"
+            )
+        ).where(models.Task.id == 1),
+    ),
+    "another host's turn": update(models.Task).where(models.Task.id == 1).values(host_id=2),
+    "a ring's settings": update(models.Ring)
+    .where(models.Ring.id == 1)
+    .values(settings=RingSettings("canary", fields={"ring": "canary"}, max_failures=9).to_json()),
+    "the order of rings": update(models.Ring).values(position=5 - models.Ring.position),
+    "what the windows were": update(models.Plan).values(
+        windows={"n": Window("n", "FREQ=DAILY", HOUR, "UTC").to_json()}
+    ),
+    "which versions are good": update(models.Plan).values(terms={}),
+    "who must approve": update(models.Plan).values(
+        terms={"targets": "exact", "approvers": ["eve"]}
+    ),
+    "how long an approval holds": update(models.Plan).values(
+        terms={"targets": "exact", "approval_valid": "400h"}
+    ),
+    "held packages": update(models.Plan).values(terms={"targets": "exact", "include_held": True}),
+    "its own hash": update(models.Plan).values(content_hash="0" * 64),
+    "what was approved": update(models.Approval).values(content_hash="0" * 64),
 }
 
 
 @pytest.mark.parametrize("statement", TAMPERINGS.values(), ids=TAMPERINGS)
 def test_a_plan_whose_content_was_changed_by_any_path_cannot_start(sqlite_fleet, statement):
-    plan_id = sqlite_fleet.create()
+    plan_id = sqlite_fleet.create(selection=Selection(hosts=("c1", "b1")))
     sqlite_fleet.do("propose", plan_id)
     sqlite_fleet.do("approve", plan_id, actor="bob")
     with sqlite_fleet.db.writing() as session:
-        session.execute(statement)
+        assert session.execute(statement).rowcount > 0
 
     with pytest.raises(ConflictError):
         sqlite_fleet.do("start", plan_id)

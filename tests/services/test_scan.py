@@ -420,6 +420,19 @@ def found(lines):
     )
 
 
+def test_of_statements_that_tie_the_scan_and_the_explanation_take_the_same(on_sqlite):
+    on_sqlite.host("a")
+    on_sqlite.packages(a=["x 1"])
+    unreadable = [
+        fix("x", "not-one", match=match, severity=severity)
+        for match, severity in ((Match.BINARY, Severity.UNKNOWN), (Match.SOURCE, Severity.HIGH))
+    ]
+    on_sqlite.advise(advisory("C", *unreadable))
+    on_sqlite.scan()
+
+    assert explained_as_found(on_sqlite) == found(on_sqlite.lines())
+
+
 def dates_out_of_date(session):
     """Return the open judgements whose advisory is said to be published at another time."""
     judgement, advisory = models.Judgement, models.Advisory

@@ -15,11 +15,14 @@ PROBLEM = "application/problem+json"
 REFERENCE = "#/components/schemas/{model}"
 TAGS = {
     "hosts": "The inventory: hosts, their packages, and the reports they send.",
+    "software": "Packages across the fleet, and which hosts have them.",
+    "coverage": "What of the fleet cannot be judged.",
     "findings": "What is open where, and why.",
     "advisories": "What vendors say.",
     "exceptions": "What is left alone, why, and until when.",
-    "policies": "By when a finding must be closed.",
+    "policies": "By when a finding must be closed, and how plans are made.",
     "plans": "Patch plans: content, approval, rollout, results.",
+    "holds": "Package versions that are known to be bad.",
     "calendar": "Maintenance windows and freezes.",
     "imports": "Files of hosts and packages.",
     "reports": "Compliance reports.",

@@ -1,13 +1,14 @@
 """Hosts, their packages, and the reports they send."""
 
-import zlib
 from typing import Literal
 
 from flask import request
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from inventory import intake
+from inventory import bodies, intake
+from inventory.bodies import MEBIBYTE
+from inventory.formats import READERS
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries import offers
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
@@ -19,7 +20,6 @@ from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, W
 from web.context import db, now, session, settings
 
 REPORT_MB = 32  # of a host's listing, unpacked
-MEBIBYTE = 1024 * 1024
 
 
 class Host(Out):
@@ -59,6 +59,10 @@ class Update(Out):
     offered: str
     suites: Words = Field(description="Those that offer it, such as `bookworm-security`.")
     held: bool = Field(description="Whether the host's administrator holds the package back.")
+    phased: int = Field(
+        description="Percent of the hosts that are offered it so far. Below 100 it may not be"
+        " offered to this host yet: only the host's own apt can tell."
+    )
 
 
 class HostInFull(Out):
@@ -109,9 +113,15 @@ class HostQuery(Paging):
 
 
 class ReportQuery(In):
-    format: Literal["dpkg"] = Field("dpkg", description="Which package manager printed it.")
+    format: Plain = Field(
+        "",
+        description="What kind of listing it is; recognised when left out.",
+        json_schema_extra={"enum": ["", *sorted(READERS)]},
+    )
     os: Plain = Field(
-        "", description="`ID:RELEASE` of os-release; may be left out for a known host."
+        "",
+        description="`ID:RELEASE` of os-release; may be left out for a known host, and where the "
+        "report says it itself.",
     )
 
 
@@ -123,6 +133,10 @@ class ReportTaken(Out):
     packages: int
     packages_added: int
     packages_removed: int
+    format: str = Field(description="As it was named, or recognised.")
+    not_judged: int = Field(description="Entries that name no package which could be judged.")
+    not_judged_why: Words = Field(description="The first of them, each with why.")
+    notes: Words = Field(description="What limits how far the report can be judged.")
 
 
 @route("GET", "/hosts", tag="hosts", query=HostQuery, answer=PageOf[Host])
@@ -183,7 +197,10 @@ def list_packages(hostname: str) -> object:
     role=Role.OPERATOR,
     query=ReportQuery,
     headers={"Content-Encoding": "`gzip`, or nothing."},
-    raw=Raw(("text/plain", "application/octet-stream"), "The listing as the host prints it."),
+    raw=Raw(
+        ("text/plain", "application/json", "application/xml", "application/octet-stream"),
+        "The listing as the host prints it, or a document that lists what is installed.",
+    ),
     answer=ReportTaken,
 )
 def submit_report(hostname: str, query: ReportQuery) -> object:
@@ -200,7 +217,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         host=hostname,
         os=query.os,
         format=query.format,
-        text=_text(_unpacked()),
+        text=bodies.text(_unpacked(), most=REPORT_MB * MEBIBYTE, name="body"),
         actor=actor(),
         now=now(),
     )
@@ -214,6 +231,10 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         "packages": made.rows,
         "packages_added": made.added,
         "packages_removed": made.removed,
+        "format": made.format,
+        "not_judged": made.not_judged,
+        "not_judged_why": made.not_judged_why,
+        "notes": made.notes,
     }
 
 
@@ -234,27 +255,13 @@ def _known(reading: Session, name: str) -> HostDetail:
 def _unpacked() -> bytes:
     """Return the body, unpacked, no more than a listing can be. Raises `InputError`."""
     most = REPORT_MB * MEBIBYTE
-    too_large = InputError({"body": f"is larger than {REPORT_MB} MiB"})
     match request.headers.get("Content-Encoding", "identity").strip().lower():
         case "identity" | "":
             body = request.stream.read(most + 1)
         case "gzip":
-            unpack = zlib.decompressobj(wbits=31)
-            try:
-                body = unpack.decompress(request.stream.read(most + 1), most + 1)
-            except zlib.error as error:
-                raise InputError({"body": "is not gzip"}) from error
-            if len(body) <= most and not unpack.eof:
-                raise InputError({"body": "ends before the gzip stream does"})
+            body = bodies.gunzip(request.stream.read(most + 1), most=most, name="body")
         case other:
             raise InputError({"Content-Encoding": f"{other[:40]!r} is not gzip"})
     if len(body) > most:
-        raise too_large
+        raise InputError({"body": f"is larger than {REPORT_MB} MiB"})
     return body
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError({"body": "is not UTF-8"}) from error

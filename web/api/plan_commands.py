@@ -5,10 +5,11 @@ from flask import Response, request
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.errors import BadFileError, InputError
-from patchmgr.services import exports, result_files, rollouts
+from patchmgr.services import approvals, exports, result_files, rollouts, superseding
 from patchmgr.services import plans as service
 from patchmgr.services.rollouts import ResultRow
 from web.api.plan_shapes import (
+    AcknowledgeIn,
     ApprovalIn,
     ExportQuery,
     PlanInFull,
@@ -17,6 +18,7 @@ from web.api.plan_shapes import (
     ResultsTaken,
     ResumeIn,
     RetryIn,
+    SupersedeIn,
 )
 from web.api.plans import plan_in_full
 from web.api.routing import JSON, Raw, problems, route, who
@@ -74,6 +76,48 @@ def start_plan(plan_id: int) -> object:
 
 @route(
     "POST",
+    "/plans/<int:plan_id>/break-glass",
+    tag="plans",
+    role=Role.APPROVER,
+    body=ReasonIn,
+    answer=PlanInFull,
+)
+def break_glass(plan_id: int, body: ReasonIn) -> object:
+    """Start a plan without its approvals; another person must review that afterwards."""
+    superseding.break_glass(db(), plan_id, reason=body.reason, **who())
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/review",
+    tag="plans",
+    role=Role.APPROVER,
+    body=ReasonIn,
+    answer=PlanInFull,
+)
+def review_plan(plan_id: int, body: ReasonIn) -> object:
+    """Sign a start without approvals; neither who did it nor an author of the plan can."""
+    approvals.review(db(), plan_id, comment=body.reason, **who())
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/supersede",
+    tag="plans",
+    role=Role.OPERATOR,
+    body=SupersedeIn,
+    answer=PlanInFull,
+)
+def supersede_plan(plan_id: int, body: SupersedeIn) -> object:
+    """End an older plan, for this one does all that is left of it."""
+    superseding.supersede(db(), plan_id, body.plan, reason=body.reason, **who())
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
     "/plans/<int:plan_id>/pause",
     tag="plans",
     role=Role.OPERATOR,
@@ -105,12 +149,12 @@ def resume_plan(plan_id: int, body: ResumeIn) -> object:
     "/plans/<int:plan_id>/acknowledge",
     tag="plans",
     role=Role.OPERATOR,
-    body=ReasonIn,
+    body=AcknowledgeIn,
     answer=PlanInFull,
 )
-def acknowledge_plan(plan_id: int, body: ReasonIn) -> object:
-    """Let every open halt signal pass; a halted plan then goes on."""
-    service.acknowledge(db(), plan_id, reason=body.reason, **who())
+def acknowledge_plan(plan_id: int, body: AcknowledgeIn) -> object:
+    """Let every open halt signal pass, or accept hosts that ended without success."""
+    service.acknowledge(db(), plan_id, reason=body.reason, hosts=body.hosts, **who())
     return plan_in_full(plan_id)
 
 
@@ -168,7 +212,9 @@ def retry_hosts(plan_id: int, body: RetryIn) -> object:
 )
 def export_plan(plan_id: int, query: ExportQuery) -> Response:
     """Download the work that may be done now, as CSV or for Ansible."""
-    made = exports.export(db(), plan_id, query.format, whole=query.whole, **who())
+    made = exports.export(
+        db(), plan_id, query.format, whole=query.whole, rollback=query.rollback, **who()
+    )
     disposition = f'attachment; filename="{made.name}"'
     return Response(
         made.body,

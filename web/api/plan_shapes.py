@@ -1,9 +1,12 @@
 """What the API says and takes about patch plans."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from patchmgr.domain import durations
+from patchmgr.domain.terms import Targets, Terms
 from web.api.values import (
     Document,
     Flag,
@@ -87,6 +90,26 @@ class Signal(Out):
     at: When
 
 
+class TermsOut(Out):
+    """Which versions are good, who must agree, and for how long that holds."""
+
+    targets: str = Field(description="`exact`: the planned version; `at-least`: that or any newer.")
+    include_held: bool = Field(description="Packages too that their hosts hold back.")
+    approvers: Words = Field(description="Names and `role:approver`; empty: any approver.")
+    approval_valid: Annotated[str, BeforeValidator(durations.text)]
+
+
+class BreakGlass(Out):
+    """A start without approvals, and who has looked at it afterwards."""
+
+    by: str
+    at: When
+    reason: str
+    reviewed_by: str = Field(description="Empty: nobody yet.")
+    reviewed_at: When | None
+    comment: str
+
+
 class PlanInFull(Out):
     """One plan with its rings, decisions and halt signals."""
 
@@ -104,7 +127,13 @@ class PlanInFull(Out):
     approvals: list[Approval]
     selection: Document
     summary: Document
+    terms: TermsOut
+    policy: str = Field(description="That it was made by, with its version; empty: none.")
+    contains: list[int] = Field(description="Open plans whose remaining work it does too.")
+    superseded_by: int | None
+    break_glass: BreakGlass | None
     windows: Document
+    groups: Annotated[list[Document], BeforeValidator(list)]
     due: When | None
     created_at: When
     proposed_at: When | None
@@ -118,6 +147,25 @@ class PlanInFull(Out):
     awaits: str = Field(description="Who must act before it goes on; empty: nobody.")
     commands: Words = Field(description="What its state allows.")
     frozen: str = Field(description="Why nothing may change now; empty: it may.")
+
+
+class Earlier(Out):
+    """How the same change went in an earlier plan."""
+
+    plan_id: int
+    verified: int
+    failed: int
+    under_way: int
+    failed_in: Words = Field(description="Rings.")
+
+
+class History(Out):
+    """What earlier plans say of a change, from one version to another."""
+
+    is_first: bool = Field(description="No host is known to have made this change.")
+    verified: int = Field(description="Hosts.")
+    failed: int
+    plans: list[Earlier] = Field(description="The latest first.")
 
 
 class Change(Out):
@@ -134,6 +182,8 @@ class Change(Out):
     severity: SeverityWord
     advisories: Words
     hosts: int
+    history: History
+    held: str = Field(description="Why it is known to be bad; empty: it is not.")
 
 
 class Task(Out):
@@ -165,13 +215,57 @@ class SelectionIn(In):
     severity_at_least: SeverityWord = "unknown"
 
 
+class TermsIn(In):
+    """What is left out stays as it is, in a new plan as it is by default."""
+
+    targets: Literal["exact", "at-least"] | None = None
+    include_held: bool | None = Field(default=None, description="Only when a plan is made.")
+    approvers: list[Plain] | None = Field(
+        default=None, max_length=50, description="Names and `role:approver`; empty: any approver."
+    )
+    approval_valid: Plain | None = Field(default=None, description="Such as 14d or 48h.")
+
+    def over(self, before: Terms) -> Terms:
+        """Return ``before`` with what is given. Raises `InputError`."""
+        after = before
+        if self.targets is not None:
+            after = replace(after, targets=Targets(self.targets))
+        if self.include_held is not None:
+            after = replace(after, include_held=self.include_held)
+        if self.approvers is not None:
+            after = replace(after, approvers=tuple(self.approvers))
+        if self.approval_valid is not None:
+            after = replace(after, approval_valid=durations.parse(self.approval_valid))
+        return after
+
+
 class PlanIn(In):
+    policy: Plain = Field(
+        "", description="A planning policy: it says rings, approvals and terms itself."
+    )
     selection: SelectionIn = SelectionIn()
     title: Plain = ""
     rings: list[Document] | None = Field(
         None, description="Ring settings (docs/plans.md); by default canary, early, broad."
     )
+    groups: list[Document] = Field(
+        [], max_length=1000, description="Groups of hosts of which only some may be down at a time."
+    )
     approvals_needed: int = Field(1, ge=1, le=5)
+    terms: TermsIn = TermsIn()
+
+
+class PlanEditIn(In):
+    """What is left out stays as it is; when anything changes, approvals fall."""
+
+    rings: list[Document] | None = None
+    approvals_needed: int | None = Field(None, ge=1, le=5)
+    terms: TermsIn = TermsIn()
+
+
+class SupersedeIn(In):
+    plan: int = Field(ge=1, le=2**31 - 1, description="The older one.")
+    reason: Text = ""
 
 
 class ApprovalIn(In):
@@ -182,6 +276,14 @@ class ApprovalIn(In):
 
 class ReasonIn(In):
     reason: Text = Field(min_length=1)
+
+
+class AcknowledgeIn(ReasonIn):
+    hosts: list[Plain] = Field(
+        [],
+        max_length=500,
+        description="Accept that these ended without success; open signals then stay.",
+    )
 
 
 class ResumeIn(In):
@@ -232,3 +334,4 @@ class TaskQuery(Paging):
 class ExportQuery(In):
     format: Literal["csv", "ansible", "ansible-zip"] = "csv"
     whole: Flag = Field(False, description="The whole plan for reading, not only what is due now.")
+    rollback: Flag = Field(False, description="The way back of hosts that must be rolled back.")

@@ -1,16 +1,24 @@
 """Patch plans: making them, their content, and their hosts."""
 
-from patchmgr.db.queries import plan_content, plan_progress
+from dataclasses import asdict
+
+from patchmgr.db.queries import change_history, holds, plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
+from patchmgr.db.queries.paging import Page
+from patchmgr.domain import groups
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, series_from_json
+from patchmgr.domain.terms import Terms
+from patchmgr.errors import InputError
+from patchmgr.services import planning_policies
 from patchmgr.services import plans as service
 from web.api.plan_shapes import (
     Change,
     ChangeQuery,
     Plan,
+    PlanEditIn,
     PlanIn,
     PlanInFull,
     PlanQuery,
@@ -43,20 +51,53 @@ def list_plans(query: PlanQuery) -> object:
 def create_plan(body: PlanIn) -> object:
     """Make a draft from the open findings that the selection names."""
     asked = body.selection
+    selection = Selection(
+        tuple(asked.advisories),
+        tuple(asked.cves),
+        tuple(asked.packages),
+        tuple(asked.hosts),
+        Severity[asked.severity_at_least.upper()],
+        platforms=tuple(asked.platforms),
+        environments=tuple(asked.environments),
+    )
+    if body.policy:
+        if body.model_fields_set - {"policy", "selection", "title"}:
+            raise InputError({"policy": "says rings, approvals and terms itself"})
+        plan_id = planning_policies.create_plan(
+            db(), body.policy, narrowed=selection, title=body.title, **who()
+        )
+        return plan_in_full(plan_id)
     plan_id = service.create(
         db(),
-        selection=Selection(
-            tuple(asked.advisories),
-            tuple(asked.cves),
-            tuple(asked.packages),
-            tuple(asked.hosts),
-            Severity[asked.severity_at_least.upper()],
-            platforms=tuple(asked.platforms),
-            environments=tuple(asked.environments),
-        ),
+        selection=selection,
         title=body.title,
+        terms=body.terms.over(Terms()),
         rings=DEFAULT_RINGS if body.rings is None else series_from_json(body.rings),
+        groups=[groups.from_json(one) for one in body.groups],
         approvals_needed=body.approvals_needed,
+        **who(),
+    )
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/edit",
+    tag="plans",
+    role=Role.OPERATOR,
+    body=PlanEditIn,
+    answer=PlanInFull,
+)
+def edit_plan(plan_id: int, body: PlanEditIn) -> object:
+    """Give a plan that has not started other rings, approvals or terms; approvals fall."""
+    with db().reading() as reading:
+        before = queries.get(reading, plan_id, now=now()).terms
+    service.edit(
+        db(),
+        plan_id,
+        rings=None if body.rings is None else series_from_json(body.rings),
+        approvals_needed=body.approvals_needed,
+        terms=body.terms.over(before),
         **who(),
     )
     return plan_in_full(plan_id)
@@ -75,7 +116,20 @@ def list_changes(plan_id: int, query: ChangeQuery) -> object:
     found = plan_content.changes(
         session(), plan_id, search=query.search, limit=query.limit, cursor=query.cursor
     )
-    return page(found)
+    known = change_history.of_changes(session(), plan_id, [line.id for line in found.lines])
+    held = {
+        (one.package, one.platform, one.to_version): hold.words
+        for one, hold in holds.of_plan(session(), plan_id, now())
+    }
+    lines = tuple(
+        asdict(line)
+        | {
+            "history": known[line.id],
+            "held": held.get((line.package, line.platform, line.to_version), ""),
+        }
+        for line in found.lines
+    )
+    return page(Page(lines, found.total, found.next))
 
 
 @route("GET", "/plans/<int:plan_id>/tasks", tag="plans", query=TaskQuery, answer=PageOf[Task])

@@ -13,6 +13,7 @@ from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rollout.states import AT_WORK, WAITING_TASKS
 from patchmgr.errors import ConflictError, InputError, NotFoundError
+from patchmgr.services import approvals, superseding
 from patchmgr.services import plans as service
 from web.auth import requires
 from web.context import db, now, session, viewer
@@ -53,6 +54,60 @@ def reject(plan_id: int) -> ResponseReturnValue:
 @requires(Role.OPERATOR)
 def start(plan_id: int) -> ResponseReturnValue:
     return _done(service.start, plan_id, "Started.")
+
+
+@pages.get("/<int:plan_id>/break-glass")
+@requires(Role.APPROVER)
+def ask_break_glass(plan_id: int) -> ResponseReturnValue:
+    return _break_glass_page(plan_id, ReasonForm(formdata=None))
+
+
+@pages.post("/<int:plan_id>/break-glass")
+@requires(Role.APPROVER)
+def break_glass(plan_id: int) -> ResponseReturnValue:
+    """Start a plan without its approvals."""
+    form = ReasonForm()
+    if not form.validate_on_submit():
+        return _break_glass_page(plan_id, form), 422
+    said = "Started without its approvals. Another person must review that."
+    return _done(superseding.break_glass, plan_id, said, reason=form.reason.data)
+
+
+def _break_glass_page(plan_id: int, form: ReasonForm) -> str:
+    plan = queries.get(session(), plan_id, now=now())
+    missing = plan.approvals_needed - plan.approvals_given
+    hosts = plural(plan.summary["hosts"], "host")
+    return render_template(
+        "confirm.html",
+        title=f"Start plan {plan.id}, {plan.title}, without its approvals",
+        consequences=[
+            f"{plural(missing, 'approval')} missing: {hosts} get what the plan says all the same.",
+            "It is marked on the plan, on the overview and in compliance reports.",
+            "Somebody who neither made nor started the plan must review it afterwards.",
+        ],
+        form=form,
+        action=url_for(".break_glass", plan_id=plan_id),
+        label="Break the glass and start",
+        back=url_for(".show", plan_id=plan_id),
+    )
+
+
+@pages.post("/<int:plan_id>/review")
+@requires(Role.APPROVER)
+def review(plan_id: int) -> ResponseReturnValue:
+    """Sign a start without approvals."""
+    return _done(approvals.review, plan_id, "Reviewed.", comment=_reason())
+
+
+@pages.post("/<int:plan_id>/supersede")
+@requires(Role.OPERATOR)
+def supersede(plan_id: int) -> ResponseReturnValue:
+    """Let the plan take the place of an older one."""
+    older = request.form.get("plan", "")
+    if not (older.isascii() and older.isdigit() and len(older) < 10):
+        raise NotFoundError("plan", older)
+    said = f"Plan {older} is superseded. Its hosts at work finish."
+    return _done(superseding.supersede, plan_id, said, old_id=int(older), reason=_reason())
 
 
 @pages.post("/<int:plan_id>/pause")

@@ -1,15 +1,19 @@
 """What stands around every page of a plan: its tabs, its dangers, and what may be done to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchmgr.db.queries import freezes, plan_content, plan_review
+from patchmgr.db.queries import freezes, holds, plan_content, plan_review
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain import timing
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
-from patchmgr.domain.content import window_from_json
+from patchmgr.domain.content import coverage_words, window_from_json
+from patchmgr.domain.holds import Hold
+from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS, PlanState
+from patchmgr.domain.terms import may_approve, words
 from web import risks, timeline
 from web.context import now, session, settings, viewer, zone
 
@@ -23,11 +27,16 @@ class Tab:
     count: int | None = None
 
 
-def around(plan: PlanDetail, here: str, found: list[risks.Risk] | None = None) -> dict[str, Any]:
-    """Return what stands around every page of a plan."""
+def around(
+    plan: PlanDetail,
+    here: str,
+    found: list[risks.Risk] | None = None,
+    held: Sequence[tuple[Change, Hold]] = (),
+) -> dict[str, Any]:
+    """Return what stands around every page of a plan; ``held`` where the page has asked for it."""
     worst = [risk for risk in found or () if risk.tone == "bad"]
     if found is None and plan.state in UNDECIDED:
-        worst = risks.worst(plan, Plotted(plan).stages, now())
+        worst = [*risks.worst(plan, Plotted(plan).stages, now()), *risks.held(held)]
     serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
     tabs = [
         *([Tab("rollout", "Rollout")] if plan.started_at else []),
@@ -49,7 +58,33 @@ def around(plan: PlanDetail, here: str, found: list[risks.Risk] | None = None) -
         "rings_to_approve": _rings_to_approve(plan),
         "changed": plan.changed,
         "loses_approval": loses_approval(plan),
+        "coverage": [
+            f"Ring {one['ring']}: {coverage_words(one)}."
+            for one in plan.summary.get("coverage", ())
+        ],
+        "asked": words(plan.terms.approvers),
+        "may_break_glass": _may_break_glass(plan),
+        "may_review": _may_review(plan),
     }
+
+
+def _may_break_glass(plan: PlanDetail) -> bool:
+    return (
+        plan.state in UNDECIDED
+        and "start" not in plan.commands
+        and not plan.signals
+        and viewer().role.covers(Role.APPROVER)
+    )
+
+
+def _may_review(plan: PlanDetail) -> bool:
+    done = plan.break_glass
+    return (
+        done is not None
+        and not done.reviewed_by
+        and viewer().role.covers(Role.APPROVER)
+        and viewer().name not in (done.by, *plan.authors)
+    )
 
 
 def loses_approval(plan: PlanDetail) -> bool:
@@ -69,6 +104,8 @@ def _why_not(plan: PlanDetail) -> dict[str, str]:
     if "approve" in plan.commands and "approve" not in found:
         if viewer().name in plan.authors:
             found["approve"] = "You made or edited this plan, so somebody else must approve it."
+        elif not may_approve(plan.terms.approvers, viewer().name, viewer().role.value):
+            found["approve"] = f"It asks {words(plan.terms.approvers)}, not you."
         elif _has_approved(plan, ""):
             found["approve"] = "You approved this plan; it needs somebody else's approval too."
     return found
@@ -130,5 +167,6 @@ def risks_of(plan: PlanDetail) -> list[risks.Risk]:
         standing,
         stages=Plotted(plan, standing.placement).stages,
         excluded=plan_content.reasons(session(), plan.id) if plan.summary["excluded"] else {},
+        bad=holds.of_plan(session(), plan.id, now()),
         now=now(),
     )

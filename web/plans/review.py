@@ -5,8 +5,15 @@ from typing import Any
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import plan_content, plan_progress, plan_review
+from patchmgr.db.queries import (
+    change_history,
+    holds,
+    plan_content,
+    plan_progress,
+    plan_review,
+)
 from patchmgr.db.queries import plans as queries
+from patchmgr.db.queries.change_history import History
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
 from web.auth import requires
@@ -23,6 +30,7 @@ CHANGES = Table(
         Column("hosts", "Hosts", numeric=True),
         Column("severity", "Worst"),
         Column("closes", "Closes", lambda row: " ".join(row.advisories)),
+        Column("before", "Before", lambda _: ""),
         Column("platform", "Platform"),
     ),
     search="Package, source or version",
@@ -73,17 +81,34 @@ def changes(plan_id: int) -> ResponseReturnValue:
 
 
 def changes_page(plan: PlanDetail) -> ResponseReturnValue:
+    history: dict[int, History] = {}
+
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = plan_content.changes(
-            session(), plan.id, search=view.q, limit=limit, cursor=cursor or ""
+            session(),
+            plan.id,
+            search=view.q,
+            limit=limit,
+            cursor=cursor or "",
+            of=plan.summary["changes"],
         )
+        numbers = [line.id for line in found.lines[:500]]
+        history.update(change_history.of_changes(session(), plan.id, numbers))
         return Fetched.of(found)
 
     def excluded() -> Any:
         return plain(plan_content.exclusions(session(), plan.id, limit=200).lines, EXCLUDED)
 
+    bad = holds.of_plan(session(), plan.id, now())
+    held = {(one.package, one.platform, one.to_version): hold.words for one, hold in bad}
     return answer(
-        "plans/changes.html", CHANGES, fetch, excluded=excluded, **around(plan, "changes")
+        "plans/changes.html",
+        CHANGES,
+        fetch,
+        excluded=excluded,
+        history=history,
+        held=held,
+        **around(plan, "changes", held=bad),
     )
 
 

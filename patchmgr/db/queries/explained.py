@@ -98,6 +98,7 @@ class Explained:
     considered: tuple[Consideration, ...]  # findings first, worst first
     unrelated: tuple[Unrelated, ...]
     support: tuple[Support, ...] = ()  # what its vendor does not do for it any more
+    is_source_unknown: bool = False  # the report does not say what it was built from
 
     @property
     def findings(self) -> tuple[Consideration, ...]:
@@ -176,6 +177,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                 "installed": each.installed,
                 "source": each.judged_source,
                 "source_version": each.judged_version,
+                "source_known": not each.is_source_unknown,
                 "held": each.held,
                 "support": [one.words for one in each.support],
                 "foreign": each.foreign,

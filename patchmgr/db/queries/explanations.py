@@ -36,6 +36,7 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
 
+_ORDER = {match.value: place for place, match in enumerate(Match)}
 Pairs = Sequence[tuple[Any, Weighed]]  # rows of `_statements`, each with what it comes to
 
 
@@ -70,7 +71,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         heed=heeded(session, at),
         known=offers.of_packages(session, [row.platform], {each.name for each in versions}, at),
         modules=_modules(session, versions, at),
-        idle=_idle_kernels(session, row, members, versions),
+        idle=_idle_kernels(session, row, members, versions, at),
     )
     told = lifecycle.said(session, at)
     explained = [
@@ -97,7 +98,8 @@ def _explained(here: _At, subject: models.PackageVersion) -> Explained:
     platforms = platforms_of(subject.platform, subject.manager)
     rows = sorted(
         (tuple(row) for row in here.session.execute(_statements(subject, here.at))),
-        key=lambda row: (platforms.index(row[0].platform), row[0].match, row[0].id),
+        # In the scan's order, so that of two statements that tie the same one decides.
+        key=lambda row: (platforms.index(row[0].platform), _ORDER[row[0].match], row[0].id),
     )
     judged_as = values.subject(subject)
     weighed = weigh(judged_as, [_said(*row) for row in rows], here.modules)
@@ -117,6 +119,7 @@ def _explained(here: _At, subject: models.PackageVersion) -> Explained:
         judged_source=subject.judged_source,
         judged_version=subject.judged_version,
         held=subject.name in here.on.held,
+        is_source_unknown=judged_as.is_source_unknown,
         foreign=judged_as.foreign,
         idle=why_idle,
         considered=_considered(here, subject, pairs),
@@ -203,6 +206,7 @@ def _idle_kernels(
     on: models.Host,
     members: frozenset[int],
     versions: Sequence[models.PackageVersion],
+    at: datetime,
 ) -> dict[int, str]:
     """Return which of ``versions`` are kernels that neither run nor boot next, and why that is so.
 
@@ -218,6 +222,8 @@ def _idle_kernels(
         if each.id in members and (kernel := _kernel(each)) is not None
     }
     why = f"installed, neither running ({on.running_kernel} is) nor next to boot"
+    if on.reported_at is not None and at < on.reported_at:
+        why += "; that goes by the kernel that runs today, for earlier ones are not remembered"
     return dict.fromkeys(asked & idle(on.running_kernel, kernels), why)
 
 

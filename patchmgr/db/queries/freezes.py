@@ -47,7 +47,9 @@ def freezes_between(session: Session, after: datetime, before: datetime) -> list
     found: list[Freeze] = []
     for one in session.scalars(query):
         recurring = _recurring(one)
-        found += recurring.occurrences(after, before) if recurring else [_once(one)]
+        found += (
+            recurring.occurrences(max(after, one.starts), before) if recurring else [_once(one)]
+        )
     return sorted(found, key=lambda one: (one.starts, one.name))
 
 

@@ -1,7 +1,7 @@
 """What a plan changes: by package, by host, what it leaves out, and the work to carry out."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.advisories import Match, Severity
-from patchmgr.domain.plans import WorkLine
-from patchmgr.domain.rollout.states import AT_WORK
+from patchmgr.domain.plans import Change, WorkLine
+from patchmgr.domain.rollout.states import AT_WORK, TaskState
 from patchmgr.errors import NotFoundError
 
 _change, _item, _task = models.PlanChange, models.PlanItem, models.Task
@@ -70,12 +71,17 @@ def changes(
     search: str = "",
     limit: int = paging.PAGE,
     cursor: str = "",
+    of: int | None = None,
 ) -> Page[ChangeLine]:
-    """Return a plan's distinct changes, worst severity first, then by package. Two queries."""
+    """Return a plan's distinct changes, worst severity first, then by package. Two queries.
+
+    ``of`` is how many the plan has, where the caller knows; it saves counting them.
+    """
     conditions: list[ColumnElement[bool]] = [_change.plan_id == plan_id]
     if search.strip():
         conditions.append(_contains(search, _change.package, _change.source, _change.to_version))
-    total = _count(session, _change, conditions)
+    counted = of is None or len(conditions) > 1
+    total = _count(session, _change, conditions) if counted else of or 0
     order: tuple[Any, ...] = (_change.severity, _change.package, _change.id)
     if cursor:
         values = paging.decode(cursor, len(order))
@@ -191,8 +197,33 @@ def work(session: Session, plan_id: int, *, whole: bool = False) -> list[WorkLin
 
     Raises `NotFoundError`. Two queries.
     """
-    if session.scalar(select(models.Plan.id).where(models.Plan.id == plan_id)) is None:
+    is_due = _task.state.in_([state.value for state in AT_WORK])
+    return _work(session, plan_id, *([] if whole else [is_due]))
+
+
+def way_back(session: Session, plan_id: int) -> list[WorkLine]:
+    """Return what takes back the new versions of hosts that must be rolled back.
+
+    Each package goes from the version that the plan asked for to the one that it had. Raises
+    `NotFoundError`. Two queries.
+    """
+    wanted = (_task.undo != "", _task.state != TaskState.ROLLED_BACK.value)
+    return [
+        replace(
+            line,
+            from_version=line.to_version,
+            to_version=line.from_version,
+            match=Match.BINARY,
+        )
+        for line in _work(session, plan_id, *wanted)
+    ]
+
+
+def _work(session: Session, plan_id: int, *conditions: ColumnElement[bool]) -> list[WorkLine]:
+    document = session.scalar(select(models.Plan.terms).where(models.Plan.id == plan_id))
+    if document is None:
         raise NotFoundError("plan", plan_id)
+    terms = plan_terms.from_json(document)
     query = (
         select(
             _ring.name,
@@ -211,13 +242,25 @@ def work(session: Session, plan_id: int, *, whole: bool = False) -> list[WorkLin
         .join(_host, _host.id == _task.host_id)
         .join(_item, (_item.plan_id == _task.plan_id) & (_item.host_id == _task.host_id))
         .join(_change, _change.id == _item.change_id)
-        .where(_task.plan_id == plan_id)
+        .where(_task.plan_id == plan_id, *conditions)
         .order_by(_ring.position, _host.hostname, _change.package, _change.arch)
     )
-    if not whole:
-        query = query.where(_task.state.in_([state.value for state in AT_WORK]))
     return [
-        WorkLine(plan_id, ring, host, package, arch, old, new, Match(match), source, attempt, state)
+        WorkLine(
+            plan_id,
+            ring,
+            host,
+            package,
+            arch,
+            old,
+            new,
+            Match(match),
+            source,
+            attempt,
+            state,
+            terms.targets,
+            terms.include_held,
+        )
         for ring, host, package, arch, old, new, match, source, attempt, state in session.execute(
             query
         )
@@ -238,6 +281,20 @@ def change_line(row: models.PlanChange) -> ChangeLine:
         Severity(row.severity),
         tuple(row.advisories),
         row.hosts,
+    )
+
+
+def change_of(row: models.PlanChange) -> Change:
+    """Return the domain's change of a row, without its advisories."""
+    return Change(
+        row.platform,
+        row.manager,
+        row.package,
+        row.arch,
+        row.source,
+        row.from_version,
+        row.to_version,
+        Match(row.match),
     )
 
 

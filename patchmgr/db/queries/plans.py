@@ -12,7 +12,9 @@ from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.freezes import freezes_at
 from patchmgr.db.queries.paging import Page
-from patchmgr.db.queries.rollouts import reason_of, ring_of, rings, rollout_of
+from patchmgr.db.queries.rollouts import reason_of, ring_of, rollout_of
+from patchmgr.domain import terms as plan_terms
+from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import difference
 from patchmgr.domain.freezes import Freezes
 from patchmgr.domain.rings import RingSettings
@@ -22,6 +24,7 @@ from patchmgr.domain.rollout.model import Rollout, Signal, Tally
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     AT_WORK,
+    OPEN_PLANS,
     UNSUCCESSFUL,
     UNVERIFIED,
     WAITING_TASKS,
@@ -29,6 +32,7 @@ from patchmgr.domain.rollout.states import (
     RingState,
     TaskState,
 )
+from patchmgr.domain.terms import Terms, may_approve
 from patchmgr.errors import NotFoundError
 
 _plan = models.Plan
@@ -115,6 +119,18 @@ class ApprovalLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """A start without approvals, and who has looked at it afterwards ("": nobody yet)."""
+
+    by: str
+    at: datetime
+    reason: str
+    reviewed_by: str
+    reviewed_at: datetime | None
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanDetail:
     """A plan with everything that one page shows at once."""
 
@@ -134,6 +150,7 @@ class PlanDetail:
     selection: Mapping[str, Any]
     summary: Mapping[str, Any]
     windows: Mapping[str, Mapping[str, Any]]
+    groups: tuple[Mapping[str, Any], ...]  # patchmgr.domain.groups.GroupSettings, canonical form
     due: datetime | None
     created_at: datetime
     proposed_at: datetime | None
@@ -149,6 +166,11 @@ class PlanDetail:
     awaits: str  # who must act before it goes on; empty: nobody
     commands: tuple[str, ...]  # what its state allows
     frozen: str  # why nothing may change now; empty: it may
+    terms: Terms
+    policy: str  # that it was made by, with its version; empty: none
+    contains: tuple[int, ...]  # open plans whose remaining work this one does too
+    superseded_by: int | None
+    break_glass: BreakGlass | None  # started without its approvals
     changed: tuple[str, ...]  # since the last approval that fell; empty: nothing, or none fell
     revision: int
 
@@ -197,19 +219,21 @@ def listing(
 
 
 def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
-    """Return one plan. Raises `NotFoundError`. Six queries."""
+    """Return one plan. Raises `NotFoundError`. Five queries."""
     plan = session.get(models.Plan, plan_id)
     if plan is None:
         raise NotFoundError("plan", plan_id)
-    rows = rings(session, plan_id)
-    rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {})
+    rows, contained = _rings_and_contained(session, plan)
+    decisions = _decisions(session, plan_id)
+    given = [one for one in decisions if one.void_at is None and one.decision == "approve"]
+    rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {}, given)
     freezes = freezes_at(session, now)
     views = tuple(_view(row, rollout, position, freezes, now) for position, row in enumerate(rows))
     counts: dict[str, int] = {}
     for view in views:
         for state, number in view.counts.items():
             counts[state] = counts.get(state, 0) + number
-    approvals = _approvals(session, plan_id)
+    approvals = tuple(map(_approval_line, decisions))
     return PlanDetail(
         id=plan.id,
         title=plan.title,
@@ -227,6 +251,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         selection=plan.selection,
         summary=plan.summary,
         windows=plan.windows,
+        groups=tuple(plan.groups),
         due=plan.due,
         created_at=plan.created_at,
         proposed_at=plan.proposed_at,
@@ -242,9 +267,53 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         awaits=_awaits(rollout),
         commands=commands(rollout),
         frozen=freezes.frozen,
+        terms=plan_terms.from_json(plan.terms),
+        policy=plan.policy,
+        contains=contained,
+        superseded_by=plan.superseded_by,
+        break_glass=_break_glass(plan),
         changed=_changed(session, plan, approvals),
         revision=plan.revision,
     )
+
+
+def _rings_and_contained(
+    session: Session, plan: models.Plan
+) -> tuple[list[models.Ring], tuple[int, ...]]:
+    """Return a plan's rings, and the open plans that it could take the place of. One query."""
+    ring = models.Ring
+    others = plan.summary.get("contains", ()) if plan.state in OPEN_PLANS else ()
+    rows = session.execute(
+        select(ring, _plan.state)
+        .join(_plan, _plan.id == ring.plan_id)
+        .where(ring.plan_id.in_([plan.id, *others]))
+        .order_by(ring.plan_id, ring.position)
+    ).all()
+    still = {row.plan_id for row, state in rows if state in OPEN_PLANS} - {plan.id}
+    return [row for row, _ in rows if row.plan_id == plan.id], tuple(sorted(still))
+
+
+def _break_glass(plan: models.Plan) -> BreakGlass | None:
+    if plan.broken_at is None:
+        return None
+    return BreakGlass(
+        plan.broken_by,
+        plan.broken_at,
+        plan.broken_reason,
+        plan.reviewed_by,
+        plan.reviewed_at,
+        plan.review_comment,
+    )
+
+
+def unreviewed(session: Session) -> list[tuple[int, str, str, datetime]]:
+    """Return the starts without approvals that nobody has reviewed: plan, title, by, at."""
+    rows = session.execute(
+        select(_plan.id, _plan.title, _plan.broken_by, _plan.broken_at)
+        .where(_plan.broken_at.is_not(None), _plan.reviewed_at.is_(None))
+        .order_by(_plan.id)
+    )
+    return [(number, title, by, at) for number, title, by, at in rows if at is not None]
 
 
 def commands(rollout: Rollout) -> tuple[str, ...]:
@@ -256,7 +325,9 @@ def commands(rollout: Rollout) -> tuple[str, ...]:
     return ("acknowledge", *(one for one in offered if one not in ("start", "resume")))
 
 
-def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine, str]]:
+def awaiting_approval(
+    session: Session, not_author: str, role: str = Role.APPROVER.value
+) -> list[tuple[PlanLine, str]]:
     """Return what ``not_author`` could approve, as (plan, ring), a whole plan with ring "".
 
     That is plans that are not theirs and that they have not decided, then rings of plans under way
@@ -279,7 +350,7 @@ def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine,
     )
     rows = session.execute(
         _lines()
-        .add_columns(_plan.authors, ring.name, ring.settings)
+        .add_columns(_plan.terms, _plan.authors, ring.name, ring.settings)
         .outerjoin(ring, waiting)
         .where(or_(proposed, and_(ring.id.is_not(None), ~given)))
         .order_by(ring.id.is_not(None), _plan.proposed_at, _plan.id, ring.id)
@@ -287,8 +358,10 @@ def awaiting_approval(session: Session, not_author: str) -> list[tuple[PlanLine,
     return [
         (_line(row), name or "")
         for row in rows
-        for authors, name, settings in [row[-3:]]
-        if not_author not in authors and (name is None or settings["needs_approval"])
+        for terms, authors, name, settings in [row[-4:]]
+        if not_author not in authors
+        and (name is None or settings["needs_approval"])
+        and may_approve((settings if name else terms).get("approvers", ()), not_author, role)
     ]
 
 
@@ -358,20 +431,21 @@ def _awaits(rollout: Rollout) -> str:
     return f"an approver, for ring {ring.name}" if waits else ""
 
 
-def _approvals(session: Session, plan_id: int) -> tuple[ApprovalLine, ...]:
+def _decisions(session: Session, plan_id: int) -> Sequence[models.Approval]:
     row = models.Approval
-    return tuple(
-        ApprovalLine(
-            one.decision,
-            one.ring,
-            one.by,
-            one.at,
-            one.content_hash,
-            one.comment,
-            one.void_at,
-            one.void_reason,
-        )
-        for one in session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.id))
+    return session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.id)).all()
+
+
+def _approval_line(row: models.Approval) -> ApprovalLine:
+    return ApprovalLine(
+        row.decision,
+        row.ring,
+        row.by,
+        row.at,
+        row.content_hash,
+        row.comment,
+        row.void_at,
+        row.void_reason,
     )
 
 

@@ -48,9 +48,20 @@ def plans(session: Session, after: datetime, at: datetime) -> tuple[PlanDone, ..
                 in_window=tally.in_window,
                 out_of_window=tally.out_of_window,
                 no_window=tally.no_window,
+                break_glass=_break_glass(row, at),
             )
         )
     return tuple(found)
+
+
+def _break_glass(row: models.Plan, at: datetime) -> str:
+    """Return how a plan was started without its approvals, as it was known at ``at``."""
+    if row.broken_at is None or row.broken_at > at:
+        return ""
+    said = f"started without its approvals by {row.broken_by}: {row.broken_reason}"
+    if row.reviewed_at is None or row.reviewed_at > at:
+        return f"{said}; not reviewed"
+    return f"{said}; reviewed by {row.reviewed_by}: {row.review_comment}"
 
 
 def _approvals(

@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.base import from_micros
 from patchmgr.domain import rings as ring_settings
-from patchmgr.domain.rollout.model import Approval, Ring, Rollout, Signal, Tally, Task
+from patchmgr.domain import terms as plan_terms
+from patchmgr.domain.probes import Health, Standing
+from patchmgr.domain.rollout.model import Approval, Budget, Ring, Rollout, Signal, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
 
 
@@ -20,15 +22,26 @@ def rings(session: Session, plan_id: int) -> Sequence[models.Ring]:
 
 
 def rollout_of(
-    session: Session, plan: models.Plan, rings: Sequence[Ring], tasks: Mapping[int, Task]
+    session: Session,
+    plan: models.Plan,
+    rings: Sequence[Ring],
+    tasks: Mapping[int, Task],
+    given: Sequence[models.Approval] | None = None,
+    groups: Mapping[str, Budget] | None = None,
 ) -> Rollout:
-    """Return the rollout of ``plan``; its counters are whole, its tasks those given."""
+    """Return the rollout of ``plan``; its counters are whole, its tasks those given.
+
+    ``given`` are the approvals that stand, where the caller has read them already.
+    """
     row = models.Approval
-    approvals = session.scalars(
-        select(row)
-        .where(row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve")
-        .order_by(row.id)
-    )
+    approvals = given
+    if approvals is None:
+        approvals = session.scalars(
+            select(row)
+            .where(row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve")
+            .order_by(row.id)
+        ).all()
+    terms = plan_terms.from_json(plan.terms)
     return Rollout(
         rings=tuple(rings),
         tasks=tasks,
@@ -44,6 +57,9 @@ def rollout_of(
         approvals=tuple(Approval(one.by, one.at, one.content_hash, one.ring) for one in approvals),
         signals=tuple(signal_of(one) for one in plan.halt_signals),
         acknowledged=dict(plan.acknowledged),
+        approvers=terms.approvers,
+        approval_valid=terms.approval_valid,
+        groups=groups or {},
     )
 
 
@@ -58,6 +74,17 @@ def ring_of(row: models.Ring) -> Ring:
         finished=row.finished_at,
         deadline=row.deadline,
         reason=row.reason,
+        probes={name: standing_from_json(one) for name, one in row.probes.items()},
+    )
+
+
+def standing_from_json(document: Mapping[str, Any]) -> Standing:
+    return Standing(
+        from_micros(document["at"]),
+        Health(document["health"]) if document["health"] else None,
+        document["failures"],
+        document["inconclusive"],
+        document["detail"],
     )
 
 
@@ -69,6 +96,7 @@ def tally_from_json(document: Mapping[str, Any]) -> Tally:
         document["reboots_lost"],
         dict(document["packages"]),
         document["accepted"],
+        document.get("lost_accepted", 0),
     )
 
 

@@ -191,6 +191,7 @@ class PlanDone:
     in_window: int
     out_of_window: int
     no_window: int  # finished tasks of rings and hosts without a window
+    break_glass: str = ""  # how it was started without its approvals, and whether that was reviewed
 
 
 @dataclass(frozen=True, slots=True)

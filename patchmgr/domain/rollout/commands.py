@@ -8,36 +8,35 @@ from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import (
     Acknowledge,
     Approve,
+    BreakGlass,
     Cancel,
     Edited,
     HaltSignal,
+    Held,
     Pause,
     Propose,
     Reject,
     Resume,
-    Retry,
     Start,
+    Supersede,
     Withdrawn,
 )
 from patchmgr.domain.rollout.gates import is_approved
-from patchmgr.domain.rollout.model import Approval, Signal
+from patchmgr.domain.rollout.model import Approval, Ring, Signal
+from patchmgr.domain.rollout.rules import needs_reason, renew, require
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
-    LIVE_TASKS,
     OPEN_PLANS,
     STOPPED_RINGS,
-    WAITING_RINGS,
-    WAITING_TASKS,
     PlanState,
     RingState,
     TaskState,
 )
 from patchmgr.domain.rollout.work import Work
+from patchmgr.domain.terms import may_approve, words
 from patchmgr.errors import (
     ConflictError,
     ForbiddenError,
-    IllegalTransitionError,
-    InputError,
     NotFoundError,
 )
 
@@ -49,18 +48,25 @@ _EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
 def propose(work: Work, event: Propose) -> None:
-    _require(work, "propose", *_PROPOSABLE)
+    require(work, "propose", *_PROPOSABLE)
     work.move(PlanState.PROPOSED, event.at, event.by, deadline=event.at + PROPOSAL)
     work.notify("proposed", f"{event.by} proposed a plan; {_needs(work)}")
 
 
 def approve(work: Work, event: Approve) -> None:
-    """Count a person's consent. Raises `ForbiddenError` for an author, `ConflictError`."""
+    """Count a person's consent.
+
+    Raises `ForbiddenError` for an author and for who is not among those asked, `ConflictError`.
+    """
+    approvers = work.plan.approvers
     if event.ring:
-        _require(work, "approve", PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
-        _check_ring(work, event.ring)
+        require(work, "approve", PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
+        approvers = _check_ring(work, event.ring).settings.approvers
     else:
-        _require(work, "approve", PlanState.PROPOSED)
+        require(work, "approve", PlanState.PROPOSED)
+        _let_lapse(work, event.at)
+    if not may_approve(approvers, event.by, event.role):
+        raise ForbiddenError(f"{event.by} is not asked; it must be {words(approvers)}")
     if event.by in work.plan.authors:
         raise ForbiddenError(f"{event.by} made or edited this plan; somebody else must approve it")
     if event.content_hash != work.plan.content_hash:
@@ -77,13 +83,15 @@ def approve(work: Work, event: Approve) -> None:
     comment = f": {event.comment}" if event.comment else ""
     work.record(event.at, "approval", f"approved {what}{comment}", ring=event.ring, by=event.by)
     if not event.ring and _approvals(work) >= work.plan.approvals_needed:
-        work.move(PlanState.APPROVED, event.at, event.by, deadline=event.at + APPROVAL)
+        first = min(one.at for one in work.plan.approvals if not one.ring)
+        deadline = min(event.at + APPROVAL, first + work.plan.approval_valid)
+        work.move(PlanState.APPROVED, event.at, event.by, deadline=deadline)
         work.notify("approved", f"{event.by} approved the plan; it can be started")
 
 
 def reject(work: Work, event: Reject) -> None:
-    _require(work, "reject", PlanState.PROPOSED, PlanState.APPROVED)
-    _needs_reason(event.reason, "rejected")
+    require(work, "reject", PlanState.PROPOSED, PlanState.APPROVED)
+    needs_reason(event.reason, "rejected")
     work.move(PlanState.REJECTED, event.at, event.by, event.reason)
     end_waiting(work, event.at, event.by, event.reason)
     work.notify("rejected", f"{event.by} rejected the plan: {event.reason}")
@@ -91,7 +99,7 @@ def reject(work: Work, event: Reject) -> None:
 
 def edited(work: Work, event: Edited) -> None:
     """Let every approval fall; who edits becomes an author."""
-    _require(work, "edit", *_EDITABLE)
+    require(work, "edit", *_EDITABLE)
     plan = work.plan
     fallen = len(plan.approvals)
     work.plan = replace(
@@ -112,30 +120,51 @@ def edited(work: Work, event: Edited) -> None:
 
 def start(work: Work, event: Start) -> None:
     """Raises `ConflictError` when what is stored is not what was approved, or a signal is open."""
-    _require(work, "start", PlanState.APPROVED)
+    require(work, "start", PlanState.APPROVED)
+    _let_lapse(work, event.at)
     hashes = {one.content_hash for one in work.plan.approvals} | {work.plan.content_hash}
-    if hashes != {event.content_hash} or _approvals(work) < work.plan.approvals_needed:
+    if hashes != {event.content_hash}:
         raise ConflictError("the plan's content is not what was approved; it cannot start")
+    if _approvals(work) < work.plan.approvals_needed:
+        raise ConflictError(f"what was approved has lapsed; {_needs(work)}")
+    _run(work, event.at, event.by)
+
+
+def break_glass(work: Work, event: BreakGlass) -> None:
+    """Start without the plan's approvals. A ring that needs one of its own still waits for it.
+
+    Raises `ConflictError` when what is stored has another hash than the plan, or a signal is open.
+    """
+    require(work, "break-glass", *_EDITABLE)
+    needs_reason(event.reason, "started without its approvals")
+    if event.content_hash != work.plan.content_hash:
+        raise ConflictError("the plan's content is not what it was made of; it cannot start")
+    said = f"{event.by} broke the glass: {event.reason}"
+    _run(work, event.at, event.by, said)
+    work.notify("break_glass", f"started without its approvals; {said}; it must be reviewed")
+
+
+def _run(work: Work, at: datetime, by: str, reason: str = "") -> None:
     _refuse_open_signals(work)
-    work.move(PlanState.RUNNING, event.at, event.by)
+    work.move(PlanState.RUNNING, at, by, reason)
     for position in range(len(work.rings)):
         if work.tally(position).hosts == 0:
-            work.move_ring(position, RingState.SKIPPED, event.at, "no hosts")
+            work.move_ring(position, RingState.SKIPPED, at, "no hosts")
 
 
 def pause(work: Work, event: Pause) -> None:
     """Hand out nothing more; take back what has not begun. What runs finishes."""
-    _require(work, "pause", PlanState.RUNNING)
-    _needs_reason(event.reason, "paused")
+    require(work, "pause", PlanState.RUNNING)
+    needs_reason(event.reason, "paused")
     work.move(PlanState.PAUSED, event.at, event.by, event.reason)
     signals.recall(work, event.at, f"paused: {event.reason}", by=event.by)
 
 
 def resume(work: Work, event: Resume) -> None:
-    _require(work, "resume", PlanState.PAUSED)
+    require(work, "resume", PlanState.PAUSED)
     _refuse_open_signals(work)
     work.move(PlanState.RUNNING, event.at, event.by, event.reason)
-    _renew(work, event.at)
+    renew(work, event.at)
 
 
 def acknowledge(work: Work, event: Acknowledge) -> None:
@@ -143,8 +172,8 @@ def acknowledge(work: Work, event: Acknowledge) -> None:
 
     A halted plan runs on; a paused one stays paused, since that was another decision.
     """
-    _require(work, "acknowledge", *_EDITABLE, PlanState.PAUSED, PlanState.HALTED)
-    _needs_reason(event.reason, "acknowledged")
+    require(work, "acknowledge", *_EDITABLE, PlanState.PAUSED, PlanState.HALTED)
+    needs_reason(event.reason, "acknowledged")
     plan = work.plan
     if not plan.signals and plan.state is not PlanState.HALTED:
         raise ConflictError("no halt signal is open")
@@ -162,53 +191,35 @@ def acknowledge(work: Work, event: Acknowledge) -> None:
             work.accept_failures(position)
     if plan.state is PlanState.HALTED:
         work.move(PlanState.RUNNING, event.at, event.by, event.reason)
-        _renew(work, event.at)
-
-
-def retry(work: Work, event: Retry) -> None:
-    """Give hosts that ended without success another turn.
-
-    Raises `ConflictError` for a host that did not, `NotFoundError` for one that is not in the plan.
-    """
-    _require(work, "retry", *ACTIVE_PLANS)
-    for host in sorted(event.hosts):
-        task = work.tasks.get(host)
-        if task is None:
-            raise NotFoundError("task of host", host)
-        if task.state in LIVE_TASKS or task.state in (TaskState.VERIFIED, TaskState.CANCELLED):
-            raise ConflictError(f"the task of host {host} is {task.state}; nothing to retry")
-        work.put(
-            replace(
-                task,
-                state=TaskState.QUEUED,
-                since=event.at,
-                misses=0,
-                begun=None,
-                finished=None,
-                package="",
-                not_back=False,
-                reason=f"another turn: {event.reason}" if event.reason else "another turn",
-            )
-        )
-        work.clamp_accepted(task.ring)
-        ring = work.rings[task.ring]
-        work.record(event.at, "retried", event.reason, ring=ring.name, host=host, by=event.by)
-        if ring.state in (*STOPPED_RINGS, RingState.SOAKING):
-            work.move_ring(task.ring, RingState.ROLLING, event.at, "hosts get another turn")
-    _renew(work, event.at)
+        renew(work, event.at)
 
 
 def cancel(work: Work, event: Cancel) -> None:
     """End the plan. What has not begun is cancelled; what runs finishes and is followed."""
-    _require(work, "cancel", *OPEN_PLANS)
-    _needs_reason(event.reason, "cancelled")
+    require(work, "cancel", *OPEN_PLANS)
+    needs_reason(event.reason, "cancelled")
     work.move(PlanState.CANCELLED, event.at, event.by, event.reason)
     signals.recall(work, event.at, f"cancelled: {event.reason}", TaskState.CANCELLED, event.by)
     end_waiting(work, event.at, event.by, event.reason)
 
 
+def supersede(work: Work, event: Supersede) -> None:
+    """End the plan because another does its work. What runs finishes and is followed."""
+    require(work, "supersede", *OPEN_PLANS)
+    needs_reason(event.reason, "superseded")
+    work.move(PlanState.SUPERSEDED, event.at, event.by, event.reason)
+    signals.recall(work, event.at, f"superseded: {event.reason}", TaskState.CANCELLED, event.by)
+    end_waiting(work, event.at, event.by, event.reason)
+    work.notify("superseded", event.reason)
+
+
+def held(work: Work, event: Held) -> None:
+    """Stop for a version that is known to be bad, once for each hold."""
+    signals.raise_signal(work, Signal("hold", str(event.hold), 1, event.why, event.at))
+
+
 def halt(work: Work, event: HaltSignal) -> None:
-    _require(work, "halt", *ACTIVE_PLANS)
+    require(work, "halt", *ACTIVE_PLANS)
     level = signals.next_level(work, event.kind, event.subject)
     signals.raise_signal(work, Signal(event.kind, event.subject, level, event.why, event.at))
 
@@ -219,23 +230,13 @@ def withdrawn(work: Work, event: Withdrawn) -> None:
     signals.raise_signal(work, Signal("withdrawn", event.advisory, 1, why, event.at))
 
 
-def _require(work: Work, verb: str, *states: PlanState) -> None:
-    if work.plan.state not in states:
-        raise IllegalTransitionError(work.plan.state, verb)
-
-
-def _needs_reason(reason: str, done: str) -> None:
-    if not reason.strip():
-        raise InputError({"reason": f"say why the plan is {done}"})
-
-
 def _refuse_open_signals(work: Work) -> None:
     if work.plan.signals:
         why = "; ".join(signal.why for signal in work.plan.signals)
         raise ConflictError(f"a halt signal is open, acknowledge it first: {why}")
 
 
-def _check_ring(work: Work, name: str) -> None:
+def _check_ring(work: Work, name: str) -> Ring:
     position = next((i for i, ring in enumerate(work.rings) if ring.name == name), None)
     if position is None:
         raise NotFoundError("ring", name)
@@ -244,6 +245,14 @@ def _check_ring(work: Work, name: str) -> None:
         raise ConflictError(f"ring {name} needs no approval of its own")
     if is_approved(work.plan, position):
         raise ConflictError(f"ring {name} is approved already")
+    return ring
+
+
+def _let_lapse(work: Work, at: datetime) -> None:
+    """Count no longer what was approved too long ago."""
+    valid = work.plan.approval_valid
+    standing = tuple(one for one in work.plan.approvals if one.at + valid > at)
+    work.plan = replace(work.plan, approvals=standing)
 
 
 def _approvals(work: Work) -> int:
@@ -253,11 +262,3 @@ def _approvals(work: Work) -> int:
 def _needs(work: Work) -> str:
     missing = work.plan.approvals_needed - _approvals(work)
     return f"it needs {missing} {'approval' if missing == 1 else 'approvals'}"
-
-
-def _renew(work: Work, at: datetime) -> None:
-    """Give waiting rings their whole time again: none ran while nothing was allowed to happen."""
-    for position, ring in enumerate(work.rings):
-        waits = ring.state is not RingState.PENDING and work.tally(position).of(*WAITING_TASKS)
-        if waits or ring.state in WAITING_RINGS:
-            work.set_ring(position, replace(ring, deadline=at + ring.settings.wait))

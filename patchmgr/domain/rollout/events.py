@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from patchmgr.domain.probes import Health
+
 
 class Outcome(StrEnum):
     """What a host, or a person for it, can report."""
@@ -31,6 +33,26 @@ class Approve:
     content_hash: str
     ring: str = ""
     comment: str = ""
+    role: str = ""  # of the approver, where the plan says in which one they must be
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """A person starts the plan without its approvals; somebody must look at that afterwards."""
+
+    by: str
+    at: datetime
+    content_hash: str  # of what is stored now
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supersede:
+    """Another plan, which ``reason`` names, does this one's work."""
+
+    by: str
+    at: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +119,47 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class AcknowledgeHosts:
+    """A person has seen that hosts ended without success, and accepts it."""
+
+    by: str
+    at: datetime
+    hosts: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """A person wants the new versions of hosts taken back."""
+
+    by: str
+    at: datetime
+    hosts: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRing:
+    """A person goes on without a ring."""
+
+    by: str
+    at: datetime
+    ring: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """What a health probe of a ring has found."""
+
+    at: datetime
+    ring: str
+    probe: str
+    health: Health
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HaltSignal:
     """Something outside says stop: a person, a probe. ``subject`` says which one."""
 
@@ -112,6 +175,15 @@ class Withdrawn:
 
     at: datetime
     advisory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that the plan has yet to install is known to be bad."""
+
+    at: datetime
+    hold: int  # its number
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +224,9 @@ class InventorySeen:
 Event = (
     Propose
     | Approve
+    | BreakGlass
+    | Supersede
+    | Held
     | Reject
     | Edited
     | Start
@@ -160,6 +235,11 @@ Event = (
     | Cancel
     | Acknowledge
     | Retry
+    | AcknowledgeHosts
+    | RollBack
+    | SkipRing
+    | Supersede
+    | ProbeAnswered
     | HaltSignal
     | Withdrawn
     | Tick

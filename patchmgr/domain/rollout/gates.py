@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from patchmgr.domain.durations import words
+from patchmgr.domain.probes import Health
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.model import Rollout, Tally
+from patchmgr.domain.rollout.model import Ring, Rollout, Tally
 from patchmgr.domain.rollout.states import OVER_RINGS, RingState
 
 
@@ -56,10 +57,16 @@ def proven(tally: Tally, settings: RingSettings) -> bool:
 
 
 def is_approved(rollout: Rollout, position: int) -> bool:
-    """Return whether the ring has its own approval under the present content, or needs none."""
-    ring = rollout.rings[position]
-    return not ring.settings.needs_approval or any(
-        approval.ring == ring.name and approval.content_hash == rollout.content_hash
+    """Return whether the ring has its own approvals under the present content, or needs none."""
+    settings = rollout.rings[position].settings
+    return not settings.needs_approval or ring_approvals(rollout, position) >= settings.approvals
+
+
+def ring_approvals(rollout: Rollout, position: int) -> int:
+    """Return how many approvals of its own the ring has under the present content."""
+    name = rollout.rings[position].name
+    return sum(
+        approval.ring == name and approval.content_hash == rollout.content_hash
         for approval in rollout.approvals
     )
 
@@ -98,6 +105,7 @@ def gate(rollout: Rollout, position: int, at: datetime, frozen: str = "") -> tup
             few_unverified(tally, settings),
         ),
         _soak(rollout, position, at),
+        *_probes(ring),
         Condition("halt signals", str(len(rollout.signals)) + " open", "none", not rollout.signals),
         Condition("freeze", frozen or "none", "none", not frozen),
     ]
@@ -121,6 +129,17 @@ def next_ring(rollout: Rollout, position: int) -> int | None:
         ),
         None,
     )
+
+
+def _probes(ring: Ring) -> tuple[Condition, ...]:
+    if not ring.settings.probes:
+        return ()
+    names = [probe.name for probe in ring.settings.probes]
+    said = {name: ring.probes[name].health if name in ring.probes else None for name in names}
+    bad = [f"{name} {health or 'has not answered'}" for name, health in said.items()
+           if health is not Health.PASSED]  # fmt: skip
+    have = "; ".join(bad) or f"{len(names)} pass"
+    return (Condition("probes", have, "all pass", not bad),)
 
 
 def _soak(rollout: Rollout, position: int, at: datetime) -> Condition:

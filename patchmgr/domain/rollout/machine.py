@@ -4,21 +4,28 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from patchmgr.domain.rollout import commands, results, ticking
+from patchmgr.domain.rollout import commands, overrides, probing, results, ticking
 from patchmgr.domain.rollout.events import (
     Acknowledge,
+    AcknowledgeHosts,
     Approve,
+    BreakGlass,
     Cancel,
     Edited,
     Event,
     HaltSignal,
+    Held,
     InventorySeen,
     Pause,
+    ProbeAnswered,
     Propose,
     Reject,
     Resume,
     Retry,
+    RollBack,
+    SkipRing,
     Start,
+    Supersede,
     TaskReported,
     Tick,
     Withdrawn,
@@ -35,6 +42,9 @@ from patchmgr.domain.rollout.work import Step, Work
 _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Propose: commands.propose,
     Approve: commands.approve,
+    BreakGlass: commands.break_glass,
+    Supersede: commands.supersede,
+    Held: commands.held,
     Reject: commands.reject,
     Edited: commands.edited,
     Start: commands.start,
@@ -42,7 +52,11 @@ _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Resume: commands.resume,
     Cancel: commands.cancel,
     Acknowledge: commands.acknowledge,
-    Retry: commands.retry,
+    Retry: overrides.retry,
+    AcknowledgeHosts: overrides.acknowledge_hosts,
+    RollBack: overrides.roll_back,
+    SkipRing: overrides.skip_ring,
+    ProbeAnswered: probing.answered,
     HaltSignal: commands.halt,
     Withdrawn: commands.withdrawn,
     Tick: ticking.tick,

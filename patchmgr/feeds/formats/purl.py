@@ -12,7 +12,9 @@ which the last two are a source package of which no build is meant, and a module
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote
+
+from patchmgr.domain import purl
+from patchmgr.domain.purl import Purl
 
 RPM, MODULE, FLATPAK = "rpm", "rpmmod", "flatpak"
 SOURCE = "src"
@@ -37,35 +39,32 @@ class Package:
 @lru_cache(maxsize=4096)
 def package_url(text: str) -> Package | None:
     """Return the package that ``text`` names, a module without a name; None for another text."""
-    scheme, _colon, rest = text.partition(":")
-    path, _mark, qualified = rest.partition("?")
-    path, _at, version = path.partition("@")
-    kind, *names = [unquote(part) for part in path.strip("/").split("/")]
-    if scheme != "pkg" or not names:
+    named = purl.parse(text)
+    if named is None:
         return None
-    pairs = (pair.partition("=") for pair in qualified.split("&"))
-    qualifiers = {key: unquote(value) for key, _equals, value in pairs}
-    if kind == MODULE:
-        return _of_module(names[1:], unquote(version))
-    return _package(kind, names[-1], unquote(version), qualifiers)
+    if named.kind == MODULE:
+        return _of_module(named.names, named.version)
+    return _package(named)
 
 
-def _of_module(names: list[str], version: str) -> Package | None:
+def _of_module(parts: tuple[str, ...], version: str) -> Package | None:
     """Return a source package in a module (``ruby:2.6/ruby``), or the module (``ruby@2.6:…``)."""
+    names = parts[1:]  # the vendor is first
     if len(names) == 2:
         return Package(RPM, names[1], arch=SOURCE, module=names[0])
     stream = version.partition(":")[0]
     return Package(MODULE, "", module=f"{names[0]}:{stream}") if len(names) == 1 else None
 
 
-def _package(kind: str, name: str, version: str, qualifiers: dict[str, str]) -> Package:
+def _package(named: Purl) -> Package:
+    kind, version, qualifiers = named.kind, named.version, named.qualifiers
     built = qualifiers.get("rpmmod", "").split(":")
     if kind == RPM and built != [""] and len(built) < 2:
         kind = FLATPAK  # built for a container of applications, as "rpmmod=rhel10"
     epoch = qualifiers.get("epoch", "0")
     return Package(
         kind,
-        name,
+        named.name,
         version=f"{epoch}:{version}" if version and epoch != "0" else version,
         arch=qualifiers.get("arch", ""),
         module=":".join(built[:2]) if len(built) > 1 else "",

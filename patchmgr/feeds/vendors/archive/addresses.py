@@ -7,8 +7,8 @@ that one has.
 
 from collections.abc import Iterable
 
+from patchmgr.domain.debian_releases import UBUNTU
 from patchmgr.feeds.formats import rpm_repositories
-from patchmgr.feeds.formats.debian_releases import UBUNTU
 from patchmgr.feeds.formats.labels import labelled
 
 CURRENT = (  # platforms whose repositories are read when nobody says for which fleet

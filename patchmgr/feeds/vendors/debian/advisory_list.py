@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from patchmgr.domain.advisories import Advisory, Fix
+from patchmgr.domain.debian_releases import PLATFORMS
 from patchmgr.feeds.base import Page, SetAside
-from patchmgr.feeds.formats.debian_releases import PLATFORMS
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian import lists
 from patchmgr.feeds.vendors.debian.releases import UNSTABLE

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
+from patchmgr.domain.debian_releases import PLATFORMS
 from patchmgr.feeds.base import Page, SetAside
-from patchmgr.feeds.formats.debian_releases import PLATFORMS
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian import advisory_list, lists
 from patchmgr.feeds.vendors.debian.lists import Note

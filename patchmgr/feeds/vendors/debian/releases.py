@@ -1,6 +1,6 @@
 """How long the tracker looks after each of Debian's releases."""
 
-from patchmgr.feeds.formats.debian_releases import PLATFORMS
+from patchmgr.domain.debian_releases import PLATFORMS
 
 UNSTABLE = "sid"
 # Source: distro-info-data, debian.csv: the year in which (long term) support ends.

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
+from patchmgr.domain.debian_releases import PLATFORMS
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
-from patchmgr.feeds.formats.debian_releases import PLATFORMS
 from patchmgr.feeds.formats.names import LONGEST, is_name
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.debian.statements import (

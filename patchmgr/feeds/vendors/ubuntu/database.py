@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from patchmgr.domain.advisories import Advisory, Fix, Match, Status
+from patchmgr.domain.debian_releases import UBUNTU
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
-from patchmgr.feeds.formats.debian_releases import UBUNTU
 from patchmgr.feeds.formats.osv_records import BROKEN
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.formats.ubuntu_pro import INFRA, is_esm, service_of

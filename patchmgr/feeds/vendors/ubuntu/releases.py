@@ -1,6 +1,6 @@
 """Where Canonical's documents speak of, by the codename of a release."""
 
-from patchmgr.feeds.formats.debian_releases import UBUNTU
+from patchmgr.domain.debian_releases import UBUNTU
 from patchmgr.feeds.formats.ubuntu_pro import service_of
 
 

@@ -1,0 +1,46 @@
+"""Reports as they arrive: packed or not, in UTF-8 or what Windows writes, within bounds."""
+
+import codecs
+import zlib
+
+from patchmgr.errors import InputError
+
+MEBIBYTE = 1024 * 1024
+
+_GZIP = b"\x1f\x8b"
+_ENCODINGS = {  # by the byte order mark, each with what people call it
+    codecs.BOM_UTF16_LE: ("utf-16", "UTF-16"),
+    codecs.BOM_UTF16_BE: ("utf-16", "UTF-16"),
+    codecs.BOM_UTF8: ("utf-8-sig", "UTF-8"),
+}
+
+
+def text(body: bytes, *, most: int, name: str) -> str:
+    """Return what ``body`` says, unpacked where it is gzip; ``name`` is what people call it.
+
+    UTF-16 is read where a byte order mark says so: PowerShell writes it. Raises `InputError` when
+    it is no text, damaged, or unpacks to more than ``most`` bytes.
+    """
+    if body.startswith(_GZIP):
+        body = gunzip(body, most=most, name=name)
+    if len(body) > most:
+        raise InputError({name: f"is larger than {most // MEBIBYTE} MiB"})
+    marks = (each for mark, each in _ENCODINGS.items() if body.startswith(mark))
+    encoding, called = next(marks, ("utf-8", "UTF-8"))
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        row = body[: error.start].count(b"\n") + 1
+        raise InputError({f"{name}: row {row}": f"is not {called}"}) from error
+
+
+def gunzip(body: bytes, *, most: int, name: str) -> bytes:
+    """Return ``body`` unpacked, at most one byte more than ``most``. Raises `InputError`."""
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpack.decompress(body, most + 1)
+    except zlib.error as error:
+        raise InputError({name: "is not gzip"}) from error
+    if len(plain) <= most and not unpack.eof:
+        raise InputError({name: "ends before the gzip stream does"})
+    return plain

@@ -1,0 +1,145 @@
+"""osquery's tables ``deb_packages`` and ``rpm_packages`` of one host.
+
+Source: osquery's schema and its documentation of logging. Read are the rows of ``osqueryi --json``
+and the lines of a results log that are snapshots; of several of one query the last counts. What a
+query adds and removes from one run to the next is no inventory, and is refused.
+"""
+
+import re
+from collections.abc import Iterator
+
+from inventory import json_text, systems
+from inventory.json_text import Object, UnexpectedError
+from inventory.managers import dpkg, rpm
+from inventory.report import Collector, Listing, lines, shown
+from patchmgr.domain.packages import Package
+from patchmgr.errors import BadFileError
+
+COMMAND = ("osqueryi", "--json", "SELECT * FROM rpm_packages")
+FILE = "osquery results"
+
+_KEYS = "gpg-pubkey"
+_DEB = ("name", "version")  # columns that tell the tables apart, beside those of `_RPM`
+_RPM = ("name", "version", "release")
+_TRUE_DEB = ("status", "maintainer", "revision", "section", "priority")
+
+
+def recognises(listing: str) -> bool:
+    """Return whether ``listing`` looks like results of osquery."""
+    start = listing.lstrip()[:1]
+    if start == "{":
+        return '"hostIdentifier"' in listing or '"snapshot"' in listing
+    tables = re.compile(r'"(?:release|maintainer|revision|install_time)"')
+    return start == "[" and '"name"' in listing and tables.search(listing) is not None
+
+
+def read(listing: str) -> Listing:
+    """Return what is installed according to the results ``listing``. Raises `BadFileError`."""
+    found = Collector(FILE)
+    said = []
+    for where, row in _rows(listing):
+        if _is_system(row):
+            said.append(_system(row))
+            continue
+        try:
+            made = _package(row)
+        except UnexpectedError as error:
+            found.refuse(0, f"{where}.{error.key}", error.value, "is no text")
+            continue
+        if made is None:
+            name = shown(str(row.get("name")))
+            found.refuse(0, where, name, "is no row of deb_packages or rpm_packages")
+        elif made.name != _KEYS:
+            found.take(made, where=where)
+    return found.listing(system=systems.agreed(said) or "")
+
+
+def _rows(listing: str) -> Iterator[tuple[str, Object]]:
+    """Yield the rows of tables of packages and systems, each with where it stands."""
+    if listing.lstrip()[:1] == "[":
+        for place, row in enumerate(json_text.objects(json_text.load(listing, FILE), "", FILE)):
+            if _is_installed(row):
+                yield f"[{place}]", row
+        return
+    for number, rows in _snapshots(listing).values():
+        for place, row in enumerate(rows):
+            if _is_installed(row):
+                yield f"line {number}, snapshot[{place}]", row
+
+
+def _snapshots(listing: str) -> dict[str, tuple[int, list[Object]]]:
+    """Return the last snapshot of each query, with the line on which it stands."""
+    found: dict[str, tuple[int, list[Object]]] = {}
+    hosts: set[str] = set()
+    for number, entry in _entries(listing):
+        where = f"line {number}"
+        if "snapshot" not in entry:
+            if isinstance(entry.get("columns"), dict) and _looks_like_package(entry["columns"]):
+                why = 'says what changed only; set "snapshot": true for its query'
+                raise json_text.refused(FILE, where, why)
+            continue
+        rows = json_text.objects(entry["snapshot"], f"{where}.snapshot", FILE)
+        if not rows or not (_looks_like_package(rows[0]) or _is_system(rows[0])):
+            continue
+        hosts.add(shown(str(entry.get("hostIdentifier", ""))))
+        found[str(entry.get("name"))] = number, rows
+    if len(hosts) > 1:
+        named = ", ".join(sorted(hosts)[:5])
+        raise json_text.refused(FILE, "", f"is of several hosts ({named}); send each on its own")
+    return found
+
+
+def _entries(listing: str) -> Iterator[tuple[int, Object]]:
+    """Yield the entries of a log, one a line; or the one that the whole text is."""
+    try:
+        entry = json_text.an_object(json_text.load(listing, FILE), "", FILE)
+    except BadFileError:
+        for number, line in enumerate(lines(listing), start=1):
+            if line.strip():
+                try:
+                    document = json_text.load(line, FILE)
+                except BadFileError as error:
+                    raise json_text.refused(FILE, f"line {number}", error.rows[0].remedy) from error
+                yield number, json_text.an_object(document, f"line {number}", FILE)
+        return
+    yield 1, entry
+
+
+def _looks_like_package(row: Object) -> bool:
+    return all(key in row for key in _RPM) or (
+        all(key in row for key in _DEB) and any(key in row for key in _TRUE_DEB)
+    )
+
+
+def _is_system(row: Object) -> bool:
+    return "platform" in row and "major" in row and "release" not in row
+
+
+def _system(row: Object) -> str:
+    """Return the system in a row of the table ``os_version``."""
+    release = str(row.get("version", "")).split(" ")[0]
+    if row.get("platform") == "ubuntu":
+        release = ".".join(release.split(".")[:2])  # 22.04.3, which os-release calls 22.04
+    return systems.system(str(row.get("platform")), release)
+
+
+def _is_installed(row: Object) -> bool:
+    """Return whether a row is of something installed: dpkg also keeps what was removed."""
+    status = row.get("status")
+    return not isinstance(status, str) or dpkg.is_present(status)
+
+
+def _package(row: Object) -> Package | None:
+    name, version, arch, source = (
+        json_text.text_in(row, key) for key in ("name", "version", "arch", "source")
+    )
+    if not _looks_like_package(row):
+        return None
+    if "release" in row:
+        epoch, release, vendor = (
+            json_text.text_in(row, key) for key in ("epoch", "release", "vendor")
+        )
+        return rpm.package((epoch, version, release), name, arch, source, "", vendor)
+    if "source" not in row:
+        return Package("dpkg", name, version, arch)
+    return Package("dpkg", name, version, arch, *dpkg.source_of(source, name, version))

@@ -1,0 +1,81 @@
+"""What becomes of approvals: they lapse, and a plan started without them must be reviewed."""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.session import Database
+from patchmgr.domain import durations
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState
+from patchmgr.domain.terms import Terms
+from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+from patchmgr.services import audit
+from patchmgr.services.roles import require
+
+_NOT_STARTED = (PlanState.PROPOSED, PlanState.APPROVED)
+_NOT_BEGUN = (RingState.PENDING.value, RingState.WAITING_GATE.value)
+
+
+def let_lapse(session: Session, plan: models.Plan, terms: Terms, now: datetime) -> None:
+    """Let approvals fall that were given too long ago, as long as what they allow has not begun."""
+    approval, ring = models.Approval, models.Ring
+    old = [
+        approval.plan_id == plan.id,
+        approval.void_at.is_(None),
+        approval.decision == "approve",
+        approval.at <= now - terms.approval_valid,
+    ]
+    if plan.state in ACTIVE_PLANS:
+        waiting = select(ring.name).where(ring.plan_id == plan.id, ring.state.in_(_NOT_BEGUN))
+        old.append(approval.ring.in_(waiting))
+    elif plan.state not in _NOT_STARTED:
+        return
+    why = f"it was valid for {durations.words(terms.approval_valid)}"
+    session.execute(update(approval).where(*old).values(void_at=now, void_reason=why))
+
+
+def review(
+    db: Database, plan_id: int, *, comment: str, actor: str, role: Role, now: datetime
+) -> None:
+    """Sign what somebody did who started a plan without its approvals.
+
+    Raises `ForbiddenError` for that person and for the plan's authors, `ConflictError` when there
+    is nothing to review, `InputError` without a comment.
+    """
+    require(role, Role.APPROVER, "reviewing a break-glass start")
+    if not comment.strip():
+        raise InputError({"comment": "say what you found"})
+    with db.writing() as session:
+        plan = session.get(models.Plan, plan_id, with_for_update=True)
+        if plan is None:
+            raise NotFoundError("plan", plan_id)
+        if plan.broken_at is None:
+            raise ConflictError("this plan was not started without its approvals")
+        if plan.reviewed_at is not None:
+            raise ConflictError(f"{plan.reviewed_by} has reviewed it already")
+        if actor == plan.broken_by or actor in plan.authors:
+            raise ForbiddenError("somebody who neither made nor started this plan must review it")
+        plan.reviewed_by, plan.reviewed_at, plan.changed_at = actor, now, now
+        plan.review_comment = comment.strip()[:4000]
+        session.add(
+            models.PlanEvent(
+                plan_id=plan_id,
+                at=now,
+                by=actor,
+                kind="reviewed",
+                ring="",
+                host_id=None,
+                message=f"the start without approvals: {plan.review_comment}",
+            )
+        )
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="plan.review",
+            subject=f"plan {plan_id}",
+            details={"hash": plan.content_hash, "comment": plan.review_comment},
+        )

@@ -1,0 +1,253 @@
+"""Planning policies: keep their versions, make plans by them, propose plans on their schedule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import takewhile
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.queries import planning_policies as queries
+from patchmgr.db.queries import policies as sla
+from patchmgr.db.queries.planning_policies import StoredPlanningPolicy
+from patchmgr.db.session import Database
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.planning_policies import PlanningPolicy, to_json
+from patchmgr.domain.plans import Selection
+from patchmgr.domain.rollout.states import PlanState
+from patchmgr.domain.schedules import next_due
+from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import InputError, PatchmgrError
+from patchmgr.services import audit, plans, superseding
+from patchmgr.services.roles import require
+
+SCHEDULER = "scheduler"  # whom plans that are proposed by themselves name as their author
+_REPLACED = (PlanState.DRAFT, PlanState.PROPOSED)  # nobody relies on such a proposal yet
+_UNDER_WAY = (PlanState.APPROVED, PlanState.RUNNING, PlanState.PAUSED, PlanState.HALTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of one occasion of a schedule."""
+
+    policy: str
+    occasion: datetime
+    plan_id: int | None
+    outcome: str
+
+
+def adopt(
+    db: Database, policy: PlanningPolicy, *, actor: str, role: Role, now: datetime
+) -> PlanningPolicy:
+    """Store ``policy`` as the next version of its name; what is the last one already is returned.
+
+    Raises `InputError` for the name of an SLA policy, `ForbiddenError`.
+    """
+    require(role, Role.ADMIN, "changing a planning policy")
+    with db.writing() as session:
+        if policy.name in PRESETS or sla.latest(session, policy.name) is not None:
+            raise InputError({"name": f"{policy.name!r} is an SLA policy; take another name"})
+        last = queries.latest(session, policy.name)
+        version = last.policy.version if last else 0
+        if last and replace(policy, version=version) == last.policy:
+            return last.policy
+        made = replace(policy, version=version + 1)
+        session.add(
+            models.PlanningPolicy(
+                name=made.name,
+                version=made.version,
+                document=to_json(made),
+                made_at=now,
+                made_by=actor,
+            )
+        )
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="planning_policy.adopt",
+            subject=f"planning policy {made.name}",
+            details={"version": made.version, "document": to_json(made)},
+        )
+        return made
+
+
+def create_plan(
+    db: Database,
+    name: str,
+    *,
+    actor: str,
+    role: Role,
+    now: datetime,
+    narrowed: Selection = Selection(),  # noqa: B008 -- frozen
+    title: str = "",
+) -> int:
+    """Make a draft by the last version of the policy ``name``; return the plan's id.
+
+    ``narrowed`` is what is asked for besides, and leaves out more. Raises as `plans.create` does.
+    """
+    with db.reading() as session:
+        stored = queries.get(session, name)
+    return _create(db, stored, actor=actor, role=role, now=now, narrowed=narrowed, title=title)
+
+
+def propose_due(db: Database, *, now: datetime) -> list[Seen]:
+    """Propose the plans whose schedule has come due; return what became of each occasion.
+
+    An occasion is seen to once, whoever calls how often. Of occasions that were missed only the
+    latest is made up. A proposal of the same policy that nobody has approved yet is superseded; one
+    that was approved, or is under way, lets the occasion be skipped.
+    """
+    with db.reading() as session:
+        stored = queries.listing(session)
+        last = queries.last_occasions(session)
+        due = [(one, next_occasion(session, one, last, now)) for one in stored]
+    return [
+        _see_to(db, one, occasion, now)
+        for one, occasion in due
+        if occasion is not None and occasion <= now and _claim(db, one.policy.name, occasion, now)
+    ]
+
+
+def next_occasion(
+    session: Session, one: StoredPlanningPolicy, last: Mapping[str, datetime], now: datetime
+) -> datetime | None:
+    """Return when a policy is due next, in the past when it is due now; None without a schedule.
+
+    ``last`` is the last occasion of each policy that was seen to.
+    """
+    policy = one.policy
+    if policy.schedule is None:
+        return None
+    since = max(filter(None, (last.get(policy.name), _began(session, policy))), default=now)
+    return next_due(policy.schedule, since, now)
+
+
+def _began(session: Session, policy: PlanningPolicy) -> datetime | None:
+    """Return when the policy got the schedule that it has: nothing was due by it before that."""
+    same = takewhile(
+        lambda one: one.policy.schedule == policy.schedule, queries.versions(session, policy.name)
+    )
+    return min((one.made_at for one in same), default=None)
+
+
+def _claim(db: Database, name: str, occasion: datetime, now: datetime) -> bool:
+    """Write down that the occasion is seen to; False when it was already.
+
+    It is written before the plan is made: a process that dies in between leaves an occasion
+    without a plan, which its outcome says, and never two plans.
+    """
+    row = models.PlanningOccasion
+    with db.writing() as session:
+        # Writers of one policy wait for each other here, on either database.
+        session.scalars(
+            select(models.PlanningPolicy.id)
+            .where(models.PlanningPolicy.name == name)
+            .with_for_update()
+        ).all()
+        known = select(row.id).where(row.policy == name, row.occasion >= occasion).limit(1)
+        if session.scalar(known) is not None:
+            return False
+        outcome = "begun; the process ended before it was done"
+        session.add(row(policy=name, occasion=occasion, at=now, plan_id=None, outcome=outcome))
+        return True
+
+
+def _see_to(db: Database, one: StoredPlanningPolicy, occasion: datetime, now: datetime) -> Seen:
+    try:
+        plan_id, outcome = _propose(db, one, now)
+    except PatchmgrError as error:
+        plan_id, outcome = None, str(error)
+    row = models.PlanningOccasion
+    with db.writing() as session:
+        done = session.scalars(
+            select(row).where(row.policy == one.policy.name, row.occasion == occasion)
+        ).one()
+        done.plan_id, done.outcome = plan_id, outcome[:2000]
+    return Seen(one.policy.name, occasion, plan_id, outcome)
+
+
+def _propose(db: Database, one: StoredPlanningPolicy, now: datetime) -> tuple[int | None, str]:
+    before = _open_plans(db, one.policy.name)
+    under_way = [number for number, state in before if state in _UNDER_WAY]
+    if under_way:
+        return None, f"skipped: plan {under_way[-1]} of this policy is still under way"
+    plan_id = _create(db, one, actor=SCHEDULER, role=Role.OPERATOR, now=now)
+    replaced = []
+    with db.writing() as session:
+        plan = session.get_one(models.Plan, plan_id)
+        # Who wrote the policy chose what is in the plan: somebody else must approve it.
+        plan.authors = sorted({*plan.authors, one.made_by})
+        session.flush()
+        for number, state in before:
+            if state in _REPLACED:
+                why = f"policy {one.policy.name} was due again"
+                superseding.take_over(
+                    session, plan_id, number, actor=SCHEDULER, now=now, reason=why
+                )
+                replaced.append(str(number))
+    plans.propose(db, plan_id, actor=SCHEDULER, role=Role.OPERATOR, now=now)
+    said = f"; it took the place of plan {', '.join(replaced)}" if replaced else ""
+    return plan_id, f"proposed plan {plan_id}{said}"
+
+
+def _create(
+    db: Database,
+    stored: StoredPlanningPolicy,
+    *,
+    actor: str,
+    role: Role,
+    now: datetime,
+    narrowed: Selection = Selection(),  # noqa: B008 -- frozen
+    title: str = "",
+) -> int:
+    policy = stored.policy
+    return plans.create(
+        db,
+        selection=_narrowed(policy.selection, narrowed),
+        title=title or policy.title,
+        rings=policy.rings,
+        approvals_needed=policy.approvals_needed,
+        series=policy.series,
+        terms=policy.terms,
+        policy=f"{policy.name} {policy.version}",
+        actor=actor,
+        role=role,
+        now=now,
+    )
+
+
+def _narrowed(asked: Selection, more: Selection) -> Selection:
+    """Return what both ask for. Raises `InputError` where that could be nothing."""
+    return replace(
+        more,
+        platforms=_both("platforms", asked.platforms, more.platforms),
+        environments=_both("environments", asked.environments, more.environments),
+        sites=asked.sites,
+        tags=asked.tags,
+        any_of=asked.any_of,
+    )
+
+
+def _both(name: str, policy: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    if not policy or not given:
+        return policy or given
+    found = tuple(one for one in given if one in policy)
+    if not found:
+        raise InputError({name: f"the policy is for {', '.join(policy)} only"})
+    return found
+
+
+def _open_plans(db: Database, name: str) -> list[tuple[int, str]]:
+    """Return the open plans of a policy's schedule, the oldest first, each with its state."""
+    plan, done = models.Plan, models.PlanningOccasion
+    with db.reading() as session:
+        rows = session.execute(
+            select(plan.id, plan.state)
+            .join(done, done.plan_id == plan.id)
+            .where(done.policy == name, plan.state.in_([*_REPLACED, *_UNDER_WAY]))
+            .order_by(plan.id)
+        )
+        return [(number, state) for number, state in rows]

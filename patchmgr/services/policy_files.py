@@ -1,0 +1,111 @@
+"""Policies of both kinds as documents, TOML or JSON: out of the database, and into it."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from patchmgr.db.queries import planning_policies
+from patchmgr.db.queries import policies as sla
+from patchmgr.db.session import Database
+from patchmgr.domain import planning_policies as planning
+from patchmgr.domain import toml_text, urgency
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import InputError, NotFoundError
+from patchmgr.services import planning_policies as planning_service
+from patchmgr.services import policies as sla_service
+from patchmgr.services.roles import require
+
+FORMATS = ("toml", "json")
+SLA = "sla"
+LONGEST = 1 << 20  # characters of a document
+_NO_DAYS = "none"  # TOML has no null
+
+
+def export(session: Session, name: str, form: str) -> str:
+    """Return the last version of the policy ``name``, of either kind. Raises `NotFoundError`."""
+    if form not in FORMATS:
+        raise InputError({"format": f"{form!r} is none of {', '.join(FORMATS)}"})
+    return written(document_of(session, name), form)
+
+
+def document_of(session: Session, name: str) -> dict[str, Any]:
+    """Return the last version of the policy ``name`` as a document. Raises `NotFoundError`."""
+    stored = planning_policies.latest(session, name)
+    if stored is not None:
+        return planning.to_json(stored.policy)
+    decided = sla.latest(session, name)
+    policy = decided.policy if decided else PRESETS.get(name)
+    if policy is None:
+        raise NotFoundError("policy", name)
+    return {"kind": SLA, **urgency.to_json(policy)}
+
+
+def written(document: Mapping[str, Any], form: str) -> str:
+    if form == "json":
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if document["kind"] == SLA:
+        rows = [
+            {**row, "days": _NO_DAYS if row["days"] is None else row["days"]}
+            for row in document["rows"]
+        ]
+        document = {**document, "rows": rows}
+    return toml_text.write(document)
+
+
+def parsed(text: str, form: str) -> Mapping[str, Any]:
+    """Return the document in ``text``. Raises `InputError`."""
+    if len(text) > LONGEST:
+        raise InputError(f"a policy has at most {LONGEST} characters")
+    try:
+        document = json.loads(text) if form == "json" else tomllib.loads(text)
+    except RecursionError as error:
+        raise InputError(f"cannot be read as {form}: it is nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"cannot be read as {form}: {error}") from error
+    if not isinstance(document, Mapping):
+        raise InputError("a policy is a table of settings")
+    return document
+
+
+def take(
+    db: Database, document: Mapping[str, Any], *, actor: str, role: Role, now: datetime
+) -> tuple[str, str, int]:
+    """Store a policy as the next version of its name; return its kind, name and version.
+
+    A planning policy is used from then on; an SLA policy is put in force. A version in the document
+    does not count: it is what it was where the document came from. Raises `InputError`,
+    `ForbiddenError`.
+    """
+    kind = document.get("kind")
+    if kind == planning.KIND:
+        policy = planning.from_json({**document, "version": 1})
+        made = planning_service.adopt(db, policy, actor=actor, role=role, now=now)
+        return planning.KIND, made.name, made.version
+    if kind != SLA:
+        raise InputError({"kind": f'"{SLA}" or "{planning.KIND}"'})
+    require(role, Role.ADMIN, "putting a policy in force")
+    table = _sla(document)
+    with db.reading() as session:
+        if planning_policies.latest(session, table.name) is not None:
+            raise InputError({"name": f"{table.name!r} is a planning policy; take another name"})
+    adopted = sla_service.adopt(db, table, actor=actor, now=now)
+    return SLA, adopted.name, adopted.version
+
+
+def _sla(document: Mapping[str, Any]) -> urgency.Policy:
+    plain = {name: value for name, value in document.items() if name != "kind"}
+    rows = plain.get("rows")
+    if isinstance(rows, list):
+        plain["rows"] = [_row(one) for one in rows]
+    return urgency.from_json({**plain, "version": 1})
+
+
+def _row(row: object) -> object:
+    if isinstance(row, Mapping) and row.get("days") == _NO_DAYS:
+        return {**row, "days": None}
+    return row
