@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from patchmgr.db.queries import accounts as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import AuthenticationError, ForbiddenError, InputError
-from patchmgr.services import accounts
+from patchmgr.services import accounts, enrolment
 from patchmgr.services.accounts import ThrottledError, Viewer
 from web.context import context, db, now, session, settings, viewer, viewer_or_none
 from web.forms import PasswordForm, PreferencesForm, SignInForm
@@ -34,6 +34,12 @@ def requires(role: Role) -> Callable[[View], View]:
 def public(view: View) -> View:
     """Declare that a view is for everybody, signed in or not."""
     return _declare(PUBLIC)(view)
+
+
+def hosts_too(view: View) -> View:
+    """Declare that a host's own token opens a view as well; it opens no other."""
+    view.takes_hosts = True  # type: ignore[attr-defined] # read back by `register`
+    return view
 
 
 def _declare(who: Role | str) -> Callable[[View], View]:
@@ -62,6 +68,11 @@ def register(app: Flask) -> None:
         role = needed(app, request.endpoint)
         if role == PUBLIC and request.endpoint == "static":
             return None
+        if (key := _bearer()).startswith(enrolment.HOST_PREFIX):
+            if not getattr(app.view_functions[request.endpoint], "takes_hosts", False):
+                raise ForbiddenError("a host's token sends its host's reports, and nothing else")
+            g.speaker = enrolment.speaker_of(db(), key)
+            return None
         g.viewer = _viewer()
         if role == PUBLIC:
             return None
@@ -74,10 +85,17 @@ def register(app: Flask) -> None:
         return None
 
 
-def _viewer() -> Viewer | None:
+def _bearer() -> str:
+    """Return the key that a program sent where it may; empty when it sent none."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    by_token = request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer"
+    return key.strip() if by_token else ""
+
+
+def _viewer() -> Viewer | None:
+    scheme = request.headers.get("Authorization", "").partition(" ")[0]
     if request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer":
-        return accounts.authenticate_token(db(), key.strip(), now=now())
+        return accounts.authenticate_token(db(), _bearer(), now=now())
     if request.path == FEED and request.authorization and request.authorization.password:
         return accounts.authenticate_token(db(), request.authorization.password, now=now())
     if key := request.cookies.get(COOKIE, ""):

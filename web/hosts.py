@@ -181,6 +181,7 @@ def show(name: str) -> ResponseReturnValue:
         named=named,
         window=window,
         opening=next_opening(window, now()) if window else None,
+        machine=host.machine,
     )
 
 

@@ -1,7 +1,7 @@
 """Imports as jobs, the sources that their files come from, and which source named a host last.
 
 Revision ID: 0012
-Revises: 0009
+Revises: 0010
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0010"
 
 
 def text(length: int) -> sa.types.TypeEngine[str]:

@@ -28,6 +28,7 @@ from patchmgr.errors import (
 from patchmgr.services import audit
 
 THEMES = ("auto", "light", "dark")
+API = "api"  # the kind of tokens that have a role; the others are `patchmgr.services.enrolment`'s
 TOKEN_PREFIX = "pm_"  # noqa: S105 -- marks our tokens for secret scanners
 _LOCK = 0x7369676E  # any constant: PostgreSQL's advisory lock that counts sign-ins one by one
 _TOUCH = timedelta(minutes=1)  # a sign-in's or token's last use is kept to this precision
@@ -42,10 +43,10 @@ class ThrottledError(PatchmgrError):
 
     code = "throttled"
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, what: str = "sign-ins") -> None:
         minutes = max(1, -(-seconds // 60))
         super().__init__(
-            f"Too many failed sign-ins. Try again in {minutes} minute{'s' * (minutes > 1)}."
+            f"Too many failed {what}. Try again in {minutes} minute{'s' * (minutes > 1)}."
         )
         self.seconds = seconds
 
@@ -225,7 +226,7 @@ def sign_in(db: Database, name: str, password: str, *, address: str, now: dateti
             session.get_one(models.User, known.id).password_hash = rehashed
         session.add(
             models.UserSession(
-                token_hash=_digest(key), user_id=known.id, created_at=now, seen_at=now
+                token_hash=digest(key), user_id=known.id, created_at=now, seen_at=now
             )
         )
         audit.record(session, at=now, actor=name, action="session.start", subject=address)
@@ -240,7 +241,7 @@ def viewer_of(
         found = session.execute(
             select(models.UserSession, models.User)
             .join(models.User)
-            .where(models.UserSession.token_hash == _digest(key))
+            .where(models.UserSession.token_hash == digest(key))
         ).one_or_none()
     if found is None:
         return None
@@ -296,7 +297,8 @@ def create_token(
         row = models.ApiToken(
             name=name,
             role=role.value,
-            token_hash=_digest(key),
+            token_hash=digest(key),
+            kind=API,
             created_by=actor,
             created_at=now,
             used_at=None,
@@ -338,9 +340,9 @@ def authenticate_token(db: Database, key: str, *, now: datetime) -> Viewer:
     """Return who the bearer of ``key`` is. Raises `AuthenticationError`."""
     with db.reading() as session:
         row = session.scalar(
-            select(models.ApiToken).where(models.ApiToken.token_hash == _digest(key))
+            select(models.ApiToken).where(models.ApiToken.token_hash == digest(key))
         )
-    if row is None or row.revoked_at is not None:
+    if row is None or row.revoked_at is not None or row.kind != API:
         raise AuthenticationError("the token is unknown or revoked")
     if row.used_at is None or now - row.used_at > _TOUCH:
         with db.writing() as session:
@@ -440,5 +442,6 @@ def _decoy() -> str:
     return _hash(secrets.token_urlsafe(32))
 
 
-def _digest(key: str) -> bytes:
+def digest(key: str) -> bytes:
+    """Return what is kept of a key."""
     return hashlib.sha256(key.encode()).digest()

@@ -37,7 +37,8 @@ _PROBLEMS = {
     409: "Not possible as things stand",
     413: "Too large",
     422: "Something in it has to be corrected; `errors` says what, by field",
-    503: "Busy; try again",
+    429: "Too many failed tries; `Retry-After` says when to try again",
+    503: "Busy; `Retry-After` says when to try again",
 }
 
 
@@ -90,6 +91,8 @@ def _schema_of(one: Route) -> dict[str, Any]:
 
 def _operation(one: Route) -> dict[str, Any]:
     role = "for everybody" if one.role is None else f"role {one.role.value} or above"
+    if one.takes_hosts:
+        role += ", or the host's own token"
     found: dict[str, Any] = {
         "operationId": one.name,
         "tags": [one.tag],
