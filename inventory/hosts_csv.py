@@ -9,6 +9,7 @@ from pathlib import Path
 from inventory import csv_file, presets, text_file
 from inventory.csv_file import AS_IT_IS, Kind, Layout, Reading, Refused, Watch
 from patchmgr.domain import os_names
+from patchmgr.domain.windows import LONGEST_NAMES, canonical
 from patchmgr.errors import BadFileError, BadRow
 
 REQUIRED = ("hostname",)
@@ -47,6 +48,7 @@ _LONGEST = {
     "hostname": 253,
     "external_id": 200,
     "owner": 200,
+    "window": LONGEST_NAMES,
     "tags": 4000,
     "entitlements": 150,
     "running_kernel": 200,
@@ -185,6 +187,8 @@ def _values(layout: Layout, fields: list[str]) -> dict[str, str]:
     values = {column: fields[position].strip() for column, position in layout.index.items()}
     if "os_id" in values:
         values["os_id"] = values["os_id"].lower()  # os-release(5): ID is in lower case
+    if "window" in values:
+        values["window"] = canonical(values["window"])
     return values
 
 

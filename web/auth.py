@@ -19,6 +19,7 @@ from web.forms import PasswordForm, PreferencesForm, SignInForm
 
 COOKIE = "patchmgr_session"
 PUBLIC = "public"
+FEED = "/api/v1/calendar.ics"  # calendar programs know a password, not a bearer token
 BY_TOKEN = ("/api/", "/metrics")  # where programs may send a token
 
 pages = Blueprint("auth", __name__)
@@ -95,6 +96,8 @@ def _viewer() -> Viewer | None:
     scheme = request.headers.get("Authorization", "").partition(" ")[0]
     if request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer":
         return accounts.authenticate_token(db(), _bearer(), now=now())
+    if request.path == FEED and request.authorization and request.authorization.password:
+        return accounts.authenticate_token(db(), request.authorization.password, now=now())
     if key := request.cookies.get(COOKIE, ""):
         return accounts.viewer_of(
             db(),

@@ -22,6 +22,7 @@ from patchmgr.errors import (
     PatchmgrError,
 )
 from patchmgr.services.accounts import ThrottledError
+from web.auth import FEED
 
 STATUS: dict[type[PatchmgrError], int] = {
     AuthenticationError: 401,
@@ -120,7 +121,8 @@ def answer(
     title = TITLES.get(status, "That did not work")
     headers = dict(headers or {})
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        # Calendar programs ask for a name and a password only where they are told to.
+        headers["WWW-Authenticate"] = 'Basic realm="patchmgr"' if request.path == FEED else "Bearer"
     if _for_a_program():
         problem: dict[str, object] = {
             "type": f"/problems/{code}",

@@ -170,7 +170,8 @@ def show(name: str) -> ResponseReturnValue:
         for status in (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)
     }
     since = now() - timedelta(days=settings().silent_days)
-    window = windows.known_windows(session()).get(host.line.window)
+    named = windows.windows_of(session(), host.line)
+    window = windows.known_windows(session()).get(named)
     said = facts.of_host(session(), host)
     newer = said.updates
     return render_template(
@@ -188,6 +189,7 @@ def show(name: str) -> ResponseReturnValue:
         updates=None if newer is None else plain(newer, UPDATES),
         history=past.timeline(session(), host.line.id, limit=HISTORY_SHOWN, total=False),
         work=overview.work_of(session(), host.line.id),
+        named=named,
         window=window,
         opening=next_opening(window, now()) if window else None,
         machine=host.machine,

@@ -9,8 +9,8 @@ from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
+from patchmgr.domain.timing import Stage
 from web.show import plural
-from web.timeline import Stage
 
 NAMED = 3  # hosts named in a sentence
 

@@ -12,6 +12,7 @@ from patchmgr.cli.app import App, Commands
 
 NOUNS = {  # name of the command and of its object -> module in this package
     "advisories": "advisories",
+    "calendar": "calendar",
     "cves": "advisories",
     "db": "db",
     "demo": "demo",
@@ -19,7 +20,7 @@ NOUNS = {  # name of the command and of its object -> module in this package
     "exceptions": "exceptions",
     "feeds": "feeds",
     "findings": "scan",
-    "freezes": "windows",
+    "freezes": "freezes",
     "holds": "holds",
     "hosts": "hosts",
     "jobs": "jobs",

@@ -9,11 +9,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from patchmgr.domain import durations
 from patchmgr.domain import terms as plan_terms
+from patchmgr.domain import windows as known_windows
 from patchmgr.domain.groups import Group, GroupSettings
 from patchmgr.domain.plans import Change
 from patchmgr.domain.representatives import Sights, sights
@@ -100,9 +100,8 @@ def place(
 
     ``changes`` are what representative hosts represent; without them there are none.
     """
-    known = {OWN_WINDOW, ANY_TIME, *windows}
     for ring in rings:
-        if ring.window not in known:
+        if ring.window not in (OWN_WINDOW, ANY_TIME) and ring.window not in windows:
             raise InputError(
                 {f"window of ring {ring.name!r}": f"there is no maintenance window {ring.window!r}"}
             )
@@ -185,12 +184,7 @@ def _window(ring: RingSettings, host: HostFacts) -> str | None:
 
 def window_from_json(document: Mapping[str, Any]) -> Window:
     """Return the window whose canonical form is ``document``."""
-    return Window(
-        document["name"],
-        document["rrule"],
-        timedelta(seconds=document["duration"]),
-        document["zone"],
-    )
+    return known_windows.from_json(document)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

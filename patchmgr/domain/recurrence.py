@@ -3,7 +3,7 @@
 Only what a rule says exactly is said. A rule with a part that has no words here gives none, and is
 shown as it is written.
 
-Source: RFC 5545, 3.3.10 (recurrence rules); counted as `patchmgr.domain.windows` counts.
+Source: RFC 5545, 3.3.10 (recurrence rules); counted as `patchmgr.domain.rules` counts.
 """
 
 import re
@@ -11,7 +11,8 @@ from calendar import day_name, month_name
 from collections.abc import Callable, Mapping, Sequence
 
 from patchmgr.domain import durations
-from patchmgr.domain.windows import EPOCH, Window, rule_parts
+from patchmgr.domain.rules import EPOCH, filled, rule_parts
+from patchmgr.domain.windows import Window
 
 Parts = Mapping[str, str]
 
@@ -28,6 +29,7 @@ _ORDINALS = {
 _DAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
 _UNSAID = frozenset(("BYWEEKNO", "BYYEARDAY"))  # parts without words
 MOST_TIMES = 6  # of a day; more is easier to read as a rule
+MOST_EXDATES = 3  # that are named; more are counted
 
 
 class _UnsaidError(Exception):
@@ -36,8 +38,30 @@ class _UnsaidError(Exception):
 
 def in_words(window: Window) -> str:
     """Return when a window opens, for how long and in which zone; "" when its rule has no words."""
-    said = rule_in_words(window.rrule)
-    return f"{said} for {durations.words(window.duration)}, {window.zone}" if said else ""
+    said = [_one_in_words(one) for one in (window, *window.also)]
+    return "; and ".join(said) if all(said) else ""
+
+
+def _one_in_words(window: Window) -> str:
+    parts = filled(window.rrule, window.first)
+    if window.first and _interval(parts) > 1 and parts["FREQ"] == "MONTHLY":
+        return ""  # the months are not those that a rule without a first day means
+    said = rule_in_words(";".join(f"{name}={value}" for name, value in parts.items()))
+    if not said:
+        return ""
+    since = f", from {window.first[:10]}" if window.first else ""
+    return (
+        f"{said} for {durations.words(window.duration)}, {window.zone}"
+        f"{since}{_excepted(window.exdates)}"
+    )
+
+
+def _excepted(exdates: Sequence[str]) -> str:
+    if len(exdates) > MOST_EXDATES:
+        return f", except {len(exdates)} times"
+    return (
+        f", except {_listed([text[:16].replace('T', ' ') for text in exdates])}" if exdates else ""
+    )
 
 
 def rule_in_words(rule: str) -> str:

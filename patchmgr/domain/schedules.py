@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from patchmgr.domain.windows import zone_exists
+from patchmgr.domain.rules import zone_exists
 from patchmgr.errors import InputError
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries.windows import freezes, known_windows
+from patchmgr.db.queries.freezes import freezes_between
+from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.rollout.model import Rollout
 from patchmgr.domain.rollout.states import OPEN_PLANS, TaskState
@@ -19,6 +20,7 @@ from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import IllegalTransitionError
 from patchmgr.services.rollout_load import Wanted, load
 
+FREEZES_AHEAD = timedelta(days=732)  # for those that recur; no plan takes so long
 _OVER = (TaskState.VERIFIED, TaskState.SKIPPED)
 
 
@@ -110,7 +112,7 @@ def _stage(session: Session, plan_id: int, now: datetime) -> _Stage:
     return _Stage(
         loaded.rollout,
         {**known_windows(session), **approved},
-        [line.freeze for line in freezes(session, now=now, over=False)],
+        freezes_between(session, now, now + FREEZES_AHEAD),
         {int(number): str(name) for number, name in names},
     )
 

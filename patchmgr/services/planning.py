@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import exceptions, flaws, holds, offers
-from patchmgr.db.queries.windows import known_windows
+from patchmgr.db.queries.windows import known_windows, window_rules
 from patchmgr.domain.advisories import Fix, Kind, Match, Severity, Status
 from patchmgr.domain.content import Content, Place, coverage, place
 from patchmgr.domain.criteria import Facts
@@ -32,7 +32,8 @@ from patchmgr.domain.plans import (
 )
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.terms import Terms
-from patchmgr.domain.windows import Window
+from patchmgr.domain.window_rules import WindowRule, window_of
+from patchmgr.domain.windows import Window, Windows
 from patchmgr.errors import ConflictError, NotFoundError
 from patchmgr.services import own_offers, selecting
 from patchmgr.services.own_offers import OwnOffers
@@ -83,7 +84,8 @@ def draft(
     proposal = propose_items(statements, exposed, stay, excepted, own)
     proposal = hold_back(proposal, holds.in_force(session, now))
     windows = known_windows(session)
-    facts = [facts_of(hosts[number]) for number in sorted(proposal.hosts)]
+    given = window_rules(session)
+    facts = [facts_of(hosts[number], given) for number in sorted(proposal.hosts)]
     places = place(facts, rings, series, windows, proposal.changes)
     proposal, places, left_out = _reachable(proposal, places, windows, hosts)
     while any(ring.representative for ring in rings) and places.keys() != {f.id for f in facts}:
@@ -124,7 +126,8 @@ def place_again(
     """
     hosts = _hosts(session, ())
     windows = known_windows(session)
-    facts = [facts_of(hosts[number]) for number in sorted(before.places) if number in hosts]
+    given = window_rules(session)
+    facts = [facts_of(hosts[number], given) for number in sorted(before.places) if number in hosts]
     places = place(facts, rings, series, windows, before.changes)
     lost = [hosts[n].hostname for n, at in places.items() if not _exists(at.window, windows)]
     if lost:
@@ -143,8 +146,9 @@ def gather_again(
     )
 
 
-def facts_of(row: models.Host) -> HostFacts:
-    return HostFacts(
+def facts_of(row: models.Host, rules: Sequence[WindowRule] = ()) -> HostFacts:
+    """Return what ring assignment may ask of a host; ``rules`` give a window where it has none."""
+    facts = HostFacts(
         row.id,
         row.hostname,
         row.ring,
@@ -157,6 +161,7 @@ def facts_of(row: models.Host) -> HostFacts:
         tuple(row.tags),
         row.window,
     )
+    return replace(facts, window=window_of(facts, rules))
 
 
 def _check(session: Session, selection: Selection) -> None:
@@ -334,14 +339,14 @@ def _pressing(
 def _reachable(
     proposal: Proposal,
     places: Mapping[int, Place],
-    windows: Mapping[str, Window],
+    windows: Windows,
     hosts: Mapping[int, models.Host],
 ) -> tuple[Proposal, dict[int, Place], list[dict[str, str]]]:
     """Leave out hosts that could never have their turn, and say so."""
     left_out = [
         {
             "host": hosts[n].hostname,
-            "reason": f"its maintenance window {at.window!r} does not exist",
+            "reason": windows.complaint(at.window or ""),
         }
         for n, at in places.items()
         if not _exists(at.window, windows)
@@ -358,8 +363,8 @@ def _exists(window: str | None, windows: Mapping[str, Window]) -> bool:
 
 
 def _used(windows: Mapping[str, Window], places: Mapping[int, Place]) -> dict[str, Window]:
-    names = {at.window for at in places.values()}
-    return {name: window for name, window in windows.items() if name in names}
+    names = {at.window for at in places.values() if at.window is not None}
+    return {name: windows[name] for name in sorted(names)}
 
 
 def _nothing(proposal: Proposal, left_out: Sequence[Mapping[str, str]]) -> str:
@@ -390,7 +395,7 @@ def _summary(
             at.window
             for at in content.places.values()
             if at.window is not None
-            and content.windows[at.window].duration <= content.rings[at.ring].needed_time
+            and content.windows[at.window].longest <= content.rings[at.ring].needed_time
         }
     )
     worst: dict[str, int] = {}

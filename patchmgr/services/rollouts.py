@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries.windows import freezes_at
+from patchmgr.db.queries.freezes import freezes_at
 from patchmgr.db.session import Database
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from inventory import import_work, uploads
-from patchmgr.db.queries import imports, plan_review
+from patchmgr.db.queries import imports, plan_review, windows
 
 
 def ask(fleet, query, *arguments, **more):
@@ -83,7 +83,7 @@ def test_how_the_hosts_stand(fleet):
 def test_a_window_that_hosts_name_and_nobody_made_is_missing(fleet):
     fleet.set_up(window="nights")
 
-    assert ask(fleet, plan_review.missing_windows) == [("nights", 5)]
+    assert ask(fleet, windows.missing_windows) == [("nights", 5)]
 
 
 def test_an_upload_goes_from_look_to_applied(fleet, tmp_path):

@@ -28,12 +28,12 @@ from patchmgr.errors import (
 from patchmgr.services import (
     exports,
     forecasts,
+    freezes,
     outbox,
     plans,
     probing,
     rollouts,
     superseding,
-    windows,
 )
 
 HOUR = timedelta(hours=1)
@@ -218,7 +218,7 @@ def test_an_inventory_that_shows_only_part_does_not_verify(fleet):
 def test_a_freeze_stops_a_running_plan_and_its_end_lets_it_go_on(fleet):
     plan_id = fleet.started()
     freeze = Freeze("quarter end", fleet.now, fleet.now + 6 * HOUR, "closing the books")
-    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
     fleet.tick(MINUTE)
     frozen = fleet.get(plan_id)
 
@@ -312,7 +312,7 @@ def test_ticks_at_once_hand_out_each_host_once(fleet):
     fleet.do("propose", plan_id)
     fleet.do("approve", plan_id, actor="bob")
     freeze = Freeze("f", fleet.now, fleet.now + MINUTE, "so that starting hands out nothing")
-    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
     fleet.do("start", plan_id)
     fleet.now += 2 * MINUTE
     results = []

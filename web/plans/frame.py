@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchmgr.db.queries import holds, plan_content, plan_review
-from patchmgr.db.queries import windows as window_queries
+from patchmgr.db.queries import freezes, holds, plan_content, plan_review
 from patchmgr.db.queries.plans import PlanDetail
+from patchmgr.domain import timing
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import coverage_words, window_from_json
@@ -137,14 +137,12 @@ def _rings_to_approve(plan: PlanDetail) -> list[str]:
 class Plotted:
     """The timing of a plan, worked out once."""
 
-    def __init__(self, plan: PlanDetail, placement: timeline.Placement | None = None) -> None:
+    def __init__(self, plan: PlanDetail, placement: timing.Placement | None = None) -> None:
         self.rollout = timeline.rollout_of(plan)
         self.placement = placement or plan_review.placement(session(), plan.id)
         self.windows = {name: window_from_json(one) for name, one in plan.windows.items()}
-        self.freezes = [
-            line.freeze for line in window_queries.freezes(session(), now=now(), over=False)
-        ]
-        self.stages = timeline.estimate(
+        self.freezes = freezes.freezes_between(session(), now(), now() + timing.HORIZON)
+        self.stages = timing.estimate(
             self.rollout, self.placement, self.windows, self.freezes, now()
         )
 

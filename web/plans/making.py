@@ -3,7 +3,6 @@
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import plan_review
 from patchmgr.db.queries import plans as queries
 from patchmgr.db.queries import windows as window_queries
 from patchmgr.db.queries.plans import PlanDetail
@@ -102,7 +101,7 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         fields=FIELDS,
         choices={} if plan else _choices(),
         windows=window_options(window_queries.known_windows(session())),
-        missing=plan_review.missing_windows(session()),
+        missing=window_queries.missing_windows(session()),
     )
 
 

@@ -27,6 +27,7 @@ from patchmgr.services import (
     accounts,
     exceptions,
     feeds,
+    freezes,
     plans,
     policies,
     reports,
@@ -96,7 +97,7 @@ def _begin(story: Story, password: str) -> None:
         datetime(year + 1, 1, 4, tzinfo=UTC),
         "No changes while the books are closed",
     )
-    windows.add_freeze(story.db, freeze, actor=ADMIN, role=Role.ADMIN, now=start)
+    freezes.add(story.db, freeze, actor=ADMIN, role=Role.ADMIN, now=start)
     # The demo's feed is an extract: the vendor's own would take back what it does not have. And a
     # demo asks nothing of the network by itself.
     for name in FEEDS:

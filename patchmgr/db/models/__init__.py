@@ -55,6 +55,7 @@ from patchmgr.db.models.plans import (
     Ring,
     Task,
     Window,
+    WindowRule,
 )
 
 __all__ = [
@@ -117,4 +118,5 @@ __all__ = [
     "UserSession",
     "VersionCount",
     "Window",
+    "WindowRule",
 ]

@@ -28,7 +28,7 @@ class Host(Base):
     criticality: Mapped[Word]
     exposure: Mapped[Word]  # "public", "internal" or ""
     ring: Mapped[Word]
-    window: Mapped[Word]  # name of a maintenance window; "" when the plan decides
+    window: Mapped[Name]  # maintenance windows, separated by ";"; "" when rules or plans decide
     tags: Mapped[list[str]]  # sorted, each "word" or "key=value"
     package_set_id: Mapped[int | None] = mapped_column(ForeignKey("package_set.id"), index=True)
     # The set that the last scan judged; differs from package_set_id, or is None, when the host

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from patchmgr.db.base import Base, Id, Name, Word
@@ -172,7 +172,7 @@ class Task(Base):
     plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
     ring_id: Mapped[int] = mapped_column(ForeignKey("plan_ring.id"), index=True)
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
-    window: Mapped[str | None] = mapped_column(String(64))  # its maintenance window; None: any time
+    window: Mapped[str | None] = mapped_column(String(200))  # of its plan's; None: any time
     state: Mapped[Word]  # patchmgr.domain.rollout.TaskState
     state_since: Mapped[datetime]
     attempt: Mapped[int]
@@ -283,18 +283,38 @@ class Window(Base):
     rrule: Mapped[str] = mapped_column(Text)  # RFC 5545 recurrence, without DTSTART
     duration: Mapped[int]  # seconds
     zone: Mapped[Word]  # IANA name
+    exdates: Mapped[list[str]]  # starts or days, on the wall clock, that do not open it
+    first: Mapped[Word]  # wall clock, ISO 8601; "": counted from `patchmgr.domain.rules.EPOCH`
+    also: Mapped[list[Any]]  # further recurrences, canonical form of the domain
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    revision: Mapped[int]  # how often it was changed
+
+
+class WindowRule(Base):
+    """Which hosts have a window without naming one themselves."""
+
+    __tablename__ = "window_rule"
+
+    id: Mapped[Id]
+    window: Mapped[Name]  # name of a maintenance window
+    fields: Mapped[dict[str, Any]]  # of a host, which must all be equal; tag: one that it has
+    created_by: Mapped[Name]
     created_at: Mapped[datetime]
 
 
 class Freeze(Base):
-    """A time in which nothing may change."""
+    """A time in which nothing may change, once or again and again."""
 
     __tablename__ = "freeze"
 
     id: Mapped[Id]
     name: Mapped[Name]
-    starts: Mapped[datetime]
-    ends: Mapped[datetime]  # exclusive
+    starts: Mapped[datetime]  # of one that recurs: first of all
+    ends: Mapped[datetime]  # exclusive; of one that recurs: from when on it holds no longer
+    recurrence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     reason: Mapped[str] = mapped_column(Text)
     created_by: Mapped[Name]
     created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    revision: Mapped[int]  # how often it was changed

@@ -218,22 +218,6 @@ def placement(session: Session, plan_id: int) -> list[tuple[int, str | None, int
     )
 
 
-def missing_windows(session: Session) -> list[tuple[str, int]]:
-    """Return windows that hosts name and that do not exist, with how many hosts. One query."""
-    return list(
-        session.execute(
-            select(host.window, func.count(host.id))
-            .where(
-                host.window != "",
-                host.retired_at.is_(None),
-                host.window.not_in(select(models.Window.name)),
-            )
-            .group_by(host.window)
-            .order_by(host.window)
-        )
-    )
-
-
 _GROUPS = {
     "open": OPEN_PLANS,
     "over": tuple(state for state in PlanState if state not in OPEN_PLANS),

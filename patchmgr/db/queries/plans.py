@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.freezes import freezes_at
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.rollouts import reason_of, ring_of, rollout_of
-from patchmgr.db.queries.windows import Freezes, freezes_at
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import difference
+from patchmgr.domain.freezes import Freezes
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.gates import Condition, gate
 from patchmgr.domain.rollout.machine import awaited_person, current_ring

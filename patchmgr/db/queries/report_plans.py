@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.domain.compliance import Approval, PlanDone
-from patchmgr.domain.windows import Window, open_until
+from patchmgr.domain.windows import from_json, open_until
 
 UNFINISHED = "unfinished"  # of a task that had not ended
 
@@ -118,10 +118,7 @@ class _Openness(dict[tuple[str, datetime], bool]):
 
     def __init__(self, windows: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__()
-        self._windows = {
-            name: Window(name, form["rrule"], timedelta(seconds=form["duration"]), form["zone"])
-            for name, form in windows.items()
-        }
+        self._windows = {name: from_json(form) for name, form in windows.items()}
 
     def __missing__(self, key: tuple[str, datetime]) -> bool:
         name, at = key

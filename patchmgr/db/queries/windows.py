@@ -1,101 +1,221 @@
-"""Maintenance windows and freezes: what there is, and what it means at an instant."""
+"""Maintenance windows: what there is, whose they are, and what they mean at an instant."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.domain.windows import Freeze, Opening, Window, next_opening, open_until
+from patchmgr.db.queries.hosts import HostLine
+from patchmgr.domain.rings import HostFacts
+from patchmgr.domain.window_rules import WindowRule, window_of
+from patchmgr.domain.windows import (
+    SEPARATOR,
+    Opening,
+    Window,
+    Windows,
+    from_json,
+    next_opening,
+    open_until,
+)
+from patchmgr.errors import NotFoundError
 
-
-@dataclass(frozen=True, slots=True)
-class Freezes:
-    """What the freezes mean at an instant."""
-
-    frozen: str = ""  # why nothing may change now; empty: it may
-    frozen_from: datetime | None = None  # when the next one begins
+host = models.Host
+# What rules may ask of a host, and its own window: hosts alike in all of it have the same one.
+_KIND = (
+    host.window,
+    host.ring,
+    host.environment,
+    host.site,
+    host.owner,
+    host.criticality,
+    host.exposure,
+    host.platform,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowLine:
-    """A window, whether it is open, when it opens next, and how many hosts name it."""
+    """A window, whether it is open, when it opens next, and how many hosts have it."""
 
     id: int
     window: Window
     open_until: datetime | None  # None: closed
     next: Opening | None  # None: its rule has ended
     hosts: int
+    created_at: datetime
+    changed_at: datetime
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
-class FreezeLine:
-    """A freeze, and whether it is in force."""
+class RuleLine:
+    """A rule that gives hosts a window."""
 
     id: int
-    freeze: Freeze
-    in_force: bool
-    is_over: bool
+    rule: WindowRule
     created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Every window, the rules that give them to hosts, and what hosts name that does not exist."""
+
+    windows: tuple[WindowLine, ...]
+    rules: tuple[RuleLine, ...]
+    missing: tuple[tuple[str, int], ...]  # name, hosts
+
+
+def overview(session: Session, *, now: datetime) -> Overview:
+    """Return all that there is of windows. Three queries."""
+    given = rules(session)
+    counts = _hosts_by_window(session, [line.rule for line in given])
+    lines = _lines(session, counts, now)
+    known = {line.window.name for line in lines}
+    missing = sorted((name, hosts) for name, hosts in counts.items() if name not in known)
+    return Overview(tuple(lines), tuple(given), tuple(missing))
 
 
 def windows(session: Session, *, now: datetime) -> list[WindowLine]:
-    """Return every maintenance window by name. Two queries."""
-    row, host = models.Window, models.Host
-    counted = (
-        select(host.window, func.count())
-        .where(host.window != "", host.retired_at.is_(None))
-        .group_by(host.window)
-    )
-    counts = {name: int(hosts) for name, hosts in session.execute(counted)}
+    """Return every maintenance window by name. Three queries."""
+    return list(overview(session, now=now).windows)
+
+
+def _lines(session: Session, counts: Mapping[str, int], now: datetime) -> list[WindowLine]:
+    row = models.Window
     lines = []
     for found in session.scalars(select(row).order_by(row.name)):
-        window = _window(found)
-        until = open_until(window, now)
+        window = window_of_row(found)
+        hosts = counts.get(found.name, 0)
+        until, opens = open_until(window, now), next_opening(window, now)
         lines.append(
             WindowLine(
-                found.id, window, until, next_opening(window, now), counts.get(found.name, 0)
+                found.id,
+                window,
+                until,
+                opens,
+                hosts,
+                found.created_at,
+                found.changed_at,
+                found.revision,
             )
         )
     return lines
 
 
-def freezes(session: Session, *, now: datetime, over: bool = True) -> list[FreezeLine]:
-    """Return freezes, the latest first; ``over`` includes those that have ended. One query."""
-    row = models.Freeze
-    query = select(row).order_by(row.starts.desc(), row.id.desc())
-    if not over:
-        query = query.where(row.ends > now)
-    lines = []
-    for found in session.scalars(query):
-        freeze = Freeze(found.name, found.starts, found.ends, found.reason)
-        lines.append(
-            FreezeLine(found.id, freeze, freeze.covers(now), freeze.ends <= now, found.created_by)
-        )
-    return lines
+def known_windows(session: Session) -> Windows:
+    """Return every maintenance window by name. One query."""
+    row = models.Window
+    return Windows({found.name: window_of_row(found) for found in session.scalars(select(row))})
 
 
-def known_windows(session: Session) -> Mapping[str, Window]:
-    """Return every maintenance window by name."""
-    return {
-        row.name: _window(row)
-        for row in session.scalars(select(models.Window).order_by(models.Window.name))
-    }
+def get(session: Session, name: str) -> Window:
+    """Return the window called ``name``. Raises `NotFoundError`."""
+    found = session.scalar(select(models.Window).where(models.Window.name == name))
+    if found is None:
+        raise NotFoundError("maintenance window", name)
+    return window_of_row(found)
 
 
-def freezes_at(session: Session, at: datetime) -> Freezes:
-    """Return whether a freeze is in force at ``at``, and when the next one begins."""
-    row = models.Freeze
-    frozen, frozen_from = [], None
-    for freeze in session.scalars(select(row).where(row.ends > at).order_by(row.starts, row.id)):
-        if freeze.starts <= at:
-            frozen.append(f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC ({freeze.reason})")
-        elif frozen_from is None:
-            frozen_from = freeze.starts
-    return Freezes("; ".join(frozen), frozen_from)
+def rules(session: Session) -> list[RuleLine]:
+    """Return the rules that give hosts a window, by window. One query."""
+    row = models.WindowRule
+    return [
+        RuleLine(found.id, WindowRule(found.window, found.fields), found.created_by,
+                 found.created_at)
+        for found in session.scalars(select(row).order_by(row.window, row.id))
+    ]  # fmt: skip
 
 
-def _window(row: models.Window) -> Window:
-    return Window(row.name, row.rrule, timedelta(seconds=row.duration), row.zone)
+def window_rules(session: Session) -> list[WindowRule]:
+    """Return the rules that give hosts a window. One query."""
+    return [line.rule for line in rules(session)]
+
+
+def windows_of(session: Session, line: HostLine) -> str:
+    """Return the names of the windows that a host has, its own or by rules. At most one query."""
+    facts = HostFacts(
+        line.id,
+        line.hostname,
+        line.ring,
+        line.environment,
+        line.site,
+        line.owner,
+        line.criticality,
+        line.exposure,
+        line.platform,
+        line.tags,
+    )
+    return line.window or window_of(facts, window_rules(session))
+
+
+def hosts_by_window(session: Session) -> Counter[str]:
+    """Return how many hosts have each window, by name or by rule. Two queries.
+
+    A host that has several is counted at each. A name need not be that of a window.
+    """
+    return _hosts_by_window(session, window_rules(session))
+
+
+def _hosts_by_window(session: Session, given: Sequence[WindowRule]) -> Counter[str]:
+    by_tag = [rule for rule in given if "tag" in rule.fields]
+    counts: Counter[str] = Counter()
+    columns = [*_KIND, host.tags] if by_tag else list(_KIND)
+    # Tags are as many as hosts, so they are only read where a rule asks for them.
+    query = select(*columns, *(() if by_tag else (func.count(),))).where(host.retired_at.is_(None))
+    for found in session.execute(query if by_tag else query.group_by(*_KIND)):
+        own, *fields, last = found
+        if own:
+            names = own
+        else:
+            tags = tuple(last) if by_tag else ()
+            names = window_of(replace(HostFacts(0, "", *fields), tags=tags), given)
+        for name in names.split(SEPARATOR) if names else ():
+            counts[name] += 1 if by_tag else int(last)
+    return counts
+
+
+def missing_windows(session: Session) -> list[tuple[str, int]]:
+    """Return windows that hosts name and that do not exist, with how many hosts. Two queries."""
+    named = session.execute(
+        select(host.window, func.count())
+        .where(host.window != "", host.retired_at.is_(None))
+        .group_by(host.window)
+    )
+    known = set(session.scalars(select(models.Window.name)))
+    missing: Counter[str] = Counter()
+    for names, hosts in named:
+        for name in [names] if names in known else names.split(SEPARATOR):
+            if name not in known:
+                missing[name] += hosts
+    return sorted(missing.items())
+
+
+def plans_with(session: Session, name: str, states: Sequence[str]) -> list[int]:
+    """Return the plans in one of ``states`` that keep a copy of a window. One query."""
+    plan = models.Plan
+    found = session.execute(
+        select(plan.id, plan.windows).where(plan.state.in_(states)).order_by(plan.id)
+    )
+    return [
+        number
+        for number, kept in found
+        if any(name == key or name in key.split(SEPARATOR) for key in kept)
+    ]
+
+
+def window_of_row(row: models.Window) -> Window:
+    """Return the window that a row says."""
+    return Window(
+        row.name,
+        row.rrule,
+        timedelta(seconds=row.duration),
+        row.zone,
+        tuple(row.exdates),
+        row.first,
+        tuple(from_json(one) for one in row.also),
+    )

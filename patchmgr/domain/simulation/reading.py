@@ -26,6 +26,7 @@ from patchmgr.domain.simulation.fields import (
     read_word,
     read_words,
 )
+from patchmgr.domain.simulation.reading_times import MOST_WINDOWS, read_freezes, read_windows
 from patchmgr.domain.simulation.scenario import (
     LONGEST,
     Act,
@@ -34,12 +35,10 @@ from patchmgr.domain.simulation.scenario import (
     Scenario,
     VirtualHost,
 )
-from patchmgr.domain.windows import Freeze, Window
+from patchmgr.domain.windows import Window, Windows, united
 from patchmgr.errors import InputError
 
 MOST_HOSTS = 1_000_000
-MOST_WINDOWS = 2000
-DEFAULT_ZONE = "UTC"
 
 _HOST_WORDS = ("ring", "environment", "site", "owner", "criticality", "exposure", "platform")
 _HOST_KEYS = ("name", "hostname", "group", "zone", "window", "tags", "behaviour", *_HOST_WORDS)
@@ -69,7 +68,7 @@ def scenario_from_json(document: object) -> Scenario:
         raise InputError({"start": "say when the plan starts, such as 2026-03-27T18:00:00Z"})
     start = read_instant(root["start"], "start")
     usual = _behaviour(root.get("behaviour", {}), "behaviour", Behaviour())
-    windows = _windows(root.get("windows", []))
+    windows = read_windows(root.get("windows", []))
     hosts = _Hosts(windows, usual)
     for at, one in each_of(root.get("hosts", []), "hosts", MOST_HOSTS):
         hosts.add(one, at)
@@ -83,7 +82,7 @@ def scenario_from_json(document: object) -> Scenario:
         rings,
         start,
         windows=_used(hosts.made, rings, hosts.windows),
-        freezes=_freezes(root.get("freezes", [])),
+        freezes=read_freezes(root.get("freezes", []), start),
         groups=_groups(root.get("groups", [])),
         people=_people(root.get("people", []), hosts.names, rings),
         answers=_answers(root.get("probes", []), rings),
@@ -179,51 +178,21 @@ class _Hosts:
             return None
         name = read_word(value, f"{at}.window")
         if name not in self.windows:
-            raise InputError({f"{at}.window": f"there is no window {name!r}"})
+            known = Windows(self.windows)
+            if name not in known:
+                raise InputError({f"{at}.window": f"there is no window {name!r}"})
+            self.windows[name] = known[name]  # several, united
         window = self.windows[name]
-        if not zone or zone == window.zone:
+        if not zone or all(zone == one.zone for one in (window, *window.also)):
             return name
         moved = f"{name}@{zone}"
         if moved not in self.windows:
             with located(f"{at}.zone"):
-                self.windows[moved] = replace(window, name=moved[:64], zone=zone)
+                there = [replace(one, zone=zone) for one in window.parts]
+                self.windows[moved] = united(moved[:64], there)
         if len(self.windows) > MOST_WINDOWS:
             raise InputError({f"{at}.zone": f"at most {MOST_WINDOWS} windows"})
         return moved
-
-
-def _windows(documents: object) -> dict[str, Window]:
-    found: dict[str, Window] = {}
-    for at, one in each_of(documents, "windows", MOST_WINDOWS):
-        row = read_table(one, at, ("name", "rrule", "duration", "zone"))
-        missing = [key for key in ("name", "rrule", "duration") if key not in row]
-        if missing:
-            raise InputError({f"{at}.{missing[0]}": "a window needs it"})
-        name = read_word(row["name"], f"{at}.name")
-        if name in found or name in (OWN_WINDOW, ANY_TIME):
-            raise InputError({f"{at}.name": f"{name!r} is taken already"})
-        rule = read_word(row["rrule"], f"{at}.rrule")
-        zone = read_word(row.get("zone", DEFAULT_ZONE), f"{at}.zone")
-        duration = read_length(row["duration"], f"{at}.duration")
-        with located(at, is_table=True):
-            found[name] = Window(name, rule, duration, zone)
-    return found
-
-
-def _freezes(documents: object) -> tuple[Freeze, ...]:
-    found = []
-    for at, one in each_of(documents, "freezes", MOST_WINDOWS):
-        row = read_table(one, at, ("name", "from", "until", "reason"))
-        missing = [key for key in ("from", "until") if key not in row]
-        if missing:
-            raise InputError({f"{at}.{missing[0]}": "a freeze needs it"})
-        name = read_word(row.get("name", "freeze"), f"{at}.name")
-        reason = read_word(row.get("reason", name), f"{at}.reason")
-        starts = read_instant(row["from"], f"{at}.from")
-        ends = read_instant(row["until"], f"{at}.until")
-        with located(at, is_table=True):
-            found.append(Freeze(name, starts, ends, reason))
-    return tuple(found)
 
 
 def _rings(documents: object, windows: Mapping[str, Window]) -> tuple[RingSettings, ...]:

@@ -1,6 +1,10 @@
 """Windows and freezes in the console."""
 
+import io
+
 import pytest
+
+from patchmgr.domain.accounts import Role
 
 WINDOW = {
     "name": "saturday-night",
@@ -86,3 +90,146 @@ def test_a_freeze_needs_a_reason(works, operator):
 
     assert answer.status_code == 422
     assert "say why" in answer.text
+
+
+def test_a_week_is_shown_in_any_zone_and_says_when_clocks_change(works, operator):
+    operator.post("/calendar/windows", data=WINDOW)
+
+    page = operator.get("/calendar?zone=Europe/Vienna&from=2026-03-25&weeks=1").text
+    assert "23 March to 29 March 2026" in page
+    assert "clocks go forward 1 h" in page
+    assert "Sat 28 Mar 22:00 to Sun 29 Mar 03:00" in page  # four hours, one of them skipped
+    assert "from=2026-03-16" in page
+    assert "from=2026-03-30" in page
+
+
+@pytest.mark.parametrize(
+    "asked", ["from=soon", "from=0001-01-01", "from=9999-12-31", "weeks=999", "weeks=x",
+              "zone=Mars/Olympus", "zone=../etc", "show=nothing", "window=none"],
+)  # fmt: skip
+def test_an_address_with_something_wrong_shows_the_usual(works, operator, asked):
+    assert operator.get(f"/calendar?{asked}").status_code == 200
+
+
+def test_only_what_is_asked_for_is_shown(works, operator):
+    operator.post("/calendar/windows", data=WINDOW)
+    operator.post("/calendar/freezes", data={**FREEZE, "starts": "2026-03-03T00:00"})
+
+    page = operator.get("/calendar?show=freeze").text
+    assert "lane-freeze" in page
+    assert "lane-window" not in page
+
+
+def test_a_ring_of_approved_work_is_a_bar_with_its_link(works, operator):
+    plan_id = works.started()
+
+    page = operator.get("/calendar").text
+    assert f'<a href="/plans/{plan_id}/times"' in page
+    assert "lane-ring" in page
+
+
+def test_a_window_is_changed_and_removed(works, operator):
+    operator.post("/calendar/windows", data=WINDOW)
+    assert (
+        operator.post(
+            "/calendar/windows",
+            data={**WINDOW, "change": "yes", "exdates": "2026-03-07", "first": ""},
+        ).status_code
+        == 303
+    )
+    assert "except 2026-03-07" in operator.get("/calendar").text
+
+    operator.post("/calendar/windows/remove", data={"name": "saturday-night"})
+    assert "No window yet" in operator.get("/calendar").text
+
+
+def test_hosts_get_a_window_by_rule_on_the_page(works, operator):
+    operator.post("/calendar/windows", data=WINDOW)
+    rule = {"window": "saturday-night", "field": "environment", "value": "production"}
+    operator.post("/calendar/rules", data=rule)
+
+    assert "for 4 hosts" in operator.get("/calendar").text
+    assert "saturday-night (by rule)" in operator.get("/hosts/web-1").text
+    assert operator.post("/calendar/rules", data={**rule, "value": " "}).status_code == 422
+    assert operator.post("/calendar/rules", data=rule).status_code == 409
+
+
+def test_a_freeze_recurs_and_is_ended_on_the_page(works, operator):
+    again = {"name": "weekend", "rrule": "FREQ=WEEKLY;BYDAY=FR;BYHOUR=16", "duration": "62h",
+             "zone": "Europe/Vienna", "reason": "Nobody is here."}  # fmt: skip
+    operator.post("/calendar/freezes", data=again)
+    assert "Fridays 16:00 for 2 d 14 h, Europe/Vienna" in operator.get("/calendar").text
+
+    operator.post("/calendar/freezes/1/end")
+    assert "No freeze is set" in operator.get("/calendar").text
+
+
+def test_a_file_goes_out_and_comes_in_on_the_page(works, operator):
+    operator.post("/calendar/windows", data=WINDOW)
+    body = operator.get("/calendar/windows.ics").data
+
+    def sent(content):
+        file = (io.BytesIO(content), "windows.ics")
+        return operator.post("/calendar/import", data={"what": "windows", "file": file})
+
+    assert sent(body).status_code == 303
+    assert "there are: 1 unchanged." in operator.get("/calendar").text
+    assert sent(body.replace(b"RRULE", b"RDATE")).status_code == 422
+    assert operator.post("/calendar/import", data={"what": "windows"}).status_code == 422
+
+
+def test_programs_do_the_same(works, app):
+    def ask(method, path, role=Role.OPERATOR, **more):
+        return app.test_client().open(
+            f"/api/v1{path}",
+            method=method,
+            headers={"Authorization": f"Bearer {tokens[role]}"},
+            **more,
+        )
+
+    tokens = {role: works.token(role) for role in (Role.VIEWER, Role.OPERATOR)}
+    times = {"rrule": "FREQ=WEEKLY;BYDAY=SA;BYHOUR=22", "duration": "4h", "zone": "Europe/Vienna"}
+    more = [{"rrule": "FREQ=DAILY;BYHOUR=12", "duration": "1h"}]
+    made = ask("POST", "/windows", json={"name": "w", **times, "also": more})
+    assert made.status_code == 201
+    assert made.json[0]["also"][0]["duration"] == 3600
+    rule = {"window": "w", "fields": {"environment": "production"}}
+    assert ask("POST", "/window-rules", json=rule).json[0]["fields"] == rule["fields"]
+    assert ask("GET", "/windows").json[0]["hosts"] == 4
+    changed = ask("PUT", "/windows/w", json={**times, "exdates": ["2026-12-26"]})
+    assert changed.json == {"plans": []}
+    assert ask("DELETE", "/windows/w").status_code == 409
+    body = ask("GET", "/windows.ics").data
+    found = ask("POST", "/windows/import", data=body, content_type="text/calendar")
+    assert found.json["unchanged"] == ["w"]
+    assert ask("DELETE", "/window-rules/1").status_code == 204
+    assert ask("DELETE", "/windows/w").status_code == 200
+    again = {"name": "f", "recurs": {**times, "duration": "62h"}, "reason": "books"}
+    assert ask("POST", "/freezes", json=again).json[0]["recurs"]["duration"] == 62 * 3600
+    assert ask("POST", "/freezes", json={"name": "f", "reason": "b"}).status_code == 422
+    entries = ask("GET", "/calendar?weeks=2&kind=freeze", Role.VIEWER).json["entries"]
+    assert {one["kind"] for one in entries} == {"freeze"}
+    assert ask("DELETE", "/freezes/1", Role.VIEWER).status_code == 403
+    assert ask("DELETE", "/freezes/1").status_code == 204
+    assert ask("GET", "/calendar?from=soon").status_code == 422
+
+
+def test_a_calendar_program_subscribes_with_its_token_as_password(works, app):
+    plan_id = works.started()
+    token = works.token(Role.VIEWER)
+    client = app.test_client()
+
+    feed = client.get("/api/v1/calendar.ics", auth=("anybody", token))
+    assert feed.status_code == 200
+    assert feed.content_type.startswith("text/calendar")
+    assert f"UID:plan-{plan_id}-ring-0" in feed.text
+    same = client.get(
+        "/api/v1/calendar.ics",
+        headers={"Authorization": f"Bearer {token}", "If-None-Match": feed.headers["ETag"]},
+    )
+    assert same.status_code == 304
+    refused = client.get("/api/v1/calendar.ics")
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Basic")
+    assert client.get("/api/v1/calendar.ics", auth=("anybody", "wrong")).status_code == 401
+    assert client.get("/api/v1/windows", auth=("anybody", token)).status_code == 401

@@ -6,8 +6,9 @@ import pytest
 
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.model import Ring, Rollout
+from patchmgr.domain.timing import estimate
 from patchmgr.domain.windows import Freeze, Window
-from web.timeline import Days, draw, estimate
+from web.timeline import Days, draw
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)

@@ -1,0 +1,102 @@
+"""What the coming weeks bring, day by day on the wall clock of a zone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from patchmgr.domain.rules import instant
+
+KINDS = ("window", "freeze", "ring")
+MOST_WEEKS = 12
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something with a beginning and an end."""
+
+    kind: str  # of `KINDS`
+    name: str
+    starts: datetime
+    ends: datetime  # exclusive
+    detail: str
+    plan: int | None = None  # of a ring
+    is_expected: bool = False  # estimated, not what happened
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the wall clock, with its true length."""
+
+    date: date
+    starts: datetime
+    ends: datetime
+
+    @property
+    def change(self) -> timedelta:
+        """Return by how much the day is longer than 24 hours; not zero where clocks change."""
+        return self.ends - self.starts - _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Seven days from a Monday, and what lies in them at least in part."""
+
+    days: tuple[Day, ...]
+    entries: tuple[Entry, ...]
+
+    @property
+    def starts(self) -> datetime:
+        return self.days[0].starts
+
+    @property
+    def ends(self) -> datetime:
+        return self.days[-1].ends
+
+
+def monday(of: date) -> date:
+    """Return the Monday of the week that ``of`` is in."""
+    return of - of.weekday() * _DAY
+
+
+def span(first: date, weeks: int, zone: str) -> tuple[datetime, datetime]:
+    """Return when ``weeks`` weeks from the day ``first`` on begin and end."""
+    return _midnight(first, zone), _midnight(first + weeks * 7 * _DAY, zone)
+
+
+def weeks_of(entries: Iterable[Entry], first: date, weeks: int, zone: str) -> tuple[Week, ...]:
+    """Return ``weeks`` weeks from the Monday ``first`` on, each with its entries in order."""
+    known = sorted(entries, key=lambda one: (one.starts, one.kind, one.name))
+    found = []
+    for number in range(weeks):
+        days = tuple(
+            Day(day, _midnight(day, zone), _midnight(day + _DAY, zone))
+            for day in (first + (number * 7 + place) * _DAY for place in range(7))
+        )
+        inside = [one for one in known if one.starts < days[-1].ends and one.ends > days[0].starts]
+        found.append(Week(days, tuple(inside)))
+    return tuple(found)
+
+
+def change_words(day: Day) -> str:
+    """Return what daylight saving does to a day: "clocks go forward 1 h"; "" when nothing."""
+    minutes = abs(day.change) // timedelta(minutes=1)
+    if not minutes:
+        return ""
+    length = f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+    return f"clocks go {'back' if day.change > timedelta(0) else 'forward'} {length}"
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    local = datetime.combine(day, datetime.min.time())
+    return local.replace(tzinfo=UTC) if zone == "UTC" else instant(local, ZoneInfo(zone))
+
+
+def chosen(entries: Sequence[Entry], kinds: Sequence[str], name: str) -> list[Entry]:
+    """Return the entries of some kinds; ``name`` is that of a window, "" for all."""
+    return [
+        one
+        for one in entries
+        if one.kind in kinds and (not name or one.kind != "window" or one.name == name)
+    ]

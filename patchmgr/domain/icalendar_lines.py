@@ -1,0 +1,149 @@
+"""The lines of an iCalendar file: events with the properties that windows and freezes have.
+
+Lines are numbered, so that what is refused is named where it stands. What is inside an event
+(alarms) and beside events (time zones, tasks) is passed over.
+
+Source: RFC 5545, 3.1 (content lines), 3.6.1 (events).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from icalendar.parser import Contentline
+
+from patchmgr.errors import BadFileError, BadRow
+
+LARGEST = 2_000_000  # bytes of a file
+MOST_EVENTS = 2_000
+LONGEST_LINE = 20_000  # characters, unfolded
+DEEPEST = 8  # components within one another
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One line: its name and value, and its parameters by name in capitals."""
+
+    row: int
+    name: str
+    value: str
+    parameters: dict[str, str]
+
+
+@dataclass(slots=True)
+class RawEvent:
+    """An event's properties in order."""
+
+    row: int
+    properties: list[Property] = field(default_factory=list)
+
+    def all(self, name: str) -> list[Property]:
+        return [one for one in self.properties if one.name == name]
+
+    def one(self, name: str) -> Property | None:
+        """Return the first property of that name."""
+        return next(iter(self.all(name)), None)
+
+    def text(self, name: str) -> str:
+        """Return the text of a property without its escapes; "" when there is none."""
+        found = self.one(name)
+        return "" if found is None else _unescaped(found.value).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class RawCalendar:
+    """What a file has of events, and the zone that it names for times without one."""
+
+    zone: str
+    events: tuple[RawEvent, ...]
+
+
+def read(file: str, body: bytes) -> RawCalendar:
+    """Return the events of ``body``. Raises `BadFileError` when it is no iCalendar file."""
+    if len(body) > LARGEST:
+        raise BadFileError(file, [BadRow(0, "", "", f"is larger than {LARGEST:,} bytes")])
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = body.count(b"\n", 0, error.start) + 1
+        raise BadFileError(file, [BadRow(where, "", "", "is not UTF-8")]) from error
+    reading = _Reading(file)
+    for row, line in _unfolded(text):
+        reading.take(_property(file, row, line))
+    if reading.inside or not reading.is_begun:
+        raise BadFileError(file, [BadRow(0, "", "", "is cut off, or no iCalendar file")])
+    return RawCalendar(reading.zone, tuple(reading.events))
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far a file is read."""
+
+    file: str
+    zone: str = ""
+    inside: list[str] = field(default_factory=list)  # components that are open
+    events: list[RawEvent] = field(default_factory=list)
+    is_begun: bool = False
+
+    def take(self, one: Property) -> None:
+        if one.name == "BEGIN":
+            self._begin(one)
+        elif not self.inside:
+            self._refuse(one, "begins no VCALENDAR")
+        elif one.name == "END":
+            if self.inside.pop() != one.value.upper():
+                self._refuse(one, "ends what did not begin")
+        elif self.inside == ["VCALENDAR", "VEVENT"]:
+            self.events[-1].properties.append(one)
+        elif self.inside == ["VCALENDAR"] and one.name == "X-WR-TIMEZONE":
+            self.zone = one.value.strip()
+
+    def _begin(self, one: Property) -> None:
+        self.inside.append(one.value.upper())
+        self.is_begun = True
+        if self.inside[0] != "VCALENDAR" or len(self.inside) > DEEPEST:
+            self._refuse(one, "begins no VCALENDAR, or too much within one another")
+        if self.inside == ["VCALENDAR", "VEVENT"]:
+            self.events.append(RawEvent(one.row))
+            if len(self.events) > MOST_EVENTS:
+                self._refuse(one, f"is one of more than {MOST_EVENTS:,} events")
+
+    def _refuse(self, one: Property, why: str) -> NoReturn:
+        raise BadFileError(self.file, [BadRow(one.row, one.name, one.value[:80], why)])
+
+
+def _unfolded(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (number of its first line, line) of a text whose long lines go on after a space."""
+    start, parts = 0, list[str]()
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw.removesuffix("\r")
+        if line[:1] in (" ", "\t") and parts:
+            parts.append(line[1:])
+            continue
+        if parts:
+            yield start, "".join(parts)
+        start, parts = number, [line] if line.strip() else []
+    if parts:
+        yield start, "".join(parts)
+
+
+def _property(file: str, row: int, line: str) -> Property:
+    if len(line) > LONGEST_LINE:
+        raise BadFileError(file, [BadRow(row, "", line[:40], "is too long a line")])
+    try:
+        name, parameters, value = Contentline(line).parts()  # type: ignore[no-untyped-call]
+    except (ValueError, KeyError) as error:
+        raise BadFileError(file, [BadRow(row, "", line[:80], "is no line of iCalendar")]) from error
+    plain = {key.upper(): str(each) for key, each in parameters.items()}
+    return Property(row, name.upper(), str(value), plain)
+
+
+def _unescaped(value: str) -> str:
+    found, escaped = [], False
+    for sign in value:
+        if escaped:
+            found.append("\n" if sign in "nN" else sign)
+        elif sign != "\\":
+            found.append(sign)
+        escaped = sign == "\\" and not escaped
+    return "".join(found)

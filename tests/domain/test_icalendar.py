@@ -1,0 +1,242 @@
+"""iCalendar files in and out: what is kept, what is refused and at which line."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from patchmgr.domain import icalendar_in, icalendar_out
+from patchmgr.domain.freezes import RecurringFreeze, Times
+from patchmgr.domain.icalendar_lines import DEEPEST, LARGEST, LONGEST_LINE, MOST_EVENTS
+from patchmgr.domain.icalendar_out import Version, freeze_event, window_events, written
+from patchmgr.domain.windows import Freeze, Window, openings, united
+from patchmgr.errors import BadFileError, InputError
+
+HOUR = timedelta(hours=1)
+VERSION = Version("w-1@test", datetime(2026, 11, 1, tzinfo=UTC), 2)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def file(*lines: str, head: tuple[str, ...] = ()) -> bytes:
+    """Return a calendar with one event of ``lines``; its first line is the third of the file."""
+    around = ("BEGIN:VCALENDAR", *head, "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR")
+    return "\r\n".join((*around, "")).encode()
+
+
+def one(*lines: str, zone: str = "", **more) -> Window:
+    (window,) = icalendar_in.windows("f.ics", file("SUMMARY:night", *lines, **more), zone)
+    return window
+
+
+WEEKLY = "RRULE:FREQ=WEEKLY;BYDAY=SA;BYHOUR=22;BYMINUTE=0;BYSECOND=0"
+
+READ = [
+    # a named zone, and a rule that says all: the first start need not be kept
+    (("DTSTART;TZID=Europe/Berlin:20200111T220000", "DURATION:PT4H", WEEKLY),
+     ("Europe/Berlin", 4, "", ())),
+    # one that begins later keeps it
+    (("DTSTART;TZID=Europe/Berlin:20261128T220000", "DTEND;TZID=Europe/Berlin:20261129T020000",
+      WEEKLY), ("Europe/Berlin", 4, "2026-11-28T22:00:00", ())),
+    (("DTSTART:20261128T220000Z", "DTEND:20261129T020000Z", "RRULE:FREQ=WEEKLY"),
+     ("UTC", 4, "2026-11-28T22:00:00", ())),
+    # without a zone it is the reader's
+    (("DTSTART:20261128T220000", "DURATION:PT90M", "RRULE:FREQ=DAILY"),
+     ("Asia/Kolkata", 1.5, "2026-11-28T22:00:00", ())),
+    # a day
+    (("DTSTART;VALUE=DATE:20261128", "RRULE:FREQ=WEEKLY;BYDAY=SA"),
+     ("Asia/Kolkata", 24, "2026-11-28T00:00:00", ())),
+    (("DTSTART;VALUE=DATE:20261128", "DTEND;VALUE=DATE:20261130", "RRULE:FREQ=WEEKLY"),
+     ("Asia/Kolkata", 48, "2026-11-28T00:00:00", ())),
+    # excluded: on the same clock, in UTC, a day, two on a line
+    (("DTSTART;TZID=Europe/Berlin:20261128T220000", "DURATION:PT4H", "RRULE:FREQ=DAILY",
+      "EXDATE;TZID=Europe/Berlin:20261201T220000,20261202T220000", "EXDATE:20261203T210000Z",
+      "EXDATE;VALUE=DATE:20261204"),
+     ("Europe/Berlin", 4, "2026-11-28T22:00:00",
+      ("2026-12-01T22:00:00", "2026-12-02T22:00:00", "2026-12-03T22:00:00", "2026-12-04"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "expected"), READ)
+def test_what_an_event_says(lines, expected):
+    zone, hours, first, exdates = expected
+    window = one(*lines, zone="Asia/Kolkata")
+
+    assert (window.zone, window.duration, window.first) == (zone, hours * HOUR, first)
+    assert window.exdates == exdates
+
+
+def test_a_file_may_name_the_zone_of_times_without_one():
+    lines = ("DTSTART:20261128T220000", "DURATION:PT4H", "RRULE:FREQ=DAILY")
+
+    assert one(*lines, head=("X-WR-TIMEZONE:Europe/Vienna",)).zone == "Europe/Vienna"
+    assert one(*lines, head=("X-WR-TIMEZONE:Our own",)).zone == "UTC"
+    with pytest.raises(InputError, match="no IANA time zone"):
+        one(*lines, zone="Our own")
+
+
+def test_a_count_becomes_an_until():
+    window = one("DTSTART:20261128T220000Z", "DURATION:PT4H", "RRULE:FREQ=WEEKLY;COUNT=3")
+
+    found = openings(window, at("2026-01-01"), at("2028-01-01"))
+    assert [f"{start:%m-%d}" for start, _ in found] == ["11-28", "12-05", "12-12"]
+
+
+def test_an_event_without_a_rule_comes_once():
+    window = one("DTSTART;TZID=Europe/Berlin:20270328T023000", "DURATION:PT1H")
+
+    assert openings(window, at("2026-01-01"), at("2029-01-01")) == (
+        (at("2027-03-28T01:00"), at("2027-03-28T02:00")),
+    )
+
+
+def test_events_of_one_name_are_one_window_and_cancelled_ones_none():
+    body = file(
+        "SUMMARY:night", "DTSTART:20261128T220000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY",
+        "END:VEVENT", "BEGIN:VEVENT",
+        "SUMMARY:night", "DTSTART:20261128T120000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY",
+        "END:VEVENT", "BEGIN:VEVENT",
+        "SUMMARY:gone", "STATUS:CANCELLED", "DTSTART:20261128T120000Z", "DURATION:PT1H",
+    )  # fmt: skip
+
+    (window,) = icalendar_in.windows("f.ics", body)
+
+    assert len(window.parts) == 2
+
+
+def test_escapes_and_folded_lines_are_undone():
+    (freeze,) = icalendar_in.freezes(
+        "f.ics",
+        file("SUMMARY:Year\\, end", "DTSTART:20261220T000000Z", "DTEND:20270104T060000Z",
+             "DESCRIPTION:closing", "  the books"),
+    )  # fmt: skip
+
+    assert freeze == Freeze(
+        "Year, end", at("2026-12-20"), at("2027-01-04T06:00"), "closing the books"
+    )
+
+
+START = ("DTSTART;TZID=Europe/Berlin:20261128T220000", "DURATION:PT4H")
+
+REFUSED = [
+    (("DURATION:PT4H",), "row 2, column DTSTART", "needs it"),
+    ((*START, "RDATE:20261201T000000Z"), "row 6, column RDATE", "make an event of each"),
+    ((*START, "RECURRENCE-ID:20261201T000000Z"), "row 6, column RECURRENCE-ID", "exclude it"),
+    ((*START, "EXRULE:FREQ=DAILY"), "row 6, column EXRULE", "exclude each start"),
+    ((*START, WEEKLY, "RRULE:FREQ=DAILY"), "row 7, column RRULE", "one rule for each event"),
+    ((*START, "RRULE:FREQ=SECONDLY"), "row 6, column RRULE", "needs FREQ="),
+    ((*START, "RRULE:FREQ=DAILY;COUNT=99999"), "row 6, column RRULE", "from 1 to 10000"),
+    ((*START, "RRULE:FREQ=DAILY;COUNT=2;UNTIL=20271231"), "row 6", "only one can be"),
+    ((*START, "RRULE:FREQ=WEEKLY;BYDAY=MO"), "row 4, column DTSTART", "not among the starts"),
+    ((*START, "RRULE:FREQ=DAILY", "EXDATE:soon"), "row 7, column EXDATE", "is no time"),
+    (("DTSTART;TZID=Our own:20261128T220000", "DURATION:PT4H"), "row 4", "not an IANA"),
+    (("DTSTART:20261128T220000",), "row 2, column DTEND", "needs an end"),
+    (("DTSTART:20261128T220000", "DTEND;VALUE=DATE:20261130"), "row 5", "not of DTSTART's kind"),
+    (("DTSTART:20261128T220000", "DTEND:20261128T200000"), "duration", "longer than nothing"),
+    (("DTSTART:20261128T220000", "DURATION:P9D"), "duration", "shorter than 7 days"),
+    (("DTSTART:20261128T220000", "DURATION:long"), "row 5, column DURATION", "is no duration"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "where", "why"), REFUSED)
+def test_what_cannot_be_kept_is_refused_with_its_line(lines, where, why):
+    with pytest.raises(BadFileError) as refused:
+        one(*lines)
+
+    assert where in str(refused.value)
+    assert why in str(refused.value)
+
+
+GOOD = file("SUMMARY:night", *START, WEEKLY)
+
+HOSTILE = [
+    (b"", "cut off"),
+    (b"hostname,window\nweb-1,nights\n", "is no line of iCalendar"),
+    (GOOD[: len(GOOD) // 2], "no line of iCalendar|cut off"),
+    (b"\xff\xfe" + GOOD, "not UTF-8"),
+    (GOOD + b" " * LARGEST, "larger than"),
+    (file("SUMMARY:" + "x" * LONGEST_LINE), "too long a line"),
+    (file(*["END:VEVENT\r\nBEGIN:VEVENT"] * MOST_EVENTS), "more than 2,000 events"),
+    (b"BEGIN:VCALENDAR\n" + b"BEGIN:X\n" * DEEPEST, "too much within"),
+    (b"BEGIN:VCALENDAR\nEND:VEVENT\n", "ends what did not begin"),
+    (b"END:VCALENDAR\n", "begins no VCALENDAR"),
+    (file("SUMMARY:x\x00y", *START), "printable"),
+]
+
+
+@pytest.mark.parametrize(("body", "why"), HOSTILE)
+def test_a_file_that_is_none_or_too_much_is_refused(body, why):
+    with pytest.raises(BadFileError, match=why):
+        icalendar_in.windows("f.ics", body)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, len(GOOD)))
+def test_no_bytes_do_anything_but_be_read_or_refused(noise, place):
+    for body in (noise, GOOD[:place] + noise + GOOD[place:]):
+        with suppress(InputError):
+            found = icalendar_in.windows("f.ics", body)
+            assert all(each.name for each in found)
+
+
+RULES = st.sampled_from(
+    [
+        "FREQ=DAILY;BYHOUR=2;BYMINUTE=30",
+        "FREQ=WEEKLY;INTERVAL=3;BYDAY=TU,SA;BYHOUR=22",
+        "FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=0",
+        "FREQ=MONTHLY;INTERVAL=2;BYMONTHDAY=31",
+        "FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU;BYHOUR=2",
+        "FREQ=WEEKLY;BYDAY=SU;UNTIL=20270328",
+        "FREQ=DAILY;INTERVAL=5;UNTIL=20270101T000000",
+    ]
+)
+WINDOWS = st.builds(
+    lambda rule, hours, zone, exdates, first: Window(
+        "w", rule, timedelta(hours=hours), zone, tuple(sorted(exdates)), first
+    ),
+    RULES,
+    st.integers(1, 100),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
+    st.sets(st.sampled_from(["2026-03-29", "2026-10-25", "2026-11-07T22:00:00", "2026-12-05"])),
+    st.just(""),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(WINDOWS, min_size=1, max_size=3))
+def test_a_window_that_goes_out_and_in_opens_at_the_same_times(parts):
+    window = parts[0] if len(parts) == 1 else united("w", parts)
+
+    (back,) = icalendar_in.windows("f.ics", written(window_events(window, VERSION), "w"))
+
+    since, until = at("2026-01-01"), at("2027-06-01")
+    assert openings(back, since, until) == openings(window, since, until)
+    assert written(window_events(back, VERSION), "w") == written(
+        window_events(window, VERSION), "w"
+    )
+
+
+def test_freezes_go_out_and_in_as_they_were():
+    once = Freeze("Year end", at("2026-12-20"), at("2027-01-04T06:00"), "books; all, of them\nnow")
+    times = Times("weekend", "FREQ=WEEKLY;BYHOUR=16;BYDAY=FR", 62 * HOUR, "Europe/Berlin")
+    again = RecurringFreeze(times, "weekend")
+
+    body = written([freeze_event(each, VERSION) for each in (once, again)], "freezes")
+
+    assert icalendar_in.freezes("f.ics", body) == [once, again]
+
+
+def test_the_same_is_written_alike_and_says_its_version():
+    body = written(window_events(one(*START, WEEKLY), VERSION), "w")
+
+    assert body == written(window_events(one(*START, WEEKLY), VERSION), "w")
+    assert b"UID:w-1@test\r\n" in body
+    assert b"SEQUENCE:2\r\n" in body
+    assert b"LAST-MODIFIED:20261101T000000Z\r\n" in body
+    assert icalendar_out.uid("window", 1, at("2026-11-01")) != icalendar_out.uid(
+        "window", 1, at("2026-11-02")
+    )

@@ -1,0 +1,138 @@
+"""Calendar: when hosts may change, when nothing may, and what is coming."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from patchmgr.db.queries import agenda as queries
+from patchmgr.db.queries import freezes as freeze_queries
+from patchmgr.db.queries import windows as window_queries
+from patchmgr.domain import agenda
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.agenda import KINDS, MOST_WEEKS, Entry
+from patchmgr.domain.recurrence import rule_in_words
+from patchmgr.domain.rings import FIELDS
+from patchmgr.domain.rules import YEARS, zone_exists
+from web.auth import requires
+from web.calendar import grid
+from web.context import now, session, viewer
+
+pages = Blueprint("calendar", __name__, url_prefix="/calendar")
+
+WEEKS = (1, 2, 4, 8, MOST_WEEKS)
+LISTED = 200  # entries of the list
+PRESETS = tuple(
+    (rule, rule_in_words(rule))
+    for rule in (
+        "FREQ=WEEKLY;BYDAY=SA;BYHOUR=22",
+        "FREQ=WEEKLY;BYDAY=TU,TH;BYHOUR=2",
+        "FREQ=DAILY;BYHOUR=3",
+        "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=20",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of the list, on the wall clock of the chosen zone."""
+
+    entry: Entry
+    day: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at; all of it is in the address."""
+
+    first: date  # a Monday
+    weeks: int
+    zone: str
+    kinds: tuple[str, ...]
+    window: str
+
+    @classmethod
+    def asked(cls) -> "View":
+        """Return what the address asks for; what it has wrong is left at its default."""
+        asked = request.args
+        zone = asked.get("zone", "")
+        zone = zone if zone_exists(zone) else viewer().zone or "UTC"
+        today = now().astimezone(ZoneInfo(zone)).date()
+        try:
+            first = date.fromisoformat(asked.get("from", ""))
+        except ValueError:
+            first = today
+        first = first if first.year in YEARS[1:-1] else today
+        weeks = asked.get("weeks", type=int)
+        kinds = tuple(kind for kind in KINDS if kind in asked.getlist("show")) or KINDS
+        return cls(
+            agenda.monday(first),
+            weeks if weeks in WEEKS else 4,
+            zone,
+            kinds,
+            asked.get("window", ""),
+        )
+
+    def address(self, first: date | None) -> str:
+        """Return the address of this view from another day on; None: from today."""
+        asked: list[tuple[str, str]] = [("weeks", str(self.weeks)), ("zone", self.zone)]
+        asked += [("show", kind) for kind in self.kinds] if self.kinds != KINDS else []
+        asked += [("window", self.window)] if self.window else []
+        asked += [("from", first.isoformat())] if first else []
+        return f"{url_for('calendar.index')}?{urlencode(asked)}"
+
+
+@pages.get("")
+@requires(Role.VIEWER)
+def index() -> ResponseReturnValue:
+    """Show windows, freezes and planned rings of some weeks, and what there is of them."""
+    return page(MultiDict(), {}), 200
+
+
+def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -> str:
+    """Return the calendar; ``given`` is what a form had that was refused."""
+    view = View.asked()
+    shown = window_queries.overview(session(), now=now())
+    after, before = agenda.span(view.first, view.weeks, view.zone)
+    found = queries.entries(session(), shown.windows, after, before, now())
+    entries = agenda.chosen(found, view.kinds, view.window)
+    length = before - after
+    return render_template(
+        "calendar/index.html",
+        view=view,
+        grids=[
+            grid.draw(week, view.zone, now())
+            for week in agenda.weeks_of(entries, view.first, view.weeks, view.zone)
+        ],
+        coming=[_listed(one, view.zone) for one in entries[:LISTED]],
+        left_out=max(len(entries) - LISTED, 0),
+        earlier=view.address((after - length / view.weeks).astimezone(ZoneInfo(view.zone)).date()),
+        later=view.address((after + length / view.weeks).astimezone(ZoneInfo(view.zone)).date()),
+        today=view.address(None),
+        zones=_zones(shown.windows),
+        choices={"weeks": WEEKS, "kinds": KINDS, "fields": FIELDS},
+        windows=shown.windows,
+        rules=shown.rules,
+        missing=shown.missing,
+        freezes=freeze_queries.freezes(session(), now=now(), over=False),
+        presets=PRESETS,
+        given=given,
+        problems=problems,
+        form=form,
+    )
+
+
+def _zones(lines: tuple[window_queries.WindowLine, ...]) -> list[str]:
+    found = {part.zone for line in lines for part in line.window.parts}
+    return sorted({*found, viewer().zone or "UTC", "UTC"})
+
+
+def _listed(one: Entry, zone: str) -> Listed:
+    there = UTC if zone == "UTC" else ZoneInfo(zone)
+    local: datetime = one.starts.astimezone(there)
+    return Listed(one, f"{local:%A}, {local.day} {local:%B}", f"{local:%H:%M}")
