@@ -87,6 +87,7 @@ def create(
     targets: str | None,
     approvers: tuple[str, ...],
     valid: str | None,
+    execution: str | None,
     as_name: str | None,
     as_json: bool,
 ) -> None:
@@ -100,7 +101,8 @@ def create(
     who = acting(app, as_name)
     acts: dict[str, Any] = {"actor": who.name, "role": who.role, "now": app.now}
     if policy is not None and _is_planning(app, policy):
-        if rings_file or approvals != 1 or include_held or targets or approvers or valid:
+        said = (rings_file, approvals != 1, include_held, targets, approvers, valid, execution)
+        if any(said):
             raise InputError({"policy": f"{policy!r} says rings, approvals and versions itself"})
         plan_id = planning_policies.create_plan(
             app.db, policy, narrowed=selection, title=title, **acts
@@ -112,7 +114,7 @@ def create(
             title=title,
             rings=read_rings(rings_file) if rings_file else DEFAULT_RINGS,
             approvals_needed=approvals,
-            terms=terms_of(Terms(include_held=include_held), targets, approvers, valid),
+            terms=terms_of(Terms(include_held=include_held), targets, approvers, valid, execution),
             **acts,
         )
     if not as_json:
@@ -188,6 +190,7 @@ def edit(
     targets: str | None,
     approvers: tuple[str, ...],
     valid: str | None,
+    execution: str | None,
     as_name: str | None,
 ) -> None:
     """Give a plan that has not started other rings; given approvals fall."""
@@ -199,7 +202,7 @@ def edit(
         plan_id,
         rings=read_rings(rings_file) if rings_file else None,
         approvals_needed=approvals,
-        terms=terms_of(before, targets, approvers, valid),
+        terms=terms_of(before, targets, approvers, valid, execution),
         actor=who.name,
         role=who.role,
         now=app.now,

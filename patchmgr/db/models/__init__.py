@@ -39,6 +39,7 @@ from patchmgr.db.models.planning import PackageHold, PlanningOccasion, PlanningP
 from patchmgr.db.models.plans import (
     Approval,
     Freeze,
+    Lease,
     Outbox,
     Plan,
     PlanChange,
@@ -75,6 +76,7 @@ __all__ = [
     "Import",
     "JobRun",
     "Judgement",
+    "Lease",
     "LoginAttempt",
     "Offer",
     "Outbox",
