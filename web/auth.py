@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from patchmgr.db.queries import accounts as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import AuthenticationError, ForbiddenError, InputError
-from patchmgr.services import accounts
+from patchmgr.services import accounts, enrolment
 from patchmgr.services.accounts import ThrottledError, Viewer
 from web.context import context, db, now, session, settings, viewer, viewer_or_none
 from web.forms import PasswordForm, PreferencesForm, SignInForm
@@ -33,6 +33,18 @@ def requires(role: Role) -> Callable[[View], View]:
 def public(view: View) -> View:
     """Declare that a view is for everybody, signed in or not."""
     return _declare(PUBLIC)(view)
+
+
+def hosts_too(view: View) -> View:
+    """Declare that a host's own token opens a view as well; it opens no other."""
+    view.takes_hosts = True  # type: ignore[attr-defined] # read back by `register`
+    return view
+
+
+def runners_too(view: View) -> View:
+    """Declare that a runner's token opens a view; it opens no other."""
+    view.takes_runners = True  # type: ignore[attr-defined] # read back by `register`
+    return view
 
 
 def _declare(who: Role | str) -> Callable[[View], View]:
@@ -61,6 +73,11 @@ def register(app: Flask) -> None:
         role = needed(app, request.endpoint)
         if role == PUBLIC and request.endpoint == "static":
             return None
+        if (key := _bearer()).startswith(enrolment.HOST_PREFIX):
+            if not getattr(app.view_functions[request.endpoint], "takes_hosts", False):
+                raise ForbiddenError("a host's token sends its host's reports, and nothing else")
+            g.speaker = enrolment.speaker_of(db(), key)
+            return None
         g.viewer = _viewer()
         if role == PUBLIC:
             return None
@@ -68,15 +85,29 @@ def register(app: Flask) -> None:
             raise ForbiddenError("this address declares no role, so nobody may use it")
         if g.viewer is None:
             return _ask_to_sign_in()
+        if g.viewer.is_runner:
+            _check_runner(app, request.endpoint)
         if not g.viewer.role.covers(Role(role)):
             raise ForbiddenError(f"this needs the role {role}; you have the role {g.viewer.role}")
         return None
 
 
-def _viewer() -> Viewer | None:
+def _check_runner(app: Flask, endpoint: str) -> None:
+    if not getattr(app.view_functions[endpoint], "takes_runners", False):
+        raise ForbiddenError("a runner's token fetches orders and reports on them, only")
+
+
+def _bearer() -> str:
+    """Return the key that a program sent where it may; empty when it sent none."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    by_token = request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer"
+    return key.strip() if by_token else ""
+
+
+def _viewer() -> Viewer | None:
+    scheme = request.headers.get("Authorization", "").partition(" ")[0]
     if request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer":
-        return accounts.authenticate_token(db(), key.strip(), now=now())
+        return accounts.authenticate_token(db(), _bearer(), now=now())
     if key := request.cookies.get(COOKIE, ""):
         return accounts.viewer_of(
             db(),

@@ -12,6 +12,7 @@ from patchmgr.config import Settings
 from patchmgr.db.session import Database
 from patchmgr.errors import AuthenticationError
 from patchmgr.services.accounts import Viewer
+from patchmgr.services.enrolment import Speaker
 
 _KEY = "patchmgr"
 
@@ -74,6 +75,12 @@ def viewer() -> Viewer:
 
 def viewer_or_none() -> Viewer | None:
     found: Viewer | None = g.get("viewer")
+    return found
+
+
+def speaker_or_none() -> Speaker | None:
+    """Return the host whose own token was sent; it is no viewer and may not what one may."""
+    found: Speaker | None = g.get("speaker")
     return found
 
 

@@ -7,6 +7,7 @@ from flask import Flask, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from patchmgr.errors import (
@@ -17,7 +18,9 @@ from patchmgr.errors import (
     ForbiddenError,
     InputError,
     NotFoundError,
+    OverloadedError,
     PatchmgrError,
+    TooOftenError,
 )
 from patchmgr.services.accounts import ThrottledError
 
@@ -28,6 +31,7 @@ STATUS: dict[type[PatchmgrError], int] = {
     ConflictError: 409,
     InputError: 422,
     ThrottledError: 429,
+    TooOftenError: 429,
     FeedError: 502,
     BusyError: 503,
 }
@@ -51,6 +55,7 @@ REMEDIES = {
     413: "Split the file, or import it with the command line, which has no limit.",
     500: "It is in the service's log with the time of this page. Trying again may help.",
 }
+SHORTLY = 15  # seconds after which a program that was refused may ask again
 FORM_EXPIRED = (
     "The form was open too long, or came from elsewhere. Go back, load the page again, and repeat."
 )
@@ -64,13 +69,16 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, _forged)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(NoConnectionError, _database)
     app.register_error_handler(Exception, _bug)
 
 
 def _deliberate(error: PatchmgrError) -> ResponseReturnValue:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     problems = error.problems if isinstance(error, InputError) else {}
-    headers = {"Retry-After": str(error.seconds)} if isinstance(error, ThrottledError) else {}
+    headers = {}
+    if isinstance(error, (ThrottledError, OverloadedError, TooOftenError)):
+        headers["Retry-After"] = str(error.seconds)
     return answer(status, error.code, str(error), problems, headers)
 
 
@@ -92,9 +100,10 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     )
 
 
-def _database(_error: OperationalError) -> ResponseReturnValue:
+def _database(_error: OperationalError | NoConnectionError) -> ResponseReturnValue:
     _log.exception("the database did not answer")
-    return answer(503, "database", "The database did not answer. Try again shortly.")
+    said = "The database did not answer. Try again shortly."
+    return answer(503, "database", said, headers={"Retry-After": str(SHORTLY)})
 
 
 def _bug(_error: Exception) -> ResponseReturnValue:

@@ -1,31 +1,40 @@
-"""``patchmgr tokens``: keys with which programs use the API."""
+"""``patchmgr tokens``: keys with which programs use the API, and machines enrol."""
 
 import click
 
 from patchmgr.cli.app import App, pass_app, show_json, show_listing
 from patchmgr.db.queries import accounts as queries
+from patchmgr.db.queries import identity
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts
+from patchmgr.services import accounts, enrolment
 
 
 @click.group()
 def tokens() -> None:
-    """Keys of programs that use the API."""
+    """Keys of programs that use the API, and with which machines enrol."""
 
 
 @tokens.command()
 @click.argument("name")
 @click.option(
     "--role",
-    type=click.Choice([role.value for role in Role]),
+    type=click.Choice([*(role.value for role in Role), accounts.RUNNER]),
     required=True,
-    help="What it may do.",
+    help="What it may do; runner: carry out orders, and nothing else.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @pass_app
 def create(app: App, name: str, role: str, as_json: bool) -> None:
     """Make a token for NAME and print its key, which cannot be shown again."""
-    token_id, key = accounts.create_token(app.db, name, Role(role), actor=app.actor, now=app.now)
+    is_runner = role == accounts.RUNNER
+    token_id, key = accounts.create_token(
+        app.db,
+        name,
+        Role.OPERATOR if is_runner else Role(role),
+        actor=app.actor,
+        now=app.now,
+        is_runner=is_runner,
+    )
     if as_json:
         show_json({"id": token_id, "name": name, "role": role, "key": key})
         return
@@ -35,11 +44,44 @@ def create(app: App, name: str, role: str, as_json: bool) -> None:
     click.echo(key)
 
 
-@tokens.command("list")
+@tokens.command()
+@click.argument("name")
+@click.option(
+    "--uses", type=int, default=1, show_default=True, help="How many machines may use it."
+)
+@click.option(
+    "--hours", type=int, default=enrolment.HOURS, show_default=True, help="How long it is valid."
+)
+@click.option(
+    "--host", default="", help="Whatever machine brings it is this host, also a reinstalled one."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @pass_app
-def list_(app: App, as_json: bool) -> None:
+def enrol(app: App, name: str, uses: int, hours: int, host: str, as_json: bool) -> None:
+    """Make a token with which machines enrol, and print its key, which cannot be shown again."""
+    token_id, key = enrolment.create_token(
+        app.db, name, uses=uses, hours=hours, host=host, actor=app.actor, now=app.now
+    )
+    if as_json:
+        show_json({"id": token_id, "name": name, "uses": uses, "hours": hours, "key": key})
+        return
+    click.echo(
+        f"enrolment token {token_id} for {name} ({uses} uses within {hours} hours); keep the key, "
+        "it is not shown again",
+        err=True,
+    )
+    click.echo(key)
+
+
+@tokens.command("list")
+@click.option("--enrol", is_flag=True, help="Those with which machines enrol, instead.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@pass_app
+def list_(app: App, enrol: bool, as_json: bool) -> None:
     """List the tokens, without their keys."""
+    if enrol:
+        _list_enrolment(app, as_json)
+        return
     with app.db.reading() as session:
         found = queries.tokens(session)
     columns = ("id", "name", "role", "state", "created_by", "created_at", "used_at")
@@ -53,6 +95,20 @@ def list_(app: App, as_json: bool) -> None:
             each.created_at,
             each.used_at,
         )
+        for each in found
+    ]
+    show_listing(columns, rows, as_json)
+
+
+def _list_enrolment(app: App, as_json: bool) -> None:
+    with app.db.reading() as session:
+        found = identity.enrolment_tokens(session)
+    columns = (
+        *("id", "name", "host", "state", "uses_left", "expires_at"),
+        *("created_by", "created_at", "used_at"),
+    )
+    rows = [
+        [each.state(app.now) if name == "state" else getattr(each, name) for name in columns]
         for each in found
     ]
     show_listing(columns, rows, as_json)

@@ -7,16 +7,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
+from patchmgr.db.last_seen import LastSeen
+from patchmgr.db.turns import Turns
+from patchmgr.errors import OverloadedError
+
 READ_ONLY = "patchmgr_read_only"
+SOON = "patchmgr_soon"
 BACKENDS = ("sqlite", "postgresql")
 BUSY_TIMEOUT = 30_000  # ms a writer waits for another to finish
 CACHE = -16_384  # KiB of SQLite page cache a connection, negative as the pragma wants it
 POOL, OVERFLOW = 8, 32  # connections kept, and more when every thread of a worker asks
 ANALYSED = 1_000  # rows of an index that SQLite's ANALYZE looks at
 MMAP = 256 * 1024 * 1024  # bytes
+PATIENCE = 5  # seconds that what a host sends may wait for its turn to be written
+ASK_AGAIN = 15  # seconds after which a host that was told to come later should
+WAITING = 24  # of each process: a web worker has more threads, and others want some too
+AT_ONCE = 4  # reports that a process writes to PostgreSQL at the same time
 ALONE = 0x70617463  # key of the lock in PostgreSQL; any number that nothing else here uses
 
 
@@ -32,6 +41,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._turns = Turns(1 if self.is_sqlite else AT_ONCE, WAITING, PATIENCE, ASK_AGAIN)
+        self.last_seen = LastSeen(self.touching, Turns(1, WAITING, PATIENCE, ASK_AGAIN), ASK_AGAIN)
 
     @property
     def is_sqlite(self) -> bool:
@@ -70,6 +81,43 @@ class Database:
             yield session
 
     @contextmanager
+    def reporting(self) -> Iterator[Session]:
+        """Yield a session as `writing` does, for what one host sends: many hosts do at once.
+
+        None of them waits long, for each other or for a scan: where it would, it raises
+        `OverloadedError`, and nothing was written. In PostgreSQL they are written side by side, and
+        none during what is done `alone`.
+        """
+        with self._turns.taken(), self._impatient() as session:
+            if not self.is_sqlite:
+                session.execute(select(func.pg_advisory_xact_lock_shared(ALONE)))
+            yield session
+
+    @contextmanager
+    def touching(self) -> Iterator[Session]:
+        """Yield a session as `reporting` does, for times of last use: also while a scan reads."""
+        with self._turns.taken(), self._impatient() as session:
+            yield session
+
+    @contextmanager
+    def _impatient(self) -> Iterator[Session]:
+        """Yield a session that commits, and waits for no lock longer than `PATIENCE`."""
+        options: dict[str, Any] = {SOON: True}
+        try:
+            with (
+                self.engine.connect().execution_options(**options) as connection,
+                Session(connection, expire_on_commit=False) as session,
+                session.begin(),
+            ):
+                if not self.is_sqlite:
+                    session.execute(text(f"SET LOCAL lock_timeout = {PATIENCE * 1000}"))
+                yield session
+        except OperationalError as error:
+            if _is_locked(error):
+                raise OverloadedError(ASK_AGAIN) from error
+            raise
+
+    @contextmanager
     def trying(self) -> Iterator[Session]:
         """Yield a session as `writing` does, alone, and roll back whatever it changed."""
         with self.engine.connect() as connection, Session(connection) as session:
@@ -94,7 +142,7 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() not in BACKENDS:
         raise ArgumentError(f"{parsed.get_backend_name()!r} is not one of {', '.join(BACKENDS)}")
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, pool_size=POOL, max_overflow=OVERFLOW)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
@@ -120,5 +168,18 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    soon = options.get(SOON, False)
+    if soon:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE * 1000}")
+    try:
+        connection.exec_driver_sql("BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE")
+    finally:
+        if soon:  # the connection goes back to where others are more patient
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+
+
+def _is_locked(error: OperationalError) -> bool:
+    """Return whether a lock that another holds was waited for in vain."""
+    code = getattr(error.orig, "sqlstate", None)  # of PostgreSQL: lock_not_available, deadlock
+    return code in ("55P03", "40P01") or "database is locked" in str(error.orig)

@@ -28,6 +28,9 @@ from patchmgr.errors import (
 from patchmgr.services import audit
 
 THEMES = ("auto", "light", "dark")
+API = "api"  # the kind of tokens that have a role; the others are `patchmgr.services.enrolment`'s
+RUNNER = "runner"  # the kind that fetches orders and reports on them, and does nothing else
+RUNNER_PREFIX = "pmr_"
 TOKEN_PREFIX = "pm_"  # noqa: S105 -- marks our tokens for secret scanners
 _LOCK = 0x7369676E  # any constant: PostgreSQL's advisory lock that counts sign-ins one by one
 _TOUCH = timedelta(minutes=1)  # a sign-in's or token's last use is kept to this precision
@@ -42,10 +45,10 @@ class ThrottledError(PatchmgrError):
 
     code = "throttled"
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, what: str = "sign-ins") -> None:
         minutes = max(1, -(-seconds // 60))
         super().__init__(
-            f"Too many failed sign-ins. Try again in {minutes} minute{'s' * (minutes > 1)}."
+            f"Too many failed {what}. Try again in {minutes} minute{'s' * (minutes > 1)}."
         )
         self.seconds = seconds
 
@@ -60,6 +63,7 @@ class Viewer:
     session_id: int | None = None
     theme: str = "auto"
     zone: str = ""
+    is_runner: bool = False  # may fetch orders and report on them, and nothing else
 
     @property
     def is_person(self) -> bool:
@@ -225,7 +229,7 @@ def sign_in(db: Database, name: str, password: str, *, address: str, now: dateti
             session.get_one(models.User, known.id).password_hash = rehashed
         session.add(
             models.UserSession(
-                token_hash=_digest(key), user_id=known.id, created_at=now, seen_at=now
+                token_hash=digest(key), user_id=known.id, created_at=now, seen_at=now
             )
         )
         audit.record(session, at=now, actor=name, action="session.start", subject=address)
@@ -240,7 +244,7 @@ def viewer_of(
         found = session.execute(
             select(models.UserSession, models.User)
             .join(models.User)
-            .where(models.UserSession.token_hash == _digest(key))
+            .where(models.UserSession.token_hash == digest(key))
         ).one_or_none()
     if found is None:
         return None
@@ -287,16 +291,20 @@ def forget_old(db: Database, *, now: datetime, longest: timedelta) -> int:
 
 
 def create_token(
-    db: Database, name: str, role: Role, *, actor: str, now: datetime
+    db: Database, name: str, role: Role, *, actor: str, now: datetime, is_runner: bool = False
 ) -> tuple[int, str]:
-    """Make an API token; return its id and its key, which is not kept. Raises `InputError`."""
+    """Make an API token; return its id and its key, which is not kept. Raises `InputError`.
+
+    One of a runner is an operator's for leases, and opens nothing else.
+    """
     _refuse({"name": None if name.strip() and len(name) <= 100 else "use 1 to 100 characters"})
-    key = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    key = (RUNNER_PREFIX if is_runner else TOKEN_PREFIX) + secrets.token_urlsafe(32)
     with db.writing() as session:
         row = models.ApiToken(
             name=name,
             role=role.value,
-            token_hash=_digest(key),
+            token_hash=digest(key),
+            kind=RUNNER if is_runner else API,
             created_by=actor,
             created_at=now,
             used_at=None,
@@ -310,7 +318,7 @@ def create_token(
             actor=actor,
             action="token.create",
             subject=f"token {row.id}",
-            details={"name": name, "role": role.value},
+            details={"name": name, "role": role.value} | ({"kind": RUNNER} if is_runner else {}),
         )
         return row.id, key
 
@@ -338,13 +346,15 @@ def authenticate_token(db: Database, key: str, *, now: datetime) -> Viewer:
     """Return who the bearer of ``key`` is. Raises `AuthenticationError`."""
     with db.reading() as session:
         row = session.scalar(
-            select(models.ApiToken).where(models.ApiToken.token_hash == _digest(key))
+            select(models.ApiToken).where(models.ApiToken.token_hash == digest(key))
         )
-    if row is None or row.revoked_at is not None:
+    if row is None or row.revoked_at is not None or row.kind not in (API, RUNNER):
         raise AuthenticationError("the token is unknown or revoked")
     if row.used_at is None or now - row.used_at > _TOUCH:
         with db.writing() as session:
             session.get_one(models.ApiToken, row.id).used_at = now
+    if row.kind == RUNNER:
+        return Viewer(f"runner:{row.id}", Role(row.role), is_runner=True)
     return Viewer(f"token:{row.name}", Role(row.role))
 
 
@@ -440,5 +450,6 @@ def _decoy() -> str:
     return _hash(secrets.token_urlsafe(32))
 
 
-def _digest(key: str) -> bytes:
+def digest(key: str) -> bytes:
+    """Return what is kept of a key."""
     return hashlib.sha256(key.encode()).digest()

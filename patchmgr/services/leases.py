@@ -123,7 +123,7 @@ def orders(
     given = []
     for number in sorted({plan for plan, _ in found}):
         tasks = [task for plan, task in found if plan == number]
-        with db.writing() as session:
+        with db.touching() as session:
             _lock(session, number)
             given += _give(session, number, tasks, holder, clock())
             if host_id is None and given:
@@ -346,7 +346,7 @@ def _speaking(
     transaction of its own: theirs is rolled back.
     """
     try:
-        with db.writing() as session:
+        with db.touching() as session:
             yield session, _locked(session, key, holder)
     except (NotFoundError, ForbiddenError, LeaseRefusedError) as error:
         if not isinstance(error, LeaseRefusedError) or error.code in _AUDITED:
@@ -373,7 +373,7 @@ def _lock(session: Session, plan_id: int) -> None:
 def _note(db: Database, error: PatchmgrError, actor: str, now: datetime) -> None:
     """Audit what an honest holder never says."""
     entry = models.AuditEntry
-    with db.writing() as session:
+    with db.touching() as session:
         lately = session.scalar(
             select(func.count()).where(
                 entry.at > now - MINUTE, entry.action == "lease.refuse", entry.actor == actor

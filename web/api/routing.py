@@ -12,8 +12,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError
-from web.auth import public, requires
-from web.context import now, viewer
+from web.auth import hosts_too, public, requires, runners_too
+from web.context import now, speaker_or_none, viewer
 
 PREFIX = "/api/v1"
 LARGEST_ID = 2**31 - 1
@@ -52,6 +52,8 @@ class Route:
     answer: Any  # a type that pydantic can write; None: no JSON
     gives: Raw | None  # what it answers instead of JSON
     status: int
+    takes_hosts: bool  # a host's own token opens it as well
+    takes_runners: bool  # and so does a runner's
 
     @property
     def address(self) -> str:
@@ -83,6 +85,8 @@ def route(
     answer: Any = None,
     gives: Raw | None = None,
     status: int = 200,
+    takes_hosts: bool = False,
+    takes_runners: bool = False,
 ) -> Callable[[View], View]:
     """Add an operation; the first line of the view's docstring is its summary.
 
@@ -108,11 +112,17 @@ def route(
             answer,
             gives,
             status,
+            takes_hosts,
+            takes_runners,
         )
         ROUTES.append(one)
         wrapped = (
             public(_answering(one, view)) if role is None else requires(role)(_answering(one, view))
         )
+        if takes_hosts:
+            wrapped = hosts_too(wrapped)
+        if takes_runners:
+            wrapped = runners_too(wrapped)
         rule = re.sub(r"<int:", f"<int(max={LARGEST_ID}):", path)
         pages.add_url_rule(rule, view.__name__, wrapped, methods=[method])
         return view
@@ -139,7 +149,7 @@ def _answering(one: Route, view: Callable[..., Any]) -> Callable[..., ResponseRe
             return found
         if writer is None:
             return Response(status=204)
-        text = writer.dump_json(writer.validate_python(found, from_attributes=True))
+        text = writer.dump_json(writer.validate_python(found, from_attributes=True), by_alias=True)
         return Response(text, status=one.status, content_type=JSON)
 
     return wrapped
@@ -177,7 +187,9 @@ def problems(error: ValueError) -> InputError:
 
 
 def actor() -> str:
-    return viewer().name
+    """Return whom the audit names: who asks, or the host whose token was sent."""
+    speaker = speaker_or_none()
+    return viewer().name if speaker is None else speaker.name
 
 
 def who() -> dict[str, Any]:

@@ -43,12 +43,17 @@ class ApiToken(Base):
 
     id: Mapped[Id]
     name: Mapped[Name]
-    role: Mapped[Word]
+    role: Mapped[Word]  # "" for other kinds than "api"
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     created_by: Mapped[Name]
     created_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # "api"; "enrol": exchanged by a machine for one of its own; "host": speaks for that host only.
+    kind: Mapped[Word] = mapped_column(server_default="api", index=True)
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"), index=True)
+    uses_left: Mapped[int | None]  # None: no limit
+    expires_at: Mapped[datetime | None]
 
 
 class LoginAttempt(Base):

@@ -44,6 +44,15 @@ class Host(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     retired_at: Mapped[datetime | None] = mapped_column(index=True)
+    # What the machine said of itself last (patchmgr.domain.identity); "" when it did not say.
+    machine_id: Mapped[Word] = mapped_column(server_default="", index=True)
+    product_uuid: Mapped[Word] = mapped_column(server_default="", index=True)
+    boot_id: Mapped[Word] = mapped_column(server_default="")
+    reported_name: Mapped[str] = mapped_column(text_of(253), server_default="")
+    first_address: Mapped[Word] = mapped_column(server_default="")
+    last_address: Mapped[Word] = mapped_column(server_default="")
+    # SHA-256 of the last report; None when what is stored did not come from one alone.
+    report_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     package_set: Mapped["PackageSet | None"] = relationship(lazy="raise")
 
@@ -160,6 +169,49 @@ class HostFact(Base):
     silent_since: Mapped[datetime | None]  # its last inventory, when that was too long ago
     since: Mapped[datetime]
     until: Mapped[datetime | None]  # exclusive; None: still so
+
+
+class HostIdentity(Base):
+    """What a host's machine said of itself, from when on: each time that it said something else."""
+
+    __tablename__ = "host_identity"
+
+    id: Mapped[Id]
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), index=True)
+    hostname: Mapped[str] = mapped_column(text_of(253))
+    machine_id: Mapped[Word]
+    product_uuid: Mapped[Word]
+    boot_id: Mapped[Word]
+    since: Mapped[datetime]
+    changes: Mapped[list[str]]  # patchmgr.domain.identity.Change
+    settled: Mapped[bool]  # a person has said that this was the same machine
+
+
+class IdentityConflict(Base):
+    """A machine that was refused, because it may be another one than the host it looks like."""
+
+    __tablename__ = "identity_conflict"
+
+    id: Mapped[Id]
+    # patchmgr.domain.identity.Identity.key: what a person's word about the machine is tied to.
+    key: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    kind: Mapped[Word]  # patchmgr.domain.identity.Kind
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), index=True)  # the known host
+    hostname: Mapped[str] = mapped_column(text_of(253))  # this and the next: what was said
+    machine_id: Mapped[Word]
+    product_uuid: Mapped[Word]
+    boot_id: Mapped[Word]
+    address: Mapped[Word]
+    why: Mapped[str] = mapped_column(Text)
+    # "open"; "same", "new" or "dismissed", as a person decided; "used" when the machine has come in
+    # by that word.
+    state: Mapped[Word] = mapped_column(index=True)
+    times: Mapped[int]  # how often it was refused
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    new_name: Mapped[str] = mapped_column(text_of(253))  # of a new host; "" for what it says itself
+    resolved_by: Mapped[Name]
+    resolved_at: Mapped[datetime | None]
 
 
 class Import(Base):

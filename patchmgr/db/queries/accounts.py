@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
+from patchmgr.errors import NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ def has_users(session: Session) -> bool:
 
 
 def tokens(session: Session) -> list[Token]:
-    """Return every token, usable ones first, then by name. One query."""
+    """Return every token that has a role, usable ones first, then by name. One query."""
     rows = session.scalars(
-        select(models.ApiToken).order_by(
-            models.ApiToken.revoked_at.is_not(None), models.ApiToken.name, models.ApiToken.id
-        )
+        select(models.ApiToken)
+        .where(models.ApiToken.kind.in_(("api", "runner")))
+        .order_by(models.ApiToken.revoked_at.is_not(None), models.ApiToken.name, models.ApiToken.id)
     )
     return [
         Token(
@@ -75,6 +76,14 @@ def tokens(session: Session) -> list[Token]:
         )
         for row in rows
     ]
+
+
+def token_name(session: Session, token_id: int) -> str:
+    """Return the name of a token of any kind. Raises `NotFoundError`."""
+    name = session.scalar(select(models.ApiToken.name).where(models.ApiToken.id == token_id))
+    if name is None:
+        raise NotFoundError("token", token_id)
+    return name
 
 
 def _account(row: models.User, seen_at: datetime | None, sessions: int) -> Account:
