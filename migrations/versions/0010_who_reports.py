@@ -1,14 +1,14 @@
 """Hosts report by themselves: what a machine says it is, its token, and when two machines clash.
 
 Revision ID: 0010
-Revises: 0013
+Revises: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0013"
+down_revision = "0009"
 
 
 def text_of(length: int) -> sa.types.TypeEngine[str]:

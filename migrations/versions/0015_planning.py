@@ -4,14 +4,14 @@ Plans made before have no terms of their own: any version at or above the target
 which is what was approved then.
 
 Revision ID: 0015
-Revises: 0010
+Revises: 0013
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0010"
+down_revision = "0013"
 
 
 def upgrade() -> None:
