@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,7 +186,7 @@ class _Soak:
             ]
             plays.append(threads.submit(self._kill, kill_every))
             try:
-                while time.time() < began + limit and not any(one.done() for one in plays):
+                while time.time() < began + limit and not any(map(_failed, plays)):
                     time.sleep(0.3)
                     if not self._freezes and time.time() > began + limit / 20:
                         self._freeze()
@@ -332,6 +332,10 @@ class _Soak:
         return Found(
             journals, events, states, state, self._freezes, self._service.kills, seconds
         )
+
+
+def _failed(play: Future[None]) -> bool:
+    return play.done() and play.exception() is not None
 
 
 def problems(found: Found) -> list[str]:
