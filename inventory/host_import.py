@@ -1,6 +1,6 @@
 """Bringing ``hosts.csv`` in: rows meet the fleet by ``external_id``, else by hostname."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Container
 from datetime import datetime
 from pathlib import Path
 
@@ -8,22 +8,41 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
+from inventory.csv_file import AS_IT_IS, Reading, Watch
 from inventory.hosts_csv import HostRow, HostsFile, Problem
-from inventory.intake import Change, Difference, judged_platform, move_platform, new_host
+from inventory.intake import (
+    Change,
+    Difference,
+    Then,
+    judged_platform,
+    move_platform,
+    new_host,
+    retire_host,
+)
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import platform
-from patchmgr.errors import BadFileError, BadRow
+from patchmgr.errors import ConflictError, InputError
 from patchmgr.services import audit, installations
 
 NAME_KEPT = 240  # characters of a name that is given away
 _PLAIN = tuple(
     column
     for column in hosts_csv.COLUMNS
-    if column not in ("hostname", "external_id", *hosts_csv.LISTS)
+    if column not in ("hostname", "external_id", *hosts_csv.LISTS, *hosts_csv.WRITTEN)
 )
 # Inputs of the urgency policy, and which kernel counts: the host is worked out anew.
 _JUDGED_FACTS = {"environment", "criticality", "exposure", "running_kernel"}
+
+
+class _Everything(Container[str]):
+    """What a person means who says "all of them"."""
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+
+EVERYTHING = _Everything()
 
 
 def import_hosts(
@@ -32,27 +51,42 @@ def import_hosts(
     *,
     actor: str,
     now: datetime,
-    mapping: Mapping[str, str] | None = None,
+    how: Reading = AS_IT_IS,
     dry_run: bool = False,
     rejects: Path | None = None,
+    source: str = "",
+    full_export: bool = False,
+    retire: Container[str] = (),
+    watch: Watch | None = None,
+    then: Then | None = None,
 ) -> Difference:
     """Store the hosts of ``path``; return the difference it makes.
 
     A column that the file does not have leaves what is stored; an empty cell empties it. With
     ``rejects`` the good rows are taken and the others written there; without it any bad row
-    refuses the file. Raises `BadFileError`.
+    refuses the file. A ``full_export`` of ``source`` tells which hosts that source named before
+    are gone from it; those whose names are in ``retire`` are retired, no other host ever.
+    ``then`` is called in the same transaction. Raises `BadFileError`, `InputError`.
     """
-    file = hosts_csv.read(path, mapping)
+    if full_export and not source:
+        why = "needs a source (--source NAME): only hosts that it named before can be missed"
+        raise InputError({"full export": why})
+    file = hosts_csv.read(path, how, watch)
     with db.trying() if dry_run else db.writing(alone=True) as session:
         fleet = _Fleet(session, file)
         fleet.check(file)
-        bad = sorted(file.bad, key=lambda row: row.row)
-        if bad and rejects is None:
-            raise BadFileError(path.name, bad)
-        difference = Difference(rows=len(file.rows) + len(bad), rejected=len(bad))
+        file.refused.check(path.name, but_rejects=rejects is not None)
+        rejected = file.refused.total
+        difference = Difference(rows=len(file.rows) + rejected, rejected=rejected)
+        difference.refused, difference.layout = file.refused.sorted, file.layout
+        difference.undetermined, difference.unread = file.undetermined, [*file.unread]
+        gone = fleet.gone(file, source) if full_export else []
+        difference.gone = [row.hostname for row in gone]
         _vacate_names(session, fleet, file)
         for row in file.rows:
-            difference.count(_apply(session, fleet, row, now))
+            difference.count(_apply(session, fleet, row, source, now))
+        chosen = [row for row in gone if row.hostname in retire]
+        _retire(session, chosen, file, difference, actor=actor, now=now)
         if not dry_run:
             audit.record(
                 session,
@@ -60,11 +94,33 @@ def import_hosts(
                 actor=actor,
                 action="hosts.import",
                 subject=path.name,
-                details=difference.summary(),
+                details=difference.summary() | ({"source": source} if source else {}),
             )
+            if then is not None:
+                then(session, difference)
             if rejects is not None:  # before the commit: rows must not be lost
-                csv_file.write_rejects(rejects, file.layout, bad)
+                csv_file.write_rejects(rejects, file.layout, difference.refused)
     return difference
+
+
+def _retire(
+    session: Session,
+    chosen: Collection[models.Host],
+    file: HostsFile,
+    difference: Difference,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Retire the hosts ``chosen`` among those gone. Raises `ConflictError` when that is unsure."""
+    if chosen and file.nameless:
+        raise ConflictError(
+            f"{file.nameless} refused rows do not say which host they speak of, so it is not "
+            "certain who is gone: correct them before any host is retired"
+        )
+    for row in chosen:
+        difference.retired.append(row.hostname)
+        retire_host(session, row, actor=actor, now=now)
 
 
 class _Fleet:
@@ -108,10 +164,29 @@ class _Fleet:
                 if (why := self._contradiction(row, leaving)) is None:
                     good.append(row)
                 else:
-                    file.bad.append(BadRow(row.row, *why, file.record(row)))
+                    file.refuse(row, why)
             if len(good) == len(file.rows):
                 return
             file.rows = good
+
+    def gone(self, file: HostsFile, source: str) -> list[models.Host]:
+        """Return the hosts that ``source`` named last and that ``file`` does not, by name.
+
+        A host of which a refused row speaks is not gone.
+        """
+        there = {found.id for row in file.rows if (found := self.find(row))}
+        return sorted(
+            (
+                host
+                for host in self.by_name.values()
+                if host.source == source
+                and host.retired_at is None
+                and host.id not in there
+                and host.hostname.lower() not in file.named
+                and host.external_id not in file.named_ids
+            ),
+            key=lambda host: host.hostname,
+        )
 
     def _contradiction(self, row: HostRow, leaving: set[int]) -> Problem | None:
         """Return why ``row`` cannot be; ``leaving`` are hosts that get their name from the file."""
@@ -152,9 +227,11 @@ def _vacate_names(session: Session, fleet: _Fleet, file: HostsFile) -> None:
     session.flush()
 
 
-def _apply(session: Session, fleet: _Fleet, row: HostRow, now: datetime) -> Change:
+def _apply(session: Session, fleet: _Fleet, row: HostRow, source: str, now: datetime) -> Change:
     found = fleet.find(row)
     host = found or new_host(row.hostname, now)
+    if source and host.source != source:
+        host.source = source
     before = judged_platform(host)
     changed = _set_columns(host, row, fleet.name(host))
     if host.retired_at is not None:
@@ -182,9 +259,8 @@ def _apply(session: Session, fleet: _Fleet, row: HostRow, now: datetime) -> Chan
 def _set_columns(host: models.Host, row: HostRow, name: str) -> list[str]:
     """Give ``host``, called ``name`` until now, the values of ``row``; say what changed."""
     changed = []
-    values: dict[str, object] = {
-        column: row.values[column] for column in _PLAIN if column in row.values
-    }
+    cells = row.values
+    values: dict[str, object] = {column: cells[column] for column in _PLAIN if column in cells}
     values["hostname"] = row.hostname
     if row.external_id:
         values["external_id"] = row.external_id

@@ -1,13 +1,15 @@
 """Reading ``hosts.csv`` (design.md 5.1)."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inventory import csv_file
-from inventory.csv_file import Layout
-from patchmgr.errors import BadRow
+from inventory import csv_file, presets, text_file
+from inventory.csv_file import AS_IT_IS, Kind, Layout, Reading, Refused, Watch
+from patchmgr.domain import os_names
+from patchmgr.errors import BadFileError, BadRow
 
 REQUIRED = ("hostname",)
 COLUMNS = (
@@ -26,7 +28,13 @@ COLUMNS = (
     "tags",
     "entitlements",
     "running_kernel",
+    "os",  # as people write it: "Red Hat Enterprise Linux 8.6"
+    "os_version",  # what another column says of it
 )
+KIND = Kind("hosts", COLUMNS, REQUIRED)
+WRITTEN = ("os", "os_version")  # become os_id and os_release; are not stored as they are
+MOST = 2_000_000  # rows of one file
+UNREAD_KEPT = 50  # names of systems that cannot be read, as examples
 LISTS = ("tags", "entitlements")  # words separated by spaces
 
 # RFC 1123 names, and the underscores that real fleets have in spite of it.
@@ -42,6 +50,8 @@ _LONGEST = {
     "tags": 4000,
     "entitlements": 150,
     "running_kernel": 200,
+    "os": 200,
+    "os_version": 200,
 }
 _WORD = 64  # characters of every other column
 
@@ -51,11 +61,16 @@ class HostRow:
     """One good row: the columns that the file has, cleaned; a missing column is not in it."""
 
     row: int
-    values: Mapping[str, str]
+    columns: tuple[str, ...]
+    cells: tuple[str, ...]
+
+    @property
+    def values(self) -> dict[str, str]:
+        return dict(zip(self.columns, self.cells, strict=True))
 
     @property
     def hostname(self) -> str:
-        return self.values["hostname"]
+        return self.cells[self.columns.index("hostname")]
 
     @property
     def external_id(self) -> str:
@@ -64,41 +79,103 @@ class HostRow:
     @property
     def lists(self) -> dict[str, list[str]]:
         """The columns of `LISTS` that the file has, each sorted."""
-        return {
-            column: sorted(set(self.values[column].split()))
-            for column in LISTS
-            if column in self.values
-        }
+        values = self.values
+        return {column: sorted(set(_words(values[column]))) for column in LISTS if column in values}
 
 
 @dataclass(slots=True)
 class HostsFile:
+    """What a file says: its rows, and whom it names at all, which bad rows do too."""
+
     layout: Layout
     rows: list[HostRow] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
+    refused: Refused = field(default_factory=Refused)
+    named: set[str] = field(default_factory=set)  # hostnames of bad rows, in lower case
+    named_ids: set[str] = field(default_factory=set)  # external ids of bad rows
+    nameless: int = 0  # bad rows that do not say which host they speak of
+    unread: Counter[str] = field(default_factory=Counter)  # systems that cannot be told -> rows
+    undetermined: int = 0  # rows of which the system cannot be told
+    system: str = ""  # that a release without a name is of
 
-    def record(self, row: HostRow) -> str:
-        """Return ``row`` as the file would have it, for a reject that only the fleet reveals."""
+    def refuse(self, row: HostRow, problem: "Problem") -> None:
+        """Refuse a row that only the fleet reveals as bad, as the file would have it."""
+        self._name(row.hostname, row.external_id)
+        values = row.values
         fields = [""] * len(self.layout.header)
         for column, position in self.layout.index.items():
-            fields[position] = row.values.get(column, "")
-        return csv_file.write_record(fields, self.layout.delimiter)
+            fields[position] = values.get(column, "")
+        record = csv_file.write_record(fields, self.layout.delimiter)
+        self.refused.add(BadRow(row.row, *problem, record))
+
+    def refuse_fields(self, number: int, fields: list[str], problem: "Problem") -> None:
+        values = _values(self.layout, fields) if len(fields) == len(self.layout.header) else {}
+        if _HOSTNAME.fullmatch(values.get("hostname", "")):
+            self._name(values["hostname"], values.get("external_id", ""))
+        else:
+            self.nameless += 1
+        record = csv_file.write_record(fields, self.layout.delimiter)
+        self.refused.add(BadRow(number, *problem, record))
+
+    def _name(self, hostname: str, external_id: str) -> None:
+        self.named.add(hostname.lower())
+        if external_id:
+            self.named_ids.add(external_id)
+
+    def cannot_tell(self, name: str) -> None:
+        self.undetermined += 1
+        if name in self.unread or len(self.unread) < UNREAD_KEPT:
+            self.unread[name] += 1
 
 
-def read(path: Path, mapping: Mapping[str, str] | None = None) -> HostsFile:
+def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> HostsFile:
     """Return the rows of ``path``, good and bad. Raises `BadFileError` when it is no such file."""
-    layout = csv_file.recognise(path, known=COLUMNS, required=REQUIRED, mapping=mapping)
-    file = HostsFile(layout)
+    with text_file.opened(path, how.encoding) as text:
+        return _read(csv_file.recognise(text, KIND, how, watch))
+
+
+def _read(layout: Layout) -> HostsFile:
+    preset = presets.presets().get(layout.preset)
+    file = HostsFile(layout, system=preset.system if preset else "")
     seen: dict[tuple[str, str], int] = {}
+    known: dict[str, str] = {}  # a fleet's file repeats most values: each is kept once
+    shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
     for number, fields in csv_file.records(layout):
         problem = _problem(layout, fields) or _repeated(layout, fields, number, seen)
-        if problem is None:
-            file.rows.append(HostRow(number, _values(layout, fields)))
+        if problem is not None:
+            file.refuse_fields(number, fields, problem)
             continue
-        column, value, remedy = problem
-        record = csv_file.write_record(fields, layout.delimiter)
-        file.bad.append(BadRow(number, column, value, remedy, record))
+        values = _with_system(file, _values(layout, fields))
+        columns = tuple(values)
+        file.rows.append(
+            HostRow(
+                number,
+                shapes.setdefault(columns, columns),
+                tuple(known.setdefault(value, value) for value in values.values()),
+            )
+        )
+        if len(file.rows) > MOST:
+            why = f"is more than the {MOST} hosts that one file may name"
+            raise BadFileError(layout.file, [BadRow(number, "", "", why)])
     return file
+
+
+def _with_system(file: HostsFile, values: dict[str, str]) -> dict[str, str]:
+    """Return ``values`` with os_id and os_release for the system's name, if that can be told.
+
+    What cannot be told is left as it is stored. The file's own os_id and os_release win.
+    """
+    name, version = values.pop("os", ""), values.pop("os_version", "")
+    if not name or values.get("os_id"):
+        return values
+    if file.system and name[0].isdigit():
+        name = f"{file.system} {name}"
+    found = os_names.read(name, version)
+    if found is None:
+        file.cannot_tell(f"{name} {version}".strip())
+        values.pop("os_id", None)
+        values.pop("os_release", None)
+        return values
+    return values | {"os_id": found.os_id, "os_release": found.os_release}
 
 
 Problem = tuple[str, str, str]  # column, value, remedy
@@ -152,13 +229,17 @@ def _exposure(value: str) -> str | None:
     return None if value in ("", "public", "internal") else "is neither public nor internal"
 
 
+def _words(value: str) -> list[str]:
+    return value.replace(", ", " ").split()
+
+
 def _tags(value: str) -> str | None:
-    wrong = next((tag for tag in value.split() if not _TAG.fullmatch(tag)), None)
+    wrong = next((tag for tag in _words(value) if not _TAG.fullmatch(tag)), None)
     return None if wrong is None else f"has the tag {wrong!r}; tags are words or key=value"
 
 
 def _entitlements(value: str) -> str | None:
-    wrong = next((each for each in value.split() if not _ENTITLEMENT.fullmatch(each)), None)
+    wrong = next((each for each in _words(value) if not _ENTITLEMENT.fullmatch(each)), None)
     return None if wrong is None else f"has {wrong!r}; entitlements are words such as esm-infra"
 
 

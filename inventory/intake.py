@@ -3,7 +3,7 @@
 Everything is checked before anything is written; a call that raises has changed nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, formats, hosts_csv, packages_csv, sets, systems
+from inventory.csv_file import AS_IT_IS, Layout, Reading, Watch
 from inventory.report import Listing
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
@@ -21,7 +22,7 @@ from patchmgr.db.bulk import in_lists
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
-from patchmgr.errors import InputError, NotFoundError
+from patchmgr.errors import BadRow, InputError, NotFoundError
 from patchmgr.services import audit, exposures, installations
 
 MODES = ("snapshot", "merge")
@@ -49,6 +50,12 @@ class Difference:
     rows: int = 0
     rejected: int = 0
     changes: list[Change] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)  # hosts that a full export no longer names
+    retired: list[str] = field(default_factory=list)  # those of them that a person gave up
+    undetermined: int = 0  # rows with an operating system that cannot be told from its name
+    unread: list[str] = field(default_factory=list)  # examples of such names
+    refused: list[BadRow] = field(default_factory=list)
+    layout: Layout | None = None  # how the file was read; None when it was none
     format: str = ""  # of a report, as it was named or recognised
     not_judged: int = 0  # entries of a report of which no package could be made
     not_judged_why: tuple[str, ...] = ()  # the first of them
@@ -68,7 +75,13 @@ class Difference:
             "packages_added": self.added,
             "packages_removed": self.removed,
             "rejected": self.rejected,
+            "gone": len(self.gone),
+            "retired": len(self.retired),
+            "undetermined": self.undetermined,
         }
+
+
+Then = Callable[[Session, Difference], None]  # what else is done in the transaction of an import
 
 
 def import_packages(
@@ -78,9 +91,11 @@ def import_packages(
     actor: str,
     now: datetime,
     mode: str = "snapshot",
-    mapping: Mapping[str, str] | None = None,
+    how: Reading = AS_IT_IS,
     dry_run: bool = False,
     rejects: Path | None = None,
+    watch: Watch | None = None,
+    then: Then | None = None,
 ) -> Difference:
     """Store what ``path`` says its hosts have installed; return the difference it makes.
 
@@ -90,13 +105,14 @@ def import_packages(
     """
     if mode not in MODES:
         raise InputError({"mode": f"{mode!r} is not one of {', '.join(MODES)}"})
-    file = packages_csv.read(path, mapping)
+    file = packages_csv.read(path, how, watch)
     with db.trying() if dry_run else db.writing(alone=True) as session:
         hosts = _hosts_by_name(session)
         unknown = [name for name in file.hosts if name.lower() not in hosts]
         packages_csv.unknown_hosts(file, unknown)
-        packages_csv.check_whole(file, but_rejects=rejects is not None)
-        difference = Difference(rows=file.rows, rejected=file.bad_count)
+        file.refused.check(path.name, but_rejects=rejects is not None)
+        difference = Difference(rows=file.rows, rejected=file.refused.total, layout=file.layout)
+        difference.refused = file.refused.sorted
         _store_packages(session, file, hosts, difference, mode=mode, now=now)
         if not dry_run:
             audit.record(
@@ -107,9 +123,10 @@ def import_packages(
                 subject=path.name,
                 details={"mode": mode, **difference.summary()},
             )
+            if then is not None:
+                then(session, difference)
             if rejects is not None:  # before the commit: rows must not be lost
-                bad = sorted(file.bad, key=lambda row: row.row)
-                csv_file.write_rejects(rejects, file.layout, bad)
+                csv_file.write_rejects(rejects, file.layout, difference.refused)
     return difference
 
 
@@ -196,14 +213,17 @@ def retire(db: Database, name: str, *, actor: str, now: datetime) -> None:
         )
         if row is None:
             raise NotFoundError("host", name)
-        row.retired_at = now
-        row.judged_set_id = None
-        row.updated_at = now
-        exposures.close_all(session, row.id, now)
-        installations.count(session, [row.id])
-        audit.record(
-            session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}"
-        )
+        retire_host(session, row, actor=actor, now=now)
+
+
+def retire_host(session: Session, row: models.Host, *, actor: str, now: datetime) -> None:
+    """Retire a host inside the transaction that decided it."""
+    row.retired_at = now
+    row.judged_set_id = None
+    row.updated_at = now
+    exposures.close_all(session, row.id, now)
+    installations.count(session, [row.id])
+    audit.record(session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}")
 
 
 def judged_platform(host: models.Host) -> Platform:
@@ -488,6 +508,7 @@ def new_host(name: str, now: datetime) -> models.Host:
         running_kernel="",
         reboot_pending=False,
         held=[],
+        source="",
         created_at=now,
         updated_at=now,
         retired_at=None,

@@ -7,20 +7,19 @@ are cut out of a block of text in one go. Files that need more (quotes, the host
 go through the `csv` module to the same result; a property test holds the two equal.
 """
 
-import csv
 import io
 import re
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from inventory import csv_file
-from inventory.csv_file import Layout
+from inventory import csv_file, text_file
+from inventory.csv_file import AS_IT_IS, Kind, Layout, Reading, Refused, Watch
 from patchmgr.domain.packages import MANAGERS, Package
-from patchmgr.errors import BadFileError, BadRow, InputError
+from patchmgr.errors import BadRow
 
 REQUIRED = ("hostname", "manager", "name", "version")
 PACKAGE = (  # of a `Package`, in its order
@@ -34,11 +33,11 @@ PACKAGE = (  # of a `Package`, in its order
     "origin",
 )
 COLUMNS = ("hostname", *PACKAGE)
+KIND = Kind("packages", COLUMNS, REQUIRED)
 BLOCK = 1 << 18  # characters read at a time: a few thousand rows
 FEW = 8  # rows a host must have near by for cutting in one go to pay
 NEAR = 4096  # characters
 BAD = 0xFFFFFFFF  # the code of a row that was refused
-KEPT_BAD = 100_000  # refused rows kept with their text; more make it the wrong file
 
 _TEXT = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _LONGEST = dict.fromkeys(("name", "version", "source", "source_version", "module", "origin"), 200)
@@ -60,29 +59,22 @@ class PackagesFile:
     packages: list[Package] = field(default_factory=list)
     hosts: "dict[str, array[int]]" = field(default_factory=dict)
     first_row: dict[str, int] = field(default_factory=dict)
-    bad: list[BadRow] = field(default_factory=list)
-    bad_count: int = 0
+    refused: Refused = field(default_factory=Refused)
     rows: int = 0  # good and bad
 
     def refuse(self, row: int, problem: Problem, record: str) -> None:
-        """Count a bad row, and keep it while there is room."""
-        self.bad_count += 1
-        if len(self.bad) < KEPT_BAD:
-            self.bad.append(BadRow(row, *problem, record))
+        self.refused.add(BadRow(row, *problem, record))
 
 
-def read(path: Path, mapping: Mapping[str, str] | None = None) -> PackagesFile:
+def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> PackagesFile:
     """Return what the file at ``path`` says. Raises `BadFileError` when it is no such file."""
-    layout = csv_file.recognise(path, known=COLUMNS, required=REQUIRED, mapping=mapping)
-    file = PackagesFile(layout)
-    reader = _Reader(file)
-    try:
-        with csv_file.open_text(path) as text:
-            text.readline()
-            reader.read(text)
-    except UnicodeDecodeError as error:
-        raise csv_file.undecodable(path) from error
-    if file.bad_count:
+    with text_file.opened(path, how.encoding) as text:
+        layout = csv_file.recognise(text, KIND, how, watch)
+        file = PackagesFile(layout)
+        with csv_file.open_text(text) as lines:
+            csv_file.past_header(lines, layout)
+            _Reader(file).read(lines)
+    if file.refused.total:
         _drop_bad(file)
     return file
 
@@ -101,7 +93,7 @@ class _Reader:
 
     def __init__(self, file: PackagesFile) -> None:
         self.file = file
-        self.line = 2  # of the row that comes next
+        self.line = file.layout.lines + 1  # of the row that comes next
         self.codes: dict[str, int] = {}  # text after the hostname -> code
         self.by_package: dict[Package, int] = {}
         self.problems: dict[str, Problem] = {}  # refused text -> its problem
@@ -114,13 +106,14 @@ class _Reader:
             block += text.readline()
             plain = block.replace("\r\n", "\n") if "\r" in block else block
             if '"' in plain or "\r" in plain:
-                self._by_csv(chain(io.StringIO(block, newline=""), text))
+                self._by_csv(chain(io.StringIO(block, newline=""), text), text)
                 return
             following = self.line + plain.count("\n")
             self._block(plain.removesuffix("\n"))
             self.line = following
+            csv_file.tell(self.file.layout, text)
         if not simple:
-            self._by_csv(text)
+            self._by_csv(text, text)
 
     def _block(self, text: str) -> None:
         """Take whole lines without quotes: host by host where a host's rows stand together."""
@@ -219,13 +212,12 @@ class _Reader:
             self.file.packages.append(package)
         return code
 
-    def _by_csv(self, lines: Iterable[str]) -> None:
-        """Take the remaining lines through the `csv` module."""
+    def _by_csv(self, lines: Iterable[str], whole: TextIO) -> None:
+        """Take the remaining lines of ``whole`` through the `csv` module."""
         layout = self.file.layout
         at = layout.index["hostname"]
-        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
         codes: dict[tuple[str, ...], int] = {}
-        for number, fields in csv_file.numbered(reader, layout.path, first=self.line):
+        for number, fields in csv_file.numbered(lines, layout, first=self.line, watched=whole):
             self.file.rows += 1
             if len(fields) != self.width:
                 why = f"has {len(fields)} fields, the header has {self.width}"
@@ -290,8 +282,8 @@ def unknown_hosts(file: PackagesFile, unknown: Sequence[str]) -> None:
         if not host:
             why = "is empty (this row and others); every row needs a hostname"
         for place, code in enumerate(codes):
-            if len(file.bad) >= KEPT_BAD:
-                file.bad_count += len(codes) - place
+            if len(file.refused.rows) < file.refused.total:
+                file.refused.total += len(codes) - place
                 break
             fields = _fields(file.layout, host, file.packages[code])
             record = csv_file.write_record(fields, file.layout.delimiter)
@@ -303,15 +295,3 @@ def _fields(layout: Layout, host: str, package: Package) -> list[str]:
     for column, position in layout.index.items():
         fields[position] = host if column == "hostname" else getattr(package, column)
     return fields
-
-
-def check_whole(file: PackagesFile, *, but_rejects: bool) -> None:
-    """Raise `BadFileError` when any row was refused; `InputError` for too many to set aside."""
-    if not file.bad_count:
-        return
-    refused = BadFileError(file.layout.file, file.bad, file.bad_count)
-    if not but_rejects:
-        raise refused
-    if file.bad_count > KEPT_BAD:
-        why = f"has {file.bad_count} bad rows, too many to set aside; the first: {file.bad[0]}"
-        raise InputError({file.layout.file: why}) from refused

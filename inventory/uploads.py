@@ -1,111 +1,97 @@
-"""Files that arrive through the browser: kept, looked into, confirmed or discarded.
+"""Files that arrive through the browser or the API: kept, looked into, confirmed or discarded.
 
 An upload lies in the uploads folder under a name of ours until somebody decides on it, so going
-away and coming back finds it where it was. What it would do is worked out by the same import that
-carries it out, as a dry run.
+away and coming back finds it where it was. Looking into it and carrying it out are work that takes
+its time: here it is only asked for, `inventory.import_work` does it.
 """
 
-import csv
-import difflib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, hosts_csv, packages_csv
-from inventory.host_import import import_hosts
-from inventory.intake import MODES, Difference, import_packages
+from inventory import preview, sources
+from inventory.csv_file import NO_PRESET, Reading
+from inventory.intake import MODES, Difference
+from inventory.presets import IGNORE
+from inventory.sources import KINDS
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.errors import BadFileError, BadRow, ConflictError, InputError, NotFoundError
+from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import audit, jobs
 
-SAMPLES = 5  # rows shown
-REJECTS_SHOWN = 100
+JOB = "imports"  # looks into what waits, and carries out what was confirmed
 BLOCK = 1 << 20  # bytes copied at a time
-REJECTS = ".rejects.csv"  # after the stored name
-_HINTS = {  # what others call our columns
-    "hostname": ("host", "fqdn", "server", "computer", "machine", "node", "system", "host name"),
-    "external_id": ("id", "uuid", "asset id", "asset", "cmdb id", "instance id", "serial"),
-    "os_id": ("os", "distribution", "distro", "os name", "operating system"),
-    "os_release": ("release", "os version", "version id", "os release"),
-    "arch": ("architecture", "cpu"),
-    "environment": ("env", "stage", "tier"),
-    "site": ("location", "datacenter", "data center", "dc", "region"),
-    "owner": ("team", "responsible", "contact", "group"),
-    "criticality": ("priority", "importance", "business criticality"),
-    "exposure": ("zone", "internet facing", "network"),
-    "tags": ("labels",),
-    "window": ("maintenance window", "patch window"),
-    "ring": ("wave", "patch group"),
-    "manager": ("package manager", "type"),
-    "name": ("package", "package name", "pkg", "software"),
-    "version": ("package version", "installed version", "installed"),
-    "source": ("source package", "src"),
-    "source_version": ("source package version",),
-}
+ALL = "all"  # retire every host that is gone
+UNDECIDED = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
+rejects_file = preview.rejects_file
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a file can hold."""
+class Wish:
+    """What an uploader says of a file."""
 
-    columns: Sequence[str]
-    required: Sequence[str]
-
-
-KINDS = {
-    "hosts": Kind(hosts_csv.COLUMNS, hosts_csv.REQUIRED),
-    "packages": Kind(packages_csv.COLUMNS, packages_csv.REQUIRED),
-}
+    kind: str
+    mode: str = ""  # of packages
+    source: str = ""  # whose export it is
+    full_export: bool = False  # the source names all its hosts in it
+    save: bool = False  # how it is read, for the next file of the source
+    how: Reading = field(default_factory=Reading)
 
 
 def receive(
     db: Database,
-    content: BinaryIO,
+    content: IO[bytes],
+    wish: Wish,
     *,
-    kind: str,
-    mode: str = "",
     filename: str,
     uploads: Path,
     actor: str,
     now: datetime,
 ) -> int:
-    """Keep the uploaded ``content``, look into it, and return the import's id.
+    """Keep the uploaded ``content``, ask for a look into it, and return the import's id.
 
-    ``filename`` is what the uploader calls it. A file that cannot be read is kept too, with what
-    is wrong with it. Raises `InputError` for an unknown kind or mode, or an empty upload.
+    ``filename`` is what the uploader calls it. Raises `InputError` for what cannot be wished, or
+    an empty upload.
     """
-    if kind not in KINDS:
-        raise InputError({"kind": f"{kind!r} is not one of {', '.join(KINDS)}"})
-    mode = _mode(kind, mode)
-    stored = f"{kind}-{secrets.token_hex(12)}.csv"
+    how = _checked(db, wish)
+    stored = f"{wish.kind}-{secrets.token_hex(12)}.csv"
     path = uploads / stored
-    if not _store(content, path):
-        path.unlink()
-        raise InputError({"file": "is empty; choose a CSV file"})
-    preview = look(db, path, kind=kind, mode=mode, mapping={}, actor=actor, now=now)
+    size = _stored(content, path)
     with db.writing() as session:
         row = models.Import(
-            kind=kind,
-            mode=mode,
+            kind=wish.kind,
+            mode=_mode(wish.kind, wish.mode),
             filename=Path(filename.replace("\\", "/")).name[:200] or "unnamed.csv",
             stored=stored,
-            state="previewed",
-            mapping={},
-            preview=preview,
+            state="waiting",
+            source=wish.source,
+            mapping=dict(how.mapping),
+            options={
+                "preset": how.preset,
+                "encoding": how.encoding,
+                "full_export": wish.full_export,
+                "save": wish.save,
+            },
+            preview={},
+            size=size,
+            progress=0,
+            attempts=0,
             uploaded_by=actor,
             uploaded_at=now,
+            confirmed_by="",
             finished_at=None,
             error="",
         )
         session.add(row)
         session.flush()
+        details = {"file": row.filename, "kind": row.kind, "source": row.source}
+        _record(session, "import.upload", row.id, details, actor, now)
+        jobs.want(session, JOB, now=now)
         return row.id
 
 
@@ -115,96 +101,95 @@ def remap(
     mapping: Mapping[str, str],
     *,
     mode: str = "",
-    uploads: Path,
+    preset: str = NO_PRESET,
+    encoding: str | None = None,
     actor: str,
     now: datetime,
 ) -> None:
-    """Look into the file again with other columns: the file's name -> ours, ``-`` leaves it out."""
-    with db.reading() as session:
-        row = _pending(session, import_id)
-    path = _file(uploads, row.stored)
-    wanted = _mode(row.kind, mode or row.mode)
-    known = {*KINDS[row.kind].columns, csv_file.IGNORE}
-    if bad := [name for name, ours in mapping.items() if ours not in known]:
-        raise InputError({bad[0]: "is mapped to no column that we know"})
-    preview = look(db, path, kind=row.kind, mode=wanted, mapping=mapping, actor=actor, now=now)
+    """Ask for another look with other columns: the file's name -> ours, ``-`` leaves it out.
+
+    Raises `ConflictError` when it was decided on already, `InputError`, `NotFoundError`.
+    """
     with db.writing() as session:
-        row = _pending(session, import_id)
-        row.mapping, row.preview, row.mode = dict(mapping), preview, wanted
+        row = _pending(session, import_id, "previewed")
+        known = {*KINDS[row.kind].columns, IGNORE}
+        if bad := [name for name, ours in mapping.items() if ours not in known]:
+            raise InputError({bad[0]: "is mapped to no column that we know"})
+        options = row.options | {"preset": preset}
+        if encoding is not None:
+            options["encoding"] = encoding
+        sources.check(row.kind, reading(mapping, options))
+        row.mapping, row.options = dict(mapping), options
+        row.mode = _mode(row.kind, mode or row.mode)
+        _ask(session, row, "waiting", now)
+        _record(session, "import.remap", import_id, {"mapping": dict(mapping)}, actor, now)
 
 
-def apply(
+def confirm(
     db: Database,
     import_id: int,
     *,
     take_good: bool,
-    uploads: Path,
+    retire: list[str] | str = (),  # type: ignore[assignment] # no names; read only
+    save: bool | None = None,
     actor: str,
     now: datetime,
-) -> Difference:
-    """Carry an import out and ask for a scan; return the difference it made.
+) -> None:
+    """Ask for an import to be carried out as it was previewed.
 
     With ``take_good`` the rows that cannot be taken are left in a file of their own; without it
-    one of them refuses the whole import. Repeating it after a crash changes nothing.
-    Raises `BadFileError`, `ConflictError` when it was decided on already, `NotFoundError`.
+    one of them refuses the whole import. Hosts that are gone are retired when ``retire`` names
+    them; `ALL` means each. Raises `ConflictError`, `InputError`, `NotFoundError`.
     """
-    with db.reading() as session:
-        row = _pending(session, import_id)
-    path = _file(uploads, row.stored)
-    rejects = rejects_file(uploads, row.stored) if take_good else None
-    difference = _import(
-        db,
-        path,
-        kind=row.kind,
-        mode=row.mode,
-        mapping=row.mapping,
-        actor=actor,
-        now=now,
-        rejects=rejects,
-    )
     with db.writing() as session:
-        row = _pending(session, import_id)
-        row.state, row.finished_at = "applied", now
-        row.preview = {**row.preview, **_outcome(difference)}
-        jobs.want(session, "scan", now=now)
-        audit.record(
-            session,
-            at=now,
-            actor=actor,
-            action="import.apply",
-            subject=f"import {import_id}",
-            details={"file": row.filename, "kind": row.kind, **difference.summary()},
-        )
-    path.unlink(missing_ok=True)
-    return difference
+        row = _pending(session, import_id, "previewed")
+        found = row.preview
+        if found.get("problem") or "summary" not in found:
+            raise ConflictError(f"import {import_id} cannot be carried out: see what it lacks")
+        if found["rejected"] and not take_good:
+            raise ConflictError(
+                f"{found['rejected']} rows cannot be taken: correct them, or take the good ones"
+            )
+        if retire and not row.options.get("full_export"):
+            why = "takes hosts that a full export lacks; this import is none"
+            raise InputError({"retire": why})
+        options = row.options | {
+            "take_good": take_good,
+            "retire": retire if retire == ALL else sorted(retire),
+        }
+        if save is not None:
+            options["save"] = save
+        if options.get("save") and row.source:
+            sources.check_name(row.source)
+        row.options = options
+        row.confirmed_by = actor
+        _ask(session, row, "confirmed", now)
+        details = {"take_good": take_good, "retire": options["retire"]}
+        _record(session, "import.confirm", import_id, details, actor, now)
+
+
+def retry(db: Database, import_id: int, *, actor: str, now: datetime) -> None:
+    """Ask again for what was interrupted. Raises `ConflictError`, `NotFoundError`."""
+    with db.writing() as session:
+        row = _pending(session, import_id, "interrupted")
+        _ask(session, row, "confirmed" if row.confirmed_by else "waiting", now)
+        _record(session, "import.retry", import_id, {"file": row.filename}, actor, now)
 
 
 def discard(db: Database, import_id: int, *, uploads: Path, actor: str, now: datetime) -> None:
     """Forget an upload that was not carried out. Raises `ConflictError`, `NotFoundError`."""
     with db.writing() as session:
-        row = _pending(session, import_id)
+        row = _pending(session, import_id, "waiting", "previewed", "interrupted")
         row.state, row.finished_at = "discarded", now
         stored = row.stored
-        audit.record(
-            session,
-            at=now,
-            actor=actor,
-            action="import.discard",
-            subject=f"import {import_id}",
-            details={"file": row.filename},
-        )
+        _record(session, "import.discard", import_id, {"file": row.filename}, actor, now)
     (uploads / stored).unlink(missing_ok=True)
     rejects_file(uploads, stored).unlink(missing_ok=True)
 
 
-def rejects_file(uploads: Path, stored: str) -> Path:
-    """Return where the rows of an upload that cannot be taken are written."""
-    return uploads / f"{stored}{REJECTS}"
-
-
 def direct(
     db: Database,
-    content: BinaryIO,
+    content: IO[bytes],
     *,
     kind: str,
     mode: str = "",
@@ -220,15 +205,14 @@ def direct(
     """
     mode = _mode(kind, mode)
     path = uploads / f"{kind}-{secrets.token_hex(12)}.csv"
+    _stored(content, path)
     try:
-        if not _store(content, path):
-            raise InputError({"file": "is empty; send a CSV file as the body"})
-        difference = _import(
+        difference = preview.carry_out(
             db,
             path,
             kind=kind,
             mode=mode,
-            mapping=mapping or {},
+            how=Reading(mapping or {}),
             actor=actor,
             now=now,
             dry_run=dry_run,
@@ -241,163 +225,66 @@ def direct(
     return difference
 
 
-def look(
-    db: Database,
-    path: Path,
-    *,
-    kind: str,
-    mode: str,
-    mapping: Mapping[str, str],
+def reading(mapping: Mapping[str, str], options: Mapping[str, Any]) -> Reading:
+    """Return how an upload is read, as its row keeps it."""
+    return Reading(mapping, options.get("preset", ""), options.get("encoding", ""))
+
+
+def _checked(db: Database, wish: Wish) -> Reading:
+    """Return how the file is read, with what is saved for its source. Raises `InputError`."""
+    if wish.kind not in KINDS:
+        raise InputError({"kind": f"{wish.kind!r} is not one of {', '.join(KINDS)}"})
+    _mode(wish.kind, wish.mode)
+    sources.check(wish.kind, wish.how)
+    if wish.source:
+        sources.check_name(wish.source)
+    elif wish.full_export or wish.save:
+        raise InputError({"source": "is needed: a full export is all hosts of one source"})
+    if not wish.source:
+        return wish.how
+    try:
+        with db.reading() as session:
+            return sources.reading(session, wish.source, wish.kind, wish.how)
+    except NotFoundError:  # the first file of a source
+        return wish.how
+
+
+def _ask(session: Session, row: models.Import, state: str, now: datetime) -> None:
+    row.state, row.attempts, row.progress, row.error = state, 0, 0, ""
+    jobs.want(session, JOB, now=now)
+
+
+def _record(
+    session: Session,
+    action: str,
+    import_id: int,
+    details: Mapping[str, object],
     actor: str,
     now: datetime,
-) -> dict[str, Any]:
-    """Return what is in a file and what importing it would do, as JSON.
-
-    ``delimiter``, ``columns`` (name, ours, suggestion, samples), ``missing`` (required columns
-    that nothing stands for), ``problem`` (why it cannot be read at all), and unless one of these
-    stops it ``summary`` and ``changes`` of the good rows, ``rejected`` and the first ``rejects``.
-    """
-    known = KINDS[kind].columns
-    try:
-        delimiter, names = csv_file.header(path, known)
-        samples = _samples(path, delimiter)
-    except BadFileError as error:
-        return {"problem": _said(error.rows), "columns": [], "missing": [], "rejected": 0}
-    columns = _columns(names, samples, known, mapping)
-    taken = [column["ours"] for column in columns if column["ours"] not in ("", csv_file.IGNORE)]
-    found: dict[str, Any] = {
-        "delimiter": delimiter,
-        "columns": columns,
-        "missing": [name for name in KINDS[kind].required if name not in taken],
-        "problem": "",
-        "rejected": 0,
-        "rejects": [],
-    }
-    if twice := sorted({name for name in taken if taken.count(name) > 1}):
-        found["problem"] = f"two columns stand for {twice[0]}; leave one of them out"
-    if found["problem"] or found["missing"] or any(not column["ours"] for column in columns):
-        return found
-    return {
-        **found,
-        **_trial(db, path, kind=kind, mode=mode, mapping=mapping, actor=actor, now=now),
-    }
-
-
-def _trial(db: Database, path: Path, **options: Any) -> dict[str, Any]:
-    """Return what a dry run says: of the whole file, or of its good rows and which are bad."""
-    found: dict[str, Any] = {"rejected": 0, "rejects": []}
-    left = rejects_file(path.parent, path.name)
-    try:
-        difference = _import(db, path, dry_run=True, **options)
-    except BadFileError as error:
-        if any(row.row == 0 for row in error.rows):
-            return {"problem": _said(error.rows)}
-        layout = csv_file.recognise(
-            path,
-            known=KINDS[options["kind"]].columns,
-            required=KINDS[options["kind"]].required,
-            mapping=options["mapping"],
-        )
-        csv_file.write_rejects(left, layout, error.rows)
-        found = {
-            "rejected": error.total,
-            "rejects": [
-                {"row": bad.row, "column": bad.column, "value": bad.value, "remedy": bad.remedy}
-                for bad in error.rows[:REJECTS_SHOWN]
-            ],
-        }
-        try:
-            difference = _import(db, path, dry_run=True, rejects=left, **options)
-        except BadFileError as whole:
-            left.unlink(missing_ok=True)
-            return {"problem": _said(whole.rows)}
-    return {**found, **_outcome(difference)}
-
-
-def _import(
-    db: Database,
-    path: Path,
-    *,
-    kind: str,
-    mode: str,
-    mapping: Mapping[str, str],
-    actor: str,
-    now: datetime,
-    dry_run: bool = False,
-    rejects: Path | None = None,
-) -> Difference:
-    if kind == "hosts":
-        return import_hosts(
-            db, path, actor=actor, now=now, mapping=mapping, dry_run=dry_run, rejects=rejects
-        )
-    return import_packages(
-        db, path, actor=actor, now=now, mode=mode, mapping=mapping, dry_run=dry_run, rejects=rejects
+) -> None:
+    audit.record(
+        session, at=now, actor=actor, action=action, subject=f"import {import_id}", details=details
     )
 
 
-def _outcome(difference: Difference) -> dict[str, Any]:
-    return {
-        "summary": difference.summary(),
-        "changes": [asdict(change) for change in difference.changes],
-    }
+def _stored(content: IO[bytes], path: Path) -> int:
+    """Write ``content`` to ``path`` and return its size; leave nothing of what breaks off.
 
-
-def _store(content: BinaryIO, path: Path) -> int:
-    """Write ``content`` to ``path`` and return its size in bytes."""
+    Raises `InputError` for nothing at all.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     size = 0
-    with path.open("xb") as file:
-        while block := content.read(BLOCK):
-            size += file.write(block)
+    try:
+        with path.open("xb") as file:
+            while block := content.read(BLOCK):
+                size += file.write(block)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    if not size:
+        path.unlink()
+        raise InputError({"file": "is empty; choose a CSV file"})
     return size
-
-
-def _samples(path: Path, delimiter: str) -> list[list[str]]:
-    """Return the first rows below the header; a row that is not CSV ends them."""
-    found: list[list[str]] = []
-    with csv_file.open_text(path) as text:
-        reader = csv.reader(text, delimiter=delimiter)
-        try:
-            found.extend(islice((row for row in islice(reader, 1, None) if row), SAMPLES))
-        except UnicodeDecodeError as error:
-            raise csv_file.undecodable(path) from error
-        except csv.Error:
-            return found  # the import says which row it is
-    return found
-
-
-def _columns(
-    names: Sequence[str],
-    samples: Sequence[Sequence[str]],
-    known: Sequence[str],
-    mapping: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    ours = [mapping.get(name, name if name in known else "") for name in names]
-    free = [name for name in known if name not in ours]
-    found = []
-    for position, name in enumerate(names):
-        suggestion = "" if ours[position] else _suggestion(name, free)
-        if suggestion:
-            free.remove(suggestion)
-        found.append(
-            {
-                "name": name,
-                "ours": ours[position],
-                "suggestion": suggestion,
-                "samples": [row[position][:80] if position < len(row) else "" for row in samples],
-            }
-        )
-    return found
-
-
-def _suggestion(name: str, free: Sequence[str]) -> str:
-    """Return which of the columns not yet in the file ``name`` probably means; "" when unclear."""
-    plain = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
-    for column in free:
-        if plain == column.replace("_", " ") or plain in _HINTS.get(column, ()):
-            return column
-    close = difflib.get_close_matches(plain.replace(" ", "_"), free, n=1, cutoff=0.8)
-    return close[0] if close else ""
 
 
 def _mode(kind: str, mode: str) -> str:
@@ -408,21 +295,11 @@ def _mode(kind: str, mode: str) -> str:
     return mode or MODES[0]
 
 
-def _said(rows: Sequence[BadRow]) -> str:
-    return str(rows[0]) if rows else "cannot be read"
-
-
-def _pending(session: Session, import_id: int) -> models.Import:
+def _pending(session: Session, import_id: int, *states: str) -> models.Import:
     row = session.get(models.Import, import_id)
     if row is None:
         raise NotFoundError("import", import_id)
-    if row.state != "previewed":
-        raise ConflictError(f"import {import_id} is {row.state} already")
+    if row.state not in states:
+        done = "" if row.state in UNDECIDED else " already"
+        raise ConflictError(f"import {import_id} is {row.state}{done}")
     return row
-
-
-def _file(uploads: Path, stored: str) -> Path:
-    path = uploads / stored
-    if not path.is_file():
-        raise NotFoundError("uploaded file", stored)
-    return path

@@ -8,7 +8,7 @@ import sqlite3
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -20,8 +20,11 @@ from typing import Any
 import hypothesis
 import psycopg
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Engine, event
 
+from patchmgr.cli import main
+from patchmgr.cli.app import App
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
 
@@ -147,6 +150,21 @@ def _opened(url: str) -> Iterator[Database]:
     database = Database(url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path, db: Database) -> Iterator[Callable[..., str]]:
+    """The command on a home of its own and ``db``: give its words, have what it printed."""
+    address = db.engine.url.render_as_string(hide_password=False)
+    app = App({"PATCHMGR_HOME": str(tmp_path / "home"), "PATCHMGR_DATABASE_URL": address})
+
+    def command(*words: object, text: str | None = None) -> str:
+        result = CliRunner().invoke(main, [str(word) for word in words], obj=app, input=text)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    yield command
+    app.db.close()
 
 
 @pytest.fixture

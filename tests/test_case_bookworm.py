@@ -10,10 +10,6 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from patchmgr.cli import main
-from patchmgr.cli.app import App
 
 DATA = Path(__file__).parent / "data" / "apt-bookworm"
 TRACKER = DATA / "tracker-bookworm.json.gz"
@@ -41,21 +37,6 @@ def rows_of(text):
 
 
 EXPECTED = [(row["package"], row["id"]) for row in rows_of(text_of("expected.csv.gz"))]
-
-
-@pytest.fixture
-def run(tmp_path, db):
-    """Run the command on a home of its own and ``db``; return what it printed."""
-    address = db.engine.url.render_as_string(hide_password=False)
-    app = App({"PATCHMGR_HOME": str(tmp_path / "home"), "PATCHMGR_DATABASE_URL": address})
-
-    def command(*words, text=None):
-        result = CliRunner().invoke(main, [str(word) for word in words], obj=app, input=text)
-        assert result.exit_code == 0, result.stderr
-        return result.stdout
-
-    yield command
-    app.db.close()
 
 
 def from_csv(run, folder):

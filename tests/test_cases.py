@@ -6,15 +6,12 @@ found is a false positive; where another tool differs, each difference has its r
 
 import csv
 import io
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from patchmgr.cli import main
-from patchmgr.cli.app import App
 
 DATA = Path(__file__).parent / "data"
 CASES = DATA / "cases"
@@ -44,6 +41,7 @@ COMPLETE = (
     of_table("trivy-centos-6", "centos:6"),  # rebuilt from RHEL 6, package by package
     of_table("wazuh-001", "debian:12"),
     of_table("wazuh-002", "rhel:7.9"),
+    of_table("wazuh-002", "centos:7.9"),  # by what Red Hat says
     of_table("wazuh-008", "windows:10.0.19045"),
 )
 
@@ -53,15 +51,8 @@ def rows_of(path):
 
 
 @pytest.fixture
-def found(tmp_path, db):
+def found(tmp_path, run):
     """Bring a case in, and return its findings as rows of the CSV."""
-    address = db.engine.url.render_as_string(hide_password=False)
-    app = App({"PATCHMGR_HOME": str(tmp_path / "home"), "PATCHMGR_DATABASE_URL": address})
-
-    def run(*words):
-        result = CliRunner().invoke(main, [str(word) for word in words], obj=app)
-        assert result.exit_code == 0, result.stderr
-        return result.stdout
 
     def findings(case):
         os_id, release = case.os.split(":")
@@ -75,8 +66,7 @@ def found(tmp_path, db):
         run("scan")
         return list(csv.DictReader(io.StringIO(run("findings", "--format", "csv"))))
 
-    yield findings
-    app.db.close()
+    return findings
 
 
 COLUMNS = ("manager", "name", "version", "arch", "source", "source_version")
@@ -96,7 +86,7 @@ def triples(rows, package="package", installed="installed", advisory="advisory")
     return Counter((row[package], row[installed], row[advisory]) for row in rows)
 
 
-@pytest.mark.parametrize("case", COMPLETE, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", COMPLETE, ids=lambda case: f"{case.name}-{case.os}")
 def test_what_a_complete_case_lists_is_found_and_nothing_else(case, found):
     expected = rows_of(CASES / case.name / "expected.csv")
     versions = {row["name"]: row["version"] for row in rows_of(case.packages)}
@@ -202,3 +192,77 @@ def test_almalinux_errata_are_found_and_none_that_people_called_wrong(found):
     named = {(row["package"], cve) for row in rows for cve in row["cves"].split()}
     assert named & wrong == set()
     assert {row["status"] for row in rows} == {"affected"}
+
+
+def test_nothing_is_found_where_every_lts_advisory_is_installed(found, run):
+    """What people call true there has no fix in any advisory: only Debian's CVE list names it."""
+    folder = CASES / "anchore-debian-7"
+    lists = CASES / "osv-debian9-postgres" / "DLA.list.gz"
+    case = Case(folder.name, "debian:7", "debian", lists, folder / "packages.csv", "dpkg")
+
+    rows = found(case)
+
+    assert rows == []
+    openssl = json.loads(run("findings", "explain", HOST, "libssl1.0.0", "--json"))
+    considered = openssl["packages"][0]["considered"]
+    assert len(considered) == 5
+    assert {each["sentence"].partition(":")[0] for each in considered} == {"not affected"}
+
+
+# What became of each inventory of the collection: the case that judges it, or why none can.
+JUDGED = {
+    ("anchore-labels", "almalinux-8.csv"): "anchore-almalinux-8",
+    ("anchore-labels", "debian-7.csv"): "anchore-debian-7",
+    ("osv-recorded", "alpine-3.20.inventory.csv"): "osv-alpine-3.20",
+    ("osv-recorded", "ubuntu-20.04.inventory.csv"): "../feeds/ubuntu/focal",
+    ("osv-alpine-3.18", "inventory.csv"): "osv-alpine-3.18",
+    ("osv-alpine-3.20", "inventory.csv"): "osv-alpine-3.20",
+    ("osv-debian9-postgres", "inventory.csv"): "osv-debian9-postgres",
+    ("trivy-alpine-310", "inventory.csv"): "trivy-alpine-310",
+    ("trivy-centos-6", "inventory.csv"): "trivy-centos-6",
+    ("trivy-debian-10", "inventory.csv"): "trivy-debian-10",
+    ("trivy-opensuse-leap-15.1", "inventory.csv"): "trivy-opensuse-leap-15.1",
+    ("wazuh-001", "input_001.json"): "wazuh-001",
+    ("wazuh-002", "input_001.json"): "wazuh-002",
+    ("wazuh-002", "input_002.json"): "wazuh-002",
+    ("wazuh-008", "input_001.json"): "wazuh-008",
+    ("wazuh-008", "input_002.json"): "wazuh-008",
+    # Elsewhere in the tests' data.
+    ("apt-bookworm", "inventory.csv"): "../apt-bookworm",
+    ("dnf-advisories", "security-security.json"): "../dnf-advisories",
+    ("dnf-advisories", "security-upgrade.json"): "../dnf-advisories",
+    ("dnf-advisories", "updateinfo.json"): "../dnf-advisories",
+    ("osv-pypi-requirements", "inventory.csv"): "../feeds/osv/pypi-requirements",
+    ("osv-ubuntu-20.04", "inventory.csv"): "../feeds/ubuntu/focal",
+}
+CANNOT_BE_JUDGED = {
+    ("anchore-labels", "alpine.csv"): (
+        "Alpine 3.2: its secdb is not in the collection, whose oldest is that of 3.10"
+    ),
+    ("anchore-labels", "sle15.csv"): (
+        "SLE 15: none of SUSE's CVRF documents in the collection is about its packages"
+    ),
+    ("anchore-labels", "ubuntu-1830.csv"): (
+        "Ubuntu 12.04: the collection has no notice and no CVE record of that release"
+    ),
+    ("anchore-labels", "ubuntu-881a.csv"): (
+        "Ubuntu 14.04: the collection has no notice and no CVE record about its packages"
+    ),
+    ("osv-recorded", "maven-java-image.inventory.csv"): (
+        "Maven: the answers name GHSA records, and those are not in the collection"
+    ),
+}
+
+
+def test_every_inventory_of_the_collection_is_judged_or_has_a_reason_why_not():
+    there = {(row["case"], row["inventory"]) for row in rows_of(CASES / "collection.csv")}
+
+    assert JUDGED.keys() | CANNOT_BE_JUDGED.keys() == there
+    assert JUDGED.keys() & CANNOT_BE_JUDGED.keys() == set()
+
+
+def test_every_case_that_is_kept_judges_an_inventory():
+    kept = {folder.name for folder in CASES.iterdir() if folder.is_dir()}
+
+    assert {name for name in JUDGED.values() if not name.startswith("..")} == kept
+    assert all((CASES / name).is_dir() for name in JUDGED.values())

@@ -40,6 +40,7 @@ DOES = {
     "scan": "compares what is installed with what vendors say",
     "tick": "moves rollouts on: hands out turns, checks gates and deadlines",
     "report": "keeps the nightly compliance report",
+    "imports": "looks into uploaded files and carries out those confirmed",
     "housekeeping": "removes what is no longer needed, such as old uploads",
     "sync": "brings a vendor's feed up to date",
 }

@@ -1,19 +1,25 @@
 """Fleet, imports: a file is looked into first, and changes something only when confirmed."""
 
+from collections.abc import Mapping
+from typing import IO, Any
+
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.file import FileField, FileRequired
-from wtforms import RadioField
+from wtforms import BooleanField, RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 
-from inventory import csv_file, uploads
-from inventory.uploads import KINDS
+from inventory import csv_file, presets, sources, text_file, uploads
+from inventory.csv_file import Reading
+from inventory.presets import IGNORE
+from inventory.sources import KINDS
+from inventory.uploads import Wish
 from patchmgr.db.queries import imports as queries
 from patchmgr.domain.accounts import Role
-from patchmgr.errors import BadFileError, InputError, NotFoundError
+from patchmgr.errors import ConflictError, InputError, NotFoundError
 from web.auth import requires
 from web.context import db, now, session, settings, viewer
 from web.forms import Form
-from web.show import number
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
 pages = Blueprint("imports", __name__, url_prefix="/imports")
@@ -23,6 +29,7 @@ IMPORTS = Table(
     (
         Column("filename", "File"),
         Column("kind", "Holds"),
+        Column("source", "Source"),
         Column("state", "State"),
         Column("rows", "Rows", numeric=True),
         Column("rejected", "Rejected", numeric=True),
@@ -33,7 +40,12 @@ IMPORTS = Table(
         Filter(
             "state",
             "State",
-            (("previewed", "Waiting"), ("applied", "Applied"), ("discarded", "Discarded")),
+            (
+                ("previewed", "Waiting for confirmation"),
+                ("applied", "Applied"),
+                ("discarded", "Discarded"),
+                ("interrupted", "Interrupted"),
+            ),
         ),
         Filter("kind", "Holds", (("hosts", "Hosts"), ("packages", "Packages"))),
     ),
@@ -55,7 +67,22 @@ CHANGES = Table(
         Column("details", "What changes", lambda change: ", ".join(change["details"])),
     ),
 )
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+SOURCES = Table(
+    "sources",
+    (
+        Column("name", "Source"),
+        Column("kind", "Holds"),
+        Column("preset", "Read as"),
+        Column("mapping", "Columns"),
+        Column("hosts", "Hosts", numeric=True),
+        Column("saved_at", "Saved"),
+        Column("delete", ""),
+    ),
+)
+
+
+# Of a file that nobody has looked into yet.
+NOT_YET: Mapping[str, Any] = {"problem": "", "columns": [], "missing": [], "rejected": 0}
 
 
 class UploadForm(Form):
@@ -71,6 +98,16 @@ class UploadForm(Form):
             ("merge", "Merge: added to what is known"),
         ],
         default="snapshot",
+    )
+    source = StringField("Source")
+    full_export = BooleanField("It names all hosts of this source")
+    encoding = SelectField(
+        "Encoding",
+        choices=[
+            SelectChoice("", "as recognised"),
+            *(SelectChoice(each, each) for each in text_file.ENCODINGS),
+        ],
+        default="",
     )
     file = FileField("CSV file", [FileRequired("Choose a file.")])
 
@@ -92,6 +129,7 @@ def _index(form: UploadForm) -> ResponseReturnValue:
         )
         return Fetched.of(found)
 
+    saved = queries.sources(session())
     return answer(
         "imports/list.html",
         IMPORTS,
@@ -99,31 +137,58 @@ def _index(form: UploadForm) -> ResponseReturnValue:
         form=form,
         columns={name: (kind.columns, kind.required) for name, kind in KINDS.items()},
         largest=settings().upload_mb,
+        sources=plain(saved, SOURCES),
+        titles={each.name: each.title for each in presets.presets().values()},
     )
 
 
 @pages.post("")
 @requires(Role.OPERATOR)
 def upload() -> ResponseReturnValue:
-    """Keep a file and show what it would do; nothing of the inventory changes yet."""
+    """Keep a file and have it looked into; nothing of the inventory changes yet."""
     form = UploadForm()
     if form.validate_on_submit():
         try:
-            import_id = uploads.receive(
-                db(),
-                form.file.data.stream,
-                kind=form.kind.data,
-                mode=form.mode.data,
-                filename=form.file.data.filename,
-                uploads=settings().uploads,
-                actor=viewer().name,
-                now=now(),
-            )
+            import_id = _receive(form, form.file.data.stream, form.file.data.filename)
         except InputError as error:
             form.take(error)
         else:
             return redirect(url_for(".show", import_id=import_id), code=303)
     return _index(form), 422  # type: ignore[return-value] # a page and its status
+
+
+@pages.post("/file")
+@requires(Role.OPERATOR)
+def upload_file() -> ResponseReturnValue:
+    """Keep a file that is the body itself, as the page's script sends it to show how far it is.
+
+    The other fields of the form are in the address. Answers with where to look, or what is wrong.
+    """
+    form = UploadForm(request.args)
+    try:
+        import_id = _receive(form, request.stream, request.args.get("name", ""))
+    except InputError as error:
+        return {"problem": str(error)}, 422
+    return {"address": url_for(".show", import_id=import_id)}, 201
+
+
+def _receive(form: UploadForm, content: IO[bytes], filename: str) -> int:
+    wish = Wish(
+        kind=form.kind.data,
+        mode=form.mode.data,
+        source=(form.source.data or "").strip(),
+        full_export=form.full_export.data,
+        how=Reading(encoding=form.encoding.data or ""),
+    )
+    return uploads.receive(
+        db(),
+        content,
+        wish,
+        filename=filename,
+        uploads=settings().uploads,
+        actor=viewer().name,
+        now=now(),
+    )
 
 
 @pages.get("/<int:import_id>")
@@ -134,21 +199,24 @@ def show(import_id: int) -> ResponseReturnValue:
 
 def _show(import_id: int, problem: str = "") -> str:
     row = queries.get(session(), import_id)
-    preview = row.preview
+    found: Mapping[str, Any] = row.preview or NOT_YET
     left = uploads.rejects_file(settings().uploads, row.stored)
     return render_template(
         "imports/show.html",
         row=row,
-        preview=preview,
-        summary=preview.get("summary"),
-        delimiter=DELIMITERS.get(preview.get("delimiter", ""), ""),
+        preview=found,
+        summary=found.get("summary"),
         known=KINDS[row.kind].columns,
         required=KINDS[row.kind].required,
-        ignore=csv_file.IGNORE,
-        unclear=[column for column in preview["columns"] if not column["ours"]],
-        rejects=plain(preview.get("rejects", []), REJECTS),
-        changes=plain(preview.get("changes", []), CHANGES),
+        ignore=IGNORE,
+        unclear=[column for column in found["columns"] if not column["ours"]],
+        rejects=plain(found.get("rejects", []), REJECTS),
+        changes=plain(found.get("changes", []), CHANGES),
         has_rejects_file=left.is_file(),
+        preset=presets.presets().get(found.get("preset", "")),
+        fitting=[each for each in presets.presets().values() if each.kind == row.kind],
+        encodings=text_file.ENCODINGS,
+        no_preset=csv_file.NO_PRESET,
         problem=problem,
     )
 
@@ -156,19 +224,31 @@ def _show(import_id: int, problem: str = "") -> str:
 @pages.post("/<int:import_id>/mapping")
 @requires(Role.OPERATOR)
 def remap(import_id: int) -> ResponseReturnValue:
-    """Read the file again with the columns chosen: field ``column-<n>`` is for the n-th column."""
+    """Read the file again with the columns chosen: field ``column-<n>`` is for the n-th column.
+
+    A preset that is chosen instead says what they stand for.
+    """
     row = queries.get(session(), import_id)
-    mapping = {
+    before = row.preview.get("preset", "") or csv_file.NO_PRESET
+    preset = request.form.get("preset", before)
+    columns = row.preview.get("columns", [])
+    chosen = {
         column["name"]: ours
-        for position, column in enumerate(row.preview["columns"])
+        for position, column in enumerate(columns)
         if (ours := request.form.get(f"column-{position}", "")) and ours != column["name"]
     }
+    by_hand = any(
+        request.form.get(f"column-{position}", "") not in ("", column["ours"])
+        for position, column in enumerate(columns)
+    )
+    other_preset = preset not in (before, csv_file.NO_PRESET)
     uploads.remap(
         db(),
         import_id,
-        mapping,
+        {} if other_preset or not (by_hand or preset == csv_file.NO_PRESET) else chosen,
         mode=request.form.get("mode", ""),
-        uploads=settings().uploads,
+        preset=preset if other_preset or not by_hand else csv_file.NO_PRESET,
+        encoding=request.form.get("encoding"),
         actor=viewer().name,
         now=now(),
     )
@@ -178,18 +258,28 @@ def remap(import_id: int) -> ResponseReturnValue:
 @pages.post("/<int:import_id>/apply")
 @requires(Role.OPERATOR)
 def apply(import_id: int) -> ResponseReturnValue:
+    """Have the import carried out as it was shown, and the hosts ticked retired."""
     try:
-        made = uploads.apply(
+        uploads.confirm(
             db(),
             import_id,
             take_good="take_good" in request.form,
-            uploads=settings().uploads,
+            retire=request.form.getlist("retire"),
+            save="save" in request.form,
             actor=viewer().name,
             now=now(),
         )
-    except BadFileError as error:
-        return _show(import_id, f"Nothing was changed. {error.rows[0]}"), 422
-    flash(f"Imported {number(made.rows - made.rejected)} rows. A scan has been asked for.")
+    except ConflictError as error:
+        if queries.get(session(), import_id).state != "previewed":
+            raise
+        return _show(import_id, f"Nothing was changed: {error}."), 422
+    return redirect(url_for(".show", import_id=import_id), code=303)
+
+
+@pages.post("/<int:import_id>/retry")
+@requires(Role.OPERATOR)
+def retry(import_id: int) -> ResponseReturnValue:
+    uploads.retry(db(), import_id, actor=viewer().name, now=now())
     return redirect(url_for(".show", import_id=import_id), code=303)
 
 
@@ -198,6 +288,15 @@ def apply(import_id: int) -> ResponseReturnValue:
 def discard(import_id: int) -> ResponseReturnValue:
     uploads.discard(db(), import_id, uploads=settings().uploads, actor=viewer().name, now=now())
     flash("The file is discarded. Nothing was changed.")
+    return redirect(url_for(".index"), code=303)
+
+
+@pages.post("/sources/<name>/delete")
+@requires(Role.OPERATOR)
+def forget_source(name: str) -> ResponseReturnValue:
+    """Forget how the files of a source are read; its hosts stay."""
+    sources.delete(db(), name, actor=viewer().name, now=now())
+    flash(f"How files of {name} are read is forgotten. Its hosts stay.")
     return redirect(url_for(".index"), code=303)
 
 

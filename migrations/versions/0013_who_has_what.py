@@ -1,7 +1,7 @@
 """How many hosts have a package, and each version of it, counted as they change.
 
 Revision ID: 0013
-Revises: 0010
+Revises: 0012
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 
 BATCH = 5_000  # rows of a statement
 

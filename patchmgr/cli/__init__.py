@@ -31,6 +31,8 @@ NOUNS = {  # name of the command and of its object -> module in this package
     "scan": "scan",
     "scheduler": "serve",
     "serve": "serve",
+    "simulate": "simulate",
+    "sources": "sources",
     "tokens": "tokens",
     "users": "users",
     "versions": "versions",

@@ -90,6 +90,7 @@ def _status(app: App, each: FeedStatus) -> dict[str, object]:
         "notes": each.counts.get("notes"),
         "set_aside": each.counts.get("set_aside"),
         "skipped": sum(each.counts.get("skipped", {}).values()) if each.counts else None,
+        "verified": len(each.counts.get("verified", ())),
         "bundle": each.bundled_at,
         "error": _why(each),
     }
@@ -105,6 +106,7 @@ def _more(each: FeedStatus) -> dict[str, object]:
         "addresses": list(each.addresses),
         "set_aside_examples": each.counts.get("set_aside_examples", []),
         "skipped": each.counts.get("skipped", {}),
+        "verified": each.counts.get("verified", []),
         "platforms": each.counts.get("platforms", {}),
     }
 

@@ -1,48 +1,19 @@
 """``patchmgr hosts`` and ``patchmgr packages``: inventory in from files, and looked at."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from inventory import host_import, intake
-from inventory.intake import Difference
-from patchmgr.cli import past, software
+from patchmgr.cli import imports, past, software
 from patchmgr.cli.app import AT, App, pass_app, show_json, show_listing, show_table
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries import offers
 from patchmgr.db.queries import past as past_queries
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def _importing(command: Command) -> Command:
-    """Give a command the options that every import of a file has."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON."),
-        click.option(
-            "--rejects",
-            type=FILE,
-            help="Take the good rows; write the bad ones here, each with its reason.",
-        ),
-        click.option("--dry-run", is_flag=True, help="Print the difference; change nothing."),
-        click.option(
-            "--map",
-            "maps",
-            multiple=True,
-            metavar="NEW=COL",
-            help="Read the file's column NEW as COL; NEW=- leaves it out.",
-        ),
-        click.argument("file", type=FILE),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group()
@@ -51,22 +22,40 @@ def hosts() -> None:
 
 
 @hosts.command("import")
-@_importing
+@click.option(
+    "--full-export",
+    is_flag=True,
+    help="The source names all its hosts: list those that it no longer does.",
+)
+@click.option("--retire-missing", is_flag=True, help="Retire the hosts that a full export lacks.")
+@imports.options
 @pass_app
 def import_(
-    app: App, file: Path, maps: tuple[str, ...], dry_run: bool, rejects: Path | None, as_json: bool
+    app: App,
+    file: Path,
+    ask: imports.Ask,
+    *,
+    full_export: bool,
+    retire_missing: bool,
 ) -> None:
-    """Bring in hosts.csv: new hosts join, known ones are updated, none is removed."""
+    """Bring in hosts.csv: new hosts join, known ones are updated, none is removed unasked."""
+    if retire_missing and not full_export:
+        why = "needs --full-export: only a file that names all hosts of its source can lack one"
+        raise InputError({"--retire-missing": why})
     difference = host_import.import_hosts(
         app.db,
         file,
         actor=app.actor,
         now=app.now,
-        mapping=_mapping(maps),
-        dry_run=dry_run,
-        rejects=rejects,
+        how=imports.reading(app, "hosts", ask),
+        dry_run=ask.dry_run,
+        rejects=ask.rejects,
+        source=ask.source or ask.save_as,
+        full_export=full_export,
+        retire=host_import.EVERYTHING if retire_missing else (),
+        then=imports.saving(app, "hosts", ask),
     )
-    _show(difference, dry_run=dry_run, rejects=rejects, as_json=as_json)
+    imports.show(difference, ask, full_export=full_export)
 
 
 @hosts.command("list")
@@ -153,9 +142,9 @@ def _show_updates(updates: tuple[Update, ...] | None) -> None:
     click.echo(f"updates: {len(updates)}")
     if updates:
         show_table(
-            ("package", "arch", "installed", "offered", "by", "held"),
+            ("package", "arch", "installed", "offered", "by", "held", "caution"),
             [
-                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held)
+                (u.package, u.arch, u.installed, u.offered, " ".join(u.suites), u.held, u.caution)
                 for u in updates
             ],
         )
@@ -183,17 +172,9 @@ def packages() -> None:
     show_default=True,
     help="Replace what each named host has, or add to it.",
 )
-@_importing
+@imports.options
 @pass_app
-def import_packages(
-    app: App,
-    file: Path,
-    mode: str,
-    maps: tuple[str, ...],
-    dry_run: bool,
-    rejects: Path | None,
-    as_json: bool,
-) -> None:
+def import_packages(app: App, file: Path, ask: imports.Ask, *, mode: str) -> None:
     """Bring in packages.csv: what each host that it names has installed."""
     difference = intake.import_packages(
         app.db,
@@ -201,45 +182,14 @@ def import_packages(
         actor=app.actor,
         now=app.now,
         mode=mode,
-        mapping=_mapping(maps),
-        dry_run=dry_run,
-        rejects=rejects,
+        how=imports.reading(app, "packages", ask),
+        dry_run=ask.dry_run,
+        rejects=ask.rejects,
+        then=imports.saving(app, "packages", ask),
     )
-    _show(difference, dry_run=dry_run, rejects=rejects, as_json=as_json)
+    imports.show(difference, ask)
 
 
 for group, commands in ((hosts, past.COMMANDS), (packages, software.COMMANDS)):
     for each in commands:
         group.add_command(each)
-
-
-def _mapping(maps: tuple[str, ...]) -> dict[str, str]:
-    mapping = {}
-    for text in maps:
-        left, found, right = text.partition("=")
-        if not found or not left or not right:
-            raise InputError({f"--map {text}": "is not NEW=COLUMN"})
-        mapping[left.strip()] = right.strip()
-    return mapping
-
-
-def _show(difference: Difference, *, dry_run: bool, rejects: Path | None, as_json: bool) -> None:
-    if as_json:
-        changes = [asdict(change) for change in difference.changes]
-        show_json({"dry_run": dry_run, **difference.summary(), "examples": changes})
-        return
-    for change in difference.changes:
-        click.echo(f"{change.kind}: {change.host}  {'; '.join(change.details)}".rstrip())
-    would = "would be " if dry_run else ""
-    click.echo(
-        f"{difference.rows} rows; hosts: {difference.new} {would}new, "
-        f"{difference.changed} {would}changed, {difference.unchanged} unchanged"
-        + (
-            f"; package versions: +{difference.added} -{difference.removed}"
-            if difference.added or difference.removed
-            else ""
-        )
-    )
-    if difference.rejected:
-        where = f" to {rejects}" if rejects is not None and not dry_run else ""
-        click.echo(f"{difference.rejected} rows refused{where}", err=True)

@@ -88,7 +88,7 @@ def history(app: App, job: str | None, limit: int, as_json: bool) -> None:
 
 
 def _scheduled(app: App) -> "list[Job]":
-    from patchmgr.jobs.schedule import jobs as scheduled  # brings every service with it
+    from patchmgr.cli.scheduled import scheduled  # brings every service with it
 
     return sorted(scheduled(app.db, app.settings, lambda: app.now), key=lambda job: job.name)
 

@@ -7,30 +7,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from patchmgr.domain.rings import RingSettings, series_from_json
+from patchmgr.domain.groups import GroupSettings, stages_from_json
+from patchmgr.domain.rings import RingSettings
 from patchmgr.errors import InputError
 from patchmgr.services import policy_files
 
 
-def read_rings(path: Path) -> tuple[RingSettings, ...]:
-    """Return the rings of a TOML or JSON file (docs/plans.md).
+def read_stages(path: Path) -> tuple[tuple[RingSettings, ...], tuple[GroupSettings, ...]]:
+    """Return the rings and groups of a TOML or JSON file (docs/plans.md).
 
     Raises `InputError` that names the file and what is wrong with it.
     """
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError({str(path): getattr(error, "strerror", None) or "is not UTF-8"}) from error
-    try:
-        document = _parsed(text, path.suffix.lower())
-        return series_from_json(document)
+        document = parsed(text, path.suffix.lower())
+        return stages_from_json(document)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError({str(path): f"cannot be read: {error}"}) from error
     except InputError as error:
         raise InputError({str(path): str(error)}) from error
 
 
-def _parsed(text: str, suffix: str) -> object:
+def read_text(path: Path) -> str:
+    """Return the text of ``path``. Raises `InputError`."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError({str(path): getattr(error, "strerror", None) or "is not UTF-8"}) from error
+
+
+def parsed(text: str, suffix: str) -> object:
+    """Return what a JSON or TOML text says; raises the error of whichever it is."""
     return json.loads(text) if _is_json(text, suffix) else tomllib.loads(text)
 
 

@@ -46,6 +46,7 @@ def detail_json(
         "signals": [asdict(signal) for signal in plan.signals],
         "approvals": [asdict(one) for one in plan.approvals],
         "windows": list(plan.windows.values()),
+        "groups": list(plan.groups),
         "rings": [_ring(ring) for ring in plan.rings],
     }
     if changes is not None:

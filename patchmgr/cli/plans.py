@@ -11,7 +11,8 @@ from patchmgr.cli import plan_decisions
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import App, pass_app, show_json, show_listing
 from patchmgr.cli.plan_decisions import terms_of, terms_options
-from patchmgr.cli.plan_files import read_bytes, read_rings, write_bytes
+from patchmgr.cli.plan_files import read_bytes, read_stages, write_bytes
+from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring
 from patchmgr.cli.plan_views import detail_json, history_json, print_detail
 from patchmgr.db.queries import change_history, plan_content, plan_progress
 from patchmgr.db.queries import holds as hold_queries
@@ -27,6 +28,7 @@ from patchmgr.services import (
     outbox,
     planning_policies,
     policies,
+    probing,
     result_files,
     rollouts,
 )
@@ -108,11 +110,13 @@ def create(
             app.db, policy, narrowed=selection, title=title, **acts
         )
     else:
+        rings, groups = read_stages(rings_file) if rings_file else (DEFAULT_RINGS, ())
         plan_id = service.create(
             app.db,
             selection=_by_policy(app, policy, selection) if policy is not None else selection,
             title=title,
-            rings=read_rings(rings_file) if rings_file else DEFAULT_RINGS,
+            rings=rings,
+            groups=groups,
             approvals_needed=approvals,
             terms=terms_of(Terms(include_held=include_held), targets, approvers, valid, execution),
             **acts,
@@ -194,13 +198,15 @@ def edit(
     as_name: str | None,
 ) -> None:
     """Give a plan that has not started other rings; given approvals fall."""
+    rings, groups = read_stages(rings_file) if rings_file else (None, None)
     who = acting(app, as_name)
     with app.db.reading() as session:
         before = queries.get(session, plan_id, now=app.now).terms
     changed = service.edit(
         app.db,
         plan_id,
-        rings=read_rings(rings_file) if rings_file else None,
+        rings=rings,
+        groups=groups,
         approvals_needed=approvals,
         terms=terms_of(before, targets, approvers, valid, execution),
         actor=who.name,
@@ -236,7 +242,39 @@ _command("cancel", "End a plan; needs --reason.", service.cancel)
 _command("halt", "Stop a plan until somebody acknowledges it; needs --reason.", service.halt)
 for decision in (plan_decisions.start, plan_decisions.review, plan_decisions.supersede):
     plans.add_command(decision)
-_command("acknowledge", "Let open halt signals pass; needs --reason.", service.acknowledge)
+
+
+@plans.command()
+@_id
+@click.option("--host", "hosts", multiple=True, help="Accept this host's end; signals stay.")
+@_reason
+@as_option
+@_json
+@pass_app
+def acknowledge(
+    app: App,
+    plan_id: int,
+    hosts: tuple[str, ...],
+    reason: str,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
+    """Let open halt signals pass; needs --reason."""
+    who = acting(app, as_name)
+    service.acknowledge(
+        app.db, plan_id, hosts=hosts, reason=reason, actor=who.name, role=who.role, now=app.now
+    )
+    with app.db.reading() as session:
+        detail = queries.get(session, plan_id, now=app.now)
+    if as_json:
+        show_json(detail_json(detail))
+    else:
+        click.echo(f"plan {plan_id} is {detail.state.value}")
+
+
+plans.add_command(forecast)
+plans.add_command(roll_back)
+plans.add_command(skip_ring)
 
 
 @plans.command()
@@ -302,16 +340,23 @@ def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: 
     help="A file; for ansible a name in .zip gives playbook and inventory apart. Default: stdout.",
 )
 @click.option("--whole", is_flag=True, help="All rings, to read; not only what may be done now.")
+@click.option("--rollback", is_flag=True, help="The way back of hosts that must be rolled back.")
 @as_option
 @pass_app
 def export(
-    app: App, plan_id: int, form: str, out: Path | None, whole: bool, as_name: str | None
+    app: App,
+    plan_id: int,
+    form: str,
+    out: Path | None,
+    whole: bool,
+    rollback: bool,
+    as_name: str | None,
 ) -> None:
     """Write the work that may be done now, for people or for Ansible."""
     who = acting(app, as_name)
     if form == "ansible" and out is not None and out.suffix.lower() == ".zip":
         form = "ansible-zip"
-    exported = service_export(app, plan_id, form, who, whole=whole)
+    exported = service_export(app, plan_id, form, who, whole=whole, rollback=rollback)
     if out is None:
         sys.stdout.buffer.write(exported.body)
         sys.stdout.buffer.flush()
@@ -320,10 +365,19 @@ def export(
     click.echo(f"{out}: {exported.hosts} hosts")
 
 
-def service_export(app: App, plan_id: int, form: str, who: Any, *, whole: bool) -> exports.Exported:
+def service_export(
+    app: App, plan_id: int, form: str, who: Any, *, whole: bool, rollback: bool
+) -> exports.Exported:
     """Return the export as ``who``."""
     return exports.export(
-        app.db, plan_id, form, whole=whole, actor=who.name, role=who.role, now=app.now
+        app.db,
+        plan_id,
+        form,
+        whole=whole,
+        rollback=rollback,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
     )
 
 
@@ -352,6 +406,7 @@ def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bo
 @pass_app
 def tick(app: App, as_json: bool) -> None:
     """Move every plan on to where it must be now; the scheduler does the same by itself."""
+    probing.probe(app.db, now=app.now)
     result = rollouts.tick(app.db, now=app.now)
     outbox.deliver(app.db, now=app.now)
     counts = {

@@ -220,12 +220,15 @@ def _schedule_while_leading(
 
 
 def _lead(app: App, db: Database, lock: leader.Lock, stopped: threading.Event) -> None:
-    from patchmgr.jobs.schedule import Schedule, jobs  # brings every service with it
+    from inventory import import_work
+    from patchmgr.cli.scheduled import scheduled  # brings every service with it
+    from patchmgr.jobs.schedule import Schedule
 
     def clock() -> datetime:
         return app.now
 
-    schedule = Schedule(db, clock, lambda: jobs(db, app.settings, clock), lock.holds)
+    schedule = Schedule(db, clock, lambda: scheduled(db, app.settings, clock), lock.holds)
+    import_work.resume(db, app.now)
     schedule.start()
     while lock.holds() and not stopped.wait(1):
         pass

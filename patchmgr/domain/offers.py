@@ -3,6 +3,9 @@
 A repository that was not read may have anything, so nothing is concluded from what is missing in
 those that were, with one exception: of a package that they have in the installed version or a newer
 one, they are where it comes from, and a fix that they do not have is not offered yet.
+
+Ubuntu phases its updates in: apt offers one to more and more hosts over days. So an update that is
+not for every host yet is told as that; whether a given host is among them, only that host knows.
 """
 
 import re
@@ -20,6 +23,7 @@ from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
 
 NOT_YET = "no known repository offers it yet"
+EVERYBODY = 100  # percent of the hosts that an update is offered to
 _EVERY_ARCH = {"noarch", "all", "any", ""}
 # linux-image-6.1.0-37-amd64: what replaces it has another name.
 _VERSION_IN_NAME = re.compile(r"linux-.*\d+\.\d+\.\d+-\d+.*", re.ASCII)
@@ -38,6 +42,7 @@ class Offer:
     source: str = ""
     source_version: str = ""
     module: str = ""  # name:stream
+    phased: int = EVERYBODY  # percent of the hosts that are to have it by now; apt alone does this
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,12 @@ class Update:
     offered: str
     suites: tuple[str, ...]  # that offer it
     held: bool = False  # the host's administrator holds the package back
+    phased: int = EVERYBODY  # percent of the hosts that are offered it by now
+
+    @property
+    def caution(self) -> str:
+        """Return why the host may not be offered it yet; "" when nothing is known to say so."""
+        return phasing(self.phased)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Supply:
 
     version: str = ""
     suites: tuple[str, ...] = ()
+    phased: int = EVERYBODY  # percent of the hosts that are offered it by now
 
     @property
     def words(self) -> str:
@@ -70,7 +82,19 @@ class Supply:
         if not self.suites:
             return NOT_YET
         verb = "offers" if len(self.suites) == 1 else "offer"
-        return f"{' and '.join(self.suites)} {verb} {self.version}"
+        caution = f", {phasing(self.phased)}" if phasing(self.phased) else ""
+        return f"{' and '.join(self.suites)} {verb} {self.version}{caution}"
+
+
+def phasing(percent: int) -> str:
+    """Return for people that an update goes to ``percent`` of the hosts so far; "" for all.
+
+    Which hosts those are, apt decides on each: by a hash of source, version and machine id, which
+    is known to nobody else.
+    """
+    if percent >= EVERYBODY:
+        return ""
+    return f"phased at {percent} %: may not be offered to this host yet"
 
 
 def names_its_version(package: str) -> bool:
@@ -138,6 +162,7 @@ class Offers:
             supply.version,
             supply.suites,
             held,
+            supply.phased,
         )
 
     def supply(self, subject: Subject, fix: Fix) -> Supply | None:
@@ -154,7 +179,11 @@ class Offers:
             return None
         if have > (_key(subject.manager, offers[0].version) or b""):
             return None
-        return _supply([each for each in offers if _reaches(each, fix, wanted)])
+        reaching = [each for each in offers if _reaches(each, fix, wanted)]
+        phased = {each.version: _phased(each.version, reaching) for each in reaching}
+        # An older fix that everybody may have is better than a newer one that only some may.
+        for_all = [each for each in reaching if phased[each.version] >= EVERYBODY]
+        return _supply(for_all or reaching)
 
 
 def _supply(offers: Collection[Offer]) -> Supply:
@@ -163,7 +192,15 @@ def _supply(offers: Collection[Offer]) -> Supply:
         return Supply()
     first = next(iter(offers))
     suites = {each.suite for each in offers if each.version == first.version}
-    return Supply(first.version, tuple(sorted(suites)))
+    return Supply(first.version, tuple(sorted(suites)), _phased(first.version, offers))
+
+
+def _phased(version: str, offers: Iterable[Offer]) -> int:
+    """Return the percentage of hosts that are offered ``version``.
+
+    A suite that does not phase it, such as a security archive that has it too, gives it to all.
+    """
+    return max(each.phased for each in offers if each.version == version)
 
 
 def _reaches(offer: Offer, fix: Fix, wanted: bytes) -> bool:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from patchmgr.domain import durations
+from patchmgr.domain.probes import Probe, probes_from_json
 from patchmgr.domain.representatives import Sights, choose
 from patchmgr.domain.terms import approvers_problem
 from patchmgr.errors import InputError
@@ -73,6 +74,7 @@ class RingSettings:
     needs_approval: bool = False  # its own, beside the plan's
     approvals: int = 1  # people who must give it
     approvers: tuple[str, ...] = ()  # names and "role:approver"; empty: any approver
+    probes: tuple[Probe, ...] = ()  # asked while it rolls and soaks
     # how it changes hosts
     window: str = OWN_WINDOW  # OWN_WINDOW, ANY_TIME or the name of a maintenance window
     max_concurrent: int = 100  # hosts at work at a time
@@ -148,6 +150,8 @@ class RingSettings:
             "hosts": sorted(self.hosts),
             "fields": {name: _canonical(value) for name, value in sorted(self.fields.items())},
             **{name: value for name, value in later.items() if value},
+            # Left out where there are none: a plan approved before there were any keeps its hash.
+            **({"probes": [probe.to_json() for probe in self.probes]} if self.probes else {}),
         }
 
 
@@ -157,7 +161,7 @@ _NUMBERS = ("percent", "min_attempted", "attempted_pct", "success_pct", "max_fai
             "unverified_pct", "max_concurrent", "max_attempts")  # fmt: skip
 _PLAIN = ("name", *_NUMBERS, "needs_approval", "window")
 _LATER = ("representative", "approvals", "approvers")  # left out while they ask for nothing
-SETTINGS = (*_PLAIN, "hosts", "fields", *_DURATIONS, *_LATER)
+SETTINGS = (*_PLAIN, "hosts", "fields", "probes", *_DURATIONS, *_LATER)
 
 
 def from_json(document: object) -> RingSettings:
@@ -336,6 +340,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "representative": _read_number,
     "approvals": _read_number,
     "approvers": _read_names,
+    "probes": probes_from_json,
 }
 
 DEFAULT_RINGS = (

@@ -9,6 +9,7 @@ from patchmgr.domain.advisories import Advisory
 from patchmgr.domain.flaws import FlawNote
 from patchmgr.domain.lifecycle import Support
 from patchmgr.domain.offers import Offer
+from patchmgr.feeds.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Page:
     support: tuple[Support, ...] = ()
     # When the document stops being true, such as a Release's Valid-Until; None: it does not say.
     expires: datetime | None = None
+    is_verified: bool = False  # a known key has signed the document
+    stands: tuple[str, ...] = ()  # refs that an index lists: they stand, read again or not
+    tells: str = ""  # ref of which it tells all there is: if that is nothing, it stands no more
+    in_part: tuple[str, ...] = ()  # refs of advisories that other documents tell more of
 
 
 class Feed(Protocol):
@@ -54,6 +59,9 @@ class Feed(Protocol):
     serves: ClassVar[tuple[str, ...]] = ()
     judges: ClassVar[bool] = True  # whether it says which packages are affected
     is_signed: ClassVar[bool] = False  # whether it verifies what it reads, and needs keyrings
+    # Whether what a document said stands while it has not changed, whatever became of others: then
+    # it is not read again, and its index says what still stands.
+    one_by_one: ClassVar[bool] = False
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what the document at ``url`` says; ``platform`` where it does not say of what.
@@ -71,9 +79,16 @@ class Feed(Protocol):
             return ()
         return self.start
 
-    def trusting(self, keyrings: tuple[bytes, ...]) -> "Feed":
-        """Return this feed, verifying with the certificates in ``keyrings`` what is signed."""
+    def trusting(self, keys: Keys) -> "Feed":
+        """Return this feed, verifying with ``keys`` what is signed."""
         return self
+
+    def check(self, url: str, body: bytes, platform: str = "") -> bool:
+        """Return whether ``body``, as it was sent, carries a signature of a known key.
+
+        Raises `FeedMalformedError` when it must and does not.
+        """
+        return False
 
     def join(self, advisories: tuple[Advisory, ...]) -> tuple[Advisory, ...]:
         """Return what all documents say together, from what each said: one advisory a ref."""

@@ -13,6 +13,7 @@ from patchmgr.domain.offers import Offer
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.errors import FeedError, FeedGoneError, FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.labels import says_its_state, without_labels
 from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
@@ -49,11 +50,16 @@ class Harvest:
     support: tuple[Support, ...] = ()  # by platform, package and level
     # When the first of its documents stops being true, and which; None: none of them says.
     expires: tuple[datetime, str] | None = None
+    verified: tuple[str, ...] = ()  # addresses of documents that known keys have signed
+    known: frozenset[str] = frozenset()  # addresses of ``documents`` that were not read again
+    unread: frozenset[str] = frozenset()  # addresses of ``documents`` that are to be read again
+    stands: frozenset[str] = frozenset()  # refs of advisories that stand, though not told again
+    in_part: frozenset[str] = frozenset()  # refs of ``advisories`` that are not told whole
 
     @property
     def is_empty(self) -> bool:
         found = (self.advisories, self.notes, self.offers, self.support)
-        return not (any(found) or self.left_out)
+        return not (any(found) or self.left_out or self.known)
 
 
 @dataclass(slots=True)
@@ -69,6 +75,12 @@ class _Basket:
     left_out: int = 0
     support: dict[tuple[str, str, str], Support] = field(default_factory=dict)
     expires: list[tuple[datetime, str]] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
+    known: dict[str, Document] = field(default_factory=dict)
+    not_read: set[str] = field(default_factory=set)  # addresses, or only in part
+    stands: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)  # refs of which all there is has been told now
+    in_part: dict[str, bool] = field(default_factory=dict)  # ref -> whether no document told it all
 
 
 def crawl(
@@ -81,6 +93,7 @@ def crawl(
     max_unpacked: int = MAX_UNPACKED,
     wanted: Callable[[Offer], bool] = lambda _offer: True,
     keep: Callable[[str, Document], None] = lambda _url, _document: None,
+    read_before: Mapping[str, Document] | None = None,
 ) -> Harvest | None:
     """Return everything ``feed`` says, read breadth first, each URL once; None when unchanged.
 
@@ -88,25 +101,34 @@ def crawl(
     harvest is always whole; offers that are not ``wanted`` are only counted. A document that is not
     the vendor's, or that another one names and is gone, is set aside with its reason, and the
     harvest is partial; when there is no other, that is raised. ``keep`` is told of each document
-    that could be read. Raises whatever ``fetch`` raises (`FeedError`), and `FeedGoneError` for a
-    start document.
+    that could be read. What was ``read_before`` is not read again where it has not changed, of a
+    feed whose documents stand one by one. Raises whatever ``fetch`` raises (`FeedError`), and
+    `FeedGoneError` for a start document.
     """
     queue = deque(start)
     first = frozenset(queue)
+    before = {
+        url: document
+        for url, document in (read_before or {}).items()
+        if feed.one_by_one and url not in first
+    }
     seen = set(queue)
     known: list[str] = []
     basket = _Basket()
     while queue:
         url = queue.popleft()
         try:
-            document = fetch(url, unless_known=not basket.documents)
+            document = _fetched(fetch, url, before, unless_known=not basket.documents)
         except FeedGoneError as error:
             if url in first:
                 raise
             basket.unread.append(error)
             continue
         if document is None:
-            known.append(url)
+            if url in before:
+                basket.known[url] = before[url]
+            else:
+                known.append(url)
             continue
         basket.documents[url] = replace(document, body=b"")
         queue.extend(known)
@@ -119,14 +141,29 @@ def crawl(
             seen.update(fresh)
         if len(basket.unread) == unread:
             keep(url, document)
+        else:
+            basket.not_read.add(url)
     if not basket.documents:
         return None
-    if basket.unread and not basket.read:
+    harvest = _harvest(feed, basket)
+    if basket.unread and (not basket.read or harvest.is_empty):
         raise basket.unread[0]
-    united = tuple(basket.advisories[ref] for ref in sorted(basket.advisories))
+    return harvest
+
+
+def _fetched(
+    fetch: Fetch, url: str, before: Mapping[str, Document], *, unless_known: bool
+) -> Document | None:
+    """Return the document; None when it is one of ``before``, or known and need not be read."""
+    if url in before and says_its_state(url):
+        return None
+    return fetch(url, unless_known=unless_known or url in before)
+
+
+def _harvest(feed: Feed, basket: _Basket) -> Harvest:
     return Harvest(
-        feed.join(united),
-        basket.documents,
+        feed.join(tuple(basket.advisories[ref] for ref in sorted(basket.advisories))),
+        basket.documents | basket.known,
         (*basket.set_aside, *(_aside(error) for error in basket.unread)),
         dict(sorted(basket.skipped.items())),
         tuple(basket.notes[cve] for cve in sorted(basket.notes)),
@@ -135,6 +172,11 @@ def crawl(
         basket.left_out,
         tuple(basket.support[place] for place in sorted(basket.support)),
         min(basket.expires, default=None),
+        tuple(dict.fromkeys(basket.verified)),
+        frozenset(basket.known),
+        frozenset(basket.not_read),
+        frozenset(basket.stands - basket.told),
+        frozenset(ref for ref, is_part in basket.in_part.items() if is_part),
     )
 
 
@@ -142,6 +184,12 @@ def _pages(
     feed: Feed, url: str, body: bytes, platform: str, max_unpacked: int, basket: _Basket
 ) -> Iterator[Page]:
     """Yield what each document in ``body`` says; those that say nothing readable go aside."""
+    try:
+        if feed.check(url, body, platform):
+            basket.verified.append(without_labels(url))
+    except FeedMalformedError as error:
+        basket.unread.append(error)
+        return
     documents = unpack(url, body, feed.suffixes, max_unpacked)
     while True:
         try:
@@ -180,9 +228,16 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
     """
     basket.set_aside += page.set_aside
     basket.skipped.update(page.skipped)
+    basket.stands.update(page.stands)
+    basket.told.add(page.tells)
+    told = {each.ref for each in page.advisories}.difference(page.in_part)
+    if not told <= basket.stands:
+        basket.not_read.add(url)  # no index will say whether that stands
     for advisory in page.advisories:
         known = basket.advisories.get(advisory.ref)
-        basket.advisories[advisory.ref] = _merged(known, advisory) if known else advisory
+        basket.advisories[advisory.ref] = united(known, advisory) if known else advisory
+        is_part = advisory.ref in page.in_part
+        basket.in_part[advisory.ref] = basket.in_part.get(advisory.ref, True) and is_part
     for note in page.notes:
         said = basket.notes.get(note.cve)
         basket.notes[note.cve] = (merged((said, note)) or note) if said else note
@@ -191,11 +246,14 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
     basket.left_out += len(page.offers) - len(kept)
     for each in page.support:
         basket.support[each.platform, each.package, each.level] = each
+    if page.is_verified:
+        basket.verified.append(without_labels(url))
     if page.expires is not None:
         basket.expires.append((page.expires, url))
 
 
-def _merged(known: Advisory, more: Advisory) -> Advisory:
+def united(known: Advisory, more: Advisory) -> Advisory:
+    """Return what two documents say of one advisory."""
     return replace(
         known,
         cves=tuple(dict.fromkeys(known.cves + more.cves)),

@@ -14,6 +14,7 @@ from patchmgr.feeds import tar
 
 MIB = 1 << 20
 MAX_UNPACKED = 1024 * MIB  # bytes that one document may unpack to
+MANY = 8  # times that, all members of an archive together: each is gone before the next comes
 COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
 ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tar.zst", ".tgz")
 
@@ -27,14 +28,23 @@ _BROKEN = (zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, 
 
 
 class _Budget:
-    """Bytes that may still be unpacked of one document."""
+    """Bytes that may still be unpacked of one document, and of the archive that it is in."""
 
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, archive: "_Budget | None" = None) -> None:
         self.name = name
         self.limit = limit
         self.left = limit
+        self.archive = archive
+
+    def of_a_member(self) -> "_Budget":
+        """Return what each member of an archive may have: as much as one that is alone."""
+        whole = self.archive or _Budget(self.name, self.limit * MANY)
+        self.archive = whole
+        return _Budget(self.name, self.limit, whole)
 
     def take(self, chunk: bytes) -> bytes:
+        if self.archive:
+            self.archive.take(chunk)
         self.left -= len(chunk)
         if self.left < 0:
             raise FeedMalformedError(
@@ -50,7 +60,7 @@ def unpack(
 
     Of an archive, the members are yielded whose names end with one of ``suffixes``, also behind
     a further compression. Raises `FeedMalformedError` when it is damaged, cut off, encrypted, or
-    unpacks to more than ``limit`` bytes.
+    unpacks to more than ``limit`` bytes, as a zip all together to more than `MANY` times that.
     """
     budget = _Budget(name, limit)
     try:
@@ -63,8 +73,8 @@ def _unpack(
     name: str, body: bytes, suffixes: tuple[str, ...], budget: _Budget, depth: int
 ) -> Iterator[tuple[str, bytes]]:
     if body.startswith(b"PK\x03\x04"):
-        for member, content in _members(body, suffixes, budget):
-            yield from _unpack(_inside(name, member), content, suffixes, budget, depth - 1)
+        for member, content, left in _members(body, suffixes, budget):
+            yield from _unpack(_inside(name, member), content, suffixes, left, depth - 1)
         return
     if tar.is_tar(body):
         for member, content in tar.members(name, body):
@@ -151,7 +161,8 @@ _STREAMS: dict[bytes, Callable[[bytes], Iterator[bytes]]] = {
 
 def _members(
     body: bytes, suffixes: tuple[str, ...], budget: _Budget
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[tuple[str, bytes, _Budget]]:
+    """Yield name, content, and what may still be unpacked of it, of each member of a zip."""
     wanted = documents(suffixes)
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         for member in sorted(archive.infolist(), key=lambda info: info.filename):
@@ -162,8 +173,9 @@ def _members(
                     f"{budget.name}: {member.filename} is encrypted or packed in an unusual way"
                 )
             with archive.open(member) as file:
+                left = budget.of_a_member()
                 chunks = iter(lambda: file.read(_STEP), b"")
-                yield member.filename, b"".join(budget.take(chunk) for chunk in chunks)
+                yield member.filename, b"".join(left.take(chunk) for chunk in chunks), left
 
 
 def documents(suffixes: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError
 from patchmgr.services import housekeeping as tidying
 from patchmgr.services import jobs as record
-from patchmgr.services import outbox, planning_policies, reports, rollouts
+from patchmgr.services import outbox, planning_policies, probing, reports, rollouts
 from patchmgr.services import scan as scanning
 from patchmgr.services import sync as syncing
 
@@ -40,6 +40,7 @@ def scan(db: Database, settings: Settings, clock: Clock) -> str:
 
 def tick(db: Database, clock: Clock) -> str:
     """Move plans on. Raises `ConflictError` naming those that could not be, after the others."""
+    probing.probe(db, now=clock())
     result = rollouts.tick(db, now=clock())
     outbox.deliver(db, now=clock())
     if result.failed:

@@ -21,6 +21,7 @@ from patchmgr.services.feeds import look
 
 REQUESTS = timedelta(seconds=1)  # how often runs asked for are looked for
 RECONCILE = timedelta(seconds=30)  # how often enabled feeds are looked for
+IMPORTS = timedelta(minutes=5)  # makes up for what a process left that ended
 PROPOSE = timedelta(minutes=5)  # how often policies are asked whether a plan is due
 DAY = timedelta(days=1)
 SPREAD = timedelta(minutes=5)  # keeps a fleet of servers from asking upstream at the same second
@@ -63,8 +64,16 @@ class Job:
         return following
 
 
-def jobs(db: Database, settings: Settings, clock: Callable[[], datetime]) -> list[Job]:
-    """Return what this service does by itself: a sync per feed it needs, and the fixed jobs."""
+def jobs(
+    db: Database,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    imports: Callable[[], str] | None = None,
+) -> list[Job]:
+    """Return what this service does by itself: a sync per feed it needs, and the fixed jobs.
+
+    ``imports`` does what uploaded files wait for; it is asked for with each of them.
+    """
     look(db, settings)
     with db.reading() as session:
         feeds = queries.enabled_feeds(session)
@@ -84,6 +93,7 @@ def jobs(db: Database, settings: Settings, clock: Callable[[], datetime]) -> lis
             partial(bodies.scan, db, settings, clock),
         ),
         Job("tick", timedelta(seconds=settings.tick_seconds), partial(bodies.tick, db, clock)),
+        *([] if imports is None else [Job("imports", IMPORTS, imports)]),
         Job("propose", PROPOSE, partial(bodies.propose, db, clock)),
         Job("report", DAY, partial(bodies.report, db, settings, clock), hour=2),
         Job("housekeeping", DAY, partial(bodies.housekeeping, db, settings, clock), hour=3),

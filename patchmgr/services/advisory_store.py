@@ -7,7 +7,7 @@ last quarter's verdict can still be explained.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import bulk, models
 from patchmgr.db.base import to_micros
+from patchmgr.db.queries import feed_contents
 from patchmgr.domain.advisories import Advisory, Fix
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.errors import VersionError
-from patchmgr.feeds.crawl import Harvest
+from patchmgr.feeds.crawl import Harvest, united
 
 CHUNK = 500  # values in one IN (...)
 _ADVISORY = (
@@ -120,6 +121,24 @@ def digest_of_all(contents: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
+def completed(session: Session, feed_id: int, harvest: Harvest) -> Harvest:
+    """Return ``harvest`` with what is stored of the advisories that it tells only in part.
+
+    The documents that told the rest of them have not been read again.
+    """
+    in_part = harvest.in_part & {each.ref for each in harvest.advisories} if harvest.stands else ()
+    if not in_part:
+        return harvest
+    stored = {each.ref: each for each in feed_contents.advisories(session, feed_id, in_part)}
+    return replace(
+        harvest,
+        advisories=tuple(
+            united(stored[each.ref], each) if each.ref in stored else each
+            for each in harvest.advisories
+        ),
+    )
+
+
 def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
     """Return how ``harvest`` differs from what is stored of the feed ``feed_id``."""
     advisory = models.Advisory
@@ -134,8 +153,8 @@ def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:
     }
     standing_still = {ref for ref, (_, _, is_withdrawn) in stored.items() if not is_withdrawn}
     kept = standing_still & {aside.ref for aside in harvest.set_aside}
-    if harvest.is_partial:
-        kept |= standing_still - contents.keys()
+    untold = standing_still - contents.keys()
+    kept |= untold if harvest.is_partial else untold & harvest.stands
     standing = contents | {ref: stored[ref][1] for ref in kept}
     return Difference(
         new=[each for each in harvest.advisories if each.ref not in stored],

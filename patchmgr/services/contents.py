@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries.plan_content import change_of
+from patchmgr.domain import groups
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import Content, Place, window_from_json
+from patchmgr.domain.groups import Group
 from patchmgr.domain.plans import Change, Exclusion
 from patchmgr.domain.rings import from_json
 from patchmgr.domain.rollout.model import Tally, Task
@@ -72,6 +74,9 @@ def write_exclusions(session: Session, plan_id: int, excluded: Mapping[Exclusion
 def write_places(session: Session, plan_id: int, content: Content, now: datetime) -> None:
     """Write rings and a queued task for each host, in place of what there was."""
     session.execute(delete(models.Task).where(models.Task.plan_id == plan_id))
+    member, group = models.PlanGroupHost, models.PlanGroup
+    session.execute(delete(member).where(member.plan_id == plan_id))
+    session.execute(delete(group).where(group.plan_id == plan_id))
     session.execute(delete(models.Ring).where(models.Ring.plan_id == plan_id))
     session.expire_all()
     rings = [new_ring(plan_id, number, ring) for number, ring in enumerate(content.rings)]
@@ -92,6 +97,37 @@ def write_places(session: Session, plan_id: int, content: Content, now: datetime
         for host, at in sorted(content.places.items())
     ]
     session.execute(insert(models.Task), tasks)
+    _write_groups(session, plan_id, content)
+
+
+def _write_groups(session: Session, plan_id: int, content: Content) -> None:
+    if not content.gathered:
+        return
+    rows = [
+        models.PlanGroup(
+            plan_id=plan_id,
+            key=one.key,
+            limit=one.limit,
+            is_ordered=one.is_ordered,
+            unavailable=0,
+        )
+        for one in content.gathered
+    ]
+    session.add_all(rows)
+    session.flush()
+    rings = {host: at.ring for host, at in content.places.items()}
+    members = [
+        {
+            "plan_id": plan_id,
+            "group_id": row.id,
+            "host_id": host,
+            "place": place,
+            "after_id": first,
+        }
+        for row, one in zip(rows, content.gathered, strict=True)
+        for place, (host, first) in enumerate(one.sequence(rings))
+    ]
+    session.execute(insert(models.PlanGroupHost), members)
 
 
 def write_version(
@@ -139,6 +175,23 @@ def stored(session: Session, plan_id: int) -> Content:
         {name: window_from_json(one) for name, one in plan.windows.items()},
         plan.approvals_needed,
         plan_terms.from_json(plan.terms),
+        tuple(groups.from_json(one) for one in plan.groups),
+        _gathered(session, plan_id) if plan.groups else (),
+    )
+
+
+def _gathered(session: Session, plan_id: int) -> tuple[Group, ...]:
+    row, member = models.PlanGroup, models.PlanGroupHost
+    members: dict[int, list[int]] = defaultdict(list)
+    for group_id, host in session.execute(
+        select(member.group_id, member.host_id)
+        .where(member.plan_id == plan_id)
+        .order_by(member.group_id, member.place)
+    ):
+        members[group_id].append(host)
+    return tuple(
+        Group(one.key, one.limit, tuple(members[one.id]), one.is_ordered)
+        for one in session.scalars(select(row).where(row.plan_id == plan_id).order_by(row.key))
     )
 
 

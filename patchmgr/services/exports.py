@@ -35,8 +35,11 @@ def export(
     role: Role,
     now: datetime,
     whole: bool = False,
+    rollback: bool = False,
 ) -> Exported:
     """Return what may be done now, or with ``whole`` the plan with all its rings, for reading.
+
+    With ``rollback`` return the way back of the hosts that must be rolled back, as CSV.
 
     ``form`` is one of `FORMS`; "ansible" is one playbook that carries its hosts, "ansible-zip" is
     playbook and inventory apart. Raises `InputError`, `NotFoundError`, `ForbiddenError`.
@@ -44,23 +47,33 @@ def export(
     require(role, Role.VIEWER if whole else Role.OPERATOR, "exporting work")
     if form not in FORMS:
         raise InputError({"format": f"{form!r} is none of {', '.join(FORMS)}"})
+    if rollback and form != "csv":
+        raise InputError({"format": "the way back is exported as csv"})
     with db.writing() as session:
-        exported = _file(session, plan_id, form, whole=whole)
+        exported = _file(session, plan_id, form, whole=whole, rollback=rollback)
         audit.record(
             session,
             at=now,
             actor=actor,
             action="plan.export",
             subject=f"plan {plan_id}",
-            details={"format": form, "whole": whole, "hosts": exported.hosts},
+            details={
+                "format": form,
+                "whole": whole,
+                "hosts": exported.hosts,
+                **({"rollback": True} if rollback else {}),
+            },
         )
     return exported
 
 
-def _file(session: Session, plan_id: int, form: str, *, whole: bool) -> Exported:
-    lines = plan_content.work(session, plan_id, whole=whole)
+def _file(session: Session, plan_id: int, form: str, *, whole: bool, rollback: bool) -> Exported:
+    if rollback:
+        lines = plan_content.way_back(session, plan_id)
+    else:
+        lines = plan_content.work(session, plan_id, whole=whole)
     hosts = len({line.host for line in lines})
-    stem = f"plan-{plan_id}"
+    stem = f"plan-{plan_id}-rollback" if rollback else f"plan-{plan_id}"
     if form == "csv":
         return Exported(f"{stem}.csv", "text/csv", manual.work_csv(lines).encode(), hosts)
     if form == "ansible":

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.feeds.base import SetAside
-from patchmgr.feeds.crawl import Harvest
+from patchmgr.feeds.crawl import Document, Harvest
+from patchmgr.feeds.formats.labels import says_its_state
 from patchmgr.services import (
     advisory_store,
     audit,
@@ -95,8 +96,7 @@ def store(
         _refuse(row, losses)
     note = _note(harvest)
     if start or said.is_new:
-        # One that is partial is read anew next time: what was missing may be there then.
-        _remember_documents(session, row, harvest if start and not harvest.is_partial else None)
+        _remember_documents(session, row, _settled(harvest) if start else {})
         row.addresses = list(start)
     succeed(session, row, now, carried)
     row.expires_at = harvest.expires[0] if harvest.expires else None
@@ -169,7 +169,7 @@ class _Said:
     """
 
     def __init__(self, session: Session, feed_id: int, harvest: Harvest) -> None:
-        self._harvest = harvest
+        self._harvest = harvest = advisory_store.completed(session, feed_id, harvest)
         self._statements = 0
         self._advisories = advisory_store.compare(session, feed_id, harvest)
         self._notes = note_store.compare(session, feed_id, harvest)
@@ -227,11 +227,27 @@ class _Said:
         return dict(total)
 
 
-def _remember_documents(session: Session, row: models.Feed, harvest: Harvest | None) -> None:
-    """Replace what is known of the feed's documents; None: none can be left out next time."""
+def _settled(harvest: Harvest) -> dict[str, Document]:
+    """Return the documents that need not be read again while they do not change.
+
+    Of a harvest that is partial, those are only the ones that an index lists with their state: what
+    was missing may be there at the next sync.
+    """
+    return {
+        url: document
+        for url, document in harvest.documents.items()
+        if (not says_its_state(url) and not harvest.is_partial)
+        or (says_its_state(url) and url not in harvest.unread)
+    }
+
+
+def _remember_documents(
+    session: Session, row: models.Feed, documents: Mapping[str, Document]
+) -> None:
+    """Replace what is known of the feed's documents."""
     document = models.FeedDocument
     session.execute(delete(document).where(document.feed_id == row.id))
-    if harvest is not None:
+    if documents:
         session.execute(
             insert(document),
             [
@@ -242,7 +258,7 @@ def _remember_documents(session: Session, row: models.Feed, harvest: Harvest | N
                     "last_modified": each.last_modified,
                     "digest": each.digest,
                 }
-                for url, each in harvest.documents.items()
+                for url, each in documents.items()
             ],
         )
 
@@ -273,6 +289,7 @@ def _unused(harvest: Harvest) -> dict[str, Any]:
     return {
         "skipped": dict(harvest.skipped),
         "set_aside": len(harvest.set_aside),
+        "verified": list(harvest.verified[:SOURCES]),
         "set_aside_examples": [_line(each) for each in harvest.set_aside[:MOST_ASIDE]],
     }
 

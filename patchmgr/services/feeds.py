@@ -5,6 +5,7 @@ nothing is wrong with that. `look` writes it down where it changes, for the page
 """
 
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import exists, literal, select, union_all
@@ -21,10 +22,12 @@ from patchmgr.domain.packages import ECOSYSTEMS
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.base import Feed
+from patchmgr.feeds.keys import APK_KEY, Keys
 from patchmgr.feeds.unpack import MIB
 from patchmgr.services import audit, jobs
 
 KEYRING_TYPES = (".asc", ".gpg", ".pgp")
+OTHER_KEY_TYPES = (*KEYRING_TYPES, APK_KEY)
 # Of a directory that nobody chose, those of distributions; others there are for other archives.
 DISTRIBUTIONS = ("debian-archive-", "ubuntu-archive-")
 REMOVED = "removed"  # in the names of keyrings of keys that are not to be trusted any more
@@ -133,9 +136,11 @@ def would_speak_of(platform: str) -> tuple[str, ...]:
 
 
 def equipped(feed: Feed, settings: Settings) -> Feed:
-    """Return ``feed`` with the keyrings that it verifies signatures with, if it does.
+    """Return ``feed`` with the keys that it verifies signatures with, if it does.
 
-    Raises `InputError` when they cannot be read.
+    Those in the directory itself are of apt's archives; a directory below it that is named after
+    an ID of os-release has those of that vendor's other repositories. Raises `InputError` when they
+    cannot be read.
     """
     if not feed.is_signed:
         return feed
@@ -145,11 +150,24 @@ def equipped(feed: Feed, settings: Settings) -> Feed:
         return feed
     try:
         files = sorted(file for file in folder.iterdir() if file.suffix in KEYRING_TYPES)
+        vendors = sorted(each for each in folder.iterdir() if each.is_dir()) if chosen else []
         if not chosen:
             files = [each for each in files if _is_of_a_distribution(each.name)]
-        if sum(file.stat().st_size for file in files) > MOST_KEYS:
+        own = {
+            each.name: sorted(file for file in each.iterdir() if file.suffix in OTHER_KEY_TYPES)
+            for each in vendors
+        }
+        if sum(file.stat().st_size for file in chain(files, *own.values())) > MOST_KEYS:
             raise InputError({f"{config.PREFIX}ARCHIVE_KEYS": f"{folder} is too large for keys"})
-        return feed.trusting(tuple(file.read_bytes() for file in files))
+        return feed.trusting(
+            Keys(
+                tuple(file.read_bytes() for file in files),
+                {
+                    name: {file.name: file.read_bytes() for file in found}
+                    for name, found in own.items()
+                },
+            )
+        )
     except OSError as error:
         where = error.filename or folder
         raise InputError({f"{config.PREFIX}ARCHIVE_KEYS": f"{where}: {error.strerror}"}) from error

@@ -19,6 +19,8 @@ from patchmgr.services.retention import Forgotten
 RUNS_KEPT = 500  # newest runs of each job
 UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
 FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and not gone on with
+KEPT = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
+REJECTS = ".rejects.csv"  # of an upload, after its own name
 UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
 
 
@@ -53,7 +55,7 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
         )
         uploads = _discard_uploads(session, now)
         kept = set(
-            session.scalars(select(models.Import.stored).where(models.Import.state == "previewed"))
+            session.scalars(select(models.Import.stored).where(models.Import.state.in_(KEPT)))
         )
     _remove_files(settings.uploads, kept, before=now - UPLOADING)
     for folder in _folders(settings.fetched):
@@ -65,7 +67,8 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
 def _discard_uploads(session: Session, now: datetime) -> int:
     stale = session.scalars(
         select(models.Import).where(
-            models.Import.state == "previewed", models.Import.uploaded_at < now - UPLOADS_KEPT
+            models.Import.state.in_(("previewed", "interrupted")),
+            models.Import.uploaded_at < now - UPLOADS_KEPT,
         )
     ).all()
     for upload in stale:
@@ -82,5 +85,9 @@ def _remove_files(folder: Path, kept: set[str], *, before: datetime) -> None:
     if not folder.is_dir():
         return
     for file in folder.iterdir():
-        if file.name not in kept and file.is_file() and file.stat().st_mtime < before.timestamp():
+        if (
+            file.name.removesuffix(REJECTS) not in kept
+            and file.is_file()
+            and file.stat().st_mtime < before.timestamp()
+        ):
             file.unlink(missing_ok=True)

@@ -84,7 +84,7 @@ def _place(offer: Offer) -> Place:
 
 
 def _seen(offer: Offer) -> bytes:
-    return encode((offer.version, offer.source, offer.source_version))
+    return encode((offer.version, offer.source, offer.source_version, offer.phased))
 
 
 def _key(offer: Offer) -> bytes | None:

@@ -17,6 +17,7 @@ from patchmgr.domain.advisories import Fix, Kind, Match, Severity, Status
 from patchmgr.domain.content import Content, Place, coverage, place
 from patchmgr.domain.criteria import Facts
 from patchmgr.domain.flaws import NOTHING_KNOWN
+from patchmgr.domain.groups import Group, GroupSettings, gather
 from patchmgr.domain.holds import hold_back
 from patchmgr.domain.matching import NAMES, Subject
 from patchmgr.domain.offers import Offers
@@ -56,6 +57,7 @@ def draft(
     approvals_needed: int,
     terms: Terms,
     now: datetime,
+    groups: Sequence[GroupSettings] = (),
 ) -> Draft:
     """Return what a plan for ``selection`` would change, where and when.
 
@@ -89,7 +91,14 @@ def draft(
     if not proposal.hosts:
         raise ConflictError(_nothing(proposal, left_out))
     content = Content(
-        proposal.changes, places, tuple(rings), _used(windows, places), approvals_needed, terms
+        proposal.changes,
+        places,
+        tuple(rings),
+        _used(windows, places),
+        approvals_needed,
+        terms,
+        tuple(groups),
+        gather([one for one in facts if one.id in places], groups),
     )
     pressing = _pressing(statements, proposal.hosts, exposed, excepted)
     due = _due(session, proposal, pressing, said)
@@ -117,6 +126,16 @@ def place_again(
         raise ConflictError(f"the maintenance window of {lost[0]} does not exist; add it first")
     after = replace(before, rings=tuple(rings), places=places, windows=_used(windows, places))
     return after, [one.to_json() for one in coverage(after, facts)]
+
+
+def gather_again(
+    session: Session, numbers: Collection[int], groups: Sequence[GroupSettings]
+) -> tuple[Group, ...]:
+    """Return the groups that the hosts of a plan are in now."""
+    hosts = _hosts(session, ())
+    return gather(
+        [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts], groups
+    )
 
 
 def facts_of(row: models.Host) -> HostFacts:

@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.session import Database
+from patchmgr.domain import groups as group_settings
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import Content, difference
+from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.planning_policies import DEFAULT_SERIES
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings, checked
@@ -47,6 +49,7 @@ def create(
     series: str = DEFAULT_SERIES,
     terms: Terms = Terms(),  # noqa: B008 -- frozen
     policy: str = "",
+    groups: Sequence[GroupSettings] = (),
 ) -> int:
     """Make a draft from the open findings that ``selection`` names, and return its id.
 
@@ -64,6 +67,7 @@ def create(
             approvals_needed=approvals_needed,
             terms=terms,
             now=now,
+            groups=group_settings.checked(groups),
         )
         contained = superseding.contained(session, made.content)
         made.summary["contains"] = contained
@@ -100,8 +104,9 @@ def edit(
     rings: Sequence[RingSettings] | None = None,
     approvals_needed: int | None = None,
     terms: Terms | None = None,
+    groups: Sequence[GroupSettings] | None = None,
 ) -> tuple[str, ...]:
-    """Give a plan that has not started other rings; return what changed, a sentence each.
+    """Give a plan that has not started other rings and groups; return what changed, in sentences.
 
     Every approval falls when anything did, and who edits counts as an author from then on. Raises
     `InputError`, `NotFoundError`, `ConflictError`, `ForbiddenError`.
@@ -114,6 +119,10 @@ def edit(
             raise IllegalTransitionError(plan.state, "editing")
         before = contents.stored(session, plan_id)
         after, coverage = _edited(session, plan, before, rings, approvals_needed, terms)
+        if groups is not None or after.groups:
+            chosen = after.groups if groups is None else group_settings.checked(groups)
+            gathered = planning.gather_again(session, after.places, chosen)
+            after = replace(after, groups=chosen, gathered=gathered)
         changed = difference(before.settings(), after.settings())
         if after.hash == before.hash:
             return ()
@@ -122,6 +131,7 @@ def edit(
         for approval in _standing(session, plan_id):
             approval.void_at, approval.void_reason = now, f"{actor} changed the plan"
         plan.windows = contents.windows_json(after)
+        plan.groups = [group.to_json() for group in after.groups]
         plan.approvals_needed = after.approvals_needed
         plan.terms = after.terms.to_json()
         plan.summary = {**plan.summary, "rings": _sizes(after), "coverage": coverage}
@@ -223,10 +233,25 @@ def resume(
 
 
 def acknowledge(
-    db: Database, plan_id: int, *, reason: str, actor: str, role: Role, now: datetime
+    db: Database,
+    plan_id: int,
+    *,
+    reason: str,
+    actor: str,
+    role: Role,
+    now: datetime,
+    hosts: Sequence[str] = (),
 ) -> None:
-    """Let every open halt signal pass, with a reason; a halted plan then goes on."""
+    """Let every open halt signal pass, with a reason; a halted plan then goes on.
+
+    With ``hosts`` accept that these ended without success: they count no longer against gates and
+    groups, and open signals stay. Raises `NotFoundError`, `ConflictError`.
+    """
     require(role, Role.OPERATOR, "acknowledging a halt")
+    if hosts:
+        kind = events.AcknowledgeHosts
+        _do_to_hosts(db, plan_id, kind, hosts, "acknowledge", reason, actor=actor, now=now)
+        return
     event = events.Acknowledge(actor, now, reason)
     _do(db, plan_id, event, "acknowledge", actor=actor, now=now, reason=reason)
 
@@ -238,6 +263,37 @@ def halt(db: Database, plan_id: int, *, reason: str, actor: str, role: Role, now
         raise InputError({"reason": "say why the plan must halt"})
     event = events.HaltSignal(now, "person", f"{actor}: {reason}", actor)
     _do(db, plan_id, event, "halt", actor=actor, now=now, reason=reason)
+
+
+def roll_back(
+    db: Database,
+    plan_id: int,
+    hosts: Sequence[str],
+    *,
+    reason: str,
+    actor: str,
+    role: Role,
+    now: datetime,
+) -> None:
+    """Ask that hosts go back to their old versions; `exports.export` has the work.
+
+    Raises `NotFoundError`, `ConflictError` for a host that has nothing new, `InputError`.
+    """
+    require(role, Role.OPERATOR, "rolling back hosts")
+    _do_to_hosts(db, plan_id, events.RollBack, hosts, "roll-back", reason, actor=actor, now=now)
+
+
+def skip_ring(
+    db: Database, plan_id: int, ring: str, *, reason: str, actor: str, role: Role, now: datetime
+) -> None:
+    """Go on without a ring and its evidence. Raises `ConflictError` for one that is over."""
+    require(role, Role.APPROVER, "skipping a ring")
+    event = events.SkipRing(actor, now, ring, reason)
+    everything = Wanted(waiting=True)
+    _do(
+        db, plan_id, event, "skip-ring", actor=actor, now=now, wanted=everything, ring=ring,
+        reason=reason,
+    )  # fmt: skip
 
 
 def retry(
@@ -252,14 +308,7 @@ def retry(
 ) -> None:
     """Give hosts that ended without success another turn. Raises `NotFoundError`."""
     require(role, Role.OPERATOR, "retrying hosts")
-    with db.writing() as session:
-        numbers = _numbers(session, hosts)
-        loaded = load(session, plan_id, Wanted(hosts=numbers), now)
-        event = events.Retry(actor, now, tuple(numbers), reason)
-        after, effects = advance(loaded.rollout, event)
-        store(session, loaded, after, effects, now)
-        _audit(session, "retry", plan_id, actor, now, hosts=list(hosts), reason=reason)
-        tick_plan(session, plan_id, now)
+    _do_to_hosts(db, plan_id, events.Retry, hosts, "retry", reason, actor=actor, now=now)
 
 
 def cancel(
@@ -278,6 +327,27 @@ def cancel(
         wanted=Wanted(waiting=True),
         reason=reason,
     )
+
+
+def _do_to_hosts(
+    db: Database,
+    plan_id: int,
+    kind: type[events.Retry | events.AcknowledgeHosts | events.RollBack],
+    hosts: Sequence[str],
+    verb: str,
+    reason: str,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Apply one event to hosts by name, and let the plan move at once."""
+    with db.writing() as session:
+        numbers = _numbers(session, hosts)
+        loaded = load(session, plan_id, Wanted(hosts=numbers), now)
+        after, effects = advance(loaded.rollout, kind(actor, now, tuple(numbers), reason))
+        store(session, loaded, after, effects, now)
+        _audit(session, verb, plan_id, actor, now, hosts=list(hosts), reason=reason)
+        tick_plan(session, plan_id, now)
 
 
 def _do(
@@ -376,6 +446,7 @@ def _new_row(
         reason="",
         windows=contents.windows_json(made.content),
         terms=made.content.terms.to_json(),
+        groups=[group.to_json() for group in made.content.groups],
         halt_signals=[],
         acknowledged={},
         live_tasks=len(made.content.places),

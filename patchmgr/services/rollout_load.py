@@ -4,8 +4,9 @@ Finished tasks stay where they are; their counts travel in the rings' tallies. S
 can change, and not what the plan is large.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,11 +26,13 @@ from sqlalchemy.orm import Session, aliased
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries.rollouts import ring_of, rollout_of
+from patchmgr.domain.groups import Membership
 from patchmgr.domain.rollout.events import Tick
-from patchmgr.domain.rollout.model import Ring, Rollout, Task
+from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Task
 from patchmgr.domain.rollout.states import (
     AT_WORK,
     DISPATCHING_RINGS,
+    NOT_BEGUN,
     OVER_RINGS,
     UNVERIFIED,
     WAITING_RINGS,
@@ -47,6 +50,7 @@ class Wanted:
 
     hosts: Collection[int] = ()
     waiting: bool = False  # all that wait, as an end of the plan needs
+    everything: bool = False  # those that are over, too
     tick: Tick | None = None  # those whose turn it can be at this tick
 
 
@@ -58,11 +62,14 @@ class Loaded:
     rings: Sequence[models.Ring]
     rollout: Rollout
     task_ids: Mapping[int, int]  # by host
+    group_ids: Mapping[str, int]  # by key
 
 
-def load(session: Session, plan_id: int, wanted: Wanted, at: datetime) -> Loaded:
-    """Return a plan under its row lock. Raises `NotFoundError`."""
-    plan = session.get(models.Plan, plan_id, with_for_update=True)
+def load(
+    session: Session, plan_id: int, wanted: Wanted, at: datetime, *, lock: bool = True
+) -> Loaded:
+    """Return a plan, by default under its row lock. Raises `NotFoundError`."""
+    plan = session.get(models.Plan, plan_id, with_for_update=lock)
     if plan is None:
         raise NotFoundError("plan", plan_id)
     rows = session.scalars(
@@ -70,8 +77,13 @@ def load(session: Session, plan_id: int, wanted: Wanted, at: datetime) -> Loaded
     ).all()
     rings = [ring_of(row) for row in rows]
     tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at)
-    rollout = rollout_of(session, plan, rings, tasks)
-    return Loaded(plan, rows, rollout, task_ids)
+    groups: dict[str, Budget] = {}
+    group_ids: dict[str, int] = {}
+    if plan.groups:
+        _add_groups(session, plan_id, rows, tasks, task_ids)
+        groups, group_ids = _budgets(session, plan_id, tasks)
+    rollout = rollout_of(session, plan, rings, tasks, groups=groups)
+    return Loaded(plan, rows, rollout, task_ids, group_ids)
 
 
 def _tasks(
@@ -83,37 +95,137 @@ def _tasks(
     wanted: Wanted,
     at: datetime,
 ) -> tuple[dict[int, Task], dict[int, int]]:
+    tasks: dict[int, Task] = {}
+    ids: dict[int, int] = {}
+    for conditions, limit in _wanted(plan, rows, rings, wanted, at):
+        _take(session, plan.id, rows, tasks, ids, *conditions, limit=limit)
+    return tasks, ids
+
+
+def _wanted(
+    plan: models.Plan,
+    rows: Sequence[models.Ring],
+    rings: Sequence[Ring],
+    wanted: Wanted,
+    at: datetime,
+) -> Iterable[tuple[Sequence[ColumnElement[bool]], int | None]]:
+    """Yield what to load, a selection after the other, each with how many at most."""
+    if wanted.everything:
+        yield (), None
+        return
+    yield [_task.state.in_([*AT_WORK, TaskState.DEFERRED])], None
+    for part in in_lists(sorted(wanted.hosts)):
+        yield [_task.host_id.in_(part)], None
+    if wanted.waiting or (plan.expires_at is not None and plan.expires_at <= at):
+        yield [_task.state == TaskState.QUEUED], None
+    elif wanted.tick is not None:
+        yield [_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news())], None
+        for row, ring, room in _turns(rows, rings, at):
+            free = [] if room is None else _free(ring, wanted.tick)
+            if plan.groups and room is not None:
+                free += [~_has_spent_group(), ~_is_behind()]
+            yield [_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free], room
+
+
+def _take(
+    session: Session,
+    plan_id: int,
+    rows: Sequence[models.Ring],
+    tasks: dict[int, Task],
+    ids: dict[int, int],
+    *conditions: ColumnElement[bool],
+    limit: int | None = None,
+) -> None:
+    """Add the tasks that meet ``conditions`` to ``tasks`` and their ids to ``ids``."""
     position_of = {row.id: row.position for row in rows}
     columns: list[Any] = [
         _task.id, _task.ring_id, _task.host_id, _task.window, _task.state, _task.state_since,
         _task.attempt, _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at,
         _task.finished_at, _task.seen_at, _task.package, _task.not_back, _task.reason,
-        _task.output, _task.reported_by,
+        _task.output, _task.reported_by, _task.acknowledged, _task.undo,
     ]  # fmt: skip
-    tasks: dict[int, Task] = {}
-    ids: dict[int, int] = {}
-
-    def take(*conditions: ColumnElement[bool], limit: int | None = None) -> None:
-        query = select(*columns).where(_task.plan_id == plan.id, *conditions).limit(limit)
-        for number, ring_id, host, window, state, *rest in session.execute(
-            query.order_by(_task.host_id)
-        ):
-            if host in ids:
-                continue
+    query = select(*columns).where(_task.plan_id == plan_id, *conditions).limit(limit)
+    for number, ring_id, host, window, state, *rest in session.execute(
+        query.order_by(_task.host_id)
+    ):
+        if host not in ids:
             ids[host] = number
             tasks[host] = _loaded_task(host, position_of[ring_id], window, state, rest)
 
-    take(_task.state.in_([*AT_WORK, TaskState.DEFERRED]))
-    for part in in_lists(sorted(wanted.hosts)):
-        take(_task.host_id.in_(part))
-    if wanted.waiting or (plan.expires_at is not None and plan.expires_at <= at):
-        take(_task.state == TaskState.QUEUED)
-    elif wanted.tick is not None:
-        take(_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news()))
-        for row, ring, room in _turns(rows, rings, at):
-            free = [] if room is None else _free(ring, wanted.tick)
-            take(_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free, limit=room)
-    return tasks, ids
+
+def _add_groups(
+    session: Session,
+    plan_id: int,
+    rows: Sequence[models.Ring],
+    tasks: dict[int, Task],
+    ids: dict[int, int],
+) -> None:
+    """Give ``tasks`` their groups, and add those that must have begun before them."""
+    members = _memberships(session, plan_id, tasks)
+    before = {host for one in members.values() for host in one.after} - tasks.keys()
+    for part in in_lists(sorted(before)):
+        _take(session, plan_id, rows, tasks, ids, _task.host_id.in_(part))
+    members |= _memberships(session, plan_id, before)
+    for host, member in members.items():
+        tasks[host] = replace(tasks[host], groups=member.groups, after=member.after)
+
+
+def _memberships(session: Session, plan_id: int, hosts: Collection[int]) -> dict[int, Membership]:
+    """Return the groups of ``hosts``, and who must have begun before each."""
+    member, group = models.PlanGroupHost, models.PlanGroup
+    keys: dict[int, list[str]] = defaultdict(list)
+    after: dict[int, list[int]] = defaultdict(list)
+    for part in in_lists(sorted(hosts)):
+        for host, key, first in session.execute(
+            select(member.host_id, group.key, member.after_id)
+            .join(group, group.id == member.group_id)
+            .where(member.plan_id == plan_id, member.host_id.in_(part))
+            .order_by(member.host_id, group.key)
+        ):
+            keys[host].append(key)
+            if first is not None:
+                after[host].append(first)
+    return {host: Membership(tuple(keys[host]), tuple(after[host])) for host in keys}
+
+
+def _budgets(
+    session: Session, plan_id: int, tasks: Mapping[int, Task]
+) -> tuple[dict[str, Budget], dict[str, int]]:
+    """Return the groups that ``tasks`` are in, and their ids."""
+    row = models.PlanGroup
+    budgets: dict[str, Budget] = {}
+    ids: dict[str, int] = {}
+    for part in in_lists(sorted({key for task in tasks.values() for key in task.groups})):
+        for number, key, limit, unavailable in session.execute(
+            select(row.id, row.key, row.limit, row.unavailable).where(
+                row.plan_id == plan_id, row.key.in_(part)
+            )
+        ):
+            budgets[key], ids[key] = Budget(limit, unavailable), number
+    return budgets, ids
+
+
+def _has_spent_group() -> ColumnElement[bool]:
+    """A group of the host can spare no other one now."""
+    member, group = models.PlanGroupHost, models.PlanGroup
+    return exists().where(
+        member.plan_id == _task.plan_id,
+        member.host_id == _task.host_id,
+        group.id == member.group_id,
+        group.unavailable >= group.limit,
+    )
+
+
+def _is_behind() -> ColumnElement[bool]:
+    """A host that must begin before this one still waits."""
+    member, first = models.PlanGroupHost, aliased(models.Task)
+    return exists().where(
+        member.plan_id == _task.plan_id,
+        member.host_id == _task.host_id,
+        first.plan_id == _task.plan_id,
+        first.host_id == member.after_id,
+        first.state.in_(NOT_BEGUN),
+    )
 
 
 def _turns(
@@ -169,9 +281,10 @@ def _is_busy_elsewhere() -> ColumnElement[bool]:
 def _loaded_task(host: int, ring: int, window: str | None, state: str, rest: list[Any]) -> Task:
     (
         since, attempt, misses, deadline, dispatched, begun, finished, seen, package, not_back,
-        reason, output, by,
+        reason, output, by, acknowledged, undo,
     ) = rest  # fmt: skip
     return Task(
         host, ring, window, TaskState(state), since, attempt, misses, deadline, dispatched, begun,
-        finished, seen, package, not_back, reason, output, by,
+        finished, seen, package, not_back, reason, output, by, acknowledged=acknowledged,
+        undo=undo,
     )  # fmt: skip

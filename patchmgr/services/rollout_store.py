@@ -20,6 +20,7 @@ from patchmgr.domain.rollout.states import PlanState, RingState
 from patchmgr.services import audit, holds
 from patchmgr.services.rollout_load import Loaded
 
+DETAIL_LONGEST = 500  # characters kept of what a probe found
 OUTPUT_LONGEST = 20_000  # characters kept of what a host reported
 
 
@@ -42,6 +43,13 @@ def store(
     session.flush()
     if changed:
         session.execute(update(models.Task), changed)
+    spent = [
+        {"id": loaded.group_ids[key], "unavailable": budget.unavailable}
+        for key, budget in after.groups.items()
+        if budget != before.groups[key]
+    ]
+    if spent:
+        session.execute(update(models.PlanGroup), spent)
     _store_timeline(session, loaded.plan.id, effects)
     _store_audit(session, loaded.plan.id, effects)
     _store_outbox(session, loaded.plan.id, effects, now)
@@ -62,6 +70,7 @@ def new_ring(plan_id: int, position: int, settings: ring_settings.RingSettings) 
         deadline=None,
         reason="",
         tally=tally_json(Tally()),
+        probes={},
     )
 
 
@@ -82,6 +91,8 @@ def task_columns(task: Task) -> dict[str, Any]:
         "reason": task.reason,
         "output": task.output[-OUTPUT_LONGEST:],
         "reported_by": task.by,
+        "acknowledged": task.acknowledged,
+        "undo": task.undo,
     }
 
 
@@ -92,6 +103,7 @@ def tally_json(tally: Tally) -> dict[str, Any]:
         "reboots_lost": tally.reboots_lost,
         "packages": dict(sorted(tally.packages.items())),
         "accepted": tally.accepted,
+        "lost_accepted": tally.lost_accepted,
     }
 
 
@@ -140,6 +152,16 @@ def _store_ring(row: models.Ring, ring: Ring) -> None:
     row.deadline = ring.deadline
     row.reason = ring.reason
     row.tally = tally_json(ring.tally)
+    row.probes = {
+        name: {
+            "at": to_micros(one.at),
+            "health": one.health.value if one.health else "",
+            "failures": one.failures,
+            "inconclusive": one.inconclusive,
+            "detail": one.detail[:DETAIL_LONGEST],
+        }
+        for name, one in sorted(ring.probes.items())
+    }
 
 
 def _store_timeline(session: Session, plan_id: int, effects: Sequence[Effect]) -> None:

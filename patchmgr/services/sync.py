@@ -8,7 +8,7 @@ for the next one (`patchmgr.feeds.kept`).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +21,9 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.errors import FeedError, FeedHeldError, FeedMalformedError, InputError
 from patchmgr.feeds.base import Feed
-from patchmgr.feeds.crawl import Harvest, crawl
+from patchmgr.feeds.crawl import Document, Harvest, crawl
 from patchmgr.feeds.files import Files
+from patchmgr.feeds.formats.labels import PLATFORMS, labels_of, without_labels
 from patchmgr.feeds.kept import Kept
 from patchmgr.feeds.transport import Known, Limits, Transport
 from patchmgr.services import feed_store, note_store, offer_store, shrinking
@@ -103,8 +104,9 @@ class _Task:
             raise InputError(f"feed {self.feed.name}: {without_address(self.feed)}")
         feed = equipped(self.feed, self.settings)
         kept = Kept(self.settings.fetched / feed.name)
+        known = self._known(start)
         transport = Transport(
-            self._known(start),
+            {url: Known(each.etag, each.last_modified) for url, each in known.items()},
             limits,
             progress=self.progress,
             proxy=self.settings.feed_proxy,
@@ -118,6 +120,7 @@ class _Task:
                 platform=platform,
                 wanted=self.inventory.has,
                 keep=kept.put,
+                read_before=known,
             )
             _refuse_expired(harvest, self.now)
             result = self.store(_whole(harvest), start=start) if harvest else self._unchanged()
@@ -172,7 +175,7 @@ class _Task:
             if held is not None:
                 row.held, row.smaller_accepted = dict(held), False
 
-    def _known(self, start: tuple[str, ...]) -> dict[str, Known]:
+    def _known(self, start: tuple[str, ...]) -> dict[str, Document]:
         """Return the validators of what is stored; none when more, or less, is asked for now."""
         if set(self._last_start()) != set(start) or _wants_more(self.db, self.feed):
             return {}
@@ -181,12 +184,21 @@ class _Task:
     def _asks_for_less(self, start: tuple[str, ...]) -> bool:
         """Return whether the feed becomes smaller because the fleet needs less of it."""
         is_own = bool(start) and self.feed.name not in self.settings.mirrors
-        return is_own and set(start) < set(self._last_start())
+        return is_own and asked(start) < asked(self._last_start())
 
     def _last_start(self) -> list[str]:
         with self.db.reading() as session:
             row = models.Feed
             return session.scalars(select(row.addresses).where(row.name == self.feed.name)).one()
+
+
+def asked(start: Iterable[str]) -> set[tuple[str, str]]:
+    """Return what is asked for: each address, with each of the platforms that it is read for."""
+    return {
+        (without_labels(url) if platform else url, platform)
+        for url in start
+        for platform in labels_of(url).get(PLATFORMS, "").split() or [""]
+    }
 
 
 class _Everything:
@@ -251,12 +263,12 @@ def _storing(harvest: Harvest) -> str:
     return "storing " + (" and ".join(f"{n} {kind}" for kind, n in found if n) or "nothing")
 
 
-def _known(db: Database, name: str) -> dict[str, Known]:
+def _known(db: Database, name: str) -> dict[str, Document]:
     document = models.FeedDocument
     with db.reading() as session:
         rows = session.execute(
-            select(document.url, document.etag, document.last_modified)
+            select(document.url, document.etag, document.last_modified, document.digest)
             .join(models.Feed, models.Feed.id == document.feed_id)
             .where(models.Feed.name == name)
         )
-        return {url: Known(etag, last_modified) for url, etag, last_modified in rows}
+        return {url: Document(b"", *validators) for url, *validators in rows}

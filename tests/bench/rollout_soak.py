@@ -329,9 +329,7 @@ class _Soak:
             path.stem: [json.loads(line) for line in path.read_text().splitlines()]
             for path in self._folder.glob("*.jsonl")
         }
-        return Found(
-            journals, events, states, state, self._freezes, self._service.kills, seconds
-        )
+        return Found(journals, events, states, state, self._freezes, self._service.kills, seconds)
 
 
 def _failed(play: Future[None]) -> bool:

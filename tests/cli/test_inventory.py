@@ -61,11 +61,14 @@ def fleet(run, file):
 def test_an_import_says_what_it_did(run, file):
     assert run("hosts", "import", file(HOSTS)) == (
         0,
-        "new: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n",
+        (
+            "read as UTF-8, separated by ,\n"
+            "new: b\nnew: a\n2 rows; hosts: 2 new, 0 changed, 0 unchanged\n"
+        ),
         "",
     )
     assert run("packages", "import", file(PACKAGES))[1] == (
-        "new: a  +2 packages; -0 packages\n"
+        "read as UTF-8, separated by ,\nnew: a  +2 packages; -0 packages\n"
         "2 rows; hosts: 1 new, 0 changed, 0 unchanged; package versions: +2 -0\n"
     )
 
@@ -104,6 +107,39 @@ def test_differences_and_listings_are_json_when_asked(run, file, fleet):
         text="x\t1\n",
     )
     assert json.loads(report[1])["new"] == 1
+
+
+def test_a_source_is_saved_used_listed_and_forgotten(run, file):
+    saving = ("--map", "Server=hostname", "--save-mapping", "cmdb")
+    assert run("hosts", "import", file("Server\na\nb\n"), *saving, "--full-export")[0] == 0
+
+    out = run("hosts", "import", file("Server\na\n"), "--source", "cmdb", "--full-export")[1]
+    assert "gone: b  the file does not name it any more" in out
+    assert "nothing is retired unasked" in out
+    assert json.loads(run("sources", "list", "--json")[1])[0]["hosts"] == 2
+    assert "Server = hostname" in run("sources", "show", "cmdb")[1]
+    assert run("sources", "delete", "cmdb") == (0, "cmdb is forgotten\n", "")
+    assert run("hosts", "import", file("Server\na\n"), "--source", "cmdb")[0] == 1
+
+
+def test_who_is_gone_is_retired_at_the_explicit_word_only(run, file):
+    cmdb = ("--save-mapping", "cmdb", "--full-export")
+    run("hosts", "import", file("hostname\na\nb\n"), *cmdb)
+    one = file("hostname\na\n")
+
+    assert (
+        "would be retired: b"
+        in run("hosts", "import", one, *cmdb, "--retire-missing", "--dry-run")[1]
+    )
+    assert "\nretired: b\n" in run("hosts", "import", one, *cmdb, "--retire-missing")[1]
+    assert run("hosts", "import", one, "--retire-missing")[0] == 2
+    assert [each["hostname"] for each in json.loads(run("hosts", "list", "--json")[1])] == ["a"]
+
+
+def test_presets_are_listed(run):
+    listed = json.loads(run("sources", "presets", "--json")[1])
+
+    assert {"servicenow", "configmgr", "landscape"} <= {each["name"] for each in listed}
 
 
 def test_a_report_may_be_recognised_and_its_system_read_from_the_host_s_file(run, tmp_path):
@@ -246,12 +282,16 @@ def test_bad_input_is_one_line_and_exit_2(run, words, why):
     [
         ("hosts", b"", "is empty; the first row is the header"),
         ("hosts", b"hostname\nb b\n", "row 2, column hostname: 'b b' is not a hostname"),
-        ("hosts", b"hostname\n\xff\n", "row 2: 'ÿ\\n' is not UTF-8; save the file as UTF-8"),
-        ("hosts", "hostname\n".encode("utf-16"), "is UTF-16; save the file as UTF-8"),
+        ("hosts", b"hostname\n\xff\n", "row 2, column hostname: 'ÿ' is not a hostname"),
+        ("hosts", "hostname\n".encode("utf-32"), "is UTF-32; save the file as UTF-8"),
         ("hosts", b"\x00\x1b[31m" * 99, "is not the header of a CSV file"),
-        ("packages", b"\x89PNG\r\n\x1a\n\x00", "is not UTF-8"),
+        ("packages", b"\x89PNG\r\n\x1a\n\x00", "is neither UTF-8 nor Windows-1252"),
         ("packages", b"hostname,name\n", "column manager: is missing from the header"),
-        ("packages", b'hostname,manager,name,version\na,dpkg,"x,1\n', "row 2: is not CSV"),
+        (
+            "packages",
+            b'hostname,manager,name,version\na,dpkg,"x,1\n',
+            "row 2: begins a quoted field",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_2(run, file, name, content, why):

@@ -311,3 +311,38 @@ def test_policies_holds_and_decisions_from_the_shell(run, file, fleet):
     assert (code, "known to be bad" in error) == (1, True)
     assert run("holds", "confirm", 1)[0] == 1
     assert run("holds", "revoke", 1, "--reason", "fixed") == (0, "hold 1 is revoked\n", "")
+
+
+def test_groups_forecasts_and_what_people_overrule(run, file, fleet):
+    groups = '[[groups]]\nname = "pair"\nhosts = ["c1", "b1"]\n'
+    run("plans", "create", "--rings", file("rings.toml", RINGS + groups))
+    assert [group["name"] for group in shown(run)["groups"]] == ["pair"]
+
+    code, out, _ = run("plans", "forecast", 1, "--json", "--soak", "1h")
+    made = json.loads(out)
+    assert code == 0
+    assert [ring["name"] for ring in made["rings"]] == ["canary", "rest"]
+    assert made["starts"] < made["ends"]
+    assert [one["hosts"] for one in made["compliance"]] == [2, 1, 0]
+    assert "no maintenance window" in run("plans", "forecast", 1, "--window", "w")[2]
+    assert "ends 2" in run("plans", "forecast", 1)[1]
+    code, log, _ = run("simulate", 1, "--json")
+    kinds = [json.loads(line)["kind"] for line in log.splitlines()]
+    assert (code, kinds.count("verified"), kinds[-1]) == (0, 2, "ended")
+
+    run("plans", "propose", 1)
+    run("plans", "approve", 1, "--as", "bob")
+    run("plans", "start", 1)
+    run("plans", "results", 1, "-", stdin="host,result\nc1,failed\n")
+    assert shown(run)["state"] == "halted"
+    assert run("plans", "acknowledge", 1, "--host", "c1")[0] == 2  # without a reason
+    assert run("plans", "acknowledge", 1, "--host", "c1", "--reason", "known")[0] == 0
+    assert shown(run)["state"] == "halted"
+    assert run("plans", "acknowledge", 1, "--reason", "go on")[0] == 0
+    assert run("plans", "roll-back", 1, "c1", "--reason", "slow")[0] == 0
+    (back,) = csv.DictReader(
+        io.StringIO(run("plans", "export", 1, "--format", "csv", "--rollback")[1])
+    )
+    assert (back["host"], back["to"]) == ("c1", "7.88.1-10+deb12u8")
+    assert run("plans", "skip-ring", 1, "rest", "--reason", "no time", "--as", "bob")[0] == 0
+    assert shown(run)["state"] == "completed_with_failures"

@@ -76,6 +76,7 @@ def _host(name, now):
         platform="debian:12",
         environment="production",
         window="",
+        source="",
         tags=[],
         held=[],
         entitlements=[],

@@ -10,7 +10,9 @@ from hypothesis import given
 
 from patchmgr.domain.advisories import Match, Severity
 from patchmgr.domain.content import Content, Place, difference, place, window_from_json
+from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.plans import Change
+from patchmgr.domain.probes import Probe, ProbeKind
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.windows import Window
 from patchmgr.errors import InputError
@@ -117,3 +119,21 @@ def test_the_difference_is_said_in_sentences():
         "approvals needed 1 -> 2",
     )
     assert difference(CONTENT.settings(), CONTENT.settings()) == ()
+
+
+def test_probes_and_groups_that_come_and_go_are_said():
+    shop = Probe("shop", ProbeKind.HTTP, "https://shop.example/")
+    ring = replace(CONTENT.rings[0], probes=(shop,))
+    guarded = replace(CONTENT, rings=(ring, *CONTENT.rings[1:]), groups=(GroupSettings("a"),))
+    wider = replace(guarded, groups=(GroupSettings("a", max_unavailable=2),))
+
+    assert difference(CONTENT.settings(), guarded.settings()) == (
+        f"ring {ring.name}: probes nothing -> shop",
+        "group a was added",
+    )
+    assert difference(guarded.settings(), CONTENT.settings()) == (
+        f"ring {ring.name}: probes shop -> nothing",
+        "group a was removed",
+    )
+    assert difference(guarded.settings(), wider.settings()) == ("group a: max_unavailable 1 -> 2",)
+    assert len({CONTENT.hash, guarded.hash, wider.hash}) == 3

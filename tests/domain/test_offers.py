@@ -115,6 +115,25 @@ def test_a_held_package_is_an_update_and_said_to_be_held():
     assert found.held
 
 
+@pytest.mark.parametrize(
+    ("percents", "phased", "caution"),
+    [
+        ([30], 30, "phased at 30 %: may not be offered to this host yet"),
+        ([30, 100], 100, ""),
+        ([100], 100, ""),
+    ],
+)
+def test_an_update_says_to_how_many_hosts_it_is_offered(percents, phased, caution):
+    offers = [
+        offer("3.0.17-1", suite=f"suite-{number}", phased=percent)
+        for number, percent in enumerate(percents)
+    ]
+
+    (found,) = Offers(offers).updates([have("3.0.15-1")])
+
+    assert (found.offered, found.phased, found.caution) == ("3.0.17-1", phased, caution)
+
+
 def fix(fixed="3.0.17-1", package="openssl", match=Match.SOURCE, **more):
     return Fix("debian:12", package, match, Status.AFFECTED, fixed, scheme="dpkg", **more)
 
@@ -141,6 +160,32 @@ OLD = have("3.0.15-1")
         ),
         (
             [offer("3.0.17-1"), offer("3.0.17-1", suite="bookworm-security")],
+            OLD,
+            fix(),
+            "bookworm and bookworm-security offer 3.0.17-1",
+        ),
+        # Some hosts only, by apt's lot: an older fix for all of them goes before it.
+        (
+            [offer("3.0.18-1", phased=20)],
+            OLD,
+            fix(),
+            "bookworm offers 3.0.18-1, phased at 20 %: may not be offered to this host yet",
+        ),
+        ([offer("3.0.18-1", phased=100)], OLD, fix(), "bookworm offers 3.0.18-1"),
+        (
+            [offer("3.0.18-1", phased=20), offer("3.0.17-1", suite="bookworm-security")],
+            OLD,
+            fix(),
+            "bookworm-security offers 3.0.17-1",
+        ),
+        (
+            [offer("3.0.18-1", phased=0), offer("3.0.16-1", suite="bookworm-security")],
+            OLD,
+            fix(),
+            "bookworm offers 3.0.18-1, phased at 0 %: may not be offered to this host yet",
+        ),
+        (
+            [offer("3.0.17-1", phased=20), offer("3.0.17-1", suite="bookworm-security")],
             OLD,
             fix(),
             "bookworm and bookworm-security offer 3.0.17-1",

@@ -13,9 +13,11 @@ from hypothesis.stateful import (
     rule,
 )
 
+from patchmgr.domain.probes import Health, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import (
     Acknowledge,
+    AcknowledgeHosts,
     Approve,
     Cancel,
     Dispatch,
@@ -24,21 +26,27 @@ from patchmgr.domain.rollout.events import (
     InventorySeen,
     Outcome,
     Pause,
+    ProbeAnswered,
     Propose,
     Recall,
     Reject,
     Resume,
     Retry,
+    RollBack,
+    SkipRing,
     Start,
+    Supersede,
     TaskReported,
     Tick,
     Withdrawn,
 )
 from patchmgr.domain.rollout.machine import advance, awaited_person, deadline_of
-from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
+from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Tally, Task
 from patchmgr.domain.rollout.states import (
     AT_WORK,
+    IN_FLIGHT,
     LIVE_TASKS,
+    NOT_BEGUN,
     OPEN_PLANS,
     OVER_RINGS,
     PlanState,
@@ -51,9 +59,11 @@ HOUR = timedelta(hours=1)
 PEOPLE = ("ann", "bob", "cid")
 HASHES = ("a" * 64, "b" * 64)
 
+SHOP = Probe("shop", ProbeKind.HTTP, "https://shop.example/", interval=4 * HOUR)
+LIMITS = {"left": 1, "right": 2, "both": 3}  # group -> hosts that may be unavailable
 RINGS = (
     RingSettings("canary", percent=10, max_failures=0, soak=6 * HOUR, min_soak=HOUR,
-                 max_concurrent=2, wait=timedelta(days=3)),
+                 max_concurrent=2, wait=timedelta(days=3), probes=(SHOP,)),
     RingSettings("guarded", percent=10, max_failures=1, needs_approval=True, max_concurrent=1,
                  wait=timedelta(days=3), window="any"),
     RingSettings("broad", max_failures=2, max_concurrent=3, wait=timedelta(days=3)),
@@ -82,7 +92,7 @@ class Rollouts(RuleBasedStateMachine):
     """Plays random events and judges every effect by rules of its own."""
 
     @initialize(
-        windowed=st.booleans(), needed=st.integers(1, 2), underway=st.sampled_from([0, 1, 1, 1])
+        windowed=st.booleans(), needed=st.integers(1, 2), underway=st.sampled_from([0, 1, 1, 2, 2])
     )
     def draft(self, windowed: bool, needed: int, underway: int) -> None:
         tasks: dict[int, Task] = {}
@@ -91,7 +101,9 @@ class Rollouts(RuleBasedStateMachine):
             for _ in range(size):
                 host = len(tasks) + 1
                 window = "night" if windowed and ring.window == "own" and host % 3 else None
-                tasks[host] = Task(host, position, window, since=T0)
+                groups = ("left" if host % 2 else "right", "both") if host != 4 else ()
+                after = (host - 2,) if host in (8, 10) else ()
+                tasks[host] = Task(host, position, window, since=T0, groups=groups, after=after)
             rings.append(Ring(ring, Tally({TaskState.QUEUED: size})))
         self.rollout = Rollout(
             tuple(rings),
@@ -100,6 +112,7 @@ class Rollouts(RuleBasedStateMachine):
             HASHES[0],
             needed,
             due=T0 + timedelta(days=6),
+            groups={key: Budget(limit) for key, limit in LIMITS.items()},
         )
         self.at = T0
         self.handed_out: set[tuple[int, int]] = set()
@@ -107,6 +120,18 @@ class Rollouts(RuleBasedStateMachine):
         self.editors = {"ann"}
         if underway:  # most of what can go wrong comes after the start
             self.all_at_once()
+        if underway > 1:  # and much of it in the last ring
+            self.early_rings_pass()
+
+    def early_rings_pass(self) -> None:
+        for _ in range(12):
+            if self.rollout.rings[-1].tally.of(*AT_WORK):
+                return
+            self.approve_ring("cid", "guarded")
+            self.all_report(Outcome.INSTALLED)
+            self.all_inventories()
+            self.probe(Health.PASSED, 1)
+            self.time_passes(180)
 
     def all_at_once(self) -> None:
         self.propose("ann")
@@ -153,6 +178,23 @@ class Rollouts(RuleBasedStateMachine):
             one.state in AT_WORK for one in self.rollout.tasks.values() if one.ring == task.ring
         )
         assert at_work <= ring.settings.max_concurrent
+        for key in task.groups:
+            assert len(self.unavailable(key)) <= LIMITS[key]
+        for host in task.after:
+            assert self.rollout.tasks[host].state not in NOT_BEGUN
+
+    def unavailable(self, group: str) -> list[int]:
+        """The hosts of a group that are down, or may be, and that nobody has acknowledged."""
+        return [
+            task.host
+            for task in self.rollout.tasks.values()
+            if group in task.groups
+            and not task.acknowledged
+            and (
+                task.state in (*IN_FLIGHT, TaskState.FAILED, TaskState.LOST)
+                or (task.state is TaskState.TIMED_OUT and (task.begun or task.misses))
+            )
+        ]
 
     def now(self) -> Tick:
         frozen, frozen_from = freeze_at(self.at)
@@ -249,6 +291,33 @@ class Rollouts(RuleBasedStateMachine):
     def retry(self, host: int) -> None:
         self.play(Retry("ann", self.at, (host,), "again"))
 
+    @rule(host=st.integers(1, sum(SIZES)), reason=st.sampled_from(["known", " "]))
+    def acknowledge_host(self, host: int, reason: str) -> None:
+        self.play(AcknowledgeHosts("ann", self.at, (host,), reason))
+
+    @rule(host=st.integers(1, sum(SIZES)))
+    def roll_back(self, host: int) -> None:
+        before = self.rollout.tasks[host]
+        self.play(RollBack("ann", self.at, (host,), "it is broken"))
+        assert self.rollout.tasks[host].state is before.state
+
+    @rule(health=st.sampled_from(Health), times=st.integers(1, 4))
+    def probe(self, health: Health, times: int) -> None:
+        """What a probe says, once or until it is enough."""
+        for _ in range(times):
+            self.at += timedelta(minutes=1)
+            self.play(ProbeAnswered(self.at, "canary", "shop", health, "x"))
+
+    @rule(ring=st.sampled_from(["canary", "broad", "none"]))
+    @precondition(lambda self: self.at > T0 + timedelta(days=3))
+    def skip_ring(self, ring: str) -> None:
+        self.play(SkipRing("bob", self.at, ring, "it must go on"))
+
+    @precondition(lambda self: self.at > T0 + timedelta(days=6))
+    @rule()
+    def supersede(self) -> None:
+        self.play(Supersede("bob", self.at, "plan 2 does its work"))
+
     @precondition(lambda self: self.at > T0 + timedelta(days=4))
     @rule(what=st.sampled_from([Cancel, Reject]))
     def end(self, what) -> None:
@@ -267,6 +336,10 @@ class Rollouts(RuleBasedStateMachine):
             assert dict(ring.tally.states) == dict(counted)
             assert ring.tally.unreached == unreached
             assert 0 <= ring.tally.accepted <= max(ring.tally.failures, 0)
+            lost = [task for task in tasks if task.state is TaskState.LOST]
+            assert ring.tally.lost_accepted == sum(task.acknowledged for task in lost)
+        for key, budget in self.rollout.groups.items():
+            assert budget.unavailable == len(self.unavailable(key))
 
     @invariant()
     def a_stop_reaches_every_ring(self) -> None:
@@ -309,6 +382,7 @@ class Rollouts(RuleBasedStateMachine):
                 case PlanState.PAUSED:
                     self.play(Acknowledge("bob", self.at, "go on"))
                     self.play(Resume("ann", self.at))
+            self.play(ProbeAnswered(self.at, "canary", "shop", Health.PASSED))
             self.approve_ring("cid", "guarded")
             self.approve_ring("bob", "guarded")
             self.play(self.now())

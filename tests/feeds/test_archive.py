@@ -16,13 +16,14 @@ from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.crawl import Document, crawl
 from patchmgr.feeds.formats import openpgp
+from patchmgr.feeds.keys import Keys
 from patchmgr.feeds.vendors.archive import Archive
 from patchmgr.feeds.vendors.archive.suites import suite_of
 from tests.feeds.mutations import mutated, real_documents
 
 KEY, STRANGER = Tsk.generate("archive@vendor.example"), Tsk.generate("stranger@vendor.example")
 KEYRING = bytes(KEY.extract_certificate())
-ARCHIVE = Archive((bytes(STRANGER.extract_certificate()), KEYRING))
+ARCHIVE = Archive(Keys((bytes(STRANGER.extract_certificate()), KEYRING)))
 BASE = "https://deb.example/debian/dists/bookworm-security/"
 URL = f"{BASE}InRelease"
 
@@ -106,7 +107,7 @@ def test_a_crawl_takes_the_packages_of_a_signed_release():
     def fetch(url, *, unless_known):
         return Document(served[url.partition("#")[0]])
 
-    crawl(Noting((KEYRING,)), [URL], fetch)
+    crawl(Noting(Keys((KEYRING,))), [URL], fetch)
 
     assert [
         (each.platform, each.suite, each.name, each.version, each.source, each.source_version)
@@ -140,7 +141,7 @@ def test_packages_that_are_not_those_of_the_release_are_refused():
 )
 def test_only_what_a_known_key_has_signed_is_a_release(document, reason):
     with pytest.raises(FeedMalformedError, match=rf"^{URL}: {reason}"):
-        Archive((KEYRING,)).read(URL, document)
+        Archive(Keys((KEYRING,))).read(URL, document)
 
 
 def test_what_follows_the_signed_text_is_not_read():
@@ -156,7 +157,7 @@ def test_without_keys_or_with_broken_ones_nothing_is_verified():
     with pytest.raises(FeedMalformedError, match=r"no key .* setting archive_keys"):
         FEEDS["archive"].read(URL, document)
     with pytest.raises(FeedMalformedError, match=r"a keyring .* cannot be read"):
-        Archive((b"no keys",)).read(URL, document)
+        Archive(Keys((b"no keys",))).read(URL, document)
 
 
 def test_an_unsigned_release_says_what_to_give_instead():
@@ -323,6 +324,19 @@ def test_a_security_archive_is_ahead_of_a_real_machine_just_where_apt_says():
 def test_a_cut_is_noticed_where_a_line_has_no_end():
     with pytest.raises(FeedMalformedError, match="cut off"):
         ARCHIVE.read("Packages", PACKAGES[:-1], "debian:12")
+
+
+@pytest.mark.parametrize(
+    ("said", "phased"),
+    [("20", 20), ("0", 0), ("100", 100), ("700", 100), ("", 100), ("-5", 100), ("a few", 100)],
+)
+def test_a_package_says_to_how_many_hosts_it_is_offered(said, phased):
+    """What apt cannot read as a percentage, it does not phase."""
+    stanza = f"Package: curl\nVersion: 7-1\nArchitecture: amd64\nPhased-Update-Percentage: {said}\n"
+
+    (offer,) = ARCHIVE.read("Packages", stanza.encode(), "ubuntu:24.04").offers
+
+    assert offer.phased == phased
 
 
 def test_packages_that_are_odd_are_set_aside_up_to_a_quarter():

@@ -75,7 +75,11 @@ notes = st.builds(
     ssvc_impact=text,
     rejected=st.booleans(),
 )
-offers = st.builds(Offer, **{each.name: text for each in fields(Offer)})
+offers = st.builds(
+    Offer,
+    **{each.name: text for each in fields(Offer) if each.name != "phased"},
+    phased=st.integers(0, 100),
+)
 support = st.builds(
     Support, platform=text, package=text, level=text, until=st.none() | st.dates(), note=text
 )

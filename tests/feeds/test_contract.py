@@ -72,8 +72,12 @@ def words(fix):
 
 def said(value):
     """A note, an offer or a statement of support in one line: what it says, without the rest."""
-    pairs = ((each.name, getattr(value, each.name)) for each in fields(value))
-    return " ".join(f"{name}={said}" for name, said in pairs if said not in (None, "", (), False))
+    pairs = ((each, getattr(value, each.name)) for each in fields(value))
+    return " ".join(
+        f"{each.name}={said}"
+        for each, said in pairs
+        if said not in (None, "", (), False, each.default)
+    )
 
 
 def test_every_vendor_is_registered():

@@ -9,6 +9,8 @@ from patchmgr.feeds.crawl import Document, crawl
 
 
 class Pages:
+    one_by_one = False
+
     """A feed whose pages are given."""
 
     name, title, start, suffixes = "pages", "Pages", ("index",), (".json",)
@@ -22,6 +24,9 @@ class Pages:
         if isinstance(self.pages[url], str):
             raise FeedMalformedError(f"{url}: {self.pages[url]}")
         return self.pages[url]
+
+    def check(self, url, body, platform=""):
+        return False
 
     def join(self, advisories):
         return advisories
@@ -159,7 +164,9 @@ def test_a_start_that_is_gone_is_no_feed():
 
 
 def test_what_could_be_read_is_told_as_it_came():
-    feed = Pages(index=Page(follow=("bad", "good")), bad="not XML", good=Page())
+    feed = Pages(
+        index=Page(follow=("bad", "good")), bad="not XML", good=Page(advisories=(advisory("A"),))
+    )
     told = []
 
     crawl(feed, ("index",), Net(), keep=lambda url, document: told.append((url, document.body)))

@@ -371,10 +371,19 @@ def test_an_index_leads_to_its_newest_documents():
         f'"2024/cve-2024-{n}.json","2024-01-01T00:{n // 60:02}:{n % 60:02}Z"' for n in range(900)
     ]
 
-    found = CSAF.read(INDEX, "\n".join(days).encode()).follow
+    page = CSAF.read(INDEX, "\n".join(days).encode())
 
-    assert found[0] == "https://x.example/csaf/v2/vex/2024/cve-2024-899.json"
-    assert len(found) == 500
+    newest, changed = page.follow[0].split("#")
+    assert newest == "https://x.example/csaf/v2/vex/2024/cve-2024-899.json"
+    assert changed == "changed=2024-01-01T00:14:59%2B00:00"
+    assert len(page.follow) == 500
+    assert set(page.stands) == {f"CVE-2024-{n}" for n in range(900)}
+
+
+def test_an_index_says_which_advisories_stand():
+    page = CSAF.read(INDEX, b'"2024/rhsa-2024_0811.json","2024-01-01T00:00:00Z"')
+
+    assert page.stands == ("RHSA-2024:0811",)
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,26 @@ def test_the_listing_is_followed_to_the_advisories_in_it():
         f"{URL}cvrf-suse-ru-2020_1-1.xml",
         f"{URL}cvrf-suse-su-2021-2-1.xml",
     )
+    assert SUSE.read(URL, page).stands == (
+        "openSUSE-SU-2015:0225-1",
+        "SUSE-SU-2019:1608-1",
+        "SUSE-RU-2020:1-1",
+        "SUSE-SU-2021:2-1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "changed"),
+    [
+        ('<a href="{}">x</a> 2021-09-01 10:20  45K', "2021-09-01+10:20"),
+        ('<a href="{}">x</a></td><td>01-Sep-2021 10:20:30</td>', "01-Sep-2021+10:20:30"),
+        ('<a href="{}">x</a> 45K', ""),
+        ('<a href="{}">x</a> <a href="?">y</a> 2021-09-01 10:20', ""),
+    ],
+)
+def test_a_listing_says_when_each_document_changed(row, changed):
+    name = "cvrf-suse-su-2021-2-1.xml"
+
+    (found,) = SUSE.read(URL, f"<html>{row.format(name)}".encode()).follow
+
+    assert found == f"{URL}{name}" + (f"#changed={changed}" if changed else "")

@@ -3,6 +3,7 @@
 import csv
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -260,8 +261,27 @@ def test_what_is_older_than_its_fix_is_found():
 
 
 def test_only_a_fleet_with_ubuntu_fetches_its_records():
-    assert UBUNTU.addresses(frozenset({"ubuntu:22.04"})) == UBUNTU.start
+    assert UBUNTU.addresses(frozenset({"ubuntu:24.04", "ubuntu:24", "ubuntu:22.04"})) == (
+        f"{UBUNTU.start[0]}#platforms=ubuntu:22.04+ubuntu:24.04",
+    )
     assert UBUNTU.addresses(frozenset({"debian:12"})) == ()
+
+
+def test_of_the_dump_only_the_releases_of_the_fleet_are_taken():
+    body = (DATA / "document-osv.json").read_bytes()
+    whole = UBUNTU.read("all.zip", body).advisories
+    platforms = {fix.platform for each in whole for fix in each.fixes}
+    assert len(platforms) > 1
+    some = min(platforms)
+
+    page = UBUNTU.read(f"all.zip#platforms={some}+ubuntu:2.04", body)
+
+    assert page.advisories == tuple(
+        replace(each, fixes=tuple(fix for fix in each.fixes if fix.platform == some))
+        for each in whole
+        if any(fix.platform == some for fix in each.fixes)
+    )
+    assert UBUNTU.read("all.zip#platforms=ubuntu:2.04", body).advisories == ()
 
 
 @given(data=st.data(), name=st.sampled_from(["osv", "vex", "database"]))

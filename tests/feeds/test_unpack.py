@@ -87,13 +87,23 @@ def test_a_document_may_be_packed_again_for_the_way():
         lzma.compress(bytes(20 * MIB)),
         zstandard.compress(bytes(20 * MIB)),
         gzip.compress(gzip.compress(bytes(20 * MIB)), mtime=0),
-        zipped(a_json=bytes(9 * MIB), b_json=bytes(9 * MIB)),
+        zipped(a_json=bytes(20 * MIB)),
+        zipped(a_json=gzip.compress(bytes(20 * MIB))),
     ],
-    ids=["gz", "xz", "zst", "twice", "zip"],
+    ids=["gz", "xz", "zst", "twice", "zip", "in a zip"],
 )
 def test_a_bomb_is_refused(bomb):
     with pytest.raises(FeedMalformedError, match="unpacks to more than 10 MiB"):
         list(unpack("a", bomb, JSON, limit=10 * MIB))
+
+
+def test_an_archive_may_hold_several_documents_of_the_largest_size_but_not_any_number():
+    def archive(members):
+        return zipped(**{f"a{number}_json": bytes(9 * MIB) for number in range(members)})
+
+    assert len(list(unpack("a", archive(2), JSON, limit=10 * MIB))) == 2
+    with pytest.raises(FeedMalformedError, match="unpacks to more than 80 MiB"):
+        list(unpack("a", archive(9), JSON, limit=10 * MIB))
 
 
 def test_a_parcel_in_a_parcel_in_a_parcel_is_refused():

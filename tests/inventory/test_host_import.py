@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from inventory import hosts_csv
+from inventory.csv_file import Reading
 from patchmgr.db import models
 from patchmgr.errors import BadFileError, InputError
 
@@ -106,7 +107,7 @@ def test_unknown_columns_are_refused_unless_mapped(on_sqlite):
 
     assert "'stage' is no column we know" in refused(on_sqlite, text)
     mapping = {"name": "hostname", "environment": "stage", "colour": "-"}
-    on_sqlite.hosts(text, mapping=mapping)
+    on_sqlite.hosts(text, how=Reading(mapping))
 
     assert on_sqlite.host("web1").environment == "production"
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from inventory import intake, packages_csv
+from inventory import csv_file, intake
 from patchmgr.db import models
 from patchmgr.errors import BadFileError, InputError, NotFoundError
 
@@ -203,7 +203,7 @@ def test_rejects_that_cannot_be_written_change_nothing(fleet, tmp_path):
 def test_too_many_bad_rows_are_the_wrong_file_and_none_is_lost_in_silence(
     on_sqlite, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(packages_csv, "KEPT_BAD", 5)
+    monkeypatch.setattr(csv_file, "KEPT_BAD", 5)
     on_sqlite.hosts("hostname\na\n")
 
     with pytest.raises(InputError, match="has 9 bad rows, too many to set aside; the first: row 3"):

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inventory import packages_csv
+from inventory.csv_file import Reading
 from patchmgr.domain.packages import MANAGERS, Package
 from patchmgr.errors import BadFileError, InputError
 
@@ -20,13 +21,13 @@ HEADER = ("hostname", "manager", "name", "version", "arch", "source", "source_ve
 def read(folder, text, mapping=None):
     path = folder / "packages.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return packages_csv.read(path, mapping)
+    return packages_csv.read(path, Reading(mapping or {}))
 
 
 def said(file):
     """Return what ``file`` says, in plain values: each host's packages in order, and refusals."""
     return {host: [file.packages[code] for code in codes] for host, codes in file.hosts.items()}, [
-        (bad.row, bad.column) for bad in file.bad
+        (bad.row, bad.column) for bad in file.refused.rows
     ]
 
 
@@ -166,7 +167,7 @@ def test_rows_are_named_by_the_line_they_stand_on(tmp_path):
 
     file = read(tmp_path, file_of(*lines))
 
-    assert [(bad.row, bad.column, bad.value) for bad in file.bad] == [
+    assert [(bad.row, bad.column, bad.value) for bad in file.refused.rows] == [
         (14, "name", ""),
         (25, "", ""),
         (26, "manager", "yum"),
@@ -193,7 +194,7 @@ def test_a_file_without_rows_names_no_host(tmp_path):
 def test_a_refused_row_is_kept_as_it_stood(tmp_path):
     file = read(tmp_path, file_of("a,yum,x,1", "a,dpkg,x", 'a,yum,"x,y",1'))
 
-    assert [bad.record for bad in file.bad] == ["a,yum,x,1", "a,dpkg,x", 'a,yum,"x,y",1']
+    assert [bad.record for bad in file.refused.rows] == ["a,yum,x,1", "a,dpkg,x", 'a,yum,"x,y",1']
 
 
 @pytest.mark.parametrize(
@@ -205,12 +206,16 @@ def test_a_refused_row_is_kept_as_it_stood(tmp_path):
         ("hostname,manager,name,version,colour\n", "'colour' is no column we know"),
         ("hostname,manager,name,version,\n", "column 5: is no column we know"),
         ("hostname,manager,name,version,name\n", "stands for name, which the header has already"),
-        (file_of('a,dpkg,"x,1', "b,dpkg,y,1"), "row 2: is not CSV"),
+        (file_of('a,dpkg,"x,1', "b,dpkg,y,1"), "row 2: begins a quoted field that nothing closes"),
         (file_of('a,dpkg,"x"y,1'), "row 2: is not CSV"),
-        (file_of(f'a,dpkg,"{"x" * (2 << 20)}",1'), "row 2: is not CSV: field larger"),
-        (file_of("a,dpkg,x,1").encode("utf-16"), "is UTF-16; save the file as UTF-8"),
-        (file_of("a,dpkg,x,1", "b,dpkg,é,1").encode("latin-1"), "row 3: 'b,dpkg,é,1' is not UTF-8"),
-        (b"hostname,manager,name,version\xff\n", "row 1:"),
+        (file_of(f'a,dpkg,"{"x" * (2 << 20)}",1'), "row 2: 'a,dpkg,"),
+        (file_of('a,dpkg,"', *["x" * 1000] * 2000, '",1'), "row 2: is not CSV: field larger"),
+        (file_of("a,dpkg,x,1").encode("utf-32"), "is UTF-32; save the file as UTF-8"),
+        (
+            file_of("a,dpkg,x,1", "b,dpkg,née,1").encode("cp437"),
+            "row 3: 'b,dpkg,n?e,1' byte 49 is neither UTF-8 nor Windows-1252; name its encoding",
+        ),
+        (b"hostname,manager,name,version\xff\n", "row 1, column versionÿ: 'versionÿ' is no column"),
     ],
 )
 def test_what_is_no_such_file_is_said_with_its_place(tmp_path, text, why):
@@ -225,7 +230,7 @@ def test_what_is_no_such_file_is_said_with_its_place(tmp_path, text, why):
 def test_a_nul_byte_and_a_huge_field_are_refused_by_row_and_column(tmp_path):
     file = read(tmp_path, file_of("a,dpkg,x\0y,1", f"a,dpkg,x,{'1' * 300_000}"))
 
-    assert [(bad.row, bad.column) for bad in file.bad] == [(2, "name"), (3, "version")]
+    assert [(bad.row, bad.column) for bad in file.refused.rows] == [(2, "name"), (3, "version")]
 
 
 # --- columns under other names -------------------------------------------------------------------

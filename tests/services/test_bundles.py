@@ -368,7 +368,7 @@ def test_it_grows_stale_though_no_schedule_syncs_it(a, b):
 def test_a_report_of_an_earlier_day_stays_what_it_was(a, b, now):
     def state(at):
         with b.db.reading() as session:
-            return report_queries.feeds(session, at, stale_hours=48)
+            return report_queries.feeds(session, at, ["debian:12"], stale_hours=48)
 
     b.says("debian", *ADVISORIES, at=now - 5 * DAY)
     before = state(now + HOUR)
@@ -575,7 +575,7 @@ def test_what_repositories_offer_and_who_is_supported_crosses_as_well(sites):
     a.says(
         "archive",
         Offer("debian:12", "bookworm", "dpkg", "curl", "7.88-1", "amd64"),
-        Offer("debian:12", "bookworm-security", "dpkg", "curl", "7.88-2", "amd64"),
+        Offer("debian:12", "bookworm-security", "dpkg", "curl", "7.88-2", "amd64", phased=30),
     )
     a.says(
         "lifecycle",

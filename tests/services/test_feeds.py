@@ -564,7 +564,14 @@ def test_the_keys_of_archives_are_read_from_the_directory_that_is_set(settings, 
     (folder / "notes.txt").write_bytes(b"no key")
     there = Settings(home=tmp_path, database_url="", secret_key="x", archive_keys=str(folder))
 
-    assert feeds.equipped(FEEDS["archive"], there)._keyrings == (b"one", b"two")
+    (folder / "alpine").mkdir()
+    (folder / "alpine" / "devel.rsa.pub").write_bytes(b"three")
+    (folder / "alpine" / "README").write_bytes(b"no key")
+
+    for feed in ("archive", "updateinfo"):
+        keys = feeds.equipped(FEEDS[feed], there)._keys
+        assert keys.archives == (b"one", b"two")
+        assert keys.repositories == {"alpine": {"devel.rsa.pub": b"three"}}
     assert feeds.equipped(FEEDS["debian"], there) is FEEDS["debian"]
 
 
@@ -582,4 +589,6 @@ def test_unless_somebody_chose_only_the_keys_of_distributions_are_trusted(
     for name in ("debian-archive-keyring.gpg", "vendor.gpg", "ubuntu-archive-removed-keys.gpg"):
         (tmp_path / name).write_bytes(name.encode())
 
-    assert feeds.equipped(FEEDS["archive"], settings)._keyrings == (b"debian-archive-keyring.gpg",)
+    assert feeds.equipped(FEEDS["archive"], settings)._keys.archives == (
+        b"debian-archive-keyring.gpg",
+    )

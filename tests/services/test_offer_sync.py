@@ -109,6 +109,11 @@ def updates(db):
         return None if found is None else [(each.package, each.offered) for each in found]
 
 
+def cautions(db):
+    with db.reading() as session:
+        return [each.caution for each in offers.updates(session, hosts.get(session, "web"))]
+
+
 def test_only_what_a_host_has_is_kept_and_the_rest_counted(db, installed, bring):
     installed(curl="7-1")
 
@@ -149,6 +154,18 @@ def test_an_offer_is_never_changed_but_ends_with_the_revision_of_the_next(db, in
         ("security", "curl", "7-3", 1, None),
     ]
     assert updates(db) == [("curl", "7-4")]
+
+
+def test_an_update_that_goes_to_more_hosts_is_a_changed_offer(db, installed, bring):
+    installed(curl="7-1")
+    phased = b"\n" + packages(curl="7-2").strip() + b"\nPhased-Update-Percentage: %d\n"
+    bring(updates=phased % 20)
+    assert cautions(db) == ["phased at 20 %: may not be offered to this host yet"]
+
+    bring(updates=phased % 100)
+
+    assert cautions(db) == [""]
+    assert stored(db) == [("updates", "curl", "7-2", 1, 2), ("updates", "curl", "7-2", 2, None)]
 
 
 def test_a_document_that_cannot_be_read_ends_no_offer(db, installed, bring):
@@ -227,6 +244,18 @@ def test_an_unchanged_repository_is_read_again_when_the_fleet_has_another_packag
     assert fetch(6) == (None, 2)
     assert updates(db) == [("bash", "5-2")]
     assert fetch(7, unchanged=True) == ('"1"', 1)
+
+
+def test_a_sync_says_whose_signature_held(db, installed, serve, now):
+    answer, fetch = serve
+    installed(curl="7-1")
+    answer(packages(curl="7-2"), now + 99 * HOUR)
+
+    fetch(1)
+
+    with db.reading() as session:
+        (verified,) = feeds.get(session, "archive", now=now).counts["verified"]
+    assert verified.endswith(INDEX)
 
 
 def test_an_index_that_has_expired_is_refused_for_it_hides_updates(db, installed, serve, now):

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from inventory import uploads
+from inventory import import_work, uploads
 from patchmgr.db.queries import imports, plan_review
 
 
@@ -89,12 +89,22 @@ def test_a_window_that_hosts_name_and_nobody_made_is_missing(fleet):
 def test_an_upload_goes_from_look_to_applied(fleet, tmp_path):
     path = tmp_path / "more.csv"
     path.write_text("Server,site\nnew-1,graz\n", encoding="utf-8")
-    where = {"uploads": fleet.settings.uploads, "actor": "ann", "now": fleet.now}
+    folder, who = fleet.settings.uploads, {"actor": "ann", "now": fleet.now}
     with path.open("rb") as content:
-        number = uploads.receive(fleet.db, content, kind="hosts", filename="more.csv", **where)
+        wish = uploads.Wish("hosts")
+        number = uploads.receive(
+            fleet.db, content, wish, filename="more.csv", uploads=folder, **who
+        )
 
-    uploads.remap(fleet.db, number, {"Server": "hostname"}, **where)
-    made = uploads.apply(fleet.db, number, take_good=False, **where)
+    def work():
+        return import_work.work(fleet.db, folder, lambda: fleet.now)
+
+    work()
+    uploads.remap(fleet.db, number, {"Server": "hostname"}, **who)
+    work()
+    uploads.confirm(fleet.db, number, take_good=False, **who)
+    work()
 
     (line,) = ask(fleet, imports.listing, state="applied").lines
-    assert (made.new, line.rows, line.filename) == (1, 1, "more.csv")
+    made = line.preview["summary"]
+    assert (made["new"], line.rows, line.filename) == (1, 1, "more.csv")

@@ -270,16 +270,32 @@ def test_a_restated_advisory_goes_on(fleet):
     assert fixed == {"3.0.18-1"}
 
 
+def blind_spots(document):
+    return {spot["kind"] for spot in document["coverage"]["blind_spots"]}
+
+
 def test_a_stale_feed_is_a_blind_spot_until_it_is_synced_again(fleet):
     later = START + 3 * DAY
     stale = fleet.document(later)
     fleet.feed(later, openssl="3.0.17-1", curl=None)  # unchanged, but looked at
     fresh = fleet.document(later + timedelta(hours=1))
 
-    def kinds(document):
-        return {spot["kind"] for spot in document["coverage"]["blind_spots"]}
+    assert blind_spots(stale) - blind_spots(fresh) == {"stale feed"}
 
-    assert kinds(stale) - kinds(fresh) == {"stale feed"}
+
+def test_an_old_feed_that_no_host_needs_is_no_blind_spot(fleet):
+    later = START + 3 * DAY
+    assert "stale feed" in blind_spots(fleet.document(later))
+
+    with fleet.db.writing() as session:
+        revision = session.scalars(select(models.FeedRevision)).first()
+        revision.counts = {**revision.counts, "platforms": {"alpine:3.20": 1, "rhel:9": 4}}
+    assert "stale feed" not in blind_spots(fleet.document(later))
+
+    with fleet.db.writing() as session:
+        revision = session.scalars(select(models.FeedRevision)).first()
+        revision.counts = {**revision.counts, "platforms": {"rhel:9": 4, "pypi": 1}}
+    assert "stale feed" in blind_spots(fleet.document(later))
 
 
 def test_the_policy_is_the_one_in_force_then_or_the_one_named(fleet):

@@ -1,6 +1,7 @@
 """The stored engine, which loads only what can change, does what the whole machine would do."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,22 +12,29 @@ from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Match
 from patchmgr.domain.content import Content, place
+from patchmgr.domain.groups import GroupSettings, gather
 from patchmgr.domain.plans import Change, Proposal, Selection
+from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.windows import Window
 from patchmgr.errors import PatchmgrError
-from patchmgr.services import contents, planning, plans, rollouts, verification
+from patchmgr.services import contents, planning, plans, probing, rollouts, verification
 from patchmgr.services.rollout_load import Wanted, load
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)  # daylight saving begins in Berlin on the 29th
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 HOSTS = 40
+SHOP = Probe("shop", ProbeKind.HTTP, "https://shop.example/", interval=HOUR)
+GROUPS = (
+    GroupSettings("pairs", by="group", max_unavailable=1, order=("hostname",)),
+    GroupSettings("thirds", by="rack", max_unavailable_pct=40),
+)
 RINGS = (
     RingSettings("canary", percent=10, max_failures=1, soak=3 * HOUR, max_concurrent=2,
-                 lease=2 * HOUR, wait=3 * DAY, verify=8 * HOUR, reboot=3 * HOUR),
+                 lease=2 * HOUR, wait=3 * DAY, verify=8 * HOUR, reboot=3 * HOUR, probes=(SHOP,)),
     RingSettings("early", percent=30, max_failures=2, soak=HOUR, max_concurrent=4,
                  lease=HOUR, wait=2 * DAY, verify=8 * HOUR),
     RingSettings("broad", max_failures=5, max_concurrent=7, lease=3 * HOUR, wait=2 * DAY),
@@ -55,14 +63,22 @@ def db(sqlite_db):
     }
     empty |= {"created_at": START, "updated_at": START}
     numbers = range(1, HOSTS + 1)
-    facts = [HostFacts(n, f"h{n}", window="night" if n % 3 else "") for n in numbers]
+    facts = [
+        HostFacts(
+            n,
+            f"h{n:02}",
+            window="night" if n % 3 else "",
+            tags=(f"group=g{n // 3}", f"rack=r{n % 3}") if n % 5 else (),
+        )
+        for n in numbers
+    ]
     with sqlite_db.writing() as session:
         for number, version in ((OLD, "1-1"), (NEW, "2-1")):
             session.add(_version(number, version))
             session.add(_set(number))
         session.flush()
         rows = [
-            {**empty, "id": n, "hostname": f"h{n}", "package_set_id": OLD, "reported_at": START}
+            {**empty, "id": n, "hostname": f"h{n:02}", "package_set_id": OLD, "reported_at": START}
             for n in numbers
         ]
         session.execute(insert(models.Host), rows)
@@ -72,6 +88,8 @@ def db(sqlite_db):
             RINGS,
             {"night": NIGHT},
             1,
+            GROUPS,
+            gather(facts, GROUPS),
         )
         made = planning.Draft(content, Proposal(), START + 6 * DAY, {})
         row = plans._new_row(made, Selection(), title="t", series="s", actor="ann", now=START)
@@ -130,9 +148,9 @@ def test_loading_what_can_change_comes_to_the_same_as_loading_all(db, seed):
     dice = random.Random(seed)
     now = START
     states = set()
-    for _ in range(60):
+    for _ in range(45):
         now += dice.choice([timedelta(minutes=5), HOUR, 4 * HOUR])
-        for act in dice.sample([_report, _inventory, _decide, _forget], 2):
+        for act in dice.sample([_report, _inventory, _decide, _forget, _probe], 3):
             act(db, dice, now)
         expected = expected_after_tick(db, now)
         while rollouts.tick(db, now=now).changed:
@@ -143,6 +161,8 @@ def test_loading_what_can_change_comes_to_the_same_as_loading_all(db, seed):
         assert stored.tasks == expected.tasks
         assert stored.rings == expected.rings
         assert (stored.state, stored.signals) == (expected.state, expected.signals)
+        assert stored.groups == expected.groups
+        assert budgets_hold(stored)
         states |= {task.state for task in stored.tasks.values()} | {stored.state}
     assert len(states) >= 5, states
 
@@ -187,6 +207,7 @@ def _decide(db, dice, now):
         lambda: plans.resume(db, 1, **PEOPLE, now=now),
         lambda: plans.pause(db, 1, reason="wait", **PEOPLE, now=now),
         lambda: _retry(db, failed[:2], now),
+        lambda: plans.acknowledge(db, 1, reason="known", hosts=failed[:1], **PEOPLE, now=now),
     ]
     for decision in dice.sample(decisions, 3):
         try:
@@ -204,6 +225,22 @@ def _retry(db, names, now):
             .where(models.Host.hostname.in_(names))
             .values(package_set_id=OLD, reported_at=now)
         )
+
+
+def _probe(db, dice, now):
+    """The service is mostly healthy."""
+    status = dice.choice([200] * 9 + [503])
+    probing.probe(db, now=now, asker=lambda _probe: Answer(status, b""))
+
+
+def budgets_hold(rollout):
+    down = Counter(
+        key for task in rollout.tasks.values() if task.is_unavailable for key in task.groups
+    )
+    return all(
+        budget.unavailable == down[key] and budget.unavailable <= budget.limit
+        for key, budget in rollout.groups.items()
+    )
 
 
 def _forget(db, dice, now):

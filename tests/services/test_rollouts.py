@@ -1,6 +1,7 @@
 """Plans under way in their tables: from findings to completed, ticks at once, crashes."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,15 +9,23 @@ from sqlalchemy import event, func, select, update
 
 from inventory import intake
 from patchmgr.db import models
-from patchmgr.db.queries import plan_progress
+from patchmgr.db.queries import plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.plans import Selection
+from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.windows import Freeze
-from patchmgr.errors import BadFileError, ForbiddenError, IllegalTransitionError
-from patchmgr.services import exports, outbox, plans, rollouts, windows
+from patchmgr.errors import (
+    BadFileError,
+    FeedUnreachableError,
+    ForbiddenError,
+    IllegalTransitionError,
+)
+from patchmgr.services import exports, forecasts, outbox, plans, probing, rollouts, windows
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -344,8 +353,130 @@ def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fle
     assert fleet.tick().changed == 0
 
 
+SHOP = Probe("shop", ProbeKind.HTTP, "https://shop.example/", interval=HOUR)
+GUARDED = RingSettings("canary", fields={"ring": "canary"}, max_failures=0, probes=(SHOP,))
+BROAD = RingSettings("broad", max_failures=1)
+PAIR = (GroupSettings("pair", hosts=("c1", "c2")), GroupSettings("rest", by="platform"))
+
+
+@pytest.mark.parametrize("step", ["tick", "probe", "acknowledge"])
+def test_a_crash_leaves_groups_and_probes_as_they_were_too(fleet, step):
+    """One of a pair fails: its group waits, whatever statement anything dies at."""
+    lenient = replace(GUARDED, max_failures=2, success_pct=0)
+    plan_id = fleet.started(rings=(lenient, BROAD), groups=PAIR)
+    assert fleet.states(plan_id)["c2"] == "queued"
+    fleet.report(plan_id, "c1", outcome=Outcome.FAILED, package="openssl")
+    assert fleet.tick(MINUTE).dispatched == 0
+
+    def work():
+        if step == "probe":
+            probing.probe(fleet.db, now=fleet.now, asker=lambda _probe: Answer(503, b""))
+        elif step == "acknowledge":
+            fleet.do("acknowledge", plan_id, hosts=["c1"], reason="known")
+        else:
+            rollouts.tick(fleet.db, now=fleet.now)
+
+    if step == "tick":
+        fleet.do("acknowledge", plan_id, hosts=["c1"], reason="known")
+        fleet.report(plan_id, "c2")
+        fleet.now += timedelta(days=3)
+    before = _groups_and_probes(fleet), _story(fleet, plan_id)
+    for nth in range(1, 200):
+        if _dying_at(fleet, nth, work):
+            break
+        assert (_groups_and_probes(fleet), _story(fleet, plan_id)) == before
+
+    assert nth > 8
+    assert (_groups_and_probes(fleet), _story(fleet, plan_id)) != before
+    if step == "acknowledge":
+        assert fleet.states(plan_id)["c2"] == "leased"
+    assert all(row.unavailable <= row.limit for row in fleet.rows(models.PlanGroup))
+
+
+def _groups_and_probes(fleet):
+    groups = [(row.key, row.unavailable) for row in fleet.rows(models.PlanGroup)]
+    return groups, [row.probes for row in fleet.rows(models.Ring)]
+
+
+def test_three_failures_of_a_probe_halt_the_stored_plan_and_silence_pauses_it(fleet):
+    plan_id = fleet.started(rings=(GUARDED, BROAD))
+
+    def rounds(number, asker):
+        for _ in range(number):
+            fleet.now += HOUR
+            probing.probe(fleet.db, now=fleet.now, asker=asker)
+            assert probing.probe(fleet.db, now=fleet.now, asker=asker).asked == 0
+
+    def silent(_probe):
+        raise FeedUnreachableError("no connection")
+
+    rounds(4, silent)
+    paused = fleet.get(plan_id)
+    fleet.do("resume", plan_id)
+    rounds(3, lambda _probe: Answer(503, b""))
+    halted = fleet.get(plan_id)
+
+    assert paused.state == "paused"
+    assert "has not answered 4 times: no connection" in paused.reason
+    assert halted.state == "halted"
+    assert "failed 3 times: status 503" in halted.signals[0].why
+
+
+def test_a_host_is_rolled_back_by_an_export_and_its_result(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", "c2")
+    fleet.do("roll_back", plan_id, hosts=["c1"], reason="it is slow")
+    with fleet.db.reading() as session:
+        lines = plan_content.way_back(session, plan_id)
+    fleet.report(plan_id, "c1", outcome=Outcome.ROLLED_BACK)
+    with fleet.db.reading() as session:
+        left = plan_content.way_back(session, plan_id)
+
+    assert {line.host for line in lines} == {"c1"}
+    assert ("curl", "7.88.1-10+deb12u8") in {(line.package, line.to_version) for line in lines}
+    assert fleet.states(plan_id)["c1"] == "rolled_back"
+    assert left == []
+
+
+def test_a_superseded_plan_ends_and_a_skipped_ring_opens_the_next(fleet):
+    first, second = fleet.started(), None
+    fleet.do("skip_ring", first, ring="canary", reason="no time")
+    assert fleet.get(first).rings[0].state == "skipped"
+    assert set(fleet.states(first).values()) == {"skipped", "leased"}
+    second = fleet.create()
+    fleet.do("supersede", first, by_plan=second)
+
+    assert fleet.get(first).state == "superseded"
+    assert "plan 2 does its work" in fleet.get(first).reason
+    assert "leased" not in fleet.states(first).values()
+
+
+def test_the_forecast_of_a_stored_plan_says_when_and_what_each_ring_brings(fleet):
+    plan_id = fleet.create(groups=PAIR)
+    with fleet.db.reading() as session:
+        made = forecasts.forecast(session, plan_id, now=fleet.now)
+        quick = forecasts.forecast(
+            session, plan_id, now=fleet.now, what_if=WhatIf(soak=timedelta(0))
+        )
+
+    rings = made.forecast.rings
+    assert [ring.starts is not None and ring.ends is not None for ring in rings] == [True, True]
+    assert rings[1].starts >= rings[0].ends >= rings[0].starts + 2 * HOUR
+    assert quick.forecast.ends < made.forecast.ends
+    assert [(one.after, one.hosts) for one in made.compliance] == [
+        ("", 5), ("canary", 3), ("broad", 0),
+    ]  # fmt: skip
+    assert made.compliance[-1].findings == 0
+    assert fleet.get(plan_id).state == "draft"
+
+
 def _tick_dying_at(fleet, nth):
     """Tick, dying before the ``nth`` statement; return whether it came to its end before."""
+    return _dying_at(fleet, nth, lambda: rollouts.tick(fleet.db, now=fleet.now))
+
+
+def _dying_at(fleet, nth, work):
+    """Do ``work``, dying before the ``nth`` statement; return whether it came to its end."""
     seen = 0
 
     def die(*_):
@@ -356,7 +487,7 @@ def _tick_dying_at(fleet, nth):
 
     event.listen(fleet.db.engine, "before_cursor_execute", die)
     try:
-        rollouts.tick(fleet.db, now=fleet.now)
+        work()
     except Crash:
         return False
     finally:

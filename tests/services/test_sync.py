@@ -22,7 +22,7 @@ from patchmgr.errors import FeedMalformedError, FeedUnreachableError, InputError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.transport import Limits
 from patchmgr.services.feeds import ensure_feeds, switch
-from patchmgr.services.sync import sync
+from patchmgr.services.sync import asked, sync
 
 HOUR = timedelta(hours=1)
 QUICK = Limits(connect=2, read=2, total=5, attempts=2, backoff=0.001)
@@ -477,3 +477,18 @@ def test_a_feed_switched_off_is_left_out_of_the_schedule_and_keeps_what_it_said(
 def test_a_feed_nobody_knows_cannot_be_switched(db, now):
     with pytest.raises(InputError, match="no feed 'debain'"):
         switch(db, "debain", on=False, actor="admin", now=now)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "is_less"),
+    [
+        (["u#platforms=a:1"], ["u#platforms=a:1+a:2"], True),
+        (["u#platforms=a:1+a:2"], ["u#platforms=a:1"], False),
+        (["u#platforms=a:3"], ["u#platforms=a:1+a:2"], False),
+        (["u"], ["u", "v"], True),
+        (["u#platform=a:1"], ["u#platform=a:1", "u#platform=a:2"], True),
+        (["u"], ["u"], False),
+    ],
+)
+def test_less_is_asked_for_when_the_fleet_has_lost_a_platform(now, before, is_less):
+    assert (asked(now) < asked(before)) is is_less

@@ -59,6 +59,10 @@ class Update(Out):
     offered: str
     suites: Words = Field(description="Those that offer it, such as `bookworm-security`.")
     held: bool = Field(description="Whether the host's administrator holds the package back.")
+    phased: int = Field(
+        description="Percent of the hosts that are offered it so far. Below 100 it may not be"
+        " offered to this host yet: only the host's own apt can tell."
+    )
 
 
 class HostInFull(Out):

@@ -9,6 +9,7 @@ from patchmgr.services import approvals, exports, result_files, rollouts, supers
 from patchmgr.services import plans as service
 from patchmgr.services.rollouts import ResultRow
 from web.api.plan_shapes import (
+    AcknowledgeIn,
     ApprovalIn,
     ExportQuery,
     PlanInFull,
@@ -148,12 +149,12 @@ def resume_plan(plan_id: int, body: ResumeIn) -> object:
     "/plans/<int:plan_id>/acknowledge",
     tag="plans",
     role=Role.OPERATOR,
-    body=ReasonIn,
+    body=AcknowledgeIn,
     answer=PlanInFull,
 )
-def acknowledge_plan(plan_id: int, body: ReasonIn) -> object:
-    """Let every open halt signal pass; a halted plan then goes on."""
-    service.acknowledge(db(), plan_id, reason=body.reason, **who())
+def acknowledge_plan(plan_id: int, body: AcknowledgeIn) -> object:
+    """Let every open halt signal pass, or accept hosts that ended without success."""
+    service.acknowledge(db(), plan_id, reason=body.reason, hosts=body.hosts, **who())
     return plan_in_full(plan_id)
 
 
@@ -211,7 +212,9 @@ def retry_hosts(plan_id: int, body: RetryIn) -> object:
 )
 def export_plan(plan_id: int, query: ExportQuery) -> Response:
     """Download the work that may be done now, as CSV or for Ansible."""
-    made = exports.export(db(), plan_id, query.format, whole=query.whole, **who())
+    made = exports.export(
+        db(), plan_id, query.format, whole=query.whole, rollback=query.rollback, **who()
+    )
     disposition = f'attachment; filename="{made.name}"'
     return Response(
         made.body,

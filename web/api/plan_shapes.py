@@ -134,6 +134,7 @@ class PlanInFull(Out):
     superseded_by: int | None
     break_glass: BreakGlass | None
     windows: Document
+    groups: Annotated[list[Document], BeforeValidator(list)]
     due: When | None
     created_at: When
     proposed_at: When | None
@@ -263,6 +264,9 @@ class PlanIn(In):
     rings: list[Document] | None = Field(
         None, description="Ring settings (docs/plans.md); by default canary, early, broad."
     )
+    groups: list[Document] = Field(
+        [], max_length=1000, description="Groups of hosts of which only some may be down at a time."
+    )
     approvals_needed: int = Field(1, ge=1, le=5)
     terms: TermsIn = TermsIn()
 
@@ -288,6 +292,14 @@ class ApprovalIn(In):
 
 class ReasonIn(In):
     reason: Text = Field(min_length=1)
+
+
+class AcknowledgeIn(ReasonIn):
+    hosts: list[Plain] = Field(
+        [],
+        max_length=500,
+        description="Accept that these ended without success; open signals then stay.",
+    )
 
 
 class ResumeIn(In):
@@ -338,3 +350,4 @@ class TaskQuery(Paging):
 class ExportQuery(In):
     format: Literal["csv", "ansible", "ansible-zip"] = "csv"
     whole: Flag = Field(False, description="The whole plan for reading, not only what is due now.")
+    rollback: Flag = Field(False, description="The way back of hosts that must be rolled back.")

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from patchmgr.db.queries import change_history, holds, plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain import groups
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.plans import Selection
@@ -72,6 +73,7 @@ def create_plan(body: PlanIn) -> object:
         title=body.title,
         terms=body.terms.over(Terms()),
         rings=DEFAULT_RINGS if body.rings is None else series_from_json(body.rings),
+        groups=[groups.from_json(one) for one in body.groups],
         approvals_needed=body.approvals_needed,
         **who(),
     )

@@ -197,6 +197,7 @@ class Offer(Base):
     source: Mapped[Name]
     source_version: Mapped[Name]
     module: Mapped[Name]  # name:stream
+    phased: Mapped[int]  # percent of the hosts that are offered it
     since_revision_id: Mapped[int] = mapped_column(ForeignKey("feed_revision.id"))
     until_revision_id: Mapped[int | None] = mapped_column(ForeignKey("feed_revision.id"))
 

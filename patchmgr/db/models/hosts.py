@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from patchmgr.db.base import Base, Id, Name, Word, text_of
@@ -41,6 +41,7 @@ class Host(Base):
     reboot_pending: Mapped[bool]
     entitlements: Mapped[list[str]]  # sorted: "esm-apps", "eus"; what fixes it may get beside all
     held: Mapped[list[str]]  # names of packages that the host's administrator holds back
+    source: Mapped[Word] = mapped_column(index=True)  # that an import named it by last; "" for none
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     retired_at: Mapped[datetime | None] = mapped_column(index=True)
@@ -215,7 +216,11 @@ class IdentityConflict(Base):
 
 
 class Import(Base):
-    """A file brought in through the browser: kept from preview to confirmation, then as record."""
+    """A file brought in through the browser or the API: kept until decided on, then as record.
+
+    ``waiting`` to be looked into, ``checking``, ``previewed`` (a person decides), ``confirmed``,
+    ``applying``, ``applied``; or ``discarded``; or ``interrupted``, which can be taken up again.
+    """
 
     __tablename__ = "import"
 
@@ -224,10 +229,30 @@ class Import(Base):
     mode: Mapped[Word]  # "snapshot" or "merge" for packages; "" for hosts
     filename: Mapped[Name]  # as the uploader named it; shown, never used as a path
     stored: Mapped[Name]  # name inside the home's uploads folder, chosen by us
-    state: Mapped[Word] = mapped_column(index=True)  # "previewed", "applied", "discarded"
+    state: Mapped[Word] = mapped_column(index=True)
+    source: Mapped[Word]  # whose export it is; "" when nobody said
     mapping: Mapped[dict[str, Any]]  # column of the file -> column of ours
+    options: Mapped[dict[str, Any]]  # how to read it, and what to do with what it lacks
     preview: Mapped[dict[str, Any]]  # counts, examples and the first rejects
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    progress: Mapped[int]  # percent of the file that the step under way has read
+    attempts: Mapped[int]  # at the step under way
     uploaded_by: Mapped[Name]
     uploaded_at: Mapped[datetime]
+    confirmed_by: Mapped[Name]
     finished_at: Mapped[datetime | None]
-    error: Mapped[str] = mapped_column(Text)
+    error: Mapped[str] = mapped_column(Text)  # why the last attempt changed nothing
+
+
+class ImportSource(Base):
+    """How the files of one source are read, so that it need not be said each time."""
+
+    __tablename__ = "import_source"
+
+    name: Mapped[Word] = mapped_column(primary_key=True)
+    kind: Mapped[Word]  # "hosts" or "packages"
+    mapping: Mapped[dict[str, Any]]  # column of the file -> column of ours
+    preset: Mapped[Word]  # of inventory.presets; "" to recognise it, "none"
+    encoding: Mapped[Word]  # "" to recognise it
+    saved_by: Mapped[Name]
+    saved_at: Mapped[datetime]

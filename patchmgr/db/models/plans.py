@@ -34,6 +34,7 @@ class Plan(Base):
     state_by: Mapped[Name]  # who or what ("scheduler") brought it into this state
     reason: Mapped[str] = mapped_column(Text)  # why paused, halted, rejected, cancelled
     windows: Mapped[dict[str, Any]]  # name -> patchmgr.domain.windows.Window as it was approved
+    groups: Mapped[list[Any]]  # patchmgr.domain.groups.GroupSettings, canonical form
     halt_signals: Mapped[list[Any]]  # open halt signals, canonical form of the domain
     acknowledged: Mapped[dict[str, Any]]  # signal key -> level that a person let pass
     live_tasks: Mapped[int]  # tasks that are not over; a cancelled plan can still have some
@@ -153,6 +154,7 @@ class Ring(Base):
     deadline: Mapped[datetime | None]  # when the machine stops waiting and asks
     reason: Mapped[str] = mapped_column(Text)
     tally: Mapped[dict[str, Any]]  # patchmgr.domain.rollout.model.Tally: its hosts by state
+    probes: Mapped[dict[str, Any]]  # name -> patchmgr.domain.probes.Standing
 
 
 class Task(Base):
@@ -185,6 +187,40 @@ class Task(Base):
     reason: Mapped[str] = mapped_column(Text)
     output: Mapped[str] = mapped_column(Text)  # what the host or the person reported, bounded
     reported_by: Mapped[Name]
+    acknowledged: Mapped[bool]  # a person has seen that it ended without success
+    undo: Mapped[str] = mapped_column(Text)  # why a person wants it rolled back; "": nobody does
+
+
+class PlanGroup(Base):
+    """Hosts of a plan of which only some may be unavailable at a time."""
+
+    __tablename__ = "plan_group"
+    __table_args__ = (UniqueConstraint("plan_id", "key"),)
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
+    key: Mapped[Name]
+    limit: Mapped[int]  # hosts that may be unavailable
+    is_ordered: Mapped[bool]
+    unavailable: Mapped[int]  # at work, or ended without success and not acknowledged
+
+
+class PlanGroupHost(Base):
+    """A host is in a group of a plan."""
+
+    __tablename__ = "plan_group_host"
+    __table_args__ = (
+        UniqueConstraint("group_id", "host_id"),
+        Index("ix_plan_group_host_plan_host", "plan_id", "host_id"),
+    )
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"))
+    group_id: Mapped[int] = mapped_column(ForeignKey("plan_group.id"))
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    place: Mapped[int]  # in the group's order
+    # The host that must have begun before this one; None: nobody.
+    after_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
 
 
 class Lease(Base):

@@ -71,7 +71,7 @@ def explain(session: Session, name: str, package: str, *, at: datetime) -> Expla
         heed=heeded(session, at),
         known=offers.of_packages(session, [row.platform], {each.name for each in versions}, at),
         modules=_modules(session, versions, at),
-        idle=_idle_kernels(session, row, members, versions),
+        idle=_idle_kernels(session, row, members, versions, at),
     )
     told = lifecycle.said(session, at)
     explained = [
@@ -206,6 +206,7 @@ def _idle_kernels(
     on: models.Host,
     members: frozenset[int],
     versions: Sequence[models.PackageVersion],
+    at: datetime,
 ) -> dict[int, str]:
     """Return which of ``versions`` are kernels that neither run nor boot next, and why that is so.
 
@@ -221,6 +222,8 @@ def _idle_kernels(
         if each.id in members and (kernel := _kernel(each)) is not None
     }
     why = f"installed, neither running ({on.running_kernel} is) nor next to boot"
+    if on.reported_at is not None and at < on.reported_at:
+        why += "; that goes by the kernel that runs today, for earlier ones are not remembered"
     return dict.fromkeys(asked & idle(on.running_kernel, kernels), why)
 
 

@@ -1,6 +1,6 @@
 """What feeds say now, as the values that were stored: everything of a feed, in one order."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -21,14 +21,25 @@ _STATUSES = {each.value: each for each in Status}
 _SEVERITIES = {each.value: each for each in Severity}
 
 
-def advisories(session: Session, feed_id: int) -> Iterator[Advisory]:
-    """Yield the advisories that stand, by ref, each with its open statements in order."""
+def advisories(
+    session: Session, feed_id: int, refs: Collection[str] | None = None
+) -> Iterator[Advisory]:
+    """Yield the advisories that stand, by ref, each with its open statements in order.
+
+    All of the feed, or those called ``refs``, part by part.
+    """
     advisory = models.Advisory
-    ids = session.scalars(
+    standing = (
         select(advisory.id)
         .where(advisory.feed_id == feed_id, advisory.withdrawn_at.is_(None))
         .order_by(advisory.ref)
-    ).all()
+    )
+    queries = (
+        [standing]
+        if refs is None
+        else [standing.where(advisory.ref.in_(part)) for part in bulk.in_lists(sorted(refs))]
+    )
+    ids = [number for query in queries for number in session.scalars(query)]
     columns = (
         advisory.id,
         advisory.ref,

@@ -17,6 +17,20 @@ upload = models.Import
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLine:
+    """How the files of a source are read, and how many hosts it named last."""
+
+    name: str
+    kind: str
+    mapping: Mapping[str, str]
+    preset: str
+    encoding: str
+    saved_by: str
+    saved_at: datetime
+    hosts: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImportLine:
     """An uploaded file; ``preview`` is what `inventory.uploads` found in it."""
 
@@ -25,13 +39,23 @@ class ImportLine:
     mode: str  # of packages: "snapshot" or "merge"
     filename: str  # as the uploader named it; for people, never a path
     stored: str
-    state: str  # "previewed", "applied", "discarded"
+    state: str  # as `models.Import` lists them
+    source: str
     mapping: Mapping[str, str]
-    preview: Mapping[str, Any]
+    options: Mapping[str, Any]
+    preview: Mapping[str, Any]  # empty until the file was looked into
+    size: int  # bytes
+    progress: int  # percent of the step under way
     uploaded_by: str
     uploaded_at: datetime
+    confirmed_by: str
     finished_at: datetime | None
     error: str
+
+    @property
+    def under_way(self) -> bool:
+        """Say whether this changes by itself, so that it pays to look again."""
+        return self.state in ("waiting", "checking", "confirmed", "applying")
 
     @property
     def rows(self) -> int | None:
@@ -72,6 +96,39 @@ def get(session: Session, import_id: int) -> ImportLine:
     return _line(row)
 
 
+def sources(session: Session) -> list[SourceLine]:
+    """Return the saved sources by name. Two queries."""
+    host = models.Host
+    counts = session.execute(
+        select(host.source, func.count())
+        .where(host.source != "", host.retired_at.is_(None))
+        .group_by(host.source)
+    )
+    hosts = dict(iter(counts))
+    rows = session.scalars(select(models.ImportSource).order_by(models.ImportSource.name))
+    return [
+        SourceLine(
+            row.name,
+            row.kind,
+            row.mapping,
+            row.preset,
+            row.encoding,
+            row.saved_by,
+            row.saved_at,
+            hosts.get(row.name, 0),
+        )
+        for row in rows
+    ]
+
+
+def source(session: Session, name: str) -> SourceLine:
+    """Return one saved source. Raises `NotFoundError`."""
+    found = next((line for line in sources(session) if line.name == name), None)
+    if found is None:
+        raise NotFoundError("source", name)
+    return found
+
+
 def _line(row: models.Import) -> ImportLine:
     return ImportLine(
         row.id,
@@ -80,10 +137,15 @@ def _line(row: models.Import) -> ImportLine:
         row.filename,
         row.stored,
         row.state,
+        row.source,
         row.mapping,
+        row.options,
         row.preview,
+        row.size,
+        row.progress,
         row.uploaded_by,
         row.uploaded_at,
+        row.confirmed_by,
         row.finished_at,
         row.error,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -13,7 +14,7 @@ from patchmgr.domain.matching import Subject
 from patchmgr.domain.offers import Offer, Offers, Update, repositories_of
 
 offer, version, revision = models.Offer, models.PackageVersion, models.FeedRevision
-_OFFER = (
+_OFFER: tuple[Any, ...] = (
     offer.platform,
     offer.suite,
     offer.manager,
@@ -23,8 +24,9 @@ _OFFER = (
     offer.source,
     offer.source_version,
     offer.module,
+    offer.phased,
 )
-_SUBJECT = (
+_SUBJECT: tuple[Any, ...] = (
     version.platform,
     version.manager,
     version.name,

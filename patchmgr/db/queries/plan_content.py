@@ -1,7 +1,7 @@
 """What a plan changes: by package, by host, what it leaves out, and the work to carry out."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -13,7 +13,7 @@ from patchmgr.db.queries.paging import Page
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.advisories import Match, Severity
 from patchmgr.domain.plans import Change, WorkLine
-from patchmgr.domain.rollout.states import AT_WORK
+from patchmgr.domain.rollout.states import AT_WORK, TaskState
 from patchmgr.errors import NotFoundError
 
 _change, _item, _task = models.PlanChange, models.PlanItem, models.Task
@@ -197,6 +197,29 @@ def work(session: Session, plan_id: int, *, whole: bool = False) -> list[WorkLin
 
     Raises `NotFoundError`. Two queries.
     """
+    is_due = _task.state.in_([state.value for state in AT_WORK])
+    return _work(session, plan_id, *([] if whole else [is_due]))
+
+
+def way_back(session: Session, plan_id: int) -> list[WorkLine]:
+    """Return what takes back the new versions of hosts that must be rolled back.
+
+    Each package goes from the version that the plan asked for to the one that it had. Raises
+    `NotFoundError`. Two queries.
+    """
+    wanted = (_task.undo != "", _task.state != TaskState.ROLLED_BACK.value)
+    return [
+        replace(
+            line,
+            from_version=line.to_version,
+            to_version=line.from_version,
+            match=Match.BINARY,
+        )
+        for line in _work(session, plan_id, *wanted)
+    ]
+
+
+def _work(session: Session, plan_id: int, *conditions: ColumnElement[bool]) -> list[WorkLine]:
     document = session.scalar(select(models.Plan.terms).where(models.Plan.id == plan_id))
     if document is None:
         raise NotFoundError("plan", plan_id)
@@ -219,11 +242,9 @@ def work(session: Session, plan_id: int, *, whole: bool = False) -> list[WorkLin
         .join(_host, _host.id == _task.host_id)
         .join(_item, (_item.plan_id == _task.plan_id) & (_item.host_id == _task.host_id))
         .join(_change, _change.id == _item.change_id)
-        .where(_task.plan_id == plan_id)
+        .where(_task.plan_id == plan_id, *conditions)
         .order_by(_ring.position, _host.hostname, _change.package, _change.arch)
     )
-    if not whole:
-        query = query.where(_task.state.in_([state.value for state in AT_WORK]))
     return [
         WorkLine(
             plan_id,

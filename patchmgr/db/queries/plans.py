@@ -149,6 +149,7 @@ class PlanDetail:
     selection: Mapping[str, Any]
     summary: Mapping[str, Any]
     windows: Mapping[str, Mapping[str, Any]]
+    groups: tuple[Mapping[str, Any], ...]  # patchmgr.domain.groups.GroupSettings, canonical form
     due: datetime | None
     created_at: datetime
     proposed_at: datetime | None
@@ -249,6 +250,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         selection=plan.selection,
         summary=plan.summary,
         windows=plan.windows,
+        groups=tuple(plan.groups),
         due=plan.due,
         created_at=plan.created_at,
         proposed_at=plan.proposed_at,

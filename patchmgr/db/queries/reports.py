@@ -5,7 +5,7 @@ later import, sync or scan changes is not looked at, so the same instant gives t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from patchmgr.domain.compliance import (
 )
 from patchmgr.domain.lifecycle import Support, ending_of, endings
 from patchmgr.domain.matching import platforms_of
+from patchmgr.domain.packages import ECOSYSTEMS
 
 CHUNK = 500  # hosts asked for at a time
 TREND = timedelta(days=30 * PERIODS)  # the longest that a trend looks back
@@ -202,12 +203,16 @@ def _judged(session: Session, at: datetime) -> dict[int, list[Judged]]:
     return found
 
 
-def feeds(session: Session, at: datetime, *, stale_hours: int) -> tuple[FeedState, ...]:
+def feeds(
+    session: Session, at: datetime, names: Iterable[str], *, stale_hours: int
+) -> tuple[FeedState, ...]:
     """Return each feed's revision in use at ``at``, by name. One query.
 
     A sync that brings nothing new makes no revision, and keeps the feed from being stale. What
-    came in a bundle is as fresh as it was where that was made.
+    came in a bundle is as fresh as it was where that was made. A feed that speaks only of
+    platforms that are none of ``names`` is idle: nobody syncs it, and nobody misses it.
     """
+    needed = {each for name in names for each in platforms_of(name)}
     revision, feed, sync = models.FeedRevision, models.Feed, models.FeedSync
     synced = (
         select(func.max(func.coalesce(sync.as_of, sync.at)))
@@ -231,11 +236,20 @@ def feeds(session: Session, at: datetime, *, stale_hours: int) -> tuple[FeedStat
             synced_at=synced_at,
             advisories=int(row.counts.get("advisories", 0)),
             fixes=int(row.counts.get("fixes", 0)),
-            stale=synced_at < old,
+            stale=synced_at < old and _is_needed(row.counts, needed),
             notes=int(row.counts.get("notes", 0)),
         )
         for name, (row, synced_at) in sorted(last.items())
     )
+
+
+def _is_needed(counts: Mapping[str, Any], needed: Collection[str]) -> bool:
+    """Return whether a feed has statements about ``needed``, or about no platform at all.
+
+    Languages count as needed: hosts of any platform may have packages of theirs.
+    """
+    spoken_of = counts.get("platforms") or ()
+    return not spoken_of or any(each in needed or each in ECOSYSTEMS for each in spoken_of)
 
 
 def platforms(

@@ -10,7 +10,8 @@ from patchmgr.db import models
 from patchmgr.db.base import from_micros
 from patchmgr.domain import rings as ring_settings
 from patchmgr.domain import terms as plan_terms
-from patchmgr.domain.rollout.model import Approval, Ring, Rollout, Signal, Tally, Task
+from patchmgr.domain.probes import Health, Standing
+from patchmgr.domain.rollout.model import Approval, Budget, Ring, Rollout, Signal, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
 
 
@@ -26,6 +27,7 @@ def rollout_of(
     rings: Sequence[Ring],
     tasks: Mapping[int, Task],
     given: Sequence[models.Approval] | None = None,
+    groups: Mapping[str, Budget] | None = None,
 ) -> Rollout:
     """Return the rollout of ``plan``; its counters are whole, its tasks those given.
 
@@ -57,6 +59,7 @@ def rollout_of(
         acknowledged=dict(plan.acknowledged),
         approvers=terms.approvers,
         approval_valid=terms.approval_valid,
+        groups=groups or {},
     )
 
 
@@ -71,6 +74,17 @@ def ring_of(row: models.Ring) -> Ring:
         finished=row.finished_at,
         deadline=row.deadline,
         reason=row.reason,
+        probes={name: standing_from_json(one) for name, one in row.probes.items()},
+    )
+
+
+def standing_from_json(document: Mapping[str, Any]) -> Standing:
+    return Standing(
+        from_micros(document["at"]),
+        Health(document["health"]) if document["health"] else None,
+        document["failures"],
+        document["inconclusive"],
+        document["detail"],
     )
 
 
@@ -82,6 +96,7 @@ def tally_from_json(document: Mapping[str, Any]) -> Tally:
         document["reboots_lost"],
         dict(document["packages"]),
         document["accepted"],
+        document.get("lost_accepted", 0),
     )
 
 

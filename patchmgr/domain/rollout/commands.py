@@ -17,20 +17,17 @@ from patchmgr.domain.rollout.events import (
     Propose,
     Reject,
     Resume,
-    Retry,
     Start,
     Supersede,
     Withdrawn,
 )
 from patchmgr.domain.rollout.gates import is_approved
 from patchmgr.domain.rollout.model import Approval, Ring, Signal
+from patchmgr.domain.rollout.rules import needs_reason, renew, require
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
-    LIVE_TASKS,
     OPEN_PLANS,
     STOPPED_RINGS,
-    WAITING_RINGS,
-    WAITING_TASKS,
     PlanState,
     RingState,
     TaskState,
@@ -40,8 +37,6 @@ from patchmgr.domain.terms import may_approve, words
 from patchmgr.errors import (
     ConflictError,
     ForbiddenError,
-    IllegalTransitionError,
-    InputError,
     NotFoundError,
 )
 
@@ -53,7 +48,7 @@ _EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
 def propose(work: Work, event: Propose) -> None:
-    _require(work, "propose", *_PROPOSABLE)
+    require(work, "propose", *_PROPOSABLE)
     work.move(PlanState.PROPOSED, event.at, event.by, deadline=event.at + PROPOSAL)
     work.notify("proposed", f"{event.by} proposed a plan; {_needs(work)}")
 
@@ -65,10 +60,10 @@ def approve(work: Work, event: Approve) -> None:
     """
     approvers = work.plan.approvers
     if event.ring:
-        _require(work, "approve", PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
+        require(work, "approve", PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
         approvers = _check_ring(work, event.ring).settings.approvers
     else:
-        _require(work, "approve", PlanState.PROPOSED)
+        require(work, "approve", PlanState.PROPOSED)
         _let_lapse(work, event.at)
     if not may_approve(approvers, event.by, event.role):
         raise ForbiddenError(f"{event.by} is not asked; it must be {words(approvers)}")
@@ -95,8 +90,8 @@ def approve(work: Work, event: Approve) -> None:
 
 
 def reject(work: Work, event: Reject) -> None:
-    _require(work, "reject", PlanState.PROPOSED, PlanState.APPROVED)
-    _needs_reason(event.reason, "rejected")
+    require(work, "reject", PlanState.PROPOSED, PlanState.APPROVED)
+    needs_reason(event.reason, "rejected")
     work.move(PlanState.REJECTED, event.at, event.by, event.reason)
     end_waiting(work, event.at, event.by, event.reason)
     work.notify("rejected", f"{event.by} rejected the plan: {event.reason}")
@@ -104,7 +99,7 @@ def reject(work: Work, event: Reject) -> None:
 
 def edited(work: Work, event: Edited) -> None:
     """Let every approval fall; who edits becomes an author."""
-    _require(work, "edit", *_EDITABLE)
+    require(work, "edit", *_EDITABLE)
     plan = work.plan
     fallen = len(plan.approvals)
     work.plan = replace(
@@ -125,7 +120,7 @@ def edited(work: Work, event: Edited) -> None:
 
 def start(work: Work, event: Start) -> None:
     """Raises `ConflictError` when what is stored is not what was approved, or a signal is open."""
-    _require(work, "start", PlanState.APPROVED)
+    require(work, "start", PlanState.APPROVED)
     _let_lapse(work, event.at)
     hashes = {one.content_hash for one in work.plan.approvals} | {work.plan.content_hash}
     if hashes != {event.content_hash}:
@@ -140,8 +135,8 @@ def break_glass(work: Work, event: BreakGlass) -> None:
 
     Raises `ConflictError` when what is stored has another hash than the plan, or a signal is open.
     """
-    _require(work, "break-glass", *_EDITABLE)
-    _needs_reason(event.reason, "started without its approvals")
+    require(work, "break-glass", *_EDITABLE)
+    needs_reason(event.reason, "started without its approvals")
     if event.content_hash != work.plan.content_hash:
         raise ConflictError("the plan's content is not what it was made of; it cannot start")
     said = f"{event.by} broke the glass: {event.reason}"
@@ -159,17 +154,17 @@ def _run(work: Work, at: datetime, by: str, reason: str = "") -> None:
 
 def pause(work: Work, event: Pause) -> None:
     """Hand out nothing more; take back what has not begun. What runs finishes."""
-    _require(work, "pause", PlanState.RUNNING)
-    _needs_reason(event.reason, "paused")
+    require(work, "pause", PlanState.RUNNING)
+    needs_reason(event.reason, "paused")
     work.move(PlanState.PAUSED, event.at, event.by, event.reason)
     signals.recall(work, event.at, f"paused: {event.reason}", by=event.by)
 
 
 def resume(work: Work, event: Resume) -> None:
-    _require(work, "resume", PlanState.PAUSED)
+    require(work, "resume", PlanState.PAUSED)
     _refuse_open_signals(work)
     work.move(PlanState.RUNNING, event.at, event.by, event.reason)
-    _renew(work, event.at)
+    renew(work, event.at)
 
 
 def acknowledge(work: Work, event: Acknowledge) -> None:
@@ -177,8 +172,8 @@ def acknowledge(work: Work, event: Acknowledge) -> None:
 
     A halted plan runs on; a paused one stays paused, since that was another decision.
     """
-    _require(work, "acknowledge", *_EDITABLE, PlanState.PAUSED, PlanState.HALTED)
-    _needs_reason(event.reason, "acknowledged")
+    require(work, "acknowledge", *_EDITABLE, PlanState.PAUSED, PlanState.HALTED)
+    needs_reason(event.reason, "acknowledged")
     plan = work.plan
     if not plan.signals and plan.state is not PlanState.HALTED:
         raise ConflictError("no halt signal is open")
@@ -196,46 +191,13 @@ def acknowledge(work: Work, event: Acknowledge) -> None:
             work.accept_failures(position)
     if plan.state is PlanState.HALTED:
         work.move(PlanState.RUNNING, event.at, event.by, event.reason)
-        _renew(work, event.at)
-
-
-def retry(work: Work, event: Retry) -> None:
-    """Give hosts that ended without success another turn.
-
-    Raises `ConflictError` for a host that did not, `NotFoundError` for one that is not in the plan.
-    """
-    _require(work, "retry", *ACTIVE_PLANS)
-    for host in sorted(event.hosts):
-        task = work.tasks.get(host)
-        if task is None:
-            raise NotFoundError("task of host", host)
-        if task.state in LIVE_TASKS or task.state in (TaskState.VERIFIED, TaskState.CANCELLED):
-            raise ConflictError(f"the task of host {host} is {task.state}; nothing to retry")
-        work.put(
-            replace(
-                task,
-                state=TaskState.QUEUED,
-                since=event.at,
-                misses=0,
-                begun=None,
-                finished=None,
-                package="",
-                not_back=False,
-                reason=f"another turn: {event.reason}" if event.reason else "another turn",
-            )
-        )
-        work.clamp_accepted(task.ring)
-        ring = work.rings[task.ring]
-        work.record(event.at, "retried", event.reason, ring=ring.name, host=host, by=event.by)
-        if ring.state in (*STOPPED_RINGS, RingState.SOAKING):
-            work.move_ring(task.ring, RingState.ROLLING, event.at, "hosts get another turn")
-    _renew(work, event.at)
+        renew(work, event.at)
 
 
 def cancel(work: Work, event: Cancel) -> None:
     """End the plan. What has not begun is cancelled; what runs finishes and is followed."""
-    _require(work, "cancel", *OPEN_PLANS)
-    _needs_reason(event.reason, "cancelled")
+    require(work, "cancel", *OPEN_PLANS)
+    needs_reason(event.reason, "cancelled")
     work.move(PlanState.CANCELLED, event.at, event.by, event.reason)
     signals.recall(work, event.at, f"cancelled: {event.reason}", TaskState.CANCELLED, event.by)
     end_waiting(work, event.at, event.by, event.reason)
@@ -243,8 +205,8 @@ def cancel(work: Work, event: Cancel) -> None:
 
 def supersede(work: Work, event: Supersede) -> None:
     """End the plan because another does its work. What runs finishes and is followed."""
-    _require(work, "supersede", *OPEN_PLANS)
-    _needs_reason(event.reason, "superseded")
+    require(work, "supersede", *OPEN_PLANS)
+    needs_reason(event.reason, "superseded")
     work.move(PlanState.SUPERSEDED, event.at, event.by, event.reason)
     signals.recall(work, event.at, f"superseded: {event.reason}", TaskState.CANCELLED, event.by)
     end_waiting(work, event.at, event.by, event.reason)
@@ -257,7 +219,7 @@ def held(work: Work, event: Held) -> None:
 
 
 def halt(work: Work, event: HaltSignal) -> None:
-    _require(work, "halt", *ACTIVE_PLANS)
+    require(work, "halt", *ACTIVE_PLANS)
     level = signals.next_level(work, event.kind, event.subject)
     signals.raise_signal(work, Signal(event.kind, event.subject, level, event.why, event.at))
 
@@ -266,16 +228,6 @@ def withdrawn(work: Work, event: Withdrawn) -> None:
     """Stop for an advisory that its vendor took back, once, however often it is said."""
     why = f"{event.advisory}, which this plan closes, was withdrawn"
     signals.raise_signal(work, Signal("withdrawn", event.advisory, 1, why, event.at))
-
-
-def _require(work: Work, verb: str, *states: PlanState) -> None:
-    if work.plan.state not in states:
-        raise IllegalTransitionError(work.plan.state, verb)
-
-
-def _needs_reason(reason: str, done: str) -> None:
-    if not reason.strip():
-        raise InputError({"reason": f"say why the plan is {done}"})
 
 
 def _refuse_open_signals(work: Work) -> None:
@@ -310,11 +262,3 @@ def _approvals(work: Work) -> int:
 def _needs(work: Work) -> str:
     missing = work.plan.approvals_needed - _approvals(work)
     return f"it needs {missing} {'approval' if missing == 1 else 'approvals'}"
-
-
-def _renew(work: Work, at: datetime) -> None:
-    """Give waiting rings their whole time again: none ran while nothing was allowed to happen."""
-    for position, ring in enumerate(work.rings):
-        waits = ring.state is not RingState.PENDING and work.tally(position).of(*WAITING_TASKS)
-        if waits or ring.state in WAITING_RINGS:
-            work.set_ring(position, replace(ring, deadline=at + ring.settings.wait))

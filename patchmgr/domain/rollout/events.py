@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from patchmgr.domain.probes import Health
+
 
 class Outcome(StrEnum):
     """What a host, or a person for it, can report."""
@@ -117,6 +119,47 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class AcknowledgeHosts:
+    """A person has seen that hosts ended without success, and accepts it."""
+
+    by: str
+    at: datetime
+    hosts: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """A person wants the new versions of hosts taken back."""
+
+    by: str
+    at: datetime
+    hosts: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRing:
+    """A person goes on without a ring."""
+
+    by: str
+    at: datetime
+    ring: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """What a health probe of a ring has found."""
+
+    at: datetime
+    ring: str
+    probe: str
+    health: Health
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HaltSignal:
     """Something outside says stop: a person, a probe. ``subject`` says which one."""
 
@@ -192,6 +235,11 @@ Event = (
     | Cancel
     | Acknowledge
     | Retry
+    | AcknowledgeHosts
+    | RollBack
+    | SkipRing
+    | Supersede
+    | ProbeAnswered
     | HaltSignal
     | Withdrawn
     | Tick

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from patchmgr.domain.durations import words
+from patchmgr.domain.probes import Health
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.model import Rollout, Tally
+from patchmgr.domain.rollout.model import Ring, Rollout, Tally
 from patchmgr.domain.rollout.states import OVER_RINGS, RingState
 
 
@@ -104,6 +105,7 @@ def gate(rollout: Rollout, position: int, at: datetime, frozen: str = "") -> tup
             few_unverified(tally, settings),
         ),
         _soak(rollout, position, at),
+        *_probes(ring),
         Condition("halt signals", str(len(rollout.signals)) + " open", "none", not rollout.signals),
         Condition("freeze", frozen or "none", "none", not frozen),
     ]
@@ -127,6 +129,17 @@ def next_ring(rollout: Rollout, position: int) -> int | None:
         ),
         None,
     )
+
+
+def _probes(ring: Ring) -> tuple[Condition, ...]:
+    if not ring.settings.probes:
+        return ()
+    names = [probe.name for probe in ring.settings.probes]
+    said = {name: ring.probes[name].health if name in ring.probes else None for name in names}
+    bad = [f"{name} {health or 'has not answered'}" for name, health in said.items()
+           if health is not Health.PASSED]  # fmt: skip
+    have = "; ".join(bad) or f"{len(names)} pass"
+    return (Condition("probes", have, "all pass", not bad),)
 
 
 def _soak(rollout: Rollout, position: int, at: datetime) -> Condition:

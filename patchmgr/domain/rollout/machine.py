@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from patchmgr.domain.rollout import commands, results, ticking
+from patchmgr.domain.rollout import commands, overrides, probing, results, ticking
 from patchmgr.domain.rollout.events import (
     Acknowledge,
+    AcknowledgeHosts,
     Approve,
     BreakGlass,
     Cancel,
@@ -16,10 +17,13 @@ from patchmgr.domain.rollout.events import (
     Held,
     InventorySeen,
     Pause,
+    ProbeAnswered,
     Propose,
     Reject,
     Resume,
     Retry,
+    RollBack,
+    SkipRing,
     Start,
     Supersede,
     TaskReported,
@@ -48,7 +52,11 @@ _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Resume: commands.resume,
     Cancel: commands.cancel,
     Acknowledge: commands.acknowledge,
-    Retry: commands.retry,
+    Retry: overrides.retry,
+    AcknowledgeHosts: overrides.acknowledge_hosts,
+    RollBack: overrides.roll_back,
+    SkipRing: overrides.skip_ring,
+    ProbeAnswered: probing.answered,
     HaltSignal: commands.halt,
     Withdrawn: commands.withdrawn,
     Tick: ticking.tick,

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from patchmgr.domain.probes import Standing
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.states import (
     LIVE_TASKS,
+    UNAVAILABLE,
     PlanState,
     RingState,
     TaskState,
@@ -39,6 +41,21 @@ class Task:
     reason: str = ""
     output: str = ""
     by: str = ""  # who reported
+    groups: tuple[str, ...] = ()  # keys of `Rollout.groups`
+    after: tuple[int, ...] = ()  # hosts that must have begun before it
+    acknowledged: bool = False  # a person has seen that it ended without success
+    undo: str = ""  # why a person wants it rolled back; empty: nobody does
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether its host counts against its groups.
+
+        One that ended before it was ever asked, because no window opened, is as it was.
+        """
+        if self.acknowledged or self.state not in UNAVAILABLE:
+            return False
+        was_asked = self.begun is not None or self.misses > 0
+        return self.state is not TaskState.TIMED_OUT or was_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,7 @@ class Tally:
     reboots_lost: int = 0  # of the lost, those that did not come back from a reboot
     packages: Mapping[str, int] = field(default_factory=dict)  # package -> hosts on which it failed
     accepted: int = 0  # failures that a person has looked at and let pass
+    lost_accepted: int = 0  # lost hosts that a person has acknowledged
 
     def of(self, *states: TaskState) -> int:
         return sum(self.states.get(state, 0) for state in states)
@@ -70,7 +88,8 @@ class Tally:
 
     @property
     def unverified(self) -> int:
-        return self.of(TaskState.INSTALLED, TaskState.REBOOT_PENDING, TaskState.LOST)
+        shown_none = self.of(TaskState.INSTALLED, TaskState.REBOOT_PENDING, TaskState.LOST)
+        return shown_none - self.lost_accepted
 
     @property
     def attempted(self) -> int:
@@ -95,6 +114,7 @@ class Ring:
     finished: datetime | None = None
     deadline: datetime | None = None  # while it waits: when the machine stops and asks
     reason: str = ""
+    probes: Mapping[str, Standing] = field(default_factory=dict)  # by name
 
     @property
     def name(self) -> str:
@@ -127,6 +147,18 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """How many hosts of a group may be unavailable, and how many are."""
+
+    limit: int
+    unavailable: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.unavailable >= self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """A plan under way, as far as a step may touch it."""
 
@@ -146,6 +178,7 @@ class Rollout:
     acknowledged: Mapping[str, int] = field(default_factory=dict)  # signal key -> level let pass
     approvers: tuple[str, ...] = ()  # who must agree; empty: any approver
     approval_valid: timedelta = VALID
+    groups: Mapping[str, Budget] = field(default_factory=dict)  # of the tasks it has, at least
 
     @property
     def live(self) -> int:

@@ -148,4 +148,5 @@ def _enter(
     work.put(replace(task, state=state, since=at, deadline=deadline, reason=why))
     ring = work.rings[task.ring].name
     work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=by)
+    signals.watch_groups(work, work.tasks[task.host], at)
     signals.review(work, at)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from patchmgr.domain.rollout.events import MACHINE, Recall
 from patchmgr.domain.rollout.gates import few_failures
-from patchmgr.domain.rollout.model import Signal
-from patchmgr.domain.rollout.states import OPEN_PLANS, PlanState, TaskState
+from patchmgr.domain.rollout.model import Signal, Task
+from patchmgr.domain.rollout.states import LIVE_TASKS, OPEN_PLANS, PlanState, TaskState
 from patchmgr.domain.rollout.work import Work
 
 HOSTS_THAT_AGREE = 2  # on a failing package, or on not coming back from a reboot
@@ -62,15 +62,36 @@ def next_level(work: Work, kind: str, subject: str) -> int:
 
 
 def recall(
-    work: Work, at: datetime, why: str, state: TaskState = TaskState.QUEUED, by: str = MACHINE
+    work: Work,
+    at: datetime,
+    why: str,
+    state: TaskState = TaskState.QUEUED,
+    by: str = MACHINE,
+    *,
+    ring: int | None = None,
 ) -> None:
-    """Take back what was handed out and has not begun; what runs finishes."""
+    """Take back what was handed out and has not begun, of one ring or all; what runs finishes."""
     for task in sorted(work.tasks.values(), key=lambda task: task.host):
-        if task.state is TaskState.LEASED:
+        if task.state is TaskState.LEASED and ring in (None, task.ring):
             work.effects.append(Recall(task.host, task.attempt, why))
             work.put(replace(task, state=state, since=at, deadline=None, reason=why))
-            ring = work.rings[task.ring].name
-            work.record(at, "recalled", why, ring=ring, host=task.host, by=by)
+            name = work.rings[task.ring].name
+            work.record(at, "recalled", why, ring=name, host=task.host, by=by)
+
+
+def watch_groups(work: Work, task: Task, at: datetime) -> None:
+    """Say so when a host that ended without success leaves its group nothing to spare."""
+    if task.state in LIVE_TASKS or not task.is_unavailable:
+        return
+    ring = work.rings[task.ring].name
+    for key in task.groups:
+        if work.groups[key].is_spent:
+            why = (
+                f"{task.state}: it counts against group {key}, which can spare no other host now, "
+                "until it is acknowledged or gets another turn"
+            )
+            work.record(at, "group_waits", why, ring=ring, host=task.host)
+            work.notify("group_waits", why)
 
 
 def _forget_the_past(work: Work, packages: Counter[str], lost: int) -> None:

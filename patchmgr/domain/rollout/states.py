@@ -55,9 +55,15 @@ OVER_RINGS = (RingState.PASSED, RingState.SKIPPED)
 # Rings whose tasks may be handed out. A passed ring still owes its last hosts their turn.
 DISPATCHING_RINGS = (RingState.ROLLING, RingState.SOAKING, RingState.PASSED)
 
+PROBED_RINGS = (RingState.ROLLING, RingState.SOAKING)  # whose health probes are asked
+
 WAITING_TASKS = (TaskState.QUEUED, TaskState.DEFERRED)
+NOT_BEGUN = (*WAITING_TASKS, TaskState.LEASED)
 AT_WORK = (TaskState.LEASED, TaskState.RUNNING)  # what ``max_concurrent`` limits
 UNVERIFIED = (TaskState.INSTALLED, TaskState.REBOOT_PENDING)
 IN_FLIGHT = (*AT_WORK, *UNVERIFIED)
 LIVE_TASKS = (*WAITING_TASKS, *IN_FLIGHT)  # all others are final, unless a late result comes
+# Hosts that may be down, and count against their groups until they are verified or a person
+# acknowledges them.
+UNAVAILABLE = (*IN_FLIGHT, TaskState.FAILED, TaskState.TIMED_OUT, TaskState.LOST)
 UNSUCCESSFUL = (TaskState.FAILED, TaskState.TIMED_OUT, TaskState.LOST, TaskState.ROLLED_BACK)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from patchmgr.domain.durations import words
-from patchmgr.domain.rollout import signals
+from patchmgr.domain.rollout import probing, signals
 from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import MACHINE, Dispatch, Recall, Tick
 from patchmgr.domain.rollout.gates import (
@@ -43,6 +43,7 @@ def tick(work: Work, event: Tick) -> None:
         return
     _pass_deadlines(work, event)
     signals.review(work, event.at)
+    probing.miss_answers(work, event.at)
     for position in range(len(work.rings)):
         # Each step may halt the plan, and then nothing moves any more.
         while work.plan.state is PlanState.RUNNING and _move_ring(work, position, event):
@@ -132,6 +133,7 @@ def _end(work: Work, task: Task, state: TaskState, at: datetime, why: str) -> No
     work.put(replace(task, state=state, since=at, deadline=None, finished=finished, reason=why))
     ring = work.rings[task.ring].name
     work.record(at, f"task_{state.value}", why, ring=ring, host=task.host)
+    signals.watch_groups(work, work.tasks[task.host], at)
 
 
 # Rings
@@ -206,7 +208,7 @@ def _judge_soaking(work: Work, position: int, event: Tick) -> None:
     if not proven(tally, ring.settings):
         why = "it is no longer healthy; its soak begins again when it is"
         work.move_ring(position, RingState.ROLLING, event.at, why, deadline=ring.deadline)
-    elif ring.soak_until is not None and event.at < ring.soak_until:
+    elif (ring.soak_until is not None and event.at < ring.soak_until) or not probing.all_pass(ring):
         return
     elif few_unverified(tally, ring.settings):
         work.move_ring(position, RingState.PASSED, event.at, "", deadline=ring.deadline)
@@ -248,9 +250,11 @@ def _watch_patience(work: Work, position: int, event: Tick) -> None:
     if ring.state in WAITING_RINGS:
         _ask(work, position, ring, event.at)
         return
-    why = f"no window opened within {words(ring.settings.wait)}"
+    wait = words(ring.settings.wait)
     for task in _waiting(work, position):
-        _end(work, task, _T.TIMED_OUT, event.at, why)
+        group = work.spent_group(task)
+        why = f"group {group} could spare no host" if group else "no window opened"
+        _end(work, task, _T.TIMED_OUT, event.at, f"{why} within {wait}")
 
 
 def _ask(work: Work, position: int, ring: Ring, at: datetime) -> None:
@@ -274,7 +278,7 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
         latest = latest_start(work, task, event)
         if free < 1:
             break
-        if latest is None:
+        if latest is None or not work.is_its_turn(task):
             continue
         attempt = task.attempt + 1
         leased = replace(

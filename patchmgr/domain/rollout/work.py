@@ -6,8 +6,14 @@ from datetime import datetime
 
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import MACHINE, Effect, Notify, Record
-from patchmgr.domain.rollout.model import Ring, Rollout, Signal, Tally, Task
-from patchmgr.domain.rollout.states import OVER_RINGS, PlanState, RingState, TaskState
+from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Signal, Tally, Task
+from patchmgr.domain.rollout.states import (
+    NOT_BEGUN,
+    OVER_RINGS,
+    PlanState,
+    RingState,
+    TaskState,
+)
 
 Step = tuple[Rollout, tuple[Effect, ...]]
 
@@ -21,26 +27,41 @@ class _Counts:
     unreached: int
     reboots_lost: int
     accepted: int
+    lost_accepted: int
     changed: bool = False
+    _frozen: Tally | None = None  # of the present counts
 
     def add(self, task: Task, by: int) -> None:
-        self.changed = True
+        self.touch()
         self.states[task.state] += by
         if task.state is TaskState.TIMED_OUT and task.begun is None:
             self.unreached += by
-        if task.state is TaskState.LOST and task.not_back:
+        if task.state is TaskState.LOST and task.acknowledged:
+            self.lost_accepted += by
+        elif task.state is TaskState.LOST and task.not_back:
             self.reboots_lost += by
         if task.state is TaskState.FAILED and task.package:
             self.packages[task.package] += by
 
+    def accept(self, failures: int) -> None:
+        if failures != self.accepted:
+            self.accepted = failures
+            self.touch()
+
+    def touch(self) -> None:
+        self.changed, self._frozen = True, None
+
     def frozen(self) -> Tally:
-        return Tally(
-            dict(+self.states),
-            self.unreached,
-            self.reboots_lost,
-            dict(+self.packages),
-            self.accepted,
-        )
+        if self._frozen is None:
+            self._frozen = Tally(
+                dict(+self.states),
+                self.unreached,
+                self.reboots_lost,
+                dict(+self.packages),
+                self.accepted,
+                self.lost_accepted,
+            )
+        return self._frozen
 
 
 @dataclass(slots=True)
@@ -50,19 +71,21 @@ class Work:
     plan: Rollout
     rings: list[Ring] = field(init=False)
     tasks: dict[int, Task] = field(init=False)
+    groups: dict[str, Budget] = field(init=False)
     effects: list[Effect] = field(default_factory=list)
     _counts: list[_Counts] = field(init=False)
 
     def __post_init__(self) -> None:
         self.rings = list(self.plan.rings)
         self.tasks = dict(self.plan.tasks)
+        self.groups = dict(self.plan.groups)
         self._counts = [_counts(ring.tally) for ring in self.rings]
 
     def done(self) -> Step:
         for position in range(len(self.rings)):
             if self._counts[position].changed:
                 self.rings[position] = replace(self.rings[position], tally=self.tally(position))
-        plan = replace(self.plan, rings=tuple(self.rings), tasks=self.tasks)
+        plan = replace(self.plan, rings=tuple(self.rings), tasks=self.tasks, groups=self.groups)
         return plan, tuple(self.effects)
 
     # Tasks
@@ -79,16 +102,30 @@ class Work:
         self._counts[before.ring].add(before, -1)
         self._counts[task.ring].add(task, +1)
         self.tasks[task.host] = task
+        if task.groups and task.is_unavailable != before.is_unavailable:
+            step = 1 if task.is_unavailable else -1
+            for key in task.groups:
+                budget = self.groups[key]
+                self.groups[key] = replace(budget, unavailable=budget.unavailable + step)
 
-    def accept_failures(self, position: int) -> None:
-        counts = self._counts[position]
-        counts.accepted, counts.changed = counts.frozen().failures, True
+    def spent_group(self, task: Task) -> str:
+        """Return the first of the task's groups that can spare no host; empty when all can."""
+        return next((key for key in task.groups if self.groups[key].is_spent), "")
 
-    def clamp_accepted(self, position: int) -> None:
+    def is_its_turn(self, task: Task) -> bool:
+        """Return whether its groups can spare its host, and those before it have begun."""
+        return not self.spent_group(task) and all(
+            host in self.tasks and self.tasks[host].state not in NOT_BEGUN for host in task.after
+        )
+
+    def accept_failures(self, position: int, more: int | None = None) -> None:
+        """Count ``more`` failures as let pass, all of them by default."""
         counts = self._counts[position]
         failures = counts.frozen().failures
-        if counts.accepted > failures:
-            counts.accepted, counts.changed = failures, True
+        counts.accept(failures if more is None else max(0, min(failures, counts.accepted + more)))
+
+    def clamp_accepted(self, position: int) -> None:
+        self.accept_failures(position, 0)
 
     # Rings
 
@@ -163,4 +200,5 @@ def _counts(tally: Tally) -> _Counts:
         tally.unreached,
         tally.reboots_lost,
         tally.accepted,
+        tally.lost_accepted,
     )

@@ -21,7 +21,7 @@ from msgspec.structs import astuple
 from patchmgr.domain.advisories import Advisory, Fix
 from patchmgr.domain.flaws import FlawNote
 from patchmgr.domain.lifecycle import Support
-from patchmgr.domain.offers import Offer
+from patchmgr.domain.offers import EVERYBODY, Offer
 from patchmgr.errors import ConflictError, InputError
 
 Value: TypeAlias = Advisory | FlawNote | Offer | Support
@@ -49,6 +49,7 @@ _TYPES: dict[str, Any] = {  # stricter than the value's own: what is stored has 
     "published": Annotated[datetime, Meta(tz=True)] | None,
     **dict.fromkeys(("platform", "package", "fixed", "introduced", "last_affected"), _Name),
     **dict.fromkeys(("module", "suite", "name", "version", "source", "source_version"), _Name),
+    "phased": Annotated[int, Meta(ge=0, le=EVERYBODY)],
     **dict.fromkeys(("scheme", "channel", "after", "manager", "level"), _Word),
 }
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urldefrag, urlencode
 from patchmgr.errors import FeedMalformedError
 
 DIGESTS = ("sha256", "sha384", "sha512")
+PLATFORMS = "platforms"  # of an address: what alone is taken from the document behind it
 
 
 def labelled(url: str, **says: str) -> str:
@@ -34,6 +35,11 @@ def without_labels(url: str) -> str:
 def says_its_digest(url: str) -> bool:
     """Return whether ``url`` says what is behind it so that it can be nothing else."""
     return any(name in labels_of(url) for name in DIGESTS)
+
+
+def says_its_state(url: str) -> bool:
+    """Return whether ``url`` says when what is behind it last changed, as an index listed it."""
+    return "changed" in labels_of(url)
 
 
 def check_digest(url: str, body: bytes) -> None:

@@ -1,11 +1,12 @@
-"""Documents signed in clear text with OpenPGP, such as an archive's InRelease.
+"""Documents signed with OpenPGP: in clear text, such as an archive's InRelease, or beside.
 
-Source: RFC 9580, section 7 (cleartext signature framework); verified by Sequoia.
+Source: RFC 9580, section 7 (cleartext signature framework) and 10.4 (detached signatures);
+verified by Sequoia.
 """
 
 from collections.abc import Iterable
 
-from pysequoia import Cert, verify
+from pysequoia import Cert, Sig, verify
 
 from patchmgr.errors import FeedMalformedError
 
@@ -21,6 +22,35 @@ def verified(url: str, clearsigned: bytes, keyrings: Iterable[bytes]) -> bytes:
     """
     if not clearsigned.startswith(BEGIN):
         raise FeedMalformedError(f"{url}: is not signed in clear text; give the signed InRelease")
+    signed = _verify(url, clearsigned, None, keyrings)
+    if not signed:
+        raise FeedMalformedError(f"{url}: there is nothing in what is signed")
+    return signed
+
+
+def check_detached(url: str, body: bytes, signature: bytes, keyrings: Iterable[bytes]) -> None:
+    """Raise `FeedMalformedError` unless ``signature`` is one of ``body`` by a key of ``keyrings``.
+
+    Keys and signatures must be valid now.
+    """
+    _verify(url, body, _signature(url, signature), keyrings)
+
+
+def binary(url: str, signature: bytes) -> bytes:
+    """Return a detached signature without its armour. Raises `FeedMalformedError` for none."""
+    return bytes(_signature(url, signature))
+
+
+def _signature(url: str, signature: bytes) -> Sig:
+    try:
+        return Sig.from_bytes(signature)
+    except RuntimeError as error:
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise FeedMalformedError(f"{url}: is no OpenPGP signature: {why}") from error
+
+
+def _verify(url: str, body: bytes, beside: Sig | None, keyrings: Iterable[bytes]) -> bytes | None:
+    """Return what ``body`` says that was signed, in itself or with a signature ``beside`` it."""
     keys = [key for keyring in keyrings for key in _keys(url, keyring)]
     if not keys:
         raise FeedMalformedError(
@@ -34,14 +64,11 @@ def verified(url: str, clearsigned: bytes, keyrings: Iterable[bytes]) -> bytes:
         return keys
 
     try:
-        signed = verify(clearsigned, candidates).bytes
+        return verify(body, candidates, signature=beside).bytes
     except RuntimeError as error:  # what Sequoia raises for everything
         why = str(error).partition("\n")[0].rstrip(".")
         by = f" (signed by {', '.join(signers)})" if signers else ""
         raise FeedMalformedError(f"{url}: its signature does not hold: {why}{by}") from error
-    if not signed:
-        raise FeedMalformedError(f"{url}: there is nothing in what is signed")
-    return signed
 
 
 def _keys(url: str, keyring: bytes) -> list[Cert]:

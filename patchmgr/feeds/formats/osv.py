@@ -38,12 +38,13 @@ _NOT_SECURITY = {
 _WORDED = re.compile(r"(Critical|Important|Moderate|Low): ")
 
 
-def page(url: str, body: bytes, os_id: str = "") -> Page:
+def page(url: str, body: bytes, os_id: str = "", only: frozenset[str] = frozenset()) -> Page:
     """Return what all records of a document say, of ``os_id`` alone when that is given.
 
-    Raises `FeedMalformedError` for what is no OSV, also when more than a quarter of it is odd.
+    Of the platforms in ``only`` when there are some: the others are left out unseen. Raises
+    `FeedMalformedError` for what is no OSV, also when more than a quarter of it is odd.
     """
-    reading = _Reading(os_id)
+    reading = _Reading(os_id, only)
     for raw in raw_records(url, body):
         reading.add(raw)
     if not reading.records:
@@ -64,12 +65,13 @@ def page(url: str, body: bytes, os_id: str = "") -> Page:
 class _Reading:
     """What has been read of one document so far."""
 
-    def __init__(self, os_id: str) -> None:
+    def __init__(self, os_id: str, only: frozenset[str]) -> None:
         self.advisories: list[Advisory] = []
         self.set_aside: list[SetAside] = []
         self.skipped: Counter[str] = Counter()
         self.records = 0
         self._os_id = os_id
+        self._only = only
 
     def add(self, raw: bytes | msgspec.Raw) -> None:
         """Add one record; an odd one goes aside, a withdrawn one is left out."""
@@ -96,6 +98,8 @@ class _Reading:
             where = place(ecosystem)
             if where is None or not where.platform.startswith(self._os_id):
                 self.skipped[shortened(ecosystem)] += 1
+                continue
+            if self._only and where.platform not in self._only:
                 continue
             reason = oddity(affected)
             if reason:

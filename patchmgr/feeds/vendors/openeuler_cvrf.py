@@ -17,22 +17,19 @@ what is said of it.
 
 import codecs
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
+from patchmgr.domain.advisories import Advisory, Fix, Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
-from patchmgr.feeds.formats import cvrf, rpm_names
+from patchmgr.feeds.formats import cvrf, cvrf_rpm, rpm_names
 from patchmgr.feeds.formats.text import shortened
 
 DATA = "https://repo.openeuler.org/security/data/cvrf/"
-SCHEME = "rpm"
 WITH_EPOCH = "1:0"  # older than any version that has an epoch
-ODD_SHARE = 4  # more than one line, or package, in this many: not openEuler's document at all
-FIXED = "Fixed"
+ODD_SHARE = 4  # more than one line in this many: not openEuler's index at all
 ARCH = "Package Arch"
 SEVERITIES = {
     "low": Severity.LOW,
@@ -54,6 +51,7 @@ class OpeneulerCvrf(Feed):
     start: ClassVar[tuple[str, ...]] = (f"{DATA}index.txt",)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
     serves: ClassVar[tuple[str, ...]] = ("openeuler",)
+    one_by_one: ClassVar[bool] = True
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return the advisory that the document is, or the documents that the index lists.
@@ -80,6 +78,7 @@ def _index(url: str, body: bytes) -> Page:
     folder = "".join(url.rpartition("/")[:2])
     return Page(
         follow=tuple(folder + line for line in good),
+        stands=tuple(line[len("2021/cvrf-") :].removesuffix(".xml") for line in good),
         set_aside=tuple(
             SetAside("", line[: cvrf.NAME], "a line of the index that names no document")
             for line in odd
@@ -87,29 +86,22 @@ def _index(url: str, body: bytes) -> Page:
     )
 
 
-class _Reading:
+class _Reading(cvrf_rpm.Reading):
     """What has been read of one document so far."""
 
     def __init__(self, document: cvrf.Document) -> None:
-        self.document = document
-        self.severity = SEVERITIES.get(document.severity.lower(), Severity.UNKNOWN)
+        super().__init__(document, SEVERITIES.get(document.severity.lower(), Severity.UNKNOWN))
         self.fixed = {
-            _release(name) for flaw in document.vulnerabilities for name in flaw.products(FIXED)
+            _release(name)
+            for flaw in document.vulnerabilities
+            for name in flaw.products(cvrf_rpm.FIXED)
         }
-        self.arches: dict[Fix, set[str]] = {}
-        self.set_aside: list[SetAside] = []
-        self.skipped: Counter[str] = Counter()
 
     def page(self, url: str) -> Page:
         packages = [(arch, each) for arch, each in _on_arches(self.document) if arch != "src"]
         for arch, each in packages:
             self._add(arch, each)
-        if len(self.set_aside) * ODD_SHARE > len(packages):
-            first = self.set_aside[0]
-            raise FeedMalformedError(
-                f"{url}: {len(self.set_aside)} of {len(packages)} packages are not openEuler's,"
-                f" such as {first.where}: {first.reason}"
-            )
+        self.refuse_odd(url, len(packages), "openEuler")
         return Page(
             (self._advisory(),), set_aside=tuple(self.set_aside), skipped=dict(self.skipped)
         )
@@ -117,28 +109,13 @@ class _Reading:
     def _add(self, arch: str, product: cvrf.Product) -> None:
         found, release = rpm_names.built(product.name), _release(product.cpe)
         if found is None or not cvrf.is_name(product.name):
-            self._put_aside(product, "is not the file name of an rpm package")
+            self.put_aside(product.name, "is not the file name of an rpm package")
         elif not release:
-            self._put_aside(product, f"its release {product.cpe[:80]!r} is none of openEuler's")
+            self.put_aside(product.name, f"its release {product.cpe[:80]!r} is none of openEuler's")
         elif self.document.vulnerabilities and release not in self.fixed:
             self.skipped[f"openEuler-{release}, not called fixed"] += 1
         elif not rpm_names.is_debug(found.name):
-            fix = self._fix(f"openeuler:{release.lower()}", found)
-            self.arches.setdefault(fix, set()).add(found.arch or arch)
-
-    def _put_aside(self, product: cvrf.Product, reason: str) -> None:
-        self.set_aside.append(SetAside(self.document.id, product.name[: cvrf.NAME], reason))
-
-    def _fix(self, platform: str, package: rpm_names.Built) -> Fix:
-        return Fix(
-            platform=platform,
-            package=package.name,
-            match=Match.BINARY,
-            status=Status.AFFECTED,
-            fixed=package.version,
-            severity=self.severity,
-            scheme=SCHEME,
-        )
+            self.add(f"openeuler:{release.lower()}", found, found.arch or arch)
 
     def _advisory(self) -> Advisory:
         document = self.document
@@ -154,7 +131,7 @@ class _Reading:
         )
 
     def _fixes(self) -> Iterator[Fix]:
-        every = {arch for arches in self.arches.values() for arch in arches}
+        every = self.every_arch
         for fix, arches in self.arches.items():
             narrowed = replace(fix, arch=rpm_names.narrowed(arches, every))
             yield narrowed

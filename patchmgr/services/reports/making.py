@@ -161,6 +161,7 @@ def _forms(formats: Sequence[str]) -> dict[str, type[Form]]:
 def _basis(session: Session, at: datetime, policy: str | None, settings: Settings) -> Basis:
     chosen, since = _policy(session, at, policy)
     told = lifecycle.said(session, at)
+    names = queries.platform_names(session, at)
     return Basis(
         as_of=at,
         policy=chosen,
@@ -168,8 +169,8 @@ def _basis(session: Session, at: datetime, policy: str | None, settings: Setting
         scanned_at=queries.scanned_at(session, at),
         silent_days=settings.silent_days,
         stale_feed_hours=settings.stale_feed_hours,
-        feeds=queries.feeds(session, at, stale_hours=settings.stale_feed_hours),
-        platforms=queries.platforms(session, at, queries.platform_names(session, at), told),
+        feeds=queries.feeds(session, at, names, stale_hours=settings.stale_feed_hours),
+        platforms=queries.platforms(session, at, names, told),
         kev=_catalogue(session, at),
         plans=report_plans.plans(session, at - PERIOD, at),
         standings=queries.standings(session, at),

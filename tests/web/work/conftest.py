@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
 
+from inventory import import_work
 from inventory.host_import import import_hosts
 from inventory.intake import import_packages
 from patchmgr.domain.accounts import Role
@@ -184,6 +185,22 @@ def open_page(chromium, address, person):
     yield make
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def scheduler(works):
+    """Do what the scheduler does with uploads, as long as the test goes on."""
+    stopped = threading.Event()
+
+    def go_on():
+        while not stopped.wait(0.1):
+            import_work.work(works.db, works.settings.uploads, works.clock)
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    yield
+    stopped.set()
+    thread.join()
 
 
 @pytest.fixture

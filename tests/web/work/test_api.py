@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from inventory import import_work
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.services.sync import sync
@@ -313,6 +314,49 @@ def test_an_import_with_bad_rows_changes_nothing_and_names_them(works, ask):
     assert ask("GET", "/hosts/new-1").status_code == 404
 
 
+def test_a_file_is_followed_confirmed_and_read_the_same_way_next_time(works, ask):
+    csv = gzip.compress(b"Server\tColour\nnew-1\tred\nnot a name\tred\n")
+    wish = {"kind": "hosts", "source": "cmdb", "full_export": "true", "save_mapping": "true"}
+    wish["map"] = "Server=hostname,Colour=-"
+    sent = ask("POST", "/imports", data=csv, query_string=wish)
+    address = sent.headers["Location"].removeprefix("/api/v1")
+    assert (sent.status_code, sent.json["state"]) == (202, "waiting")
+
+    import_work.work(works.db, works.settings.uploads, works.clock)
+    found = ask("GET", address).json
+    assert (found["state"], found["difference"]["new"]) == ("previewed", 1)
+    assert found["read"] == "read as UTF-8 from gzip, separated by tab"
+    rejects = ask("GET", found["rejects_address"].removeprefix("/api/v1"))
+    assert rejects.text.splitlines()[0] == "Server\tColour\treason"
+    assert ask("POST", f"{address}/confirm", json={}).status_code == 409
+    assert ask("POST", f"{address}/confirm", json={"take_good": True}).json["state"] == "confirmed"
+    import_work.work(works.db, works.settings.uploads, works.clock)
+
+    assert ask("GET", address).json["state"] == "applied"
+    assert ask("GET", "/hosts/new-1").status_code == 200
+    (source,) = ask("GET", "/import-sources").json
+    assert (source["name"], source["mapping"]["Server"], source["hosts"]) == ("cmdb", "hostname", 1)
+    assert ask("DELETE", "/import-sources/cmdb").status_code == 204
+
+
+def test_a_file_that_was_sent_can_be_discarded(works, ask):
+    sent = ask("POST", "/imports", data=b"hostname\nx\n", query_string={"kind": "hosts"})
+    address = sent.headers["Location"].removeprefix("/api/v1")
+
+    assert ask("POST", f"{address}/discard").json["state"] == "discarded"
+    assert ask("POST", f"{address}/confirm", json={}).status_code == 409
+    assert list(works.settings.uploads.iterdir()) == []
+
+
+def test_a_full_export_without_its_source_is_refused(works, ask):
+    query = {"kind": "hosts", "full_export": "true"}
+
+    answer = ask("POST", "/imports", data=b"hostname\nx\n", query_string=query)
+
+    assert answer.status_code == 422
+    assert "source" in answer.json["errors"]
+
+
 def test_a_report_is_made_and_downloaded(works, ask):
     made = ask("POST", "/reports", json={"formats": ["json"]})
 
@@ -378,3 +422,21 @@ def test_windows_and_freezes_are_added(works, ask):
     assert ask("POST", "/windows", json=window).status_code == 409
     assert ask("POST", "/freezes", json=freeze).json[0]["ends"] == "2027-01-05T23:00:00Z"
     assert ask("POST", "/freezes", json={**freeze, "starts": "now"}).status_code == 422
+
+
+def test_a_program_forecasts_and_overrules(works, program):
+    ask = program(Role.ADMIN)
+    groups = [{"name": "all", "by": "platform", "max_unavailable": "50%"}]
+    made = ask("POST", "/plans", json={"groups": groups})
+    number = made.json["id"]
+    forecast = ask("GET", f"/plans/{number}/forecast?max_concurrent=1")
+
+    assert made.json["groups"][0]["max_unavailable"] == "50%"
+    assert forecast.status_code == 200
+    assert forecast.json["forecast"]["ends"] > forecast.json["forecast"]["starts"]
+    assert forecast.json["compliance"][-1]["findings"] == 0
+    assert ask("GET", f"/plans/{number}/forecast?start=soon").status_code == 422
+    for path in ("skip-ring", "roll-back"):
+        body = {"reason": "r", "ring": "canary"} if path == "skip-ring" else {"reason": "r"}
+        body |= {"hosts": ["h"]} if path == "roll-back" else {}
+        assert ask("POST", f"/plans/{number}/{path}", json=body).status_code in (404, 409)

@@ -112,7 +112,7 @@ def test_a_plan_is_made_without_javascript(works, open_page):
     expect(page.get_by_role("heading", name="Ring early")).to_have_count(0)
 
 
-def test_a_file_is_imported_after_its_columns_were_named(works, open_page, tmp_path):
+def test_a_file_is_imported_after_its_columns_were_named(works, open_page, scheduler):
     path = works.file("machines.csv", "Server;Env;Color\nnew-1;test;red\nnew-2;test;blue\n")
     page = open_page(Role.OPERATOR)
 
@@ -122,6 +122,7 @@ def test_a_file_is_imported_after_its_columns_were_named(works, open_page, tmp_p
     expect(page.get_by_text("No column stands for hostname yet")).to_be_visible()
     page.get_by_label("What Color stands for").select_option("-")
     page.get_by_role("button", name="Read again").click()
+    expect(page.get_by_role("button", name="Import 2 rows")).to_be_visible()
     page.goto("/")
     page.goto("/imports")
     page.get_by_role("link", name="machines.csv").click()
@@ -140,7 +141,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_and_nothing_overflows(works, open_page, violations, look):
+def test_axe_finds_nothing_and_nothing_overflows(works, open_page, violations, scheduler, look):
     running, halted, proposed = works.started(), works.started(), works.create()
     works.do("halt", halted, reason="a customer called")
     works.do("propose", proposed)

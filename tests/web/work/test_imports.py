@@ -4,13 +4,14 @@ import io
 
 import pytest
 
+from inventory import import_work
 from patchmgr.domain.accounts import Role
 
 HOSTS = "hostname,environment\nnew-1,test\nweb-1,staging\n"
 
 
 @pytest.fixture
-def upload(operator):
+def upload(operator, work):
     """Return the address of an upload's page."""
 
     def send(text, kind="hosts", name="hosts.csv", **more):
@@ -18,7 +19,27 @@ def upload(operator):
         data = {"kind": kind, "mode": "snapshot", "file": (io.BytesIO(body), name), **more}
         answer = operator.post("/imports", data=data)
         assert answer.status_code == 303, answer.text
+        work()
         return answer.location
+
+    return send
+
+
+@pytest.fixture
+def work(works):
+    """Do what the scheduler does with uploads."""
+    return lambda: import_work.work(works.db, works.settings.uploads, works.clock)
+
+
+@pytest.fixture
+def confirm(operator, work):
+    """Confirm an upload and have it carried out; return its page."""
+
+    def send(address, **data):
+        answer = operator.post(f"{address}/apply", data=data)
+        assert answer.status_code == 303, answer.text
+        work()
+        return operator.get(address).text
 
     return send
 
@@ -31,30 +52,30 @@ def test_looking_into_a_file_changes_nothing(works, operator, upload):
     assert operator.get("/hosts/new-1").status_code == 404
 
 
-def test_a_confirmed_file_is_imported_and_a_scan_asked_for(works, operator, upload):
+def test_a_confirmed_file_is_imported_and_a_scan_asked_for(works, operator, upload, confirm):
     address = upload(HOSTS)
 
-    operator.post(f"{address}/apply")
+    page = confirm(address)
 
     assert operator.get("/hosts/new-1").status_code == 200
-    assert "2 rows were taken" in operator.get(address).text
+    assert "2 rows were taken" in page
     assert operator.post(f"{address}/apply").status_code == 409
     assert "queued" in operator.get("/admin/jobs").text.lower()
     assert list(works.settings.uploads.iterdir()) == []
 
 
-def test_the_same_file_again_is_all_known(works, operator, upload):
-    operator.post(f"{upload(HOSTS)}/apply")
+def test_the_same_file_again_is_all_known(works, operator, upload, confirm):
+    confirm(upload(HOSTS))
 
     assert "Everything in this file is known already" in operator.get(upload(HOSTS)).text
 
 
-def test_bad_rows_are_shown_downloaded_and_left_behind(works, operator, upload):
+def test_bad_rows_are_shown_downloaded_and_left_behind(works, operator, upload, confirm):
     address = upload("hostname,environment\nnew-1,test\nnot a name,test\n")
 
     page = operator.get(address).text
     rejects = operator.get(f"{address}/rejects.csv").text
-    operator.post(f"{address}/apply", data={"take_good": "1"})
+    confirm(address, take_good="1")
 
     assert "1 row cannot be taken" in page
     assert "not a name" in page
@@ -74,7 +95,7 @@ def test_bad_rows_refuse_the_file_unless_the_good_ones_are_asked_for(works, oper
     assert operator.get("/hosts/new-1").status_code == 404
 
 
-def test_unknown_columns_come_with_suggestions(works, operator, upload):
+def test_unknown_columns_come_with_suggestions(works, operator, upload, work):
     address = upload("Server;Env;Colour\nnew-1;test;red\n")
 
     page = operator.get(address).text
@@ -82,6 +103,7 @@ def test_unknown_columns_come_with_suggestions(works, operator, upload):
         f"{address}/mapping",
         data={"column-0": "hostname", "column-1": "environment", "column-2": "-"},
     )
+    work()
 
     assert "No column stands for hostname yet" in page
     assert '<option value="hostname" selected>' in page
@@ -92,10 +114,10 @@ def test_unknown_columns_come_with_suggestions(works, operator, upload):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"\xff\xfeh\x00o\x00", "is UTF-16"),
         (b"\n", "is empty"),
-        (b"hostname\nn\xe4me\n", "is not UTF-8"),
-        (b'hostname\n"open\n', "is not CSV"),
+        (b"hostname\nn\x81me\n", "byte 11 is neither UTF-8 nor Windows-1252"),
+        (b'hostname\n"open\n', "nothing closes"),
+        (b"hostname\n" + b"x" * (2 << 20), "begins a line longer than 1 MiB"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(works, operator, upload, body, said):
@@ -157,8 +179,8 @@ def test_a_file_without_a_needed_column_waits_for_it(works, operator, upload):
     assert "Waits for its columns" in page
 
 
-def test_what_is_taken_away_is_said(works, operator, upload):
-    operator.post(f"{upload('hostname,tags' + chr(10) + 'web-1,role=web' + chr(10))}/apply")
+def test_what_is_taken_away_is_said(works, operator, upload, confirm):
+    confirm(upload("hostname,tags\nweb-1,role=web\n"))
 
     page = operator.get(upload("hostname,tags\nweb-1,\n")).text
 

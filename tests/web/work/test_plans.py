@@ -8,6 +8,7 @@ import pytest
 
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.states import PlanState
 
@@ -253,6 +254,19 @@ def test_every_page_of_a_plan_opens_for_every_role(works, client, verb, role):
     browser = client(role)
 
     assert {browser.get(f"/plans/{plan_id}{tab}").status_code for tab in TABS} == {200}
+
+
+def test_groups_stand_beside_the_rings_and_outlast_their_edit(works, operator):
+    racks = GroupSettings("racks", by="site", max_unavailable_pct=25, order=("hostname",))
+    plan_id = works.create(groups=(racks, GroupSettings("<pair>", hosts=("canary-1",))))
+    page = operator.get(f"/plans/{plan_id}/times").text
+
+    assert "at most 25% unavailable at a time, for each site, in their order" in page
+    assert "&lt;pair&gt;" in page
+    sent = {f"ring-0-{name}": value for name, value in RING.items()}
+    answer = operator.post(f"/plans/{plan_id}/rings", data={"approvals": "1", **sent})
+    assert answer.status_code == 303
+    assert "for each site" in operator.get(f"/plans/{plan_id}/times").text
 
 
 def test_a_halted_plan_leads_with_why_and_what_can_be_done(works, operator, state):

@@ -2,19 +2,21 @@
 
 Read are apt's `InRelease` and `Packages`, rpm-md's `repomd.xml`, `primary.xml` and `modules.yaml`,
 and apk's `APKINDEX`; each is known by its content. What a repository's index names is fetched only
-with the digest that the index gives. apt's index is signed and gets verified; the others are as
-trustworthy as the server that they come from. A file that an administrator hands over is taken
-at his word.
+with the digest that the index gives. apt's index is signed and gets verified; the others do where
+keys of their vendor are known, and are as trustworthy as their server where not. A file that an
+administrator hands over is taken at his word.
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page
-from patchmgr.feeds.formats import openpgp, repomd, rpm_repositories, xml
+from patchmgr.feeds.formats import openpgp, rpm_repositories, signatures, xml
 from patchmgr.feeds.formats.labels import check_digest, without_labels
+from patchmgr.feeds.keys import NO_KEYS, Keys
 from patchmgr.feeds.vendors.archive import apk, apt, rpm
 from patchmgr.feeds.vendors.archive.addresses import CURRENT, SERVED, addresses
 
@@ -47,9 +49,9 @@ class Archive(Feed):
 
     only_installed: ClassVar[bool] = True
 
-    def __init__(self, keyrings: tuple[bytes, ...] = ()) -> None:
-        """Verify what apt's archives sign with the certificates in ``keyrings``."""
-        self._keyrings = keyrings
+    def __init__(self, keys: Keys = NO_KEYS) -> None:
+        """Verify with ``keys`` what repositories sign."""
+        self._keys = keys
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return what a repository offers, or of its index which documents to read.
@@ -61,31 +63,40 @@ class Archive(Feed):
         if rpm_repositories.is_mirror_list(url):
             return Page(follow=(rpm_repositories.first_mirror(url, body),))
         check_digest(url, body)
+        if signatures.is_of_rpm_index(url, body):
+            return signatures.rpm_signature(url, body)
         signed = without_labels(url).endswith("InRelease") or body.startswith(openpgp.BEGIN)
         if signed or _RELEASE.match(body):
-            return apt.release(url, openpgp.verified(url, body, self._keyrings), platform)
+            text = openpgp.verified(url, body, self._keys.archives)
+            return replace(apt.release(url, text, platform), is_verified=True)
         if body[:_HEAD].lstrip().startswith(b"<"):
-            return _xml(url, body, platform)
+            return self._xml(url, body, platform)
         for pattern, read in _TEXTS:
             if pattern.match(body, 0, _HEAD):
+                if read is rpm.modules:
+                    signatures.refuse_unnamed(self._keys, url, platform)
                 return read(url, body, platform)
         raise FeedMalformedError(
             f"{url}: is no document of a repository: neither InRelease, Packages, repomd.xml,"
             " primary.xml, modules.yaml nor APKINDEX"
         )
 
-    def trusting(self, keyrings: tuple[bytes, ...]) -> "Archive":
-        return Archive(keyrings)
+    def trusting(self, keys: Keys) -> "Archive":
+        return Archive(keys)
+
+    def check(self, url: str, body: bytes, platform: str = "") -> bool:
+        return signatures.check_apk(self._keys, url, body, platform)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         """Return the indexes of the public repositories of ``platforms``."""
         return addresses(platforms)
 
-
-def _xml(url: str, body: bytes, platform: str) -> Page:
-    root = xml.root_name(url, body)
-    if root == "repomd":
-        return Page(follow=tuple(repomd.addresses(url, body, "primary", "modules").values()))
-    if root in ELSEWHERE:
-        return Page()
-    return rpm.primary(url, body, platform)
+    def _xml(self, url: str, body: bytes, platform: str) -> Page:
+        root = xml.root_name(url, body)
+        if root == "repomd":
+            kinds = ("primary", "modules")
+            return signatures.rpm_index(self._keys, url, body, platform, *kinds) or Page()
+        if root in ELSEWHERE:
+            return Page()
+        signatures.refuse_unnamed(self._keys, url, platform)
+        return rpm.primary(url, body, platform)

@@ -1,6 +1,7 @@
 """apt's repositories: `InRelease` says what there is, `Packages` has it.
 
-Source: Debian's wiki, DebianRepository/Format; Debian policy 5.6.1 for ``Source: name (version)``.
+Source: Debian's wiki, DebianRepository/Format; Debian policy 5.6.1 for ``Source: name (version)``;
+apt.conf(5), ``APT::Get::Always-Include-Phased-Updates`` for ``Phased-Update-Percentage``.
 """
 
 import re
@@ -10,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
 from patchmgr.domain.debian_releases import PLATFORMS, UBUNTU
-from patchmgr.domain.offers import Offer
+from patchmgr.domain.offers import EVERYBODY, Offer
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Page, SetAside
 from patchmgr.feeds.formats.labels import labelled, labels_of, without_labels
@@ -27,6 +28,7 @@ _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", re.MULTILINE)
 _SHA256 = re.compile(r"^SHA256:[ \t]*\n((?:[ \t].*(?:\n|\Z))+)", re.MULTILINE)
 _PACKAGES = re.compile(r"(?!.*-installer/)(?:[A-Za-z0-9._-]+/)+binary-([a-z0-9-]+)/Packages")
 _DIST = re.compile(r"(?:^|[/_])dists[/_](.+?)[/_]InRelease$")
+_PERCENTAGE = re.compile(r"[0-9]{1,3}")
 _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?\s*")
 
 
@@ -183,4 +185,11 @@ def _offer(stanza: bytes, platform: str, suite: str) -> Offer | None:
     if source is None or not (is_name(name) and is_name(version) and is_name(arch)):
         return None
     built_from = source[1], source[2] or version
-    return Offer(platform, suite, "dpkg", name, version, arch, *built_from)
+    phased = _percentage(_value(stanza, b"Phased-Update-Percentage"))
+    return Offer(platform, suite, "dpkg", name, version, arch, *built_from, phased=phased)
+
+
+def _percentage(text: str) -> int:
+    """Return what a package says of its phasing; what is no percentage says nothing, as for apt."""
+    number = int(text) if _PERCENTAGE.fullmatch(text) else EVERYBODY
+    return min(number, EVERYBODY)

@@ -47,7 +47,7 @@ def primary(url: str, body: bytes, platform: str) -> Page:
             odd.append(SetAside("", said, "without name, version or architecture"))
             continue
         source = _SOURCE.fullmatch(xml.text(xml.child(package, "format"), "sourcerpm")[:400])
-        built_from = source.groups() if source else ("", "")
+        built_from = (source[1], source[2]) if source else ("", "")
         offers.append(Offer(where, suite, "rpm", name, evr, arch, *built_from))
     if len(odd) * ODD_SHARE > count:
         raise FeedMalformedError(

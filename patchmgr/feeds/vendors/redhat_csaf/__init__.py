@@ -8,9 +8,11 @@ by which advisory: the address of its ``vendor_fix``), ``known_affected`` (``no_
 kinds of document tell of the same advisories; what is not stays a record of the CVE.
 
 A sync over the network reads the newest `NEWEST` documents of each kind that ``changes.csv`` lists,
-not the tens of thousands there are: it shows what Red Hat said last, no more. Whoever wants the
-whole unpacks Red Hat's archives (``csaf_vex_….tar.zst``) and reads the directory with ``--from``,
-or uses the feed redhat-oval.
+not the tens of thousands there are, and of those only what has changed since. What earlier syncs
+read stands for as long as the list has it: a document that Red Hat deletes is gone from there. So
+the feed begins with what Red Hat said last, and grows. Whoever wants the whole at once unpacks Red
+Hat's archives (``csaf_vex_….tar.zst``) and reads the directory with ``--from``, or uses the feed
+redhat-oval.
 """
 
 import csv
@@ -25,6 +27,7 @@ from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page
 from patchmgr.feeds.formats import csaf, rpmfixes
 from patchmgr.feeds.formats.dates import instant
+from patchmgr.feeds.formats.labels import labelled
 from patchmgr.feeds.vendors.redhat_csaf.reading import CVE, ERRATUM, Reading
 
 DATA = "https://security.access.redhat.com/data/csaf/v2/"
@@ -41,6 +44,7 @@ class RedhatCsaf(Feed):
     )
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     serves: ClassVar[tuple[str, ...]] = ("rhel",)
+    one_by_one: ClassVar[bool] = True
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
         return self.start if any(each.startswith("rhel:") for each in platforms) else ()
@@ -51,7 +55,7 @@ class RedhatCsaf(Feed):
         ``platform`` is not needed: the CPEs name streams. Raises `FeedMalformedError`.
         """
         if url.endswith(".csv"):
-            return Page(follow=_newest(url, body))
+            return _index(url, body)
         document = csaf.Document(url, body)
         _refuse_others(url, document.about)
         return Reading(document).page(url)
@@ -93,8 +97,8 @@ def _speaks(advisory: Advisory) -> bool:
     return bool(advisory.fixes) or not advisory.is_record
 
 
-def _newest(url: str, body: bytes) -> tuple[str, ...]:
-    """Return the addresses of the newest documents that the index ``changes.csv`` lists."""
+def _index(url: str, body: bytes) -> Page:
+    """Return the newest documents that the index ``changes.csv`` lists, and all that stand."""
     try:
         rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -103,7 +107,18 @@ def _newest(url: str, body: bytes) -> tuple[str, ...]:
     if not listed or len(listed) < len(rows):
         raise FeedMalformedError(f"{url}: not an index of documents and the times they changed")
     listed.sort(key=lambda each: (-each[0].timestamp(), each[1]))
-    return tuple(urljoin(url, path) for _at, path in listed[:NEWEST] if _LISTED.fullmatch(path))
+    named = [(at, path) for at, path in listed if _LISTED.fullmatch(path)]
+    return Page(
+        follow=tuple(
+            labelled(urljoin(url, path), changed=at.isoformat()) for at, path in named[:NEWEST]
+        ),
+        stands=tuple(_ref(path) for _at, path in named),
+    )
+
+
+def _ref(path: str) -> str:
+    """Return of which advisory or CVE a document is: 2024/rhsa-2024_0811.json, RHSA-2024:0811."""
+    return path.rpartition("/")[2].removesuffix(".json").upper().replace("_", ":")
 
 
 def _refuse_others(url: str, about: csaf.About) -> None:

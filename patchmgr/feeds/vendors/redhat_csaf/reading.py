@@ -60,6 +60,8 @@ class Reading:
             tuple(self._advisory(ref) for ref in sorted(self._found)),
             set_aside=(*aside, *odd),
             skipped=dict(sorted(Counter(self._skipped.values()).items())),
+            tells=self._ref,
+            in_part=tuple(ref for ref in self._found if ref != self._ref),
         )
 
     def _add(self, vulnerability: csaf.Vulnerability) -> None:

@@ -11,23 +11,20 @@ What is for a first release without service pack ("SUSE Linux Enterprise Server 
 
 import html
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urljoin
 
-from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
+from patchmgr.domain.advisories import Advisory, Kind, Severity
 from patchmgr.errors import FeedMalformedError
-from patchmgr.feeds.base import Feed, Page, SetAside
-from patchmgr.feeds.formats import cvrf, rpm_names
+from patchmgr.feeds.base import Feed, Page
+from patchmgr.feeds.formats import cvrf, cvrf_rpm, rpm_names
+from patchmgr.feeds.formats.labels import labelled
 from patchmgr.feeds.formats.text import shortened
 from patchmgr.feeds.vendors.suse_cvrf.products import SERVED, placed
 
 LISTING = "https://ftp.suse.com/pub/projects/security/cvrf/"
-SCHEME = "rpm"
-ODD_SHARE = 4  # more than one package in this many: not SUSE's document at all
-FIXED = "Fixed"
 SEVERITIES = {
     "low": Severity.LOW,
     "moderate": Severity.MEDIUM,
@@ -45,6 +42,14 @@ _REF = re.compile(r"(?:open)?SUSE-(?P<kind>[A-Z]{2})-[0-9]{4}:[0-9]+-[0-9]+")
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}")
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 _LINK = re.compile(r"""href=["']?([^"'\s>]+)""", re.IGNORECASE)
+_NEAR = 400  # characters behind a link in which its date is
+_DATE = re.compile(
+    r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2})?|\d{2}-[A-Z][a-z]{2}-\d{4} \d{2}:\d{2}(?::\d{2})?"
+)
+_NAMED = re.compile(
+    r"cvrf-(?P<vendor>(?:open)?suse)-(?P<kind>[a-z]{2})-(?P<year>[0-9]{4})(?:[-:_]|%3a)"
+    r"(?P<number>[0-9]+-[0-9]+)\.xml"
+)
 _DOCUMENT = re.compile(r"cvrf-(?:open)?suse-[a-z]{2}-[^/?#]+\.xml", re.IGNORECASE)
 
 
@@ -54,6 +59,7 @@ class SuseCvrf(Feed):
     start: ClassVar[tuple[str, ...]] = (LISTING,)
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
     serves: ClassVar[tuple[str, ...]] = SERVED
+    one_by_one: ClassVar[bool] = True
 
     def read(self, url: str, body: bytes, platform: str = "") -> Page:
         """Return the advisory that the document is, or what the listing of documents lists.
@@ -62,7 +68,7 @@ class SuseCvrf(Feed):
         what is neither.
         """
         if _PAGE.match(body):
-            return Page(follow=_listed(url, body))
+            return _listing(url, body)
         document = cvrf.document(url, body)
         ref = _REF.fullmatch(document.id)
         if ref is None or ref["kind"] not in KINDS:
@@ -70,13 +76,30 @@ class SuseCvrf(Feed):
         return _Reading(document, KINDS[ref["kind"]]).page(url)
 
 
-def _listed(url: str, body: bytes) -> tuple[str, ...]:
+def _listing(url: str, body: bytes) -> Page:
+    """Return the documents that a page lists, each with the date that stands behind its link."""
     folder = "".join(url.rpartition("/")[:2])
-    found = (html.unescape(link) for link in _LINK.findall(body.decode("utf-8", "replace")))
-    documents = tuple(dict.fromkeys(each for link in found for each in _in(folder, link)))
+    _before, *parts = _LINK.split(body.decode("utf-8", "replace"))
+    documents: dict[str, str] = {}
+    for link, after in zip(parts[::2], parts[1::2], strict=True):
+        date = _DATE.search(after[:_NEAR])
+        for address in _in(folder, html.unescape(link)):
+            documents[address] = documents.get(address) or (date[0] if date else "")
     if not documents:
         raise FeedMalformedError(f"{url}: a page of HTML that lists no advisories")
-    return documents
+    return Page(
+        follow=tuple(labelled(address, changed=date) for address, date in documents.items()),
+        stands=tuple(filter(None, map(_ref, documents))),
+    )
+
+
+def _ref(address: str) -> str:
+    """Return of which advisory a document is: cvrf-suse-su-2019-1608-1.xml, SUSE-SU-2019:1608-1."""
+    found = _NAMED.fullmatch(address.rpartition("/")[2].lower())
+    if found is None:
+        return ""
+    vendor = "openSUSE" if found["vendor"] == "opensuse" else "SUSE"
+    return f"{vendor}-{found['kind'].upper()}-{found['year']}:{found['number']}"
 
 
 def _in(folder: str, link: str) -> Iterator[str]:
@@ -89,28 +112,19 @@ def _in(folder: str, link: str) -> Iterator[str]:
         yield folder + name
 
 
-class _Reading:
+class _Reading(cvrf_rpm.Reading):
     """What has been read of one document so far."""
 
     def __init__(self, document: cvrf.Document, kind: Kind) -> None:
-        self.document = document
+        super().__init__(document, _severity(document))
         self.kind = kind
         self.products = document.products
-        self.severity = _severity(document)
-        self.arches: dict[Fix, set[str]] = {}
-        self.set_aside: list[SetAside] = []
-        self.skipped: Counter[str] = Counter()
 
     def page(self, url: str) -> Page:
         ids = self._fixed()
         for each in ids:
             self._add(each)
-        if len(self.set_aside) * ODD_SHARE > len(ids):
-            first = self.set_aside[0]
-            raise FeedMalformedError(
-                f"{url}: {len(self.set_aside)} of {len(ids)} packages are not SUSE's, such as"
-                f" {first.where}: {first.reason}"
-            )
+        self.refuse_odd(url, len(ids), "SUSE")
         return Page(
             (self._advisory(),), set_aside=tuple(self.set_aside), skipped=dict(self.skipped)
         )
@@ -118,18 +132,20 @@ class _Reading:
     def _fixed(self) -> tuple[str, ...]:
         if not self.document.vulnerabilities:
             return tuple(self.document.components)
-        found = (each for flaw in self.document.vulnerabilities for each in flaw.products(FIXED))
+        found = (
+            each for flaw in self.document.vulnerabilities for each in flaw.products(cvrf_rpm.FIXED)
+        )
         return tuple(dict.fromkeys(found))
 
     def _add(self, ident: str) -> None:
         component = self.document.components.get(ident)
         if component is None:
-            self._put_aside(ident, "is not a component of any product in its product tree")
+            self.put_aside(ident, "is not a component of any product in its product tree")
             return
         package, product = self._name(component.part), self._name(component.whole)
         found = rpm_names.built(package)
         if found is None or not (cvrf.is_name(package) and cvrf.is_name(product)):
-            self._put_aside(ident, f"{package[:80]!r} is not a name, a version and a release")
+            self.put_aside(ident, f"{package[:80]!r} is not a name, a version and a release")
             return
         if rpm_names.is_debug(found.name) or found.arch in rpm_names.SOURCES:
             return
@@ -138,31 +154,15 @@ class _Reading:
             self.skipped[product] += 1
             return
         for platform in place.platforms:
-            fix = self._fix(platform, found, place.channel)
-            self.arches.setdefault(fix, set()).add(found.arch)
+            self.add(platform, found, found.arch, place.channel)
 
     def _name(self, ident: str) -> str:
         known = self.products.get(ident)
         return known.name if known else ident
 
-    def _fix(self, platform: str, package: rpm_names.Built, channel: str) -> Fix:
-        return Fix(
-            platform=platform,
-            package=package.name,
-            match=Match.BINARY,
-            status=Status.AFFECTED,
-            fixed=package.version,
-            severity=self.severity,
-            scheme=SCHEME,
-            channel=channel,
-        )
-
-    def _put_aside(self, where: str, reason: str) -> None:
-        self.set_aside.append(SetAside(self.document.id, where[: cvrf.NAME], reason))
-
     def _advisory(self) -> Advisory:
         document = self.document
-        every = {arch for arches in self.arches.values() for arch in arches}
+        every = self.every_arch
         return Advisory(
             ref=document.id,
             cves=_cves(document.vulnerabilities),

@@ -6,14 +6,16 @@ are matched on those: a binary may have a version of its own (``bsdutils``), and
 it was built from.
 """
 
+import re
 from typing import ClassVar
 
 from patchmgr.domain.advisories import Advisory
 from patchmgr.feeds.base import Feed, Page
-from patchmgr.feeds.formats.osv_places import family
+from patchmgr.feeds.formats.labels import PLATFORMS, labelled
 from patchmgr.feeds.vendors.ubuntu import database, folding, records, vex
 
 DUMP = "https://osv-vulnerabilities.storage.googleapis.com/Ubuntu/all.zip"
+_RELEASE = re.compile(r"ubuntu:[0-9]+\.[0-9]+")
 
 
 class Ubuntu(Feed):
@@ -35,7 +37,9 @@ class Ubuntu(Feed):
         return records.page(url, body)
 
     def addresses(self, platforms: frozenset[str]) -> tuple[str, ...]:
-        return self.start if any(family(each) == "Ubuntu" for each in platforms) else ()
+        """Return the dump of all releases, of which only those of the fleet are taken."""
+        wanted = sorted(each for each in platforms if _RELEASE.fullmatch(each))
+        return (labelled(DUMP, **{PLATFORMS: " ".join(wanted)}),) if wanted else ()
 
     def join(self, advisories: tuple[Advisory, ...]) -> tuple[Advisory, ...]:
         """Return the notices, and of the CVE records what no notice says."""

@@ -1,0 +1,185 @@
+"""All tasks of a virtual rollout, and the few of them that a step can change.
+
+It stands in for the database: what `patchmgr.services.rollout_load` selects with SQL is selected
+here with heaps, so that a step costs what changes and not what the plan is large.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from patchmgr.domain.rollout.events import Tick
+from patchmgr.domain.rollout.model import Budget, Rollout, Task
+from patchmgr.domain.rollout.states import (
+    AT_WORK,
+    DISPATCHING_RINGS,
+    NOT_BEGUN,
+    WAITING_TASKS,
+    PlanState,
+    RingState,
+    TaskState,
+)
+
+_BEGINNING = (*DISPATCHING_RINGS, RingState.WAITING_WINDOW)
+_Queue = tuple[int, str | None]  # ring, window
+
+
+class Ledger:
+    """Where every host stands. ``rollout`` is the plan without its tasks."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self.tasks = dict(rollout.tasks)
+        self.budgets: dict[str, Budget] = dict(rollout.groups)
+        self.rollout = replace(rollout, tasks={}, groups={})
+        self.leased: set[int] = set()
+        self._queues: dict[_Queue, list[int]] = defaultdict(list)
+        self._deadlines: list[tuple[datetime, int]] = []
+        # Hosts that cannot begin until a group can spare one, or until another host has begun.
+        self._parked: dict[str, dict[_Queue, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._behind: dict[int, list[int]] = defaultdict(list)
+        for task in self.tasks.values():
+            self._file(task)
+
+    @property
+    def next_deadline(self) -> datetime | None:
+        """When the server stops waiting for a host, the next time."""
+        while self._deadlines:
+            at, host = self._deadlines[0]
+            if self.tasks[host].deadline == at:
+                return at
+            heapq.heappop(self._deadlines)
+        return None
+
+    def load(self, hosts: Iterable[int], *, leased: bool = False) -> Rollout:
+        """Return the rollout with ``hosts`` and those before them; with ``leased`` all of these."""
+        chosen = set(hosts)
+        if leased:
+            chosen |= self.leased
+        chosen.update(*(self.tasks[host].after for host in chosen))
+        tasks = {host: self.tasks[host] for host in sorted(chosen)}
+        keys = {key for task in tasks.values() for key in task.groups}
+        groups = {key: self.budgets[key] for key in keys}
+        return replace(self.rollout, tasks=tasks, groups=groups)
+
+    def can_change(self, tick: Tick) -> set[int]:
+        """Return the hosts that ``tick`` may move: late ones, and those whose turn it can be."""
+        hosts = set()
+        while (at := self.next_deadline) is not None and at <= tick.at:
+            hosts.add(heapq.heappop(self._deadlines)[1])
+        plan = self.rollout
+        if plan.deadline is not None and plan.deadline <= tick.at:
+            return {*hosts, *self.waiting()}
+        for position, ring in enumerate(plan.rings):
+            is_late = ring.deadline is not None and ring.deadline <= tick.at
+            if is_late and ring.state in DISPATCHING_RINGS:
+                hosts |= self.waiting(position)
+            elif plan.state is PlanState.RUNNING and ring.state in _BEGINNING:
+                hosts |= self._turns(position, tick)
+        return hosts
+
+    def waiting(self, ring: int | None = None) -> set[int]:
+        """Return every host that waits for its turn, in one ring or in all."""
+        return {
+            task.host
+            for task in self.tasks.values()
+            if task.state in WAITING_TASKS and ring in (None, task.ring)
+        }
+
+    def take(self, after: Rollout) -> bool:
+        """Keep what a step made of the loaded part; return whether a loaded host still waits."""
+        still_waits = False
+        for host, task in after.tasks.items():
+            before = self.tasks[host]
+            if task is not before:
+                self.tasks[host] = task
+                if before.state is TaskState.LEASED:
+                    self.leased.discard(host)
+                if task.state not in NOT_BEGUN:
+                    for other in self._behind.pop(host, ()):
+                        self._file(self.tasks[other])
+                self._file(task)
+            still_waits = still_waits or task.state in WAITING_TASKS
+        for key, budget in after.groups.items():
+            known = self.budgets[key]
+            self.budgets[key] = budget
+            if budget.unavailable < known.unavailable:
+                self._unpark(key)
+        self.rollout = replace(after, tasks={}, groups={})
+        return still_waits
+
+    def give_back(self, hosts: Iterable[int]) -> None:
+        """Put hosts that were taken out of their queues, and did not move, back into them."""
+        for host in hosts:
+            task = self.tasks[host]
+            if task.state in WAITING_TASKS:
+                heapq.heappush(self._queues[task.ring, task.window], host)
+
+    def _file(self, task: Task) -> None:
+        if task.state is TaskState.LEASED:
+            self.leased.add(task.host)
+        if task.state in WAITING_TASKS:
+            heapq.heappush(self._queues[task.ring, task.window], task.host)
+        elif task.deadline is not None:
+            heapq.heappush(self._deadlines, (task.deadline, task.host))
+
+    def _turns(self, position: int, tick: Tick) -> set[int]:
+        """Take as many hosts out of the ring's queues as can be handed out now, lowest first."""
+        ring = self.rollout.rings[position]
+        latest = tick.at + ring.settings.needed_time
+        room = ring.settings.max_concurrent - ring.tally.of(*AT_WORK)
+        is_near = tick.frozen_from is not None and tick.frozen_from <= latest
+        if room < 1 or tick.frozen or is_near:
+            return set()
+        names = [None, *(name for name, closes in tick.windows.items() if closes > latest)]
+        keys = [(position, name) for name in names if self._queues.get((position, name))]
+        found: set[int] = set()
+        while keys and len(found) < room:
+            key = min(keys, key=lambda one: self._queues[one][0])
+            host = heapq.heappop(self._queues[key])
+            if not self._queues[key]:
+                keys.remove(key)
+            task = self.tasks[host]
+            if task.state in WAITING_TASKS and host not in found and not self._park(task, key):
+                found.add(host)
+        return found
+
+    def _park(self, task: Task, queue: _Queue) -> bool:
+        """Set aside a host that cannot begin for its groups; return whether it was."""
+        spent = next((key for key in task.groups if self.budgets[key].is_spent), None)
+        before = next((h for h in task.after if self.tasks[h].state in NOT_BEGUN), None)
+        if spent is not None:
+            heapq.heappush(self._parked[spent][queue], task.host)
+        elif before is not None:
+            self._behind[before].append(task.host)
+        else:
+            return False
+        # It does not use the room that its other groups have: that is for the next one there.
+        for key in task.groups:
+            if not self.budgets[key].is_spent:
+                self._unpark(key)
+        return True
+
+    def _unpark(self, key: str) -> None:
+        """Put as many hosts back into each queue as the group can spare now."""
+        budget = self.budgets[key]
+        for queue, hosts in self._parked.get(key, {}).items():
+            room = budget.limit - budget.unavailable
+            while hosts and room > 0:
+                host = heapq.heappop(hosts)
+                if self.tasks[host].state in WAITING_TASKS:
+                    heapq.heappush(self._queues[queue], host)
+                    room -= 1
+
+
+def rings_moved(before: Rollout, after: Rollout) -> bool:
+    """Return whether the plan or one of its rings is in another state."""
+    return before.state is not after.state or any(
+        old.state is not new.state for old, new in zip(before.rings, after.rings, strict=True)
+    )
+
+
+def budgets_of(limits: Mapping[str, int]) -> dict[str, Budget]:
+    """Return groups of which no host is unavailable."""
+    return {key: Budget(limit) for key, limit in limits.items()}

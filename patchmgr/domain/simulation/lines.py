@@ -1,0 +1,74 @@
+"""The event log of a simulation: a line for everything that happens."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from patchmgr.domain.rollout.events import Record
+
+# What the machine writes into a plan's timeline -> what the log calls it.
+KINDS = {
+    "dispatched": "dispatched",
+    "recalled": "recalled",
+    "task_running": "started",
+    "task_installed": "succeeded",
+    "task_failed": "failed",
+    "task_timed_out": "timed_out",
+    "task_lost": "lost",
+    "task_deferred": "deferred",
+    "task_queued": "not_begun",
+    "task_verified": "verified",
+    "task_skipped": "skipped",
+    "task_rolled_back": "rolled_back",
+    "ring_rolling": "ring_started",
+}
+WORLD_KINDS = ("rebooted", "refused", "ended")  # of the virtual world, not of the machine
+AS_THEY_ARE = (
+    "proposed", "approval", "approved", "paused", "halted", "cancelled", "superseded", "expired",
+    "completed", "completed_with_failures", "signal", "acknowledged", "host_acknowledged",
+    "retried", "roll_back", "group_waits", "ring_waiting_gate", "ring_waiting_window",
+    "ring_soaking", "ring_passed", "ring_failed", "ring_inconclusive", "ring_skipped",
+    "probe_passed", "probe_failed", "probe_inconclusive",
+)  # fmt: skip
+REBOOTING = "reboot_pending"
+STARTED, RESUMED = "plan_started", "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event."""
+
+    time: datetime
+    plan: str
+    ring: str
+    host: str
+    group: str
+    kind: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "time": self.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "plan": self.plan,
+            "ring": self.ring,
+            "host": self.host,
+            "group": self.group,
+            "kind": self.kind,
+            "reason": self.reason,
+        }
+
+
+def kinds_of(record: Record, *, has_started: bool, has_ring_started: bool) -> tuple[str, ...]:
+    """Return what the log says for a line of the timeline."""
+    match record.kind:
+        case "running":
+            return (RESUMED if has_started else STARTED,)
+        case "task_reboot_pending":
+            return ("succeeded", REBOOTING)
+        case "ring_rolling" if has_ring_started:
+            return ("ring_rolling",)
+    return (KINDS.get(record.kind, record.kind),)
+
+
+ALL_KINDS = (*KINDS.values(), *AS_THEY_ARE, *WORLD_KINDS, REBOOTING, STARTED, RESUMED,
+             "ring_rolling")  # fmt: skip

@@ -1,0 +1,266 @@
+"""Uploads as jobs: looked into, carried out, taken up again after a process has ended."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from inventory import import_work, preview, sources, uploads
+from inventory.csv_file import Reading
+from inventory.uploads import Wish
+from patchmgr.db import models
+from patchmgr.db.queries import imports as queries
+from patchmgr.errors import ConflictError, InputError
+
+HOSTS = "hostname,environment\nnew-1,test\nnew-2,test\n"
+
+
+@dataclass
+class Desk:
+    """Sends files and decides on them as ann; `work` is what the scheduler does."""
+
+    db: Any
+    inventory: Any
+    folder: Any
+
+    @property
+    def who(self):
+        return {"actor": "ann", "now": self.inventory.now}
+
+    def send(self, text, kind="hosts", **wish):
+        content = io.BytesIO(text if isinstance(text, bytes) else text.encode())
+        wish = Wish(kind, **wish)
+        return uploads.receive(
+            self.db, content, wish, filename="h.csv", uploads=self.folder, **self.who
+        )
+
+    def work(self):
+        return import_work.work(self.db, self.folder, lambda: self.inventory.now)
+
+    def confirm(self, number, **how):
+        uploads.confirm(self.db, number, **({"take_good": False} | how), **self.who)
+
+    def line(self, number):
+        with self.db.reading() as session:
+            return queries.get(session, number)
+
+    def set(self, number, **values):
+        with self.db.writing() as session:
+            session.execute(
+                update(models.Import).where(models.Import.id == number).values(**values)
+            )
+
+    def waiting_jobs(self):
+        with self.db.reading() as session:
+            return set(session.scalars(select(models.JobRun.job)))
+
+
+@pytest.fixture
+def desk(inventory, tmp_path):
+    return Desk(inventory.db, inventory, tmp_path / "uploads")
+
+
+def test_an_upload_waits_is_looked_into_and_changes_nothing_yet(desk):
+    number = desk.send(HOSTS)
+    assert (desk.line(number).state, desk.waiting_jobs()) == ("waiting", {"imports"})
+
+    assert desk.work() == "1 checked"
+
+    line = desk.line(number)
+    assert (line.state, line.progress, line.rows) == ("previewed", 100, 2)
+    assert line.preview["said"] == "read as UTF-8, separated by ,"
+    assert desk.inventory.names() == []
+
+
+def test_what_was_confirmed_is_carried_out_and_a_scan_asked_for(desk):
+    number = desk.send(HOSTS)
+    desk.work()
+    desk.confirm(number)
+
+    assert desk.work() == "1 applied"
+
+    assert desk.line(number).state == "applied"
+    assert desk.inventory.names() == ["new-1", "new-2"]
+    assert "scan" in desk.waiting_jobs()
+    assert list(desk.folder.iterdir()) == []
+    assert desk.work() == ""
+
+
+def test_only_what_can_be_carried_out_is_confirmed(desk):
+    number = desk.send("hostname\nok\nnot ok\n")
+    with pytest.raises(ConflictError, match="is waiting"):
+        desk.confirm(number)
+    desk.work()
+    with pytest.raises(ConflictError, match="1 rows cannot be taken"):
+        desk.confirm(number)
+    with pytest.raises(InputError, match="takes hosts that a full export lacks"):
+        desk.confirm(number, take_good=True, retire=["a"])
+
+    desk.confirm(number, take_good=True)
+    desk.work()
+
+    assert desk.inventory.names() == ["ok"]
+    assert len(list(desk.folder.glob("*.rejects.csv"))) == 1
+
+
+def test_a_full_export_offers_who_is_gone_and_retires_those_chosen(desk):
+    for text, chosen in (("hostname\na\nb\nc\n", ()), ("hostname\na\n", ["b"])):
+        number = desk.send(text, source="cmdb", full_export=True)
+        desk.work()
+        gone = desk.line(number).preview["gone"]
+        desk.confirm(number, retire=chosen)
+        desk.work()
+
+    assert gone == ["b", "c"]
+    assert desk.line(number).preview["retired"] == ["b"]
+    assert desk.inventory.names() == ["a", "c"]
+
+
+def test_how_a_source_was_read_is_used_for_its_next_file(desk):
+    number = desk.send("Server,Colour\na,red\n", source="cmdb", save=True)
+    desk.work()
+    assert desk.line(number).preview["missing"] == ["hostname"]
+    mapping = {"Server": "hostname", "Colour": "-"}
+    uploads.remap(desk.db, number, mapping, **desk.who)
+    desk.work()
+    desk.confirm(number)
+    desk.work()
+
+    following = desk.send("Server,Colour\na,red\nb,blue\n", source="cmdb")
+    desk.work()
+
+    assert desk.line(following).preview["summary"]["new"] == 1
+
+
+def test_a_file_that_does_not_fit_its_source_says_so_and_can_be_mapped(desk):
+    with desk.db.writing() as session:
+        sources.store(session, "cmdb", "hosts", Reading({"Server": "hostname"}), **desk.who)
+
+    number = desk.send("hostname\na\n", source="cmdb")
+    desk.work()
+
+    assert "--map Server=hostname: does not name a column" in desk.line(number).preview["problem"]
+    uploads.remap(desk.db, number, {}, **desk.who)
+    desk.work()
+    assert desk.line(number).preview["summary"]["new"] == 1
+
+
+@pytest.mark.parametrize(("left", "confirmed"), [("checking", False), ("applying", True)])
+def test_what_a_dead_process_left_is_taken_up_again(desk, left, confirmed):
+    number = desk.send(HOSTS)
+    if confirmed:
+        desk.work()
+        desk.confirm(number)
+    desk.set(number, state=left, attempts=1)
+
+    desk.work()
+
+    assert desk.line(number).state == ("applied" if confirmed else "previewed")
+
+
+def test_a_new_leader_asks_for_what_the_last_one_left_and_for_nothing_else(desk):
+    import_work.resume(desk.db, desk.inventory.now)
+    assert desk.waiting_jobs() == set()
+    desk.set(desk.send(HOSTS), state="checking", attempts=1)
+    with desk.db.writing() as session:
+        session.execute(delete(models.JobRun))
+
+    import_work.resume(desk.db, desk.inventory.now)
+
+    assert desk.waiting_jobs() == {"imports"}
+
+
+def test_what_ends_the_process_each_time_waits_for_a_person(desk):
+    number = desk.send(HOSTS)
+    desk.set(number, state="checking", attempts=import_work.ATTEMPTS)
+    other = desk.send(HOSTS)
+
+    assert desk.work() == "1 checked"
+
+    assert (desk.line(number).state, desk.line(other).state) == ("interrupted", "previewed")
+    uploads.retry(desk.db, number, **desk.who)
+    desk.work()
+    assert desk.line(number).state == "previewed"
+
+
+def test_an_import_refused_when_it_is_carried_out_goes_back_to_the_person(desk):
+    number = desk.send("hostname,external_id\na,1\n")
+    desk.work()
+    desk.confirm(number)
+    desk.inventory.hosts("hostname,external_id\na,2\n")
+
+    assert desk.work() == "1 not carried out"
+
+    line = desk.line(number)
+    assert (line.state, line.confirmed_by) == ("previewed", "")
+    assert "two machines under one name are not merged" in line.error
+
+
+def test_a_bug_does_not_keep_other_imports_waiting(desk, monkeypatch):
+    first, second = desk.send(HOSTS), desk.send(HOSTS)
+    look = preview.look
+
+    def fails_once(*args, **more):
+        monkeypatch.setattr(preview, "look", look)
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(preview, "look", fails_once)
+
+    assert desk.work() == "1 checked, 1 not carried out"
+    assert (desk.line(first).state, desk.line(second).state) == ("interrupted", "previewed")
+    assert desk.line(first).error == "ZeroDivisionError: of all things"
+
+
+def test_a_file_that_is_not_on_this_machine_is_said(desk):
+    number = desk.send(HOSTS)
+    for each in desk.folder.iterdir():
+        each.unlink()
+
+    desk.work()
+
+    assert "no uploaded file" in desk.line(number).preview["problem"]
+
+
+def test_another_process_that_carried_it_out_first_wins(desk, monkeypatch):
+    number = desk.send(HOSTS)
+    desk.work()
+    desk.confirm(number)
+    carry_out = preview.carry_out
+
+    def after_another(*args, **more):
+        desk.set(number, state="applied")
+        return carry_out(*args, **more)
+
+    monkeypatch.setattr(preview, "carry_out", after_another)
+    desk.work()
+
+    assert desk.inventory.names() == []
+    assert desk.line(number).state == "applied"
+
+
+def test_the_progress_of_a_large_file_is_noted(desk, monkeypatch):
+    noted = []
+    number = desk.send("hostname\n" + "".join(f"h{n}\n" for n in range(40_000)))
+    monkeypatch.setattr(
+        import_work, "_noting", lambda _db, _id: lambda part: noted.append(round(part, 1))
+    )
+
+    desk.work()
+
+    assert desk.line(number).state == "previewed"
+    assert noted == sorted(noted)
+    assert len(set(noted)) > 1
+
+
+def test_a_file_of_everything_that_breaks_off_leaves_nothing(desk):
+    class Broken(io.RawIOBase):
+        def read(self, _size=-1):
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        uploads.receive(
+            desk.db, Broken(), Wish("hosts"), filename="x", uploads=desk.folder, **desk.who
+        )
+    assert list(desk.folder.iterdir()) == []

@@ -1,0 +1,147 @@
+"""What imports and their sources look like to programs."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from web.api.values import PLAIN, Flag, In, Out, Plain, Text, When, Words
+
+
+class Change(Out):
+    host: str
+    kind: str = Field(description="new or changed")
+    details: Words
+
+
+class Difference(Out):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    rows: int
+    new: int
+    changed: int
+    unchanged: int
+    packages_added: int
+    packages_removed: int
+    changes: list[Change] = Field(description="The first few.")
+
+
+class Counts(Out):
+    """What an import did, or would do, in numbers."""
+
+    rows: int
+    new: int
+    changed: int
+    unchanged: int
+    packages_added: int
+    packages_removed: int
+    rejected: int
+    gone: int = Field(0, description="Hosts that a full export of the source lacks.")
+    retired: int = Field(0, description="Those of them that were to be retired.")
+    undetermined: int = Field(0, description="Rows whose operating system cannot be told.")
+
+
+class Reject(Out):
+    row: int
+    column: str
+    value: str
+    remedy: str
+
+
+class Meaning(Out):
+    """A column of the file."""
+
+    name: str
+    ours: str = Field(description="What it stands for; `-`: left out; empty: not known yet.")
+    suggestion: str = ""
+    samples: Words
+
+
+class Upload(Out):
+    """A file that was sent, and what became of it."""
+
+    id: int
+    kind: str
+    mode: str
+    filename: str
+    source: str
+    state: str = Field(
+        description="`waiting`, `checking`, `previewed` (decide on it), `confirmed`, `applying`, "
+        "`applied`, `discarded`, `interrupted`"
+    )
+    progress: int = Field(description="Percent of the file that the step under way has read.")
+    size: int = Field(description="Bytes.")
+    problem: str = Field(description="Why it cannot be imported as it is.")
+    error: str = Field(description="Why the last attempt changed nothing.")
+    read: str = Field(description="Encoding, separator and preset, as recognised.")
+    missing: Words = Field(description="Required columns that nothing stands for.")
+    columns: list[Meaning]
+    difference: Counts | None
+    changes: list[Change] = Field(description="The first few.")
+    gone: Words = Field(description="Hosts that a full export lacks: the first thousand.")
+    rejects: list[Reject] = Field(description="The first hundred.")
+    rejects_address: str = Field(description="Where all rejected rows are, if there are any.")
+    uploaded_by: str
+    uploaded_at: When
+    finished_at: When | None
+
+
+class HostsQuery(In):
+    dry_run: Flag = Field(False, description="Only say what it would do.")
+    map: Text = Field(
+        "", description="Columns: `theirs=ours`, separated by commas; `theirs=-` leaves one out."
+    )
+
+
+class PackagesQuery(HostsQuery):
+    mode: Literal["snapshot", "merge"] = Field(
+        "snapshot", description="`snapshot`: all that each named host has."
+    )
+
+
+class UploadQuery(In):
+    kind: Literal["hosts", "packages"]
+    mode: Literal["snapshot", "merge"] = Field("snapshot", description="Of packages.")
+    source: Text = Field("", description="Whose export it is; read as was saved for it.")
+    full_export: Flag = Field(False, description="It names all hosts of the source.")
+    save_mapping: Flag = Field(False, description="Remember for the source how it is read.")
+    filename: Text = Field("", description="What it is called where it comes from.")
+    encoding: Text = Field("", description="Where it does not show by itself.")
+    preset: Text = Field("", description="Whose export it is; `none`: of nobody known.")
+    map: Text = Field("", description="Columns: `theirs=ours`, separated by commas.")
+
+
+class Confirmation(In):
+    take_good: bool = Field(False, description="Take the good rows although others are refused.")
+    retire: list[Annotated[str, Field(max_length=253, pattern=PLAIN)]] = Field(
+        [], description="Hosts to retire among those gone.", max_length=100_000
+    )
+    retire_missing: bool = Field(False, description="Retire all that are gone.")
+
+
+class NewColumns(In):
+    mapping: dict[Plain, Plain] = Field(description="Column of the file to one of ours, or to `-`.")
+    preset: Plain = Field("none", description="A preset instead of a mapping.")
+    encoding: Plain = ""
+
+
+class Source(Out):
+    """How the files of a source are read."""
+
+    name: str
+    kind: str
+    mapping: dict[str, str]
+    preset: str
+    encoding: str
+    hosts: int = Field(description="Hosts that it named last.")
+    saved_by: str
+    saved_at: When
+
+
+class NewSource(In):
+    kind: Literal["hosts", "packages"]
+    mapping: dict[Plain, Plain] = Field(
+        {}, description="Column of the file to one of ours, or to `-`."
+    )
+    preset: Plain = ""
+    encoding: Plain = ""
