@@ -153,6 +153,8 @@ def begin(
             refused = _begin(session, lease, claim, actor, now)
         elif lease.ended_at is not None:
             refused = Refusal("over", "its result was reported")
+        elif now > lease.begin_by:
+            refused = Refusal("too-late", "it had to be begun by now; report that it failed")
         if refused is None:
             task = session.get_one(models.Task, lease.task_id, populate_existing=True)
             if task.attempt != lease.attempt or task.state != TaskState.RUNNING.value:

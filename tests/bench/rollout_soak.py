@@ -1,4 +1,4 @@
-"""A rollout of many hosts through the API while the service is killed; then what was done is judged.
+"""A rollout of many hosts through the API while the service is killed; then it is judged.
 
 Web server and scheduler are real processes, which end by SIGKILL at random. The hosts are played by
 `playing_host`; each keeps a journal of what was done on it. At the end a checker that knows nothing
@@ -36,7 +36,6 @@ from patchmgr.domain.accounts import Role
 from patchmgr.services import accounts, enrolment, scan, sync
 
 OLD, NEW = "3.0.15-1~deb12u1", "3.0.17-1~deb12u2"
-AT_ONCE = 40  # hosts of a ring at work
 CANARIES = 5
 PLAYERS = 6  # threads that play hosts
 
@@ -50,6 +49,7 @@ class Found:
     states: dict[str, str]
     plan: str
     freezes: list[tuple[float, float]]
+    at_once: int  # hosts of a ring that may be at work
     kills: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -102,7 +102,7 @@ class Service:
 
 
 def soak(hosts: int, *, kill_every: float, limit: float, seed: int = 1) -> Found:
-    """Carry out a plan of ``hosts`` hosts; return what became of it, at most ``limit`` seconds on."""
+    """Carry out a plan of ``hosts`` hosts, for at most ``limit`` seconds; return what became."""
     with tempfile.TemporaryDirectory(prefix="patchmgr-soak-") as folder:
         home = Path(folder) / "home"
         db, keys, operator, approver = prepare(Path(folder), home, hosts)
@@ -121,7 +121,7 @@ def prepare(
 ) -> tuple[Database, dict[str, tuple[int, str]], str, str]:
     """Make the fleet; return its database, id and token by host, and two people's tokens."""
     settings = config.load({"PATCHMGR_HOME": str(home)})
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(time.time(), UTC)
     db = Database(settings.database_url)
     migrate.upgrade(db)
     names = [f"h{number:05}" for number in range(hosts)]
@@ -171,6 +171,7 @@ class _Soak:
         self._keys, self._operator = keys, operator
         self._random = random.Random(seed)
         self._stop = threading.Event()
+        self._at_once = max(10, len(keys) // 5)
         self._freezes: list[tuple[float, float]] = []
         self._http = threading.local()
 
@@ -190,7 +191,7 @@ class _Soak:
                     time.sleep(0.3)
                     if not self._freezes and time.time() > began + limit / 20:
                         self._freeze()
-                    if self._plan_state(plan) not in ("running",):
+                    if self._plan_state(plan) != "running":
                         break
             finally:
                 self._stop.set()
@@ -200,8 +201,14 @@ class _Soak:
 
     def _start(self, approver: str) -> int:
         """Make the plan, and start it, as two people would."""
-        common = {"max_concurrent": AT_ONCE, "expected": "1s", "reboot_reserve": "0s", "soak": "0s",
-                  "lease": "1m", "max_attempts": 20}  # fmt: skip
+        common = {
+            "max_concurrent": self._at_once,
+            "expected": "1s",
+            "reboot_reserve": "0s",
+            "soak": "0s",
+            "lease": "1m",
+            "max_attempts": 20,
+        }
         rings = [
             {"name": "canary", "fields": {"ring": "canary"}, "max_failures": 0, **common},
             {"name": "broad", "max_failures": 0, **common},
@@ -215,7 +222,7 @@ class _Soak:
         return plan
 
     def _freeze(self) -> None:
-        starts = datetime.now(UTC) + timedelta(seconds=2)
+        starts = datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=2)
         ends = starts + timedelta(seconds=3)
         body = {"name": "soak", "starts": starts.isoformat(), "ends": ends.isoformat(),
                 "reason": "the soak freezes"}  # fmt: skip
@@ -231,18 +238,27 @@ class _Soak:
                 if self._stop.is_set():
                     return
                 try:
-                    did = hosts[name].step()
-                    if did == "started" and chance.random() < 0.1:
-                        self._twin(hosts[name])
-                    if did == "reported":
-                        self._inventory(name)
-                        del hosts[name]
-                        continue
+                    did = self._turn(hosts[name], chance)
                 except AwayError:
                     time.sleep(0.1)
-                if chance.random() < 0.1:  # the host's own process is killed, and starts again
+                    continue
+                if did == "reported":
+                    self._inventory(name)
+                    del hosts[name]
+                elif did == "killed":
                     hosts[name] = self._host(name)
             time.sleep(0.2)
+
+    def _turn(self, host: PlayingHost, chance: random.Random) -> str:
+        """Let a host do what it can now; its own process is killed at times, too."""
+        while True:
+            did = host.step()
+            if did == "started" and chance.random() < 0.1:
+                self._twin(host)
+            if did in ("nothing", "refused", "reported"):
+                return did
+            if chance.random() < 0.1:
+                return "killed"
 
     def _host(self, name: str) -> PlayingHost:
         number, key = self._keys[name]
@@ -329,7 +345,16 @@ class _Soak:
             path.stem: [json.loads(line) for line in path.read_text().splitlines()]
             for path in self._folder.glob("*.jsonl")
         }
-        return Found(journals, events, states, state, self._freezes, self._service.kills, seconds)
+        return Found(
+            journals,
+            events,
+            states,
+            state,
+            self._freezes,
+            self._at_once,
+            self._service.kills,
+            seconds,
+        )
 
 
 def _failed(play: Future[None]) -> bool:
@@ -356,9 +381,12 @@ def _twice_or_lost(found: Found) -> list[str]:
             bad.append(f"{host} is {state}")
         if (did["started"], did["ended"], did["reported"]) != (1, 1, 1):
             bad.append(f"{host}: {dict(did)}")
-        for line in lines:
-            if line["did"] == "started" and line["at"] < running.get(("task_running", host), 1e18):
-                bad.append(f"{host} started before it was let begin")
+        begun = running.get(("task_running", host), float("inf"))
+        bad += [
+            f"{host} started before it was let begin"
+            for line in lines
+            if line["did"] == "started" and line["at"] < begun
+        ]
     counts = Counter((kind, host) for _, kind, _, host in found.events if host)
     bad += [
         f"{host}: {kind} {count} times"
@@ -387,7 +415,7 @@ def _too_many(found: Found) -> list[str]:
             at_work[ring].add(host)
         else:
             at_work[ring].discard(host)
-        if len(at_work[ring]) > AT_ONCE:
+        if len(at_work[ring]) > found.at_once:
             bad.append(f"ring {ring}: {len(at_work[ring])} hosts at work")
     return bad
 

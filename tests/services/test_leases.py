@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from patchmgr.db import models
 from patchmgr.domain import leases as rules
@@ -82,11 +82,11 @@ def refusals(fleet):
 
 def times_begun(fleet, plan_id):
     with fleet.db.reading() as session:
-        event = models.PlanEvent
+        line = models.PlanEvent
         rows = session.execute(
-            select(event.host_id, func.count())
-            .where(event.plan_id == plan_id, event.kind == "task_running")
-            .group_by(event.host_id)
+            select(line.host_id, func.count())
+            .where(line.plan_id == plan_id, line.kind == "task_running")
+            .group_by(line.host_id)
         )
         return dict(rows.all())
 
@@ -138,6 +138,59 @@ def test_one_run_begins_and_another_with_the_same_token_does_not(fleet, hosts, p
     assert hosts.refused("result", "c1", order, DONE, run="run-2") == "begun-elsewhere"
     assert times_begun(fleet, plan) == {hosts.ids["c1"]: 1}
     assert refusals(fleet) == ["begun-elsewhere"] * 2
+
+
+def test_who_hears_too_late_that_it_may_begin_does_not(fleet, hosts, plan):
+    (order,) = hosts.ask("c1")
+    hosts.call("begin", "c1", order)
+    fleet.now = order.begin_by + MINUTE
+
+    assert hosts.refused("begin", "c1", order) == "too-late"
+
+
+class CrashError(Exception):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("call", ["ask", "begin", "result"])
+def test_a_crash_at_any_statement_leaves_a_call_that_was_whole_or_none(fleet, hosts, plan, call):
+    (order,) = hosts.ask("c1")
+    if call == "result":
+        hosts.call("begin", "c1", order)
+    acts = {
+        "ask": lambda: hosts.ask("c2"),
+        "begin": lambda: hosts.call("begin", "c1", order),
+        "result": lambda: hosts.call("result", "c1", order, DONE),
+    }
+    before, leased = fleet.states(plan), len(fleet.rows(models.Lease))
+    number = 0
+    while crashes(fleet.db, acts[call], number):
+        assert fleet.states(plan) == before
+        assert len(fleet.rows(models.Lease)) == leased
+        number += 1
+
+    after = {"ask": "leased", "begin": "running", "result": "installed"}[call]
+    assert number > 3
+    assert fleet.states(plan)["c2" if call == "ask" else "c1"] == after
+
+
+def crashes(db, act, number):
+    """Do ``act``, and die before its statement ``number``; return whether it came to that."""
+    left = [number]
+
+    def count(*_):
+        if left[0] == 0:
+            raise CrashError
+        left[0] -= 1
+
+    event.listen(db.engine, "before_cursor_execute", count)
+    try:
+        act()
+    except CrashError:
+        return True
+    finally:
+        event.remove(db.engine, "before_cursor_execute", count)
+    return False
 
 
 def test_of_two_clients_at_once_one_begins(fleet, hosts, plan):
