@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench bench-growth bench-versions mutation soak screenshots lock clean
+.PHONY: help run test check bench bench-growth bench-reports bench-versions mutation soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -41,6 +41,9 @@ bench: $(VENV)/.test ## measure imports, scans and pages beside their budgets, i
 
 bench-growth: $(VENV)/.test ## draw how the cost grows into docs/growth.svg
 	$(BIN)/python tests/bench/growth.py docs/growth.svg
+
+bench-reports: $(VENV)/.test ## measure host reports a second through the served console
+	$(BIN)/python tests/bench/reports.py 10
 
 bench-versions: $(VENV)/.test ## measure the keys of the version schemes beside the usual libraries
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[bench]'

@@ -4,8 +4,9 @@ Everything is checked before anything is written; a call that raises has changed
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import BadRow, InputError, NotFoundError
-from patchmgr.services import audit, exposures, installations
+from patchmgr.services import audit, enrolment, exposures, installations
 
 MODES = ("snapshot", "merge")
+_FIELDS = attrgetter(*(each.name for each in fields(Package)))
 EXAMPLES = 20  # of each kind in a difference
 
 
@@ -152,26 +154,11 @@ def submit_report(
     os = _checked_os(os)
     format, listing = formats.read(text, format)  # noqa: A001 -- see above
     system = _system(os, listing)
-    difference = Difference(
-        rows=len(listing.packages),
-        format=format,
-        not_judged=listing.not_judged,
-        not_judged_why=listing.not_judged_why,
-        notes=listing.notes,
-    )
     with db.writing(alone=True) as session:
         row = _reporting_host(session, host, system, now, is_given=bool(os))
-        is_new = row.package_set_id is None
-        if listing.held is not None:
-            row.held = sorted(listing.held)
-        row.reported_at = now
-        if row.retired_at is not None:
-            row.retired_at = None
-            row.judged_set_id = None
-            installations.count(session, [row.id])
-        changed = _store_listing(session, row, listing, difference, now)
-        difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
-        if changed:
+        difference = store_report(session, row, listing, now=now)
+        difference.format = format
+        if difference.new or difference.changed:
             details = {"format": format, **difference.summary()}
             if listing.not_judged:
                 details["not_judged"] = listing.not_judged
@@ -183,6 +170,29 @@ def submit_report(
                 subject=f"host {row.hostname}",
                 details=details,
             )
+    return difference
+
+
+def store_report(
+    session: Session, row: models.Host, listing: Listing, *, now: datetime
+) -> Difference:
+    """Store what ``listing`` says a host has installed, in the transaction of who brought it."""
+    difference = Difference(
+        rows=len(listing.packages),
+        not_judged=listing.not_judged,
+        not_judged_why=listing.not_judged_why,
+        notes=listing.notes,
+    )
+    is_new = row.package_set_id is None
+    if listing.held is not None:
+        row.held = sorted(listing.held)
+    row.reported_at = now
+    if row.retired_at is not None:
+        row.retired_at = None
+        row.judged_set_id = None
+        installations.count(session, [row.id])
+    changed = _store_listing(session, row, listing, difference, now)
+    difference.count(Change(row.hostname, _kind(is_new=is_new, changed=changed)))
     return difference
 
 
@@ -222,6 +232,7 @@ def retire_host(session: Session, row: models.Host, *, actor: str, now: datetime
     row.judged_set_id = None
     row.updated_at = now
     exposures.close_all(session, row.id, now)
+    enrolment.end_tokens(session, row.id, now=now)
     installations.count(session, [row.id])
     audit.record(session, at=now, actor=actor, action="host.retire", subject=f"host {row.hostname}")
 
@@ -410,7 +421,7 @@ def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) ->
     connection.execute(
         update(host)
         .where(host.c.id == bindparam("b_host"))
-        .values(package_set_id=bindparam("b_set"), updated_at=now),
+        .values(package_set_id=bindparam("b_set"), updated_at=now, report_digest=None),
         [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
     )
     installations.count(session, [host_id for host_id, _ in moved])
@@ -430,7 +441,7 @@ def _reported(session: Session, host_ids: Sequence[int], now: datetime) -> None:
 def _store_listing(
     session: Session, row: models.Host, listing: Listing, difference: Difference, now: datetime
 ) -> bool:
-    packages = sorted(listing.packages)
+    packages = sorted(listing.packages, key=_FIELDS)
     encoded = sets.encode(session, judged_platform(row), packages)
     had = package_sets.members_of(session, row.package_set_id)
     if row.package_set_id is not None and np.array_equal(np.sort(encoded.ids), had):
@@ -471,6 +482,14 @@ def _reporting_host(
             raise NotFoundError("host", name)
         row = new_host(name, now)
         session.add(row)
+    set_platform(session, row, system, now, is_given=is_given)
+    return row
+
+
+def set_platform(
+    session: Session, row: models.Host, system: str, now: datetime, *, is_given: bool = True
+) -> None:
+    """Let a host be of the ``system`` that it says, if it says one."""
     os_id, _, os_release = system.partition(":")
     where = platform(os_id, os_release)
     is_known = not is_given and systems.agree(row.platform, where)
@@ -480,7 +499,6 @@ def _reporting_host(
         session.flush()
         move_platform(session, row, now)
     session.flush()
-    return row
 
 
 def new_host(name: str, now: datetime) -> models.Host:
@@ -512,6 +530,13 @@ def new_host(name: str, now: datetime) -> models.Host:
         created_at=now,
         updated_at=now,
         retired_at=None,
+        machine_id="",
+        product_uuid="",
+        boot_id="",
+        reported_name="",
+        first_address="",
+        last_address="",
+        report_digest=None,
     )
 
 

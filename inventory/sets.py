@@ -215,7 +215,11 @@ def _pairs(session: Session, query: Any) -> dict[bytes, int]:
 
 
 def _insert_new(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Insert ``rows``, leaving out those that somebody else has stored meanwhile."""
+    """Insert ``rows``, leaving out those that somebody else has stored meanwhile.
+
+    In the order of their names: two who store the same at once wait for each other, and both in
+    the same direction.
+    """
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table_of(model)).on_conflict_do_nothing()
-    session.connection().execute(statement, list(rows))
+    session.connection().execute(statement, sorted(rows, key=lambda row: row["digest"]))

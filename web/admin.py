@@ -273,16 +273,14 @@ def enable(user_id: int) -> ResponseReturnValue:
 @pages.get("/tokens/<int:token_id>/revoke")
 @requires(Role.ADMIN)
 def ask_revoke(token_id: int) -> ResponseReturnValue:
-    found = [token for token in account_queries.tokens(session()) if token.id == token_id]
-    if not found:
-        raise NotFoundError("token", token_id)
+    name = account_queries.token_name(session(), token_id)
     return render_template(
         "confirm.html",
-        title=f"Revoke token {token_id} ({found[0].name})",
+        title=f"Revoke token {token_id} ({name})",
         consequences=["Programs that use it are refused from now on. This cannot be taken back."],
         form=ConfirmForm(),
         action=url_for(".revoke", token_id=token_id),
-        label=f"Revoke {found[0].name}",
+        label=f"Revoke {name}",
         back=url_for(".users"),
     )
 

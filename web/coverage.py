@@ -4,10 +4,12 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import coverage as queries
+from patchmgr.db.queries import identity
 from patchmgr.domain.accounts import Role
 from patchmgr.services.feeds import would_speak_of
 from web.auth import requires
 from web.context import now, session, settings
+from web.machines import CONFLICTS, KINDS
 from web.tables import Column, Table, plain
 
 pages = Blueprint("coverage", __name__, url_prefix="/coverage")
@@ -84,4 +86,6 @@ def index() -> ResponseReturnValue:
         unclear=plain(found.unclear, UNCLEAR),
         releases=plain(found.releases, RELEASES),
         unsupported=plain(found.unsupported, UNSUPPORTED),
+        conflicts=plain(identity.conflicts(session()), CONFLICTS),
+        kinds=KINDS,
     )

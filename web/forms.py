@@ -1,15 +1,23 @@
 """HTML forms: friendly at the field, strict in the services they are handed to."""
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import (
+    BooleanField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import DateInput
 
 from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
 from patchmgr.domain.exceptions import Type as ExceptionType
 from patchmgr.errors import InputError
 from patchmgr.services.accounts import THEMES
+from patchmgr.services.enrolment import HOURS, MOST_HOURS, MOST_USES
 
 TYPES = [
     SelectChoice(each.value, each.value.replace("_", " ").capitalize()) for each in ExceptionType
@@ -80,6 +88,42 @@ class TokenForm(Form):
         "Name", [InputRequired("Enter a name.")], description="Who or what will use it."
     )
     role = SelectField("Role", choices=ROLES)
+
+
+class EnrolmentForm(Form):
+    name = StringField(
+        "Name", [InputRequired("Enter a name.")], description="What it is for: a site, a rollout."
+    )
+    uses = IntegerField(
+        "Machines",
+        [InputRequired("Say how many."), NumberRange(1, MOST_USES)],
+        default=1,
+        description="How many may enrol with it.",
+    )
+    hours = IntegerField(
+        "Hours", [InputRequired("Say how long."), NumberRange(1, MOST_HOURS)], default=HOURS
+    )
+    host = StringField(
+        "Host",
+        [Optional(), Length(max=253)],
+        description="Only for a reinstalled or replaced machine: it continues this host.",
+    )
+
+
+class ResolveForm(Form):
+    resolution = SelectField(
+        "The machine is",
+        choices=[
+            SelectChoice("same", "the known host"),
+            SelectChoice("new", "a host of its own"),
+            SelectChoice("dismissed", "neither; it stays out"),
+        ],
+    )
+    new_name = StringField(
+        "Name of the new host",
+        [Optional(), Length(max=253)],
+        description="Empty for what it calls itself.",
+    )
 
 
 class ExceptionForm(Form):

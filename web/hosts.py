@@ -179,6 +179,7 @@ def show(name: str) -> ResponseReturnValue:
         work=overview.work_of(session(), host.line.id),
         window=window,
         opening=next_opening(window, now()) if window else None,
+        machine=host.machine,
     )
 
 

@@ -28,7 +28,7 @@ PLACES = (
             Place("Hosts", "hosts.index"),
             Place("Software", "software.index"),
             Place("Imports", "imports.index"),
-            Place("Coverage", "coverage.index"),
+            Place("Coverage", "coverage.index", also=("/conflicts",)),
         ),
     ),
     Place(

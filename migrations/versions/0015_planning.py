@@ -4,7 +4,7 @@ Plans made before have no terms of their own: any version at or above the target
 which is what was approved then.
 
 Revision ID: 0015
-Revises: 0013
+Revises: 0014
 """
 
 import sqlalchemy as sa

@@ -4,7 +4,7 @@ What is stored already was read without asking, and is taken to be for every hos
 sync of a repository that has changed.
 
 Revision ID: 0016
-Revises: 0013
+Revises: 0015
 """
 
 import sqlalchemy as sa

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from inventory import host_import, intake
+from inventory import host_import, intake, machines
 from patchmgr.cli import imports, past, software
 from patchmgr.cli.app import AT, App, pass_app, show_json, show_listing, show_table
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import offers
+from patchmgr.db.queries import identity, offers
 from patchmgr.db.queries import past as past_queries
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
@@ -18,7 +18,7 @@ from patchmgr.errors import InputError
 
 @click.group()
 def hosts() -> None:
-    """Hosts: import, list, show, compare, retire."""
+    """Hosts: import, list, show, compare, retire, and who is which."""
 
 
 @hosts.command("import")
@@ -157,6 +157,39 @@ def retire(app: App, name: str) -> None:
     """Take a host out of lists and counts; its history stays."""
     intake.retire(app.db, name, actor=app.actor, now=app.now)
     click.echo(f"{name} is retired")
+
+
+@hosts.command()
+@click.option("--all", "also_old", is_flag=True, help="Those that are resolved as well.")
+@click.option("--json", "as_json", is_flag=True)
+@pass_app
+def conflicts(app: App, also_old: bool, as_json: bool) -> None:
+    """List machines that were refused, because they may be another host than they look like."""
+    with app.db.reading() as session:
+        found = identity.conflicts(session, only_open=not also_old)
+    columns = (
+        *("id", "host", "says", "kind", "state", "times", "last_at", "address"),
+        *(("machine_id", "product_uuid", "boot_id") if as_json else ()),
+        "why",
+    )
+    show_listing(columns, [[getattr(each, name) for name in columns] for each in found], as_json)
+
+
+@hosts.command()
+@click.argument("conflict_id", metavar="ID", type=int)
+@click.option(
+    "--as",
+    "resolution",
+    type=click.Choice(machines.RESOLUTIONS),
+    required=True,
+    help="The known host; a host of its own; or neither: it stays out.",
+)
+@click.option("--name", default="", help="Of the new host, if not what it calls itself.")
+@pass_app
+def resolve(app: App, conflict_id: int, resolution: str, name: str) -> None:
+    """Say which host the refused machine of conflict ID is; it holds when it comes again."""
+    machines.resolve(app.db, conflict_id, resolution, new_name=name, actor=app.actor, now=app.now)
+    click.echo(f"conflict {conflict_id} is resolved: {resolution}")
 
 
 @click.group()

@@ -171,7 +171,7 @@ class _Soak:
         self._keys, self._operator = keys, operator
         self._random = random.Random(seed)
         self._stop = threading.Event()
-        self._at_once = max(10, len(keys) // 5)
+        self._at_once = max(10, min(100, len(keys) // 5))
         self._freezes: list[tuple[float, float]] = []
         self._http = threading.local()
 
@@ -179,7 +179,6 @@ class _Soak:
         began = time.time()
         plan = self._start(approver)
         names = list(self._keys)
-        self._random.shuffle(names)
         with ThreadPoolExecutor(PLAYERS + 1) as threads:
             plays = [
                 threads.submit(self._play, names[number::PLAYERS], number)
@@ -234,7 +233,7 @@ class _Soak:
         chance = random.Random(number)
         hosts = {name: self._host(name) for name in names}
         while hosts and not self._stop.is_set():
-            for name in list(hosts):
+            for name in list(hosts)[: self._at_once]:  # they get their turn in order
                 if self._stop.is_set():
                     return
                 try:
@@ -431,7 +430,7 @@ def _before_its_ring(found: Found) -> list[str]:
 
 
 def main(hosts: int, limit: float) -> None:
-    found = soak(hosts, kill_every=5, limit=limit)
+    found = soak(hosts, kill_every=10, limit=limit)
     bad = problems(found)
     states = Counter(found.states.values())
     kills = ", ".join(f"{half} {count}" for half, count in found.kills.items())

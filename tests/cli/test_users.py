@@ -5,8 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from inventory import machines
 from patchmgr.cli import main
 from patchmgr.cli.app import App
+from patchmgr.domain.identity import Identity
 
 
 @pytest.fixture
@@ -77,3 +79,39 @@ def test_the_key_of_a_token_is_printed_once_and_alone(run):
     assert run("tokens", "revoke", "1").stdout == "revoked token 1\n"
     assert run("tokens", "revoke", "1").exit_code == 1
     assert run("tokens", "revoke", "7").exit_code == 1
+
+
+def test_an_enrolment_token_is_printed_once_and_listed_without_its_key(run):
+    made = run("tokens", "enrol", "site", "--uses", "3", "--hours", "2", "--json")
+    refused = run("tokens", "enrol", "site", "--uses", "0")
+
+    key = json.loads(made.stdout)["key"]
+    listed = run("tokens", "list", "--enrol", "--json")
+    (token,) = json.loads(listed.stdout)
+    assert (token["name"], token["state"], token["uses_left"]) == ("site", "active", 3)
+    assert key.startswith("pme_")
+    assert key not in listed.stdout
+    assert json.loads(run("tokens", "list", "--json").stdout) == []
+    assert (refused.exit_code, "uses" in refused.stderr) == (2, True)
+    assert run("tokens", "revoke", str(token["id"])).exit_code == 0
+    assert json.loads(run("tokens", "list", "--enrol", "--json").stdout)[0]["state"] == "revoked"
+
+
+def test_refused_machines_are_listed_and_resolved(run, tmp_path):
+    key = run("tokens", "enrol", "site", "--uses", "9").stdout.strip()
+    app = App({"PATCHMGR_HOME": str(tmp_path)})
+    first, other = Identity("web", "1" * 31 + "a"), Identity("web", "1" * 31 + "b")
+    machines.enrol(app.db, key, first, address="", now=app.now)
+    with pytest.raises(machines.TwoMachinesError):
+        machines.enrol(app.db, key, other, address="", now=app.now)
+
+    (conflict,) = json.loads(run("hosts", "conflicts", "--json").stdout)
+    number = str(conflict["id"])
+    refused = run("hosts", "resolve", number, "--as", "new")
+    done = run("hosts", "resolve", number, "--as", "new", "--name", "web-2")
+    again = run("hosts", "resolve", number, "--as", "same")
+
+    assert (conflict["host"], conflict["kind"]) == ("web", "same_name")
+    assert [each.exit_code for each in (refused, done, again)] == [2, 0, 1]
+    assert "nothing to show" in run("hosts", "conflicts").stdout
+    assert "same_name" in run("hosts", "conflicts", "--all").stdout

@@ -8,12 +8,15 @@ from patchmgr.domain.accounts import Role
 from web.auth import PUBLIC, local, needed
 
 PUBLIC_ENDPOINTS = {
+    "api.enrol_host",  # by its enrolment token
     "api.openapi_json",  # says what there is, nothing that is in it
     "auth.sign_in",
     "auth.start",
     "health.alive",
     "health.metrics",
     "health.ready",
+    "machines.agent_py",  # a program without secrets
+    "machines.agent_sh",
     "static",
 }
 

@@ -6,7 +6,7 @@ from flask import request
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from inventory import bodies, intake
+from inventory import bodies, documents, intake
 from inventory.bodies import MEBIBYTE
 from inventory.formats import READERS
 from patchmgr.db.queries import hosts as queries
@@ -15,9 +15,10 @@ from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import jobs
+from web.api import machines
 from web.api.routing import LARGEST_ID, Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
-from web.context import db, now, session, settings
+from web.context import db, now, session, settings, speaker_or_none
 
 REPORT_MB = 32  # of a host's listing, unpacked
 
@@ -123,6 +124,14 @@ class ReportQuery(In):
         description="`ID:RELEASE` of os-release; may be left out for a known host, and where the "
         "report says it itself.",
     )
+    digest: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        description=(
+            "SHA-256 of the report as a host sends it by itself. With it and without a body, a "
+            "host asks whether the report is known."
+        ),
+    )
 
 
 class ReportTaken(Out):
@@ -130,6 +139,9 @@ class ReportTaken(Out):
 
     host: str
     changed: bool = Field(description="False: the report says what was known already.")
+    wanted: bool = Field(
+        False, description="True: nothing was stored, the digest is not known; send the report."
+    )
     packages: int
     packages_added: int
     packages_removed: int
@@ -199,16 +211,23 @@ def list_packages(hostname: str) -> object:
     headers={"Content-Encoding": "`gzip`, or nothing."},
     raw=Raw(
         ("text/plain", "application/json", "application/xml", "application/octet-stream"),
-        "The listing as the host prints it, or a document that lists what is installed.",
+        "The listing as the host prints it, a document that lists what is installed, or the "
+        "collector's report (docs/collector.md).",
+        is_required=False,
     ),
     answer=ReportTaken,
+    takes_hosts=True,
 )
 def submit_report(hostname: str, query: ReportQuery) -> object:
     """Send what is installed on a host.
 
     An unchanged report says so and costs no scan; a host not seen before joins the inventory. A
-    known host may be meant by its id, where `os` is left out.
+    known host may be meant by its id, where `os` is left out. A host with a token of its own sends
+    the collector's report, as JSON, and asks with its digest first.
     """
+    body = _unpacked()
+    if speaker_or_none() or query.digest or (not query.format and documents.recognises(body)):
+        return machines.take_report(hostname, query.digest, body)
     if _is_id(hostname) and not query.os:
         with db().reading() as reading:
             hostname = _known(reading, hostname).line.hostname
@@ -217,7 +236,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
         host=hostname,
         os=query.os,
         format=query.format,
-        text=bodies.text(_unpacked(), most=REPORT_MB * MEBIBYTE, name="body"),
+        text=bodies.text(body, most=REPORT_MB * MEBIBYTE, name="body"),
         actor=actor(),
         now=now(),
     )

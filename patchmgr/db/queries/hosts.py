@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.identity import MACHINE, MachineLine, machine_of
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.advisories import Severity
 from patchmgr.errors import InputError, NotFoundError
@@ -90,6 +91,7 @@ class HostDetail:
     updated_at: datetime
     package_set_id: int | None
     by_severity: dict[str, int]
+    machine: MachineLine
     installed: package_sets.Ids = field(repr=False, compare=False)  # ids of package versions
 
 
@@ -172,6 +174,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         host.package_set_id,
         *(getattr(count, severity.word) for severity in Severity),
         *package_sets.WHOLE,
+        *MACHINE,
     )
     query = query.outerjoin(package_sets.base, package_sets.base.id == package_set.base_id)
     row = session.execute(query.where(wanted)).first()
@@ -179,7 +182,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         row = session.execute(query.where(func.lower(host.hostname) == name.lower())).first()
     if row is None:
         raise NotFoundError("host", name)
-    *columns, more, lacks, of_base = row
+    *columns, more, lacks, of_base = row[: -len(MACHINE)]
     kernel, entitlements, held, created_at, updated_at, set_id, *counts = columns[-12:]
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
     return HostDetail(
@@ -191,6 +194,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         updated_at,
         set_id,
         by_severity,
+        machine_of(row[-len(MACHINE) :]),
         package_sets.whole(more, lacks, of_base),
     )
 

@@ -1,11 +1,12 @@
 """Who hosts are: refused machines, what a host's machine was before, and tokens of machines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.errors import NotFoundError
@@ -87,6 +88,41 @@ class EnrolmentLine:
         return "expired" if self.expires_at is not None and now >= self.expires_at else "active"
 
 
+def _machine_columns() -> tuple[Any, ...]:
+    host, token, conflict = models.Host, models.ApiToken, models.IdentityConflict
+    has_token = select(token.id).where(
+        token.host_id == host.id, token.kind == "host", token.revoked_at.is_(None)
+    )
+    open_ones = select(func.count(conflict.id)).where(
+        conflict.host_id == host.id, conflict.state == "open"
+    )
+    each = models.HostIdentity
+    last = [
+        select(column)
+        .where(each.host_id == host.id)
+        .order_by(each.id.desc())
+        .limit(1)
+        .correlate(host)
+        .scalar_subquery()
+        for column in (each.since, each.changes)
+    ]
+    return (
+        host.machine_id,
+        host.product_uuid,
+        host.boot_id,
+        host.reported_name,
+        host.first_address,
+        host.last_address,
+        has_token.correlate(host).exists(),
+        open_ones.correlate(host).scalar_subquery(),
+        *last,
+    )
+
+
+MACHINE = _machine_columns()
+"""Columns of a `MachineLine`, for a query of hosts that has others beside them."""
+
+
 def conflicts(
     session: Session, *, host_id: int | None = None, only_open: bool = True
 ) -> list[ConflictLine]:
@@ -112,34 +148,15 @@ def conflict(session: Session, conflict_id: int) -> ConflictLine:
 
 def machine(session: Session, host_id: int) -> MachineLine:
     """Return what a host's machine says it is, and what else there is to it. One query."""
-    host, token, conflict = models.Host, models.ApiToken, models.IdentityConflict
-    has_token = select(token.id).where(
-        token.host_id == host.id, token.kind == "host", token.revoked_at.is_(None)
-    )
-    open_ones = select(func.count(conflict.id)).where(
-        conflict.host_id == host.id, conflict.state == "open"
-    )
-    last, each = models.HostIdentity, aliased(models.HostIdentity)
-    latest = select(func.max(each.id)).where(each.host_id == host.id).correlate(host)
-    query: Select[*tuple[Any, ...]] = (
-        select(
-            host.machine_id,
-            host.product_uuid,
-            host.boot_id,
-            host.reported_name,
-            host.first_address,
-            host.last_address,
-            has_token.exists(),
-            open_ones.scalar_subquery(),
-            last.since,
-            last.changes,
-        )
-        .outerjoin(last, last.id == latest.scalar_subquery())
-        .where(host.id == host_id)
-    )
-    *said, changes = session.execute(query).one()
-    columns: list[Any] = [*said, tuple(changes or ())]
-    return MachineLine(*columns)
+    query: Select[*tuple[Any, ...]] = select(*MACHINE).where(models.Host.id == host_id)
+    return machine_of(list(session.execute(query).one()))
+
+
+def machine_of(columns: Sequence[Any]) -> MachineLine:
+    """Return the machine of the columns `MACHINE`."""
+    *said, changes = columns
+    line: list[Any] = [*said, tuple(changes or ())]
+    return MachineLine(*line)
 
 
 def past(session: Session, host_id: int) -> list[IdentityLine]:

@@ -1,0 +1,409 @@
+"""Machines and the hosts that they are: recognised, enrolled, or refused and shown.
+
+The rules are `patchmgr.domain.identity`'s; here they meet the stored hosts. A machine that may be
+another one than the host it looks like changes nothing: it is noted as a conflict, which a person
+resolves (`resolve`), and what they said holds the next time that machine comes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from inventory import hosts_csv
+from inventory.host_import import NAME_KEPT
+from inventory.intake import new_host
+from patchmgr.db import models
+from patchmgr.db.session import Database
+from patchmgr.domain.identity import (
+    Change,
+    Clash,
+    Consent,
+    Decision,
+    Identity,
+    Known,
+    New,
+    Same,
+    recognise,
+)
+from patchmgr.errors import ConflictError, InputError, NotFoundError
+from patchmgr.services import audit, enrolment, installations
+
+RESOLUTIONS = ("same", "new", "dismissed")
+PAST = 20  # earlier identities of a host that are looked at
+OPEN_OF_A_HOST = 20  # conflicts kept open about one host; who makes more makes no more rows
+_LOCK = 0x6964656E  # any constant: PostgreSQL's advisory lock on who is which host
+
+
+class TwoMachinesError(ConflictError):
+    """A machine may be another one than the host that it looks like."""
+
+    code = "identity-conflict"
+
+    def __init__(self, said: Identity, clash: Clash) -> None:
+        super().__init__(
+            f"refused: {clash.why}. An admin decides whether it is the same host or a new one "
+            "(patchmgr hosts conflicts); a new one has to be enrolled then"
+        )
+        self.said = said
+        self.clash = clash
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A machine's place in the inventory, and the token it was given."""
+
+    host_id: int
+    hostname: str
+    token: str
+
+
+def enrol(db: Database, key: str, said: Identity, *, address: str, now: datetime) -> Enrolled:
+    """Exchange the enrolment token ``key`` for a token of the host that the machine is.
+
+    A machine not seen before joins the inventory. Raises `ThrottledError`, `AuthenticationError`,
+    `InputError`, and `TwoMachinesError`, after which the token can still be used.
+    """
+    _check_name(said.hostname)
+    token = enrolment.checked(db, key, address=address, now=now)
+    actor = f"token:{token.name}"
+    try:
+        with db.reporting() as session:
+            enrolment.use(session, token, now=now)
+            consent = None if token.host_id is None else Consent(same=token.host_id)
+            host = recognised(session, said, consent=consent, actor=actor, now=now)
+            given = enrolment.give_host_token(session, host, actor=actor, now=now)
+            audit.record(
+                session,
+                at=now,
+                actor=actor,
+                action="host.enrol",
+                subject=f"host {host.hostname}",
+                details={"address": address, "token": token.id},
+            )
+            return Enrolled(host.id, host.hostname, given)
+    except TwoMachinesError as error:
+        note(db, error, now=now)
+        raise
+
+
+def recognised(
+    session: Session,
+    said: Identity,
+    *,
+    actor: str,
+    now: datetime,
+    token_of: int | None = None,
+    consent: Consent | None = None,
+) -> models.Host:
+    """Return the host that a machine is, brought up to what it says. Raises `TwoMachinesError`.
+
+    Part of the transaction that stores what else the machine sent. Only where something about the
+    machine has changed, others who change it are waited for.
+    """
+    conflict = None
+    decision = recognise(said, known(session, said, token_of), token_of=token_of, consent=consent)
+    if not isinstance(decision, Same) or decision.changes:
+        if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer as it is
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        if consent is None and (conflict := _decided(session, said, token_of)) is not None:
+            same = conflict.host_id if conflict.state == "same" else None
+            consent = Consent(same, conflict.new_name)
+        hosts = known(session, said, token_of, consent)
+        decision = recognise(said, hosts, token_of=token_of, consent=consent)
+    if isinstance(decision, Clash):
+        raise TwoMachinesError(said, decision)
+    host = _host(session, decision, now)
+    if conflict is not None:
+        conflict.state = "used"
+    if consent is not None and consent.same is not None:
+        _settle(session, host.id)
+    _take(session, host, said, decision, actor=actor, now=now)
+    return host
+
+
+def known(
+    session: Session,
+    said: Identity,
+    token_of: int | None = None,
+    consent: Consent | None = None,
+) -> list[Known]:
+    """Return the hosts that ``said`` may be. One query, and one for what they said before."""
+    host = models.Host
+    ids = [each for each in (said.machine_id, said.product_uuid) if each]
+    names = {said.hostname, said.hostname.lower()}
+    conditions: list[Any] = [host.hostname.in_(names)]
+    conditions += [host.machine_id == said.machine_id] if said.machine_id else []
+    conditions += [host.product_uuid == said.product_uuid] if said.product_uuid else []
+    conditions += [host.external_id.in_([*ids, *(i.upper() for i in ids)])] if ids else []
+    wanted = {token_of, consent.same if consent else None} - {None}
+    conditions += [host.id.in_(wanted)] if wanted else []
+    rows = session.scalars(select(host).where(or_(*conditions))).all()
+    if not any(row.hostname.lower() == said.hostname.lower() for row in rows) and not any(
+        row.id == token_of and row.reported_name.lower() == said.hostname.lower() for row in rows
+    ):  # a new name, which somebody may have in another case
+        other_case = select(host).where(func.lower(host.hostname) == said.hostname.lower())
+        rows = [*rows, *session.scalars(other_case)]
+    past = _past(session, [row.id for row in rows])
+    return [
+        Known(
+            row.id,
+            row.hostname,
+            row.reported_name,
+            row.external_id or "",
+            row.machine_id,
+            row.product_uuid,
+            row.boot_id,
+            row.retired_at is not None,
+            tuple(past.get(row.id, ())),
+        )
+        for row in sorted(rows, key=lambda row: row.id)
+    ]
+
+
+def note(db: Database, error: TwoMachinesError, *, now: datetime) -> None:
+    """Keep a refused machine for a person to see; one row however often it comes."""
+    said, clash = error.said, error.clash
+    conflict = models.IdentityConflict
+    with db.reporting() as session:
+        of_host = session.scalars(
+            select(conflict)
+            .where(conflict.host_id == clash.host_id, conflict.state != "used")
+            .order_by(conflict.id.desc())
+        ).all()
+        row = next((each for each in of_host if each.key == said.key), None)
+        if row is None and sum(each.state == "open" for each in of_host) >= OPEN_OF_A_HOST:
+            return
+        if row is not None:
+            row.times += 1
+            row.last_at = now
+            row.boot_id = said.boot_id
+            return
+        session.add(
+            conflict(
+                key=said.key,
+                kind=clash.kind.value,
+                host_id=clash.host_id,
+                hostname=said.hostname,
+                machine_id=said.machine_id,
+                product_uuid=said.product_uuid,
+                boot_id=said.boot_id,
+                address=said.addresses[0] if said.addresses else "",
+                why=clash.why,
+                state="open",
+                times=1,
+                first_at=now,
+                last_at=now,
+                new_name="",
+                resolved_by="",
+                resolved_at=None,
+            )
+        )
+        audit.record(
+            session,
+            at=now,
+            actor="nobody",
+            action="host.conflict",
+            subject=f"host {session.get_one(models.Host, clash.host_id).hostname}",
+            details={"kind": clash.kind.value, "says": said.hostname, "why": clash.why},
+        )
+
+
+def resolve(
+    db: Database,
+    conflict_id: int,
+    resolution: str,
+    *,
+    new_name: str = "",
+    actor: str,
+    now: datetime,
+) -> None:
+    """Record what a person says of a refused machine; it holds when the machine comes again.
+
+    ``same``: it is the known host, and what differs is believed. ``new``: it is a host of its own,
+    called ``new_name`` or what it calls itself; it has to be enrolled. ``dismissed``: it stays out.
+    Raises `NotFoundError`, `InputError`, `ConflictError`.
+    """
+    if resolution not in RESOLUTIONS:
+        raise InputError({"as": f"{resolution!r} is not one of {', '.join(RESOLUTIONS)}"})
+    if new_name and resolution != "new":
+        raise InputError({"name": "is for a new host only"})
+    if new_name:
+        _check_name(new_name, "name")
+    with db.writing() as session:
+        row = session.get(models.IdentityConflict, conflict_id)
+        if row is None:
+            raise NotFoundError("conflict", conflict_id)
+        if row.state != "open":
+            raise ConflictError(f"conflict {conflict_id} is resolved already ({row.state})")
+        host = session.get_one(models.Host, row.host_id)
+        if resolution == "new":
+            _check_new(session, row, host, new_name)
+        row.state = resolution
+        row.new_name = new_name
+        row.resolved_by = actor
+        row.resolved_at = now
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="host.resolve",
+            subject=f"host {host.hostname}",
+            details={"conflict": conflict_id, "says": row.hostname, "as": resolution}
+            | ({"name": new_name} if new_name else {}),
+        )
+
+
+def _check_new(
+    session: Session, row: models.IdentityConflict, host: models.Host, new_name: str
+) -> None:
+    says = (row.hostname.lower(), row.machine_id, row.product_uuid)
+    if says == (host.reported_name.lower(), host.machine_id, host.product_uuid):
+        raise ConflictError(
+            f"both machines say the same of themselves ({host.hostname}), so they could not be "
+            "told apart: give one a machine-id and a name of its own, and enrol it"
+        )
+    name = new_name or row.hostname
+    taken = session.scalar(
+        select(models.Host.hostname).where(
+            func.lower(models.Host.hostname) == name.lower(), models.Host.retired_at.is_(None)
+        )
+    )
+    if taken is not None:
+        raise InputError({"name": f"{taken} is a known host; give the new one a name of its own"})
+
+
+def _check_name(name: str, field: str = "host.hostname") -> None:
+    if (why := hosts_csv.wrong("hostname", name)) is not None:
+        raise InputError({field: f"{name[:80]!r} {why}"})
+
+
+def _decided(
+    session: Session, said: Identity, token_of: int | None
+) -> models.IdentityConflict | None:
+    """Return what a person decided of this machine, and has not come to pass yet.
+
+    A host's token speaks for that host alone, whatever was decided: who is another one enrols.
+    """
+    conflict = models.IdentityConflict
+    query = select(conflict).where(conflict.key == said.key)
+    if token_of is None:
+        query = query.where(conflict.state.in_(("same", "new")))
+    else:
+        query = query.where(conflict.state == "same", conflict.host_id == token_of)
+    return session.scalar(query.order_by(conflict.id.desc()).limit(1))
+
+
+def _past(session: Session, host_ids: Iterable[int]) -> dict[int, list[Identity]]:
+    before = models.HostIdentity
+    rows = session.execute(
+        select(
+            before.host_id,
+            before.hostname,
+            before.machine_id,
+            before.product_uuid,
+            before.boot_id,
+        )
+        .where(before.host_id.in_(list(host_ids)), before.settled.is_(False))
+        .order_by(before.id.desc())
+        .limit(PAST * 4)
+    )
+    found: dict[int, list[Identity]] = {}
+    for host_id, hostname, machine_id, product_uuid, boot_id in rows:
+        said = Identity(hostname, machine_id, product_uuid, boot_id)
+        found.setdefault(host_id, []).append(said)
+    return {host_id: past[:PAST] for host_id, past in found.items()}
+
+
+def _settle(session: Session, host_id: int) -> None:
+    """Let what a host's machine was before not count as another machine any more."""
+    before = models.HostIdentity
+    session.execute(
+        update(before)
+        .where(before.host_id == host_id)
+        .values(settled=True)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _host(session: Session, decision: Decision, now: datetime) -> models.Host:
+    if isinstance(decision, Same):
+        _vacate(session, decision.hostname, decision.host_id)
+        return session.get_one(models.Host, decision.host_id)
+    assert isinstance(decision, New)  # noqa: S101 -- a clash was raised before
+    _vacate(session, decision.hostname, 0)
+    host = new_host(decision.hostname, now)
+    session.add(host)
+    session.flush()
+    return host
+
+
+def _vacate(session: Session, name: str, host_id: int) -> None:
+    """Free a name that a retired host still has, as an import of hosts does."""
+    host = models.Host
+    retired = session.scalars(
+        select(host).where(
+            func.lower(host.hostname) == name.lower(),
+            host.id != host_id,
+            host.retired_at.is_not(None),
+        )
+    ).all()
+    for row in retired:
+        row.hostname = f"{row.hostname[:NAME_KEPT]}~{row.id}"
+    session.flush()
+
+
+def _take(
+    session: Session,
+    host: models.Host,
+    said: Identity,
+    decision: Decision,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Store what a host's machine says of itself, and what of it is new."""
+    changes = decision.changes if isinstance(decision, Same) else (Change.JOINED,)
+    name_before = host.hostname
+    if isinstance(decision, Same) and decision.hostname != host.hostname:
+        host.hostname = decision.hostname
+    address = said.addresses[0] if said.addresses else ""
+    host.first_address = host.first_address or address
+    host.last_address = address or host.last_address
+    for name in ("machine_id", "product_uuid", "boot_id"):
+        if value := getattr(said, name):
+            setattr(host, name, value)
+    if not changes:
+        return
+    host.reported_name = said.hostname
+    host.updated_at = now
+    if Change.RETURNED in changes:
+        host.retired_at = None
+        host.judged_set_id = None
+        installations.count(session, [host.id])
+    session.add(
+        models.HostIdentity(
+            host_id=host.id,
+            hostname=said.hostname,
+            machine_id=said.machine_id,
+            product_uuid=said.product_uuid,
+            boot_id=said.boot_id,
+            since=now,
+            changes=[change.value for change in changes],
+            settled=False,
+        )
+    )
+    session.flush()
+    if told := [change for change in changes if change is not Change.REBOOTED]:
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="host.identity",
+            subject=f"host {host.hostname}",
+            details={"changes": [change.value for change in told]}
+            | ({"was": name_before} if name_before != host.hostname else {}),
+        )

@@ -1,0 +1,244 @@
+"""``make bench-reports``: host reports a second through the served console, on both databases.
+
+Hosts with a token each speak HTTP over connections that stay open, as a proxy in front would. The
+clients run beside the service on the same cores; what they use of them is told.
+"""
+
+import gzip
+import json
+import os
+import random
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import stores  # beside this file
+
+from inventory import documents, machines
+from patchmgr.cli.app import App
+from patchmgr.services import enrolment
+
+HOSTS, PACKAGES = 300, 700
+CONNECTIONS = 16
+DATABASES = ("sqlite", "postgresql")
+BUDGET = {"unchanged": 500, "changed": 50}  # a second
+SLOWEST = 250  # ms, of 99 %
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A host with a token."""
+
+    number: int
+    token: str
+    said: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Result:
+    kind: str
+    seconds: float
+    times: list[float]  # of each request, s
+    answers: dict[int, int]
+    cpu: float  # s, of the service and its database
+
+
+def main(seconds: float) -> None:
+    lines = []
+    for name in DATABASES:
+        with (
+            tempfile.TemporaryDirectory(prefix="patchmgr-bench-") as folder,
+            stores.opened(name, Path(folder)) as store,
+            served(store) as service,
+        ):
+            lines += [(name, result) for result in measured(store, service, seconds)]
+    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, with this")
+    print("database    report     reports      /s  p50 ms  p99 ms  cpu ms  answers")
+    late = False
+    for name, result in lines:
+        rate = len(result.times) / result.seconds
+        ms = [taken * 1000 for taken in sorted(result.times)]
+        p99 = ms[int(len(ms) * 0.99)]
+        late |= rate < BUDGET[result.kind] or p99 > SLOWEST
+        print(
+            f"{name:11} {result.kind:10} {len(ms):7} {rate:7.0f} {statistics.median(ms):7.1f} "
+            f"{p99:7.1f} {result.cpu / len(ms) * 1000:7.1f}  {result.answers}"
+        )
+    print(f"budget: a second {BUDGET}, 99 % within {SLOWEST} ms")
+    print("cpu ms: of the service and its database, a report; the clients use the same cores")
+    sys.exit(late)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The served console, and the processes that do its work."""
+
+    address: str
+    pids: tuple[int, ...]
+
+    def cpu(self) -> float:
+        return sum(map(stores.cpu, self.pids))
+
+
+@contextmanager
+def served(store: stores.Store) -> Iterator[Service]:
+    """Serve a fresh database by the real command until the block ends."""
+    environ = stores.environment(store)
+    patchmgr = [sys.executable, "-m", "patchmgr"]
+    subprocess.run([*patchmgr, "db", "upgrade"], check=True, env=environ, capture_output=True)
+    process = subprocess.Popen(
+        [*patchmgr, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        address = re.search(r"http://\S+", process.stdout.readline()).group()
+        yield Service(address, tuple(filter(None, (process.pid, store.postmaster))))
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def measured(store: stores.Store, service: Service, seconds: float) -> Iterator[Result]:
+    speakers = enrolled(store)
+    first = [request(each, listing(each.number, 0)) for each in speakers]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(partial(one, service.address), first))
+    asks = [question(each, listing(each.number, 0)) for each in speakers]
+    yield load("unchanged", service, asks, seconds, again=True)
+    more = int(BUDGET["changed"] * seconds * 4 / len(speakers)) + 1
+    changed = [
+        request(each, listing(each.number, turn))
+        for turn in range(1, more + 1)
+        for each in speakers
+    ]
+    yield load("changed", service, changed, seconds, again=False)
+
+
+def enrolled(store: stores.Store) -> list[Speaker]:
+    app = App(stores.environment(store))
+    db, now = app.db, app.now
+    _, key = enrolment.create_token(db, "bench", uses=HOSTS, actor="bench", now=now)
+    speakers = []
+    for number in range(HOSTS):
+        said = {"hostname": f"bench-{number}", "machine_id": f"{number:031x}f"}
+        made = machines.enrol(db, key, documents.identity(said), address="", now=now)
+        speakers.append(Speaker(made.host_id, made.token, said))
+    db.close()
+    return speakers
+
+
+def listing(number: int, turn: int) -> dict[str, str]:
+    """Return sections of a Debian host; from turn to turn one in a hundred packages is newer."""
+    drift = random.Random(number * 1000 + turn)
+    newer = set(drift.sample(range(PACKAGES), PACKAGES // 100)) if turn else set()
+    lines = [
+        f"package-{n}\t{1 + (n in newer) * turn}.0-1\tamd64\tsource-{n // 3}\t1.0-1"
+        "\tinstall ok installed\n"
+        for n in range(PACKAGES)
+    ]
+    return {"os-release": "ID=debian\nVERSION_ID=12\n", "dpkg": "".join(lines)}
+
+
+def question(speaker: Speaker, sections: dict[str, str]) -> bytes:
+    digest = documents.digest(speaker.said, sections).hex()
+    return http(speaker, f"?digest={digest}", b"")
+
+
+def request(speaker: Speaker, sections: dict[str, str]) -> bytes:
+    document = {"version": 1, "collected_at": "2026-03-02T09:30:00Z", "host": speaker.said}
+    body = gzip.compress(json.dumps(document | {"sections": sections}).encode(), 6, mtime=0)
+    return http(speaker, "", body, "Content-Encoding: gzip\r\n")
+
+
+def http(speaker: Speaker, query: str, body: bytes, more: str = "") -> bytes:
+    head = (
+        f"POST /api/v1/hosts/{speaker.number}/reports{query} HTTP/1.1\r\nHost: bench\r\n"
+        f"Authorization: Bearer {speaker.token}\r\nContent-Type: application/json\r\n{more}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def load(
+    kind: str, service: Service, requests: list[bytes], seconds: float, *, again: bool
+) -> Result:
+    """Send ``requests`` over `CONNECTIONS` for a while, from the start again or until they end."""
+    times: list[float] = []
+    answers: dict[int, int] = {}
+    guard = threading.Lock()
+    waiting = iter_of(requests, again=again)
+    ends = time.perf_counter() + seconds
+
+    def client() -> None:
+        with connected(service.address) as connection:
+            while time.perf_counter() < ends:
+                with guard:
+                    body = next(waiting, None)
+                if body is None:
+                    return
+                start = time.perf_counter()
+                status = exchange(connection, body)
+                taken = time.perf_counter() - start
+                with guard:
+                    times.append(taken)
+                    answers[status] = answers.get(status, 0) + 1
+
+    before, start = service.cpu(), time.perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for done in [pool.submit(client) for _ in range(CONNECTIONS)]:
+            done.result()
+    return Result(kind, time.perf_counter() - start, times, answers, service.cpu() - before)
+
+
+def iter_of(requests: list[bytes], *, again: bool) -> Iterator[bytes]:
+    yield from requests
+    while again:
+        yield from requests
+
+
+def one(address: str, body: bytes) -> None:
+    with connected(address) as connection:
+        if (status := exchange(connection, body)) != 200:
+            raise SystemExit(f"a first report was answered {status}")
+
+
+def connected(address: str) -> socket.socket:
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname, parts.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def exchange(connection: socket.socket, body: bytes) -> int:
+    """Send a request, read its whole answer, and return the status."""
+    connection.sendall(body)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += received(connection)
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+    while len(rest) < length:
+        rest += received(connection)
+    return int(head.split(b" ", 2)[1])
+
+
+def received(connection: socket.socket) -> bytes:
+    part = connection.recv(65536)
+    if not part:
+        raise SystemExit("the service closed a connection")
+    return part
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 5)
