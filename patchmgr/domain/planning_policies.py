@@ -22,8 +22,8 @@ MOST_CRITERIA = 20
 DEFAULT_SERIES = "default"  # plans of one series have the same canaries
 _HOSTS = ("platforms", "environments", "sites", "tags")
 _APPROVAL = ("needed", "approvers", "valid")
-_KEYS = ("kind", "name", "version", "title", "series", "targets", "include_held", "findings",
-         "hosts", "approval", "rings", "schedule")  # fmt: skip
+_KEYS = ("kind", "name", "version", "title", "series", "targets", "execution",
+         "include_held", "findings", "hosts", "approval", "rings", "schedule")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
