@@ -22,7 +22,7 @@ def soaking():
 
 @pytest.fixture(scope="module")
 def found(soaking):
-    return soaking.soak(25, kill_every=2.5, limit=120)
+    return soaking.soak(15, kill_every=2.5, limit=120)
 
 
 def test_nothing_is_done_twice_lost_or_outside_however_the_service_is_killed(soaking, found):
@@ -48,4 +48,4 @@ def test_the_checker_notices_a_freeze_a_full_ring_and_a_ring_too_early(soaking, 
     assert any("in a freeze" in problem for problem in soaking.problems(frozen))
     assert any("hosts at work" in problem for problem in soaking.problems(crowded))
     assert any("before the canary" in problem for problem in soaking.problems(reordered))
-    assert Counter(found.states.values()) == {"verified": 25}
+    assert Counter(found.states.values()) == {"verified": 15}
