@@ -5,6 +5,8 @@ HOST ?= 127.0.0.1
 BENCH_HOSTS ?= 1000 10000 $(if $(BENCH_LARGE),100000)
 BENCH_DATABASES ?= sqlite,postgresql
 SOAK_SECONDS ?= 60
+SOAK_HOSTS ?= 2000
+SOAK_LIMIT ?= 900
 MODULES ?=
 
 VENV := .venv
@@ -51,8 +53,9 @@ mutation: $(VENV)/.test ## change the matcher place by place, each time a test m
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[mutation]'
 	$(BIN)/python tests/bench/mutation.py $(MODULES)
 
-soak: $(VENV)/.test ## load a served demo and watch errors, times and memory (SOAK_SECONDS=60)
+soak: $(VENV)/.test ## load a served demo (SOAK_SECONDS=60); then a rollout while the service is killed (SOAK_HOSTS=2000)
 	$(BIN)/python tests/bench/soak.py $(SOAK_SECONDS)
+	$(BIN)/python tests/bench/rollout_soak.py $(SOAK_HOSTS) $(SOAK_LIMIT)
 
 screenshots: $(VENV)/.test ## every page in light, dark and 390 px, into screenshots/
 	@sh .ci/chromium

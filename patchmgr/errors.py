@@ -133,6 +133,16 @@ class OverloadedError(BusyError):
         self.seconds = seconds
 
 
+class TooOftenError(BusyError):
+    """Who asks has asked too often of late; the same call succeeds when it comes later."""
+
+    code = "too-often"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"asked too often; ask again in {seconds} seconds")
+        self.seconds = seconds
+
+
 class FeedError(PatchmgrError):
     """An upstream feed failed us; the operator can only wait or reconfigure."""
 

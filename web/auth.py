@@ -42,6 +42,12 @@ def hosts_too(view: View) -> View:
     return view
 
 
+def runners_too(view: View) -> View:
+    """Declare that a runner's token opens a view; it opens no other."""
+    view.takes_runners = True  # type: ignore[attr-defined] # read back by `register`
+    return view
+
+
 def _declare(who: Role | str) -> Callable[[View], View]:
     def mark(view: View) -> View:
         view.needs = who  # type: ignore[attr-defined] # read back by `needed`
@@ -80,9 +86,16 @@ def register(app: Flask) -> None:
             raise ForbiddenError("this address declares no role, so nobody may use it")
         if g.viewer is None:
             return _ask_to_sign_in()
-        if not g.viewer.role.covers(Role(role)):
-            raise ForbiddenError(f"this needs the role {role}; you have the role {g.viewer.role}")
+        _check_role(app, request.endpoint, g.viewer, Role(role))
         return None
+
+
+def _check_role(app: Flask, endpoint: str, who: Viewer, needs: Role) -> None:
+    """Raise `ForbiddenError` unless ``who`` may use ``endpoint``, which asks for a role."""
+    if who.is_runner and not getattr(app.view_functions[endpoint], "takes_runners", False):
+        raise ForbiddenError("a runner's token fetches orders and reports on them, only")
+    if not who.role.covers(needs):
+        raise ForbiddenError(f"this needs the role {needs}; you have the role {who.role}")
 
 
 def _bearer() -> str:

@@ -20,6 +20,7 @@ from patchmgr.errors import (
     NotFoundError,
     OverloadedError,
     PatchmgrError,
+    TooOftenError,
 )
 from patchmgr.services.accounts import ThrottledError
 from web.auth import FEED
@@ -31,6 +32,7 @@ STATUS: dict[type[PatchmgrError], int] = {
     ConflictError: 409,
     InputError: 422,
     ThrottledError: 429,
+    TooOftenError: 429,
     FeedError: 502,
     BusyError: 503,
 }
@@ -76,7 +78,7 @@ def _deliberate(error: PatchmgrError) -> ResponseReturnValue:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     problems = error.problems if isinstance(error, InputError) else {}
     headers = {}
-    if isinstance(error, (ThrottledError, OverloadedError)):
+    if isinstance(error, (ThrottledError, OverloadedError, TooOftenError)):
         headers["Retry-After"] = str(error.seconds)
     return answer(status, error.code, str(error), problems, headers)
 

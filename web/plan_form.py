@@ -5,7 +5,7 @@ by sending it back, so nothing typed is lost.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -21,6 +21,7 @@ from patchmgr.domain.rings import (
     RingSettings,
     from_json,
 )
+from patchmgr.domain.terms import Execution, Terms
 from patchmgr.errors import InputError
 from web import choices
 
@@ -44,6 +45,11 @@ NUMBERS = (
     "min_attempted",
 )
 TEXTS = ("name", "soak", "window", "expected")
+EXECUTIONS = {
+    Execution.MANUAL.value: "people, with exports and results",
+    Execution.AGENT.value: "each host by itself",
+    Execution.RUNNER.value: "a runner, for many hosts",
+}
 CHOSEN = ("advisory", "cve", "package", "host")  # several words
 CHOSEN_ONE = ("platform", "environment", "severity")  # one value of a choice
 ALL_HOSTS = RingSettings("all", max_failures=0)
@@ -94,6 +100,7 @@ class PlanForm:
         default_factory=lambda: dict.fromkeys((*CHOSEN, *CHOSEN_ONE), "")
     )
     approvals: str = "1"
+    execution: str = Execution.MANUAL.value
     rings: list[RingRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -126,6 +133,7 @@ class PlanForm:
             rings.append(RingRow(values, needs_approval=needs, kept=hidden))
         return cls(
             title=given.get("title", ""),
+            execution=given.get("execution", Execution.MANUAL.value),
             chosen={name: given.get(name, "") for name in (*CHOSEN, *CHOSEN_ONE)},
             approvals=given.get("approvals", "1"),
             rings=rings,
@@ -183,6 +191,12 @@ class PlanForm:
         if bad:
             raise InputError(bad)
         return tuple(found)
+
+    def terms(self, before: Terms = Terms()) -> Terms:  # noqa: B008 -- frozen
+        """Return ``before``, carried out as was chosen. Raises `InputError`."""
+        if self.execution not in EXECUTIONS:
+            raise InputError({"execution": f"{self.execution[:80]!r} is not one of the choices"})
+        return replace(before, execution=Execution(self.execution))
 
     def approvals_needed(self) -> int:
         """Return how many must approve. Raises `InputError`."""

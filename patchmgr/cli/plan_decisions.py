@@ -11,7 +11,7 @@ from patchmgr.cli.app import App, pass_app, show_json
 from patchmgr.cli.plan_views import detail_json
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain import durations
-from patchmgr.domain.terms import Targets, Terms
+from patchmgr.domain.terms import Execution, Targets, Terms
 from patchmgr.errors import InputError
 from patchmgr.services import approvals, superseding
 from patchmgr.services import plans as service
@@ -34,6 +34,11 @@ def terms_options(command: Command) -> Command:
             multiple=True,
             help="Who must agree: a name, or role:approver (repeatable); by default any approver.",
         ),
+        click.option(
+            "--execution",
+            type=click.Choice([one.value for one in Execution]),
+            help="Who carries it out: people, each host by itself, or a runner.",
+        ),
         click.option("--approval-valid", "valid", help="How long an approval counts: 14d, 48h."),
     ):
         command = option(command)
@@ -41,7 +46,11 @@ def terms_options(command: Command) -> Command:
 
 
 def terms_of(
-    before: Terms, targets: str | None, approvers: tuple[str, ...], valid: str | None
+    before: Terms,
+    targets: str | None,
+    approvers: tuple[str, ...],
+    valid: str | None,
+    execution: str | None,
 ) -> Terms:
     """Return ``before`` with what the options say. Raises `InputError`."""
     after = before
@@ -49,6 +58,8 @@ def terms_of(
         after = replace(after, targets=Targets(targets))
     if approvers:
         after = replace(after, approvers=() if approvers == ("",) else approvers)
+    if execution is not None:
+        after = replace(after, execution=Execution(execution))
     if valid is not None:
         try:
             after = replace(after, approval_valid=durations.parse(valid))

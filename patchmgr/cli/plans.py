@@ -89,6 +89,7 @@ def create(
     targets: str | None,
     approvers: tuple[str, ...],
     valid: str | None,
+    execution: str | None,
     as_name: str | None,
     as_json: bool,
 ) -> None:
@@ -102,7 +103,8 @@ def create(
     who = acting(app, as_name)
     acts: dict[str, Any] = {"actor": who.name, "role": who.role, "now": app.now}
     if policy is not None and _is_planning(app, policy):
-        if rings_file or approvals != 1 or include_held or targets or approvers or valid:
+        said = (rings_file, approvals != 1, include_held, targets, approvers, valid, execution)
+        if any(said):
             raise InputError({"policy": f"{policy!r} says rings, approvals and versions itself"})
         plan_id = planning_policies.create_plan(
             app.db, policy, narrowed=selection, title=title, **acts
@@ -116,7 +118,7 @@ def create(
             rings=rings,
             groups=groups,
             approvals_needed=approvals,
-            terms=terms_of(Terms(include_held=include_held), targets, approvers, valid),
+            terms=terms_of(Terms(include_held=include_held), targets, approvers, valid, execution),
             **acts,
         )
     if not as_json:
@@ -192,6 +194,7 @@ def edit(
     targets: str | None,
     approvers: tuple[str, ...],
     valid: str | None,
+    execution: str | None,
     as_name: str | None,
 ) -> None:
     """Give a plan that has not started other rings; given approvals fall."""
@@ -205,7 +208,7 @@ def edit(
         rings=rings,
         groups=groups,
         approvals_needed=approvals,
-        terms=terms_of(before, targets, approvers, valid),
+        terms=terms_of(before, targets, approvers, valid, execution),
         actor=who.name,
         role=who.role,
         now=app.now,

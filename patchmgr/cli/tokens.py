@@ -18,15 +18,23 @@ def tokens() -> None:
 @click.argument("name")
 @click.option(
     "--role",
-    type=click.Choice([role.value for role in Role]),
+    type=click.Choice([*(role.value for role in Role), accounts.RUNNER]),
     required=True,
-    help="What it may do.",
+    help="What it may do; runner: carry out orders, and nothing else.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @pass_app
 def create(app: App, name: str, role: str, as_json: bool) -> None:
     """Make a token for NAME and print its key, which cannot be shown again."""
-    token_id, key = accounts.create_token(app.db, name, Role(role), actor=app.actor, now=app.now)
+    is_runner = role == accounts.RUNNER
+    token_id, key = accounts.create_token(
+        app.db,
+        name,
+        Role.OPERATOR if is_runner else Role(role),
+        actor=app.actor,
+        now=app.now,
+        is_runner=is_runner,
+    )
     if as_json:
         show_json({"id": token_id, "name": name, "role": role, "key": key})
         return

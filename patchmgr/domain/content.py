@@ -229,6 +229,8 @@ def _terms_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
     if old.approval_valid != new.approval_valid:
         was, now = (durations.words(one.approval_valid) for one in (old, new))
         lines.append(f"an approval is valid for {was} -> {now}")
+    if old.execution is not new.execution:
+        lines.append(f"carried out by {old.execution} -> {new.execution}")
     return lines
 
 

@@ -13,7 +13,7 @@ from patchmgr.domain.criteria import Criteria
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings
 from patchmgr.domain.schedules import Schedule
-from patchmgr.domain.terms import Targets, Terms
+from patchmgr.domain.terms import Execution, Targets, Terms
 from patchmgr.errors import InputError
 
 KIND = "planning"
@@ -22,8 +22,8 @@ MOST_CRITERIA = 20
 DEFAULT_SERIES = "default"  # plans of one series have the same canaries
 _HOSTS = ("platforms", "environments", "sites", "tags")
 _APPROVAL = ("needed", "approvers", "valid")
-_KEYS = ("kind", "name", "version", "title", "series", "targets", "include_held", "findings",
-         "hosts", "approval", "rings", "schedule")  # fmt: skip
+_KEYS = ("kind", "name", "version", "title", "series", "targets", "execution",
+         "include_held", "findings", "hosts", "approval", "rings", "schedule")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def to_json(policy: PlanningPolicy) -> dict[str, Any]:
         "series": policy.series,
         "targets": terms.targets.value,
         "include_held": terms.include_held,
+        "execution": terms.execution.value,
         "approval": {
             "needed": policy.approvals_needed,
             "approvers": sorted(terms.approvers),
@@ -118,7 +119,11 @@ def _read(name: str, document: Mapping[str, Any]) -> PlanningPolicy:
     targets = document.get("targets", Targets.EXACT)
     if targets not in set(Targets):
         raise InputError({"targets": f"one of {', '.join(Targets)}"})
+    execution = document.get("execution", Execution.MANUAL)
+    if execution not in set(Execution):
+        raise InputError({"execution": f"one of {', '.join(Execution)}"})
     terms = Terms(
+        execution=Execution(execution),
         targets=Targets(targets),
         include_held=_flag("include_held", document.get("include_held", False)),
         approvers=_texts("approval, approvers", approval.get("approvers", ())),

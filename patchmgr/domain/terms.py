@@ -27,6 +27,14 @@ class Targets(StrEnum):
     AT_LEAST = "at-least"  # the planned one, or any newer
 
 
+class Execution(StrEnum):
+    """How the orders of a plan reach its hosts."""
+
+    MANUAL = "manual"  # people export the work and bring the results
+    AGENT = "agent"  # each host asks for its own order, with its own token
+    RUNNER = "runner"  # a program asks for the orders of many hosts, with a runner's token
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Raises `InputError` for approvers or a validity that cannot be."""
@@ -35,6 +43,7 @@ class Terms:
     include_held: bool = False  # change packages too that their hosts hold back
     approvers: tuple[str, ...] = ()  # names and "role:approver"; empty: any approver
     approval_valid: timedelta = VALID  # how long one counts, if the work has not begun by then
+    execution: Execution = Execution.MANUAL  # approved with the rest: a machine asks nobody again
 
     def __post_init__(self) -> None:
         problems = {"approvers": approvers_problem(self.approvers)}
@@ -54,6 +63,8 @@ class Terms:
             found["approvers"] = sorted(self.approvers)
         if self.approval_valid != VALID:
             found["approval_valid"] = durations.text(self.approval_valid)
+        if self.execution is not Execution.MANUAL:
+            found["execution"] = self.execution.value
         return found
 
 
@@ -64,6 +75,7 @@ def from_json(document: Mapping[str, Any]) -> Terms:
         bool(document.get("include_held", False)),
         tuple(document.get("approvers", ())),
         durations.parse(document["approval_valid"]) if "approval_valid" in document else VALID,
+        Execution(document.get("execution", Execution.MANUAL)),
     )
 
 

@@ -29,6 +29,8 @@ from patchmgr.services import audit
 
 THEMES = ("auto", "light", "dark")
 API = "api"  # the kind of tokens that have a role; the others are `patchmgr.services.enrolment`'s
+RUNNER = "runner"  # the kind that fetches orders and reports on them, and does nothing else
+RUNNER_PREFIX = "pmr_"
 TOKEN_PREFIX = "pm_"  # noqa: S105 -- marks our tokens for secret scanners
 _LOCK = 0x7369676E  # any constant: PostgreSQL's advisory lock that counts sign-ins one by one
 _TOUCH = timedelta(minutes=1)  # a sign-in's or token's last use is kept to this precision
@@ -61,6 +63,7 @@ class Viewer:
     session_id: int | None = None
     theme: str = "auto"
     zone: str = ""
+    is_runner: bool = False  # may fetch orders and report on them, and nothing else
 
     @property
     def is_person(self) -> bool:
@@ -288,17 +291,20 @@ def forget_old(db: Database, *, now: datetime, longest: timedelta) -> int:
 
 
 def create_token(
-    db: Database, name: str, role: Role, *, actor: str, now: datetime
+    db: Database, name: str, role: Role, *, actor: str, now: datetime, is_runner: bool = False
 ) -> tuple[int, str]:
-    """Make an API token; return its id and its key, which is not kept. Raises `InputError`."""
+    """Make an API token; return its id and its key, which is not kept. Raises `InputError`.
+
+    One of a runner is an operator's for leases, and opens nothing else.
+    """
     _refuse({"name": None if name.strip() and len(name) <= 100 else "use 1 to 100 characters"})
-    key = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    key = (RUNNER_PREFIX if is_runner else TOKEN_PREFIX) + secrets.token_urlsafe(32)
     with db.writing() as session:
         row = models.ApiToken(
             name=name,
             role=role.value,
             token_hash=digest(key),
-            kind=API,
+            kind=RUNNER if is_runner else API,
             created_by=actor,
             created_at=now,
             used_at=None,
@@ -312,7 +318,7 @@ def create_token(
             actor=actor,
             action="token.create",
             subject=f"token {row.id}",
-            details={"name": name, "role": role.value},
+            details={"name": name, "role": role.value} | ({"kind": RUNNER} if is_runner else {}),
         )
         return row.id, key
 
@@ -342,11 +348,13 @@ def authenticate_token(db: Database, key: str, *, now: datetime) -> Viewer:
         row = session.scalar(
             select(models.ApiToken).where(models.ApiToken.token_hash == digest(key))
         )
-    if row is None or row.revoked_at is not None or row.kind != API:
+    if row is None or row.revoked_at is not None or row.kind not in (API, RUNNER):
         raise AuthenticationError("the token is unknown or revoked")
     if row.used_at is None or now - row.used_at > _TOUCH:
         with db.writing() as session:
             session.get_one(models.ApiToken, row.id).used_at = now
+    if row.kind == RUNNER:
+        return Viewer(f"runner:{row.id}", Role(row.role), is_runner=True)
     return Viewer(f"token:{row.name}", Role(row.role))
 
 

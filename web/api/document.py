@@ -22,6 +22,7 @@ TAGS = {
     "exceptions": "What is left alone, why, and until when.",
     "policies": "By when a finding must be closed, and how plans are made.",
     "plans": "Patch plans: content, approval, rollout, results.",
+    "leases": "Orders that hosts and runners fetch, and their results.",
     "holds": "Package versions that are known to be bad.",
     "calendar": "Maintenance windows and freezes.",
     "imports": "Files of hosts and packages.",
@@ -37,7 +38,7 @@ _PROBLEMS = {
     409: "Not possible as things stand",
     413: "Too large",
     422: "Something in it has to be corrected; `errors` says what, by field",
-    429: "Too many failed tries; `Retry-After` says when to try again",
+    429: "Too many failed tries, or asked too often; `Retry-After` says when to try again",
     503: "Busy; `Retry-After` says when to try again",
 }
 
@@ -93,6 +94,8 @@ def _operation(one: Route) -> dict[str, Any]:
     role = "for everybody" if one.role is None else f"role {one.role.value} or above"
     if one.takes_hosts:
         role += ", or the host's own token"
+    if one.takes_runners:
+        role += ", or a runner's token"
     found: dict[str, Any] = {
         "operationId": one.name,
         "tags": [one.tag],

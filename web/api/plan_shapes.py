@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from patchmgr.domain import durations
-from patchmgr.domain.terms import Targets, Terms
+from patchmgr.domain.terms import Execution, Targets, Terms
 from web.api.values import (
     Document,
     Flag,
@@ -97,6 +97,7 @@ class TermsOut(Out):
     include_held: bool = Field(description="Packages too that their hosts hold back.")
     approvers: Words = Field(description="Names and `role:approver`; empty: any approver.")
     approval_valid: Annotated[str, BeforeValidator(durations.text)]
+    execution: str = Field(description="`manual`, `agent` or `runner` (docs/execution.md).")
 
 
 class BreakGlass(Out):
@@ -186,6 +187,17 @@ class Change(Out):
     held: str = Field(description="Why it is known to be bad; empty: it is not.")
 
 
+class Holding(Out):
+    """Who has the order of a host's part, or had it last."""
+
+    holder: str
+    made_at: When
+    expires_at: When
+    begun_at: When | None
+    renewed_at: When | None
+    ended_at: When | None
+
+
 class Task(Out):
     """One host's part of a plan."""
 
@@ -201,6 +213,7 @@ class Task(Out):
     output: str
     reported_by: str
     next: str
+    held: Holding | None = Field(description="None: nobody fetched its order.")
 
 
 class SelectionIn(In):
@@ -224,6 +237,7 @@ class TermsIn(In):
         default=None, max_length=50, description="Names and `role:approver`; empty: any approver."
     )
     approval_valid: Plain | None = Field(default=None, description="Such as 14d or 48h.")
+    execution: Literal["manual", "agent", "runner"] | None = None
 
     def over(self, before: Terms) -> Terms:
         """Return ``before`` with what is given. Raises `InputError`."""
@@ -236,6 +250,8 @@ class TermsIn(In):
             after = replace(after, approvers=tuple(self.approvers))
         if self.approval_valid is not None:
             after = replace(after, approval_valid=durations.parse(self.approval_valid))
+        if self.execution is not None:
+            after = replace(after, execution=Execution(self.execution))
         return after
 
 

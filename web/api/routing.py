@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError
-from web.auth import hosts_too, public, requires
+from web.auth import hosts_too, public, requires, runners_too
 from web.context import now, speaker_or_none, viewer
 
 PREFIX = "/api/v1"
@@ -53,6 +53,7 @@ class Route:
     gives: Raw | None  # what it answers instead of JSON
     status: int
     takes_hosts: bool  # a host's own token opens it as well
+    takes_runners: bool  # and so does a runner's
 
     @property
     def address(self) -> str:
@@ -85,6 +86,7 @@ def route(
     gives: Raw | None = None,
     status: int = 200,
     takes_hosts: bool = False,
+    takes_runners: bool = False,
 ) -> Callable[[View], View]:
     """Add an operation; the first line of the view's docstring is its summary.
 
@@ -111,6 +113,7 @@ def route(
             gives,
             status,
             takes_hosts,
+            takes_runners,
         )
         ROUTES.append(one)
         wrapped = (
@@ -118,6 +121,8 @@ def route(
         )
         if takes_hosts:
             wrapped = hosts_too(wrapped)
+        if takes_runners:
+            wrapped = runners_too(wrapped)
         rule = re.sub(r"<int:", f"<int(max={LARGEST_ID}):", path)
         pages.add_url_rule(rule, view.__name__, wrapped, methods=[method])
         return view
@@ -144,7 +149,7 @@ def _answering(one: Route, view: Callable[..., Any]) -> Callable[..., ResponseRe
             return found
         if writer is None:
             return Response(status=204)
-        text = writer.dump_json(writer.validate_python(found, from_attributes=True))
+        text = writer.dump_json(writer.validate_python(found, from_attributes=True), by_alias=True)
         return Response(text, status=one.status, content_type=JSON)
 
     return wrapped

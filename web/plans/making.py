@@ -12,7 +12,7 @@ from patchmgr.services import plans as service
 from web import choices
 from web.auth import requires
 from web.context import db, now, session, viewer
-from web.plan_form import FIELDS, PlanForm, row_of, window_options
+from web.plan_form import EXECUTIONS, FIELDS, PlanForm, row_of, window_options
 from web.plans.frame import loses_approval
 from web.plans.pages import pages, sentence
 from web.tables import Options
@@ -38,6 +38,7 @@ def create() -> ResponseReturnValue:
             title=form.title,
             rings=form.ring_settings(),
             approvals_needed=form.approvals_needed(),
+            terms=form.terms(),
             actor=viewer().name,
             role=viewer().role,
             now=now(),
@@ -59,6 +60,7 @@ def edit(plan_id: int) -> ResponseReturnValue:
     form = PlanForm(
         title=plan.title,
         approvals=str(plan.approvals_needed),
+        execution=plan.terms.execution.value,
         rings=[row_of(ring.settings) for ring in plan.rings],
     )
     return _form_page(form, plan)
@@ -69,7 +71,8 @@ def edit(plan_id: int) -> ResponseReturnValue:
 def save(plan_id: int) -> ResponseReturnValue:
     """Give a plan other rings; approvals fall when anything changed."""
     with db().reading() as reading:
-        kept = [ring.settings for ring in queries.get(reading, plan_id, now=now()).rings]
+        before = queries.get(reading, plan_id, now=now())
+    kept = [ring.settings for ring in before.rings]
     form = PlanForm.read(request.form, kept)
     if not form.change_rings(request.form):
         try:
@@ -78,6 +81,7 @@ def save(plan_id: int) -> ResponseReturnValue:
                 plan_id,
                 rings=form.ring_settings(),
                 approvals_needed=form.approvals_needed(),
+                terms=form.terms(before.terms),
                 actor=viewer().name,
                 role=viewer().role,
                 now=now(),
@@ -99,6 +103,7 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         plan=plan,
         loses_approval=plan is not None and loses_approval(plan),
         fields=FIELDS,
+        executions=EXECUTIONS,
         choices={} if plan else _choices(),
         windows=window_options(window_queries.known_windows(session())),
         missing=window_queries.missing_windows(session()),

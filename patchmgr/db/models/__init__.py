@@ -43,6 +43,7 @@ from patchmgr.db.models.planning import PackageHold, PlanningOccasion, PlanningP
 from patchmgr.db.models.plans import (
     Approval,
     Freeze,
+    Lease,
     Outbox,
     Plan,
     PlanChange,
@@ -87,6 +88,7 @@ __all__ = [
     "ImportSource",
     "JobRun",
     "Judgement",
+    "Lease",
     "LoginAttempt",
     "Offer",
     "OfferSet",

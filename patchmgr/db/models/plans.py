@@ -223,6 +223,34 @@ class PlanGroupHost(Base):
     after_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
 
 
+class Lease(Base):
+    """Who holds the order of a task: given out once an attempt, and again only when it expired."""
+
+    __tablename__ = "lease"
+    __table_args__ = (UniqueConstraint("task_id", "attempt", "turn"),)
+
+    id: Mapped[Id]
+    key: Mapped[Word] = mapped_column(unique=True)  # names it outside; nobody can guess it
+    task_id: Mapped[int] = mapped_column(ForeignKey("task.id"))
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    attempt: Mapped[int]
+    turn: Mapped[int]  # how often this attempt was given out, from 1
+    holder: Mapped[Name]  # patchmgr.domain.leases.holder_of_host, or a token's name
+    content_hash: Mapped[Word]  # of the plan
+    work_hash: Mapped[Word]  # of what the order says, as it was given out
+    run: Mapped[Word]  # the one process of the holder that began; "": none has
+    made_at: Mapped[datetime]
+    begin_by: Mapped[datetime]
+    expires_at: Mapped[datetime]  # until then nobody else gets the order
+    renewed_at: Mapped[datetime | None]
+    begun_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    said_hash: Mapped[Word]  # of the last result, so that it is known again
+    said: Mapped[dict[str, Any]]  # the last result
+    answer: Mapped[dict[str, Any]]  # what was answered to it
+
+
 class Approval(Base):
     """A person's decision on exact content."""
 

@@ -61,7 +61,7 @@ def tokens(session: Session) -> list[Token]:
     """Return every token that has a role, usable ones first, then by name. One query."""
     rows = session.scalars(
         select(models.ApiToken)
-        .where(models.ApiToken.kind == "api")
+        .where(models.ApiToken.kind.in_(("api", "runner")))
         .order_by(models.ApiToken.revoked_at.is_not(None), models.ApiToken.name, models.ApiToken.id)
     )
     return [

@@ -1,6 +1,6 @@
 """How a plan is getting on: its tasks, failures first, and its timeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.leases import Holding, holdings
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.rollout.states import WAITING_TASKS, PlanState, RingState, TaskState
 
@@ -53,6 +54,7 @@ class TaskLine:
     output: str
     reported_by: str
     next: str  # a sentence: what the machine does, or waits for, next
+    held: Holding | None = None  # who has its order; None: nobody fetched it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def tasks(
     limit: int = paging.PAGE,
     cursor: str = "",
 ) -> Page[TaskLine]:
-    """Return a plan's tasks, failures first, then by ring and host. Two queries."""
+    """Return a plan's tasks, failures first, then by ring and host. Three queries."""
     conditions: list[ColumnElement[bool]] = [_task.plan_id == plan_id]
     if ring:
         conditions.append(_ring.name == ring)
@@ -101,7 +103,11 @@ def tasks(
         values = paging.decode(cursor, len(order))
         conditions.append(paging.after(order, values, descending=[False] * len(order)))
     rows = session.execute(query.where(*conditions).order_by(*order).limit(limit + 1)).all()
-    lines = tuple(_line(row, host, at, PlanState(plan)) for row, host, at, plan, _ in rows[:limit])
+    held = holdings(session, [row.id for row, *_ in rows[:limit]])
+    lines = tuple(
+        replace(_line(row, host, at, PlanState(plan)), held=held.get(row.id))
+        for row, host, at, plan, _ in rows[:limit]
+    )
     follows = None
     if len(rows) > limit:
         _, host, at, _, number = rows[limit - 1]

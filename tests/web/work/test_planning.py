@@ -181,6 +181,7 @@ def test_programs_do_all_of_it_too(works, program):
     new = operator("POST", "/plans", json={"terms": terms}).json
     assert new["terms"] == {
         "targets": "exact",
+        "execution": "manual",
         "include_held": False,
         "approvers": ["role:admin"],
         "approval_valid": "48h",
