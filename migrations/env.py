@@ -7,7 +7,10 @@ from alembic import context
 from sqlalchemy import Connection
 
 from patchmgr.config import load
-from patchmgr.db import models  # noqa: F401 -- registers every table
+from patchmgr.db import (
+    migrate,
+    models,  # noqa: F401 -- registers every table
+)
 from patchmgr.db.base import Base, Utc
 from patchmgr.db.session import Database
 
@@ -34,6 +37,6 @@ if given is not None:
     run(given)
 else:
     database = Database(load(os.environ).database_url)
-    with database.engine.begin() as opened:
+    with migrate.changing(database) as opened:
         run(opened)
     database.close()

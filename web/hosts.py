@@ -171,7 +171,7 @@ def show(name: str) -> ResponseReturnValue:
     }
     since = now() - timedelta(days=settings().silent_days)
     named = windows.windows_of(session(), host.line)
-    window = windows.known_windows(session()).get(named)
+    window = windows.known_windows(session()).get(named) if named else None
     said = facts.of_host(session(), host)
     newer = said.updates
     return render_template(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Table, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, Table, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -68,3 +68,10 @@ def among(session: Session, column: Any, ids: Iterable[int]) -> ColumnElement[bo
         return column == func.any(literal(list(ids), ARRAY(BigInteger)))  # type: ignore[no-any-return] # of a column
     each = func.json_each(json.dumps(list(ids))).table_valued("value")
     return column.in_(select(each.c.value))  # type: ignore[no-any-return] # of a column
+
+
+def among_found(session: Session, column: Any, found: Select[Any]) -> ColumnElement[bool]:
+    """Return ``column IN found``, such that PostgreSQL finds first and then looks up an index."""
+    if session.get_bind().dialect.name == "postgresql":
+        return column == func.any(func.array(found.scalar_subquery()))  # type: ignore[no-any-return] # of a column
+    return column.in_(found)  # type: ignore[no-any-return] # of a column

@@ -4,13 +4,16 @@ Alembic is imported by those who migrate only: it takes longer to load than most
 and every command asks `state`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from patchmgr.db.session import READ_ONLY, Database
+from patchmgr.errors import ConflictError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -54,9 +57,31 @@ def upgrade(db: Database, revision: str = "head") -> None:
     from alembic import command
 
     settings = configuration()
-    with db.engine.begin() as connection:
+    with changing(db) as connection:
         settings.attributes["connection"] = connection
         command.upgrade(settings, revision)
+
+
+@contextmanager
+def changing(db: Database) -> Iterator[Connection]:
+    """Yield a connection whose transaction may change the schema.
+
+    SQLite changes a column by making its table anew, which it allows for a table that others refer
+    to only while it heeds no foreign key; whether they all hold is looked up at the end.
+    """
+    with db.engine.connect() as connection:
+        direct = connection.connection.driver_connection
+        assert direct is not None  # noqa: S101 -- it was opened just now
+        if db.is_sqlite:
+            direct.execute("PRAGMA foreign_keys=OFF")  # means nothing once a transaction began
+        try:
+            with connection.begin():
+                yield connection
+                if db.is_sqlite and (lost := list(direct.execute("PRAGMA foreign_key_check"))):
+                    raise ConflictError(f"rows of {lost[0][0]} refer to what is not there")
+        finally:
+            if db.is_sqlite:
+                direct.execute("PRAGMA foreign_keys=ON")
 
 
 def revisions() -> list[str]:

@@ -13,7 +13,12 @@ THREADS, ROUNDS = 6, 20
 
 def counter(db, now):
     with db.writing() as session:
-        session.add(models.Window(id=1, name="w", rrule="", zone="UTC", created_at=now, duration=0))
+        session.add(
+            models.Window(
+                id=1, name="w", rrule="", zone="UTC", duration=0, exdates=[], also=[], first="",
+                created_at=now, changed_at=now, revision=1,
+            )
+        )  # fmt: skip
 
 
 def read(session):

@@ -228,7 +228,7 @@ def test_what_was_there_before_counts_were_kept_is_counted_by_the_migration(flee
     fleet.take_back("a", ())
     for direction, revision in ((command.downgrade, "0009"), (command.upgrade, "head")):
         configuration = migrate.configuration()
-        with fleet.db.engine.begin() as connection:
+        with migrate.changing(fleet.db) as connection:
             configuration.attributes["connection"] = connection
             direction(configuration, revision)
 

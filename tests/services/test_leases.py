@@ -16,7 +16,7 @@ from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import ForbiddenError, NotFoundError
-from patchmgr.services import leases, windows
+from patchmgr.services import freezes, leases, windows
 from patchmgr.services.leases import LeaseRefusedError, Said
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -310,7 +310,7 @@ def test_what_was_taken_back_and_given_out_again_is_not_begun_by_the_old_lease(f
 def test_a_freeze_that_began_meanwhile_is_seen_without_a_tick(fleet, hosts, plan):
     (order,) = hosts.ask("c1")
     freeze = Freeze("stop", fleet.now, fleet.now + HOUR, "the shop sells")
-    windows.add_freeze(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
 
     assert hosts.refused("begin", "c1", order) == "frozen"
     assert fleet.states(plan)["c1"] == "deferred"  # what the machine saw stays

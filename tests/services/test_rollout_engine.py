@@ -87,9 +87,9 @@ def db(sqlite_db):
             place(facts, RINGS, "s", {"night": NIGHT}),
             RINGS,
             {"night": NIGHT},
-            1,
-            GROUPS,
-            gather(facts, GROUPS),
+            approvals_needed=1,
+            groups=GROUPS,
+            gathered=gather(facts, GROUPS),
         )
         made = planning.Draft(content, Proposal(), START + 6 * DAY, {})
         row = plans._new_row(made, Selection(), title="t", series="s", actor="ann", now=START)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
-from patchmgr.db.bulk import among, in_lists
+from patchmgr.db.bulk import among_found, in_lists
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger, FlawNote, merged, note_of, said
 from patchmgr.domain.urgency import word_of
 
@@ -136,27 +136,28 @@ def is_listed(session: Session, lines: Iterable[NoteLine]) -> bool | None:
 def exploited(session: Session) -> Exploited:
     """Return how many open findings are of flaws known to be exploited, on how many hosts.
 
-    Three queries at most: with its versions named, the last one looks at no other exposure.
+    One query, which looks at the exposures of those flaws' versions and at no others.
     """
-    loaded = select(feed.id).where(feed.name == KEV, feed.revision_id.is_not(None)).limit(1)
-    if session.scalar(loaded) is None:
-        return Exploited(0, 0, is_known=False)
-    open_ones = select(judgement.package_version_id).where(
+    loaded = select(feed.id).where(feed.name == KEV, feed.revision_id.is_not(None)).exists()
+    flawed = select(judgement.package_version_id).where(
         is_exploited("yes"), judgement.until.is_(None)
     )
-    flawed = open_ones.add_columns(func.count().label("findings")).group_by(
-        judgement.package_version_id
+    each = (
+        flawed.add_columns(func.count().label("findings"))
+        .group_by(judgement.package_version_id)
+        .subquery()
     )
-    versions = list(session.scalars(open_ones.distinct()))
-    if not versions:
-        return Exploited(0, 0, is_known=True)
-    each = flawed.subquery()
-    findings, hosts = session.execute(
-        select(func.sum(each.c.findings), func.count(exposure.host_id.distinct()))
+    findings, hosts, is_known = session.execute(
+        select(
+            func.sum(each.c.findings),
+            func.count(exposure.host_id.distinct()),
+            select(loaded).scalar_subquery(),
+        )
+        .select_from(each)
         .join(exposure, exposure.package_version_id == each.c.package_version_id)
-        .where(among(session, exposure.package_version_id, versions), exposure.until.is_(None))
+        .where(among_found(session, exposure.package_version_id, flawed), exposure.until.is_(None))
     ).one()
-    return Exploited(int(findings or 0), hosts, is_known=True)
+    return Exploited(int(findings or 0), hosts, bool(is_known))
 
 
 def is_exploited(word: str) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from patchmgr.errors import InputError
 Line = TypeVar("Line")
 PAGE = 50  # rows
 _INTEGERS = 2**63  # what a database's integer holds
+LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ def decode(cursor: str, length: int) -> list[Any]:
 def decode_id(cursor: str) -> int:
     """Return the id that ``cursor`` goes on from. Raises `InputError`."""
     (value,) = decode(cursor, 1)
-    if not isinstance(value, int):
+    return checked_id(value)
+
+
+def checked_id(value: object) -> int:
+    """Return ``value`` of a cursor if it can be an id. Raises `InputError`."""
+    if not isinstance(value, int) or abs(value) > LARGEST_ID:
         raise InputError({"cursor": "is not one that this listing gave"})
     return value
 

@@ -153,8 +153,11 @@ def timeline(
         .limit(limit + 1)
     )
     if cursor:
-        values = paging.decode(cursor, 2)
-        query = query.where(paging.after([since, history.id], values, descending=[True, True]))
+        at, number = paging.decode(cursor, 2)
+        paging.checked_id(number)
+        query = query.where(
+            paging.after([since, history.id], [at, number], descending=[True, True])
+        )
     rows = session.execute(query).all()
     count = select(func.count()).select_from(history).where(history.host_id == host_id)
     follows = paging.encode([rows[limit - 1][1], rows[limit - 1][0]]) if rows[limit:] else None
