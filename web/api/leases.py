@@ -77,7 +77,7 @@ class Installed(In):
     version: Plain
 
 
-class ResultIn(ClaimIn):
+class LeaseResultIn(ClaimIn):
     outcome: Literal["running", "installed", "failed", "rolled_back", "skipped"]
     package: Plain = Field("", description="The one that failed.")
     output: Annotated[str, Field(max_length=OUTPUT_LONGEST, pattern=PLAIN)] = ""
@@ -191,12 +191,12 @@ def renew_lease(lease_id: str, body: ClaimIn) -> object:
     "/leases/<lease_id>/result",
     tag="leases",
     role=Role.OPERATOR,
-    body=ResultIn,
+    body=LeaseResultIn,
     answer=Standing,
     takes_hosts=True,
     takes_runners=True,
 )
-def report_on_lease(lease_id: str, body: ResultIn) -> object:
+def report_on_lease(lease_id: str, body: LeaseResultIn) -> object:
     """Report what became of it. The same again is answered as before."""
     said = Said(
         Outcome(body.outcome),
