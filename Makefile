@@ -36,8 +36,13 @@ check: $(VENV)/.test ## style, types, import contracts, migrations equal to mode
 	$(BIN)/lint-imports
 	@sh .ci/migrations
 
-bench: $(VENV)/.test ## measure imports, scans and pages beside their budgets, into bench.json (BENCH_LARGE=1: 100,000 hosts too)
-	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS) --databases $(BENCH_DATABASES) --json bench.json
+bench: $(VENV)/.test ## measure everything that has a budget, imports, scans and pages into bench.json (BENCH_LARGE=1: 100,000 hosts too)
+	@over=0; \
+	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS) --databases $(BENCH_DATABASES) --json bench.json || over=1; \
+	$(BIN)/python tests/bench/reports.py 10 || over=1; \
+	$(BIN)/python tests/bench/rollouts.py || over=1; \
+	$(BIN)/python tests/bench/start.py || over=1; \
+	exit $$over
 
 bench-growth: $(VENV)/.test ## draw how the cost grows into docs/growth.svg
 	$(BIN)/python tests/bench/growth.py docs/growth.svg

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -144,6 +145,7 @@ def package(row: models.PackageVersion) -> Package:
     )
 
 
+@lru_cache(maxsize=1 << 16)  # hosts of a fleet have most of their packages in common
 def _digest(platform: Platform, package: Package) -> bytes:
     fields = (
         platform,

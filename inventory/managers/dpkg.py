@@ -7,8 +7,9 @@ package counts as installed when its files are on the machine: ``half-configured
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from inventory.report import Listing, lines, wrong
+from inventory.report import Listing, Problem, lines, wrong
 from patchmgr.domain.packages import Package
 from patchmgr.errors import BadFileError, BadRow
 
@@ -75,6 +76,7 @@ def read(listing: str) -> Listing:
     return Listing(frozenset(packages), frozenset(held))
 
 
+COMMON_LINE = 400  # characters; longer ones are not worth remembering
 Entry = tuple[str, str, Package]  # what is wanted, the state it is in, the package
 
 
@@ -141,31 +143,39 @@ def _lines(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
     for number, line in enumerate(lines(listing), start=1):
         if not line.strip():
             continue
-        columns = [field.strip() for field in line.split("\t")]
-        want, state = "install", "installed"
-        if len(columns) > 2 and _STATUS.fullmatch(columns[-1]):
-            want, state = _status(columns.pop())
-        match columns:
-            case [name, version, *arch] if len(arch) < 2:
-                rest = ("".join(arch), "", "")
-            case [name, version, arch, source] if not source or _SOURCE.fullmatch(source):
-                rest = (arch, *source_of(source, name, version))
-            case [name, version, arch, source, source_version]:
-                rest = (arch, source, source_version)
-            case [name, version, arch, source, source_version, status]:
-                rest = (arch, source, source_version)
-                want, state = _status(status)
-            case _:
-                why = "is not dpkg-query output; see docs/inventory.md for the command"
-                bad.append(BadRow(number, "", line, why))
-                continue
-        if state in _STATES and state not in _PRESENT:
-            continue
-        package = _package(name, version, *rest)
-        if (problem := _problem(package, state)) is None:
-            yield want, state, package
-        else:
-            bad.append(BadRow(number, *problem))
+        # Hosts of a fleet have most of their lines in common.
+        found = _seen_line(line) if len(line) <= COMMON_LINE else _line(line)
+        if isinstance(found[-1], Package):
+            yield found
+        elif found[-1]:
+            bad.append(BadRow(number, *found))
+
+
+def _line(line: str) -> Entry | Problem:
+    """Return the entry of a line, or what is wrong with it: no remedy where it is not installed."""
+    columns = [field.strip() for field in line.split("\t")]
+    want, state = "install", "installed"
+    if len(columns) > 2 and _STATUS.fullmatch(columns[-1]):
+        want, state = _status(columns.pop())
+    match columns:
+        case [name, version, *arch] if len(arch) < 2:
+            rest = ("".join(arch), "", "")
+        case [name, version, arch, source] if not source or _SOURCE.fullmatch(source):
+            rest = (arch, *source_of(source, name, version))
+        case [name, version, arch, source, source_version]:
+            rest = (arch, source, source_version)
+        case [name, version, arch, source, source_version, status]:
+            rest = (arch, source, source_version)
+            want, state = _status(status)
+        case _:
+            return "", line, "is not dpkg-query output; see docs/inventory.md for the command"
+    if state in _STATES and state not in _PRESENT:
+        return "status", state, ""
+    package = _package(name, version, *rest)
+    return _problem(package, state) or (want, state, package)
+
+
+_seen_line = lru_cache(maxsize=1 << 16)(_line)
 
 
 def is_present(status: str) -> bool:
@@ -190,7 +200,7 @@ def _package(name: str, version: str, arch: str, source: str, source_version: st
     return Package("dpkg", name, version, arch or qualifier, source, version_of_source)
 
 
-def _problem(package: Package, state: str) -> tuple[str, str, str] | None:
+def _problem(package: Package, state: str) -> Problem | None:
     if state not in _STATES:
         return "status", state, "is no state of dpkg"
     if not _NAME.fullmatch(package.name):

@@ -96,9 +96,14 @@ def running(db: Database, hosts: int) -> None:
     empty |= {"platform": "debian:12", "tags": [], "entitlements": [], "held": []}
     empty |= {"reboot_pending": False}
     content = Content(
-        {CHANGE: list(numbers)}, place(facts, RINGS, "s", {}), RINGS, {}, 1, GROUPS,
-        gather(facts, GROUPS),
-    )  # fmt: skip
+        {CHANGE: list(numbers)},
+        place(facts, RINGS, "s", {}),
+        RINGS,
+        {},
+        approvals_needed=1,
+        groups=GROUPS,
+        gathered=gather(facts, GROUPS),
+    )
     made = planning.Draft(content, Proposal(), None, {})
     with db.writing() as session:
         rows = [{**empty, "id": number, "hostname": f"h{number}"} for number in numbers]

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class Served:
     address: str
     pid: int
     password: str
+    started: float  # when, on the monotonic clock
 
 
 @contextmanager
@@ -33,13 +35,14 @@ def served_demo() -> Iterator[Served]:
         }
         patchmgr = [sys.executable, "-m", "patchmgr"]
         subprocess.run([*patchmgr, "demo"], check=True, env=environ, stdout=subprocess.DEVNULL)
+        started = time.monotonic()
         process = subprocess.Popen(
             [*patchmgr, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True
         )
         try:
             address = re.search(r"http://\S+", process.stdout.readline()).group()
             password = (Path(folder) / "home" / "demo-password").read_text().strip()
-            yield Served(address, process.pid, password)
+            yield Served(address, process.pid, password, started)
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE)
