@@ -132,7 +132,7 @@ def _hosts(standing: Standing) -> list[Risk]:
             Risk(
                 "warn",
                 f"{plural(len(standing.without_window), 'host')} may change at any time: no window "
-                "is set for them.",
+                "is set.",
                 "hosts",
                 "any",
             )

@@ -49,15 +49,15 @@ class Schedule:
 
     @property
     def words(self) -> str:
-        """Return it for people: "every monday at 08:00 (UTC)"."""
+        """Return it for people: "every Monday at 08:00 (UTC)"."""
         match self.every:
             case Every.WEEK:
-                when = f"every {self.weekday}"
+                when = f"every {self.weekday.capitalize()}"
             case Every.MONTH:
                 when = f"on day {self.day} of each month"
             case Every.PATCH_TUESDAY:
                 count = ("first", "second", "third", "fourth")[self.nth - 1]
-                when = f"on the {count} {self.weekday} after Patch Tuesday"
+                when = f"on the {count} {self.weekday.capitalize()} after Patch Tuesday"
         return f"{when} at {self.at:%H:%M} ({self.zone})"
 
     def to_json(self) -> dict[str, Any]:

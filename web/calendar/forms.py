@@ -19,7 +19,7 @@ from patchmgr.services import freezes as freeze_service
 from patchmgr.services import windows as service
 from web import times
 from web.auth import requires
-from web.calendar.pages import page, pages
+from web.calendar.pages import View, page, pages
 from web.context import db, now, session, viewer
 
 Given = MultiDict[str, str]
@@ -31,7 +31,8 @@ def _who() -> dict[str, Any]:
 
 def _back(said: str) -> ResponseReturnValue:
     flash(said)
-    return redirect(url_for("calendar.index"), code=303)
+    query = View.asked().query
+    return redirect(url_for("calendar.index") + (f"?{query}" if query else ""), code=303)
 
 
 @pages.post("/windows")

@@ -78,6 +78,13 @@ class View:
             asked.get("window", ""),
         )
 
+    @property
+    def query(self) -> str:
+        """Return the filters that were asked for, as the forms of the page carry them along."""
+        if not request.args:
+            return ""
+        return self.address(self.first if "from" in request.args else None).partition("?")[2]
+
     def address(self, first: date | None) -> str:
         """Return the address of this view from another day on; None: from today."""
         asked: list[tuple[str, str]] = [("weeks", str(self.weeks)), ("zone", self.zone)]
@@ -105,6 +112,7 @@ def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -
     return render_template(
         "calendar/index.html",
         view=view,
+        asked=f"?{view.query}" if view.query else "",
         grids=[
             grid.draw(week, view.zone, now())
             for week in agenda.weeks_of(entries, view.first, view.weeks, view.zone)

@@ -147,6 +147,11 @@ def test_axe_finds_nothing_and_nothing_overflows(works, open_page, violations, s
     works.do("propose", proposed)
     bad = works.file("bad.csv", "hostname,Farbe\nnot a name,red\ngood-1,blue\n")
     page = open_page(Role.ADMIN, **LOOKS[look])
+    page.goto("/calendar")
+    for label, typed in (("Name", "weekends"), ("Lasts", "62h"), ("Reason", "nobody is here")):
+        page.locator("#add-freeze").get_by_label(label).fill(typed)
+    page.locator("#freeze-rrule").fill("FREQ=WEEKLY;BYDAY=FR;BYHOUR=16")
+    page.get_by_role("button", name="Add the freeze").click()
     page.goto("/imports")
     page.get_by_label("CSV file").set_input_files(bad)
     page.get_by_role("button", name="Check the file").click()
@@ -159,6 +164,7 @@ def test_axe_finds_nothing_and_nothing_overflows(works, open_page, violations, s
     tabs = ("", "/changes", "/hosts", "/why", "/times", "/risks", "/history", "/rings", "/cancel")
     paths = [f"/plans/{proposed}{tab}" for tab in tabs]
     paths += [f"/plans/{running}", f"/plans/{halted}", "/plans", "/plans/new", "/calendar"]
+    paths += ["/hosts/web-1"]
     found = []
 
     for path in (*paths, "/imports", upload, "/reports", report, "/api/v1/docs"):

@@ -120,6 +120,19 @@ def test_only_what_is_asked_for_is_shown(works, operator):
     assert "lane-window" not in page
 
 
+def test_a_form_goes_back_to_the_weeks_and_filters_that_were_chosen(works, operator):
+    asked = "weeks=2&zone=Europe%2FVienna&show=freeze&from=2026-03-02"
+
+    refused = operator.post(f"/calendar/windows?{asked}", data={**WINDOW, "duration": "long"})
+    added = operator.post(f"/calendar/freezes?{asked}", data=FREEZE)
+
+    assert "Times in Europe/Vienna" in refused.text
+    action = f'action="/calendar/windows?{asked}"'.replace("&", "&amp;")
+    assert action in refused.text
+    assert added.location == f"/calendar?{asked}"
+    assert operator.post("/calendar/windows", data=WINDOW).location == "/calendar"
+
+
 def test_a_ring_of_approved_work_is_a_bar_with_its_link(works, operator):
     plan_id = works.started()
 

@@ -84,7 +84,7 @@ def test_a_policy_is_written_edited_and_used(works, admin):
     assert (bad.status_code, "needs a name" in bad.text) == (422, True)
     assert admin.post("/planning-policies/new", data={"document": POLICY}).status_code == 303
     page = text(admin.get("/planning-policies/show/monthly"))
-    assert "on the first thursday after Patch Tuesday at 08:00 (UTC)" in page
+    assert "on the first Thursday after Patch Tuesday at 08:00 (UTC)" in page
     assert "representative = 1" in page
 
     other = POLICY.replace('"monthly"', '"other"')
