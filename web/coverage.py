@@ -86,6 +86,6 @@ def index() -> ResponseReturnValue:
         unclear=plain(found.unclear, UNCLEAR),
         releases=plain(found.releases, RELEASES),
         unsupported=plain(found.unsupported, UNSUPPORTED),
-        conflicts=plain(identity.conflicts(session()), CONFLICTS),
+        conflicts=plain(identity.conflicts(session()) if found.refused else [], CONFLICTS),
         kinds=KINDS,
     )

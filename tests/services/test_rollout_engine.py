@@ -255,5 +255,7 @@ def _forget(db, dice, now):
                     reason="r",
                     created_by="ann",
                     created_at=now,
+                    changed_at=now,
+                    revision=1,
                 )
             )

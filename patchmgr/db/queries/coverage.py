@@ -60,6 +60,7 @@ class Coverage:
     unsupported: tuple[UnsupportedLine, ...]  # at most `SHOWN` packages, ended ones first
     never: int  # hosts that never reported, of the silent ones
     doubtful: Mapping[str, int]  # packages by `software.DOUBTS`
+    refused: bool  # whether there are machines that were refused
 
     @property
     def hosts(self) -> int:
@@ -121,9 +122,10 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
     spoken_of = {platform for one in statuses for platform in one.counts.get("platforms", ())}
     unclear, undetermined = _unclear(session)
     hosts, told = lifecycle.fleet(session, since), lifecycle.said(session)
+    all_report = all(each.reporting == each.count for each in hosts)
     return Coverage(
         platforms(hosts, spoken_of),
-        _silent(session, since, timedelta(days=silent_days)),
+        () if all_report else _silent(session, since, timedelta(days=silent_days)),
         tuple(one for one in statuses if one.standing in ("failed", "held") or one.is_stale),
         unclear,
         undetermined,
@@ -131,6 +133,7 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
         lifecycle.packages(session, told, now.date())[:SHOWN],
         sum(each.never for each in hosts),
         software.doubtful(session),
+        any(each.refused for each in hosts),
     )
 
 

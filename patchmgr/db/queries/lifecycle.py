@@ -20,6 +20,7 @@ from patchmgr.domain.packages import release_of
 
 support, revision = models.Support, models.FeedRevision
 host, version, package_set = models.Host, models.PackageVersion, models.PackageSet
+conflict = models.IdentityConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Hosts:
     count: int
     reporting: int
     never: int  # that never reported
+    refused: bool  # whether the fleet has machines that were refused, of whatever host
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,15 @@ def fleet(session: Session, since: datetime) -> list[Hosts]:
             func.count(),
             func.count().filter(host.reported_at >= since),
             func.count().filter(host.reported_at.is_(None)),
+            select(conflict.id).where(conflict.state == "open").exists(),
         )
         .where(host.retired_at.is_(None))
         .group_by(host.platform, entitled)
     )
-    return [Hosts(platform, tuple(json.loads(words)), *counts) for platform, words, *counts in rows]
+    return [
+        Hosts(platform, tuple(json.loads(words)), count, reporting, never, bool(refused))
+        for platform, words, count, reporting, never, refused in rows
+    ]
 
 
 def packages(session: Session, told: Sequence[Support], on: date) -> tuple[UnsupportedLine, ...]:
