@@ -14,6 +14,7 @@ from patchmgr.domain.matching import (
     judge,
     overruled,
     platforms_of,
+    why_not,
 )
 from patchmgr.domain.modules import Catalogue
 
@@ -466,3 +467,78 @@ def test_a_verdict_on_a_source_that_is_not_known_says_so(manager, reported, matc
 
     assert verdict.reason.startswith("1 is older than 2")
     assert verdict.reason.endswith("; judged by its own name") is said
+
+
+def el8_fix(fixed="2-1.el8", **more):
+    return Fix("rhel:8", "x", Match.BINARY, Status.AFFECTED, fixed, scheme="rpm", **more)
+
+
+def el8(version="1-1.el8", platform="rhel:8", **more):
+    return subject(version, platform, "rpm", **more)
+
+
+EL8_STREAM = "1-1.module_el8.5.0+1+a"
+
+
+@pytest.mark.parametrize(
+    ("statement", "installed", "why"),
+    [
+        (el8_fix(), el8(), ""),
+        (
+            el8_fix(), el8(origin="Remi's RPM repository"),
+            "Remi's RPM repository built it, and the vendor speaks of its own builds only",
+        ),
+        (
+            el8_fix(), subject("1", "rhel:8", "pypi"),
+            "it compares versions as rpm, and this is a package of pypi",
+        ),
+        (
+            el8_fix(arch="i686 s390x"), el8(arch="x86_64"),
+            "it is for i686 and s390x, and this build is for x86_64",
+        ),
+        (
+            el8_fix("2-1.ksplice1.el8", channel="ksplice"), el8(),
+            "it is for ksplice builds, and this is not one",
+        ),
+        (
+            el8_fix(), el8("1-1.ksplice1.el8"),
+            "it is for ordinary builds, and this is a ksplice build",
+        ),
+        (el8_fix(), el8("1-1_fips"), "it is for ordinary builds, and this is a fips build"),
+        (
+            el8_fix(channel="unheard-of"), el8(),
+            "it is for hosts entitled to unheard-of, and this one is not",
+        ),
+        (
+            el8_fix("2-1.module_el8.5.0+1+a", module="nodejs:16"), el8(),
+            "it is for the module stream nodejs:16, and this is a build of no module",
+        ),
+        (
+            el8_fix("2-1.module_el8.5.0+1+a"), el8(),
+            "it is for a module stream, and this is a build of no module",
+        ),
+        (
+            el8_fix(), el8(EL8_STREAM),
+            "it is for builds of no module, and this is a build of another stream",
+        ),
+        (
+            el8_fix("2-1.module_el8.5.0+1+a", module="nodejs:16"),
+            el8(EL8_STREAM, module="nodejs:18"),
+            "it is for the module stream nodejs:16, and this is a build of nodejs:18",
+        ),
+    ],
+)  # fmt: skip
+def test_why_a_statement_that_names_a_package_is_not_about_it(statement, installed, why):
+    assert why_not(statement, installed) == why
+    if not installed.foreign:  # those are left out before
+        assert (why == "") is (assess(installed, statement) is not None)
+
+
+def test_a_package_of_unknown_source_is_judged_by_its_own_name_and_says_so():
+    verdict = assess(subject("1.0-1", reported_source=""), fix(fixed="1.0-2"))
+
+    assert verdict is not None
+    assert verdict.reason == (
+        "1.0-1 is older than 1.0-2; the report does not say from which source package it was "
+        "built; judged by its own name"
+    )
