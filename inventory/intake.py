@@ -168,7 +168,7 @@ def submit_report(
     report = None
     if format == REPORT or (not format and documents.recognises(text.encode())):
         report = sections.read_report(documents.read(text.encode()))
-        format, listing, host = REPORT, report.listing, host or report.hostname  # noqa: A001
+        format, listing, host = REPORT, report.listing, host or report.hostname  # noqa: A001 -- the API's word
     if (why := hosts_csv.wrong("hostname", host)) is not None:
         raise InputError({"host": f"{host[:80]!r} {why}"})
     os = _checked_os(os)
