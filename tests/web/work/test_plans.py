@@ -11,6 +11,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.states import PlanState
+from patchmgr.services.sync import sync
 
 TABS = ("", "/changes", "/hosts", "/why", "/times", "/risks", "/history", "/rollout")
 RING = {
@@ -64,6 +65,32 @@ def test_a_draft_holds_what_is_open(works, operator):
     assert "8 findings" in page  # two packages on four hosts
     assert "3.0.17-1~deb12u2" in page
     assert "Propose" in page
+
+
+def test_what_the_archive_phases_is_among_the_risks(works, operator, tmp_path):
+    stanza = "Package: {}\nSource: openssl\nVersion: 3.0.17-1~deb12u2\nArchitecture: amd64\n{}"
+    (tmp_path / "Packages").write_text(
+        "\n".join(
+            (
+                stanza.format("openssl", "Phased-Update-Percentage: 30\n"),
+                stanza.format("libssl3", ""),
+            )
+        )
+    )
+    sync(
+        works.db,
+        "archive",
+        source=tmp_path / "Packages",
+        platform="debian:12",
+        settings=works.settings,
+        now=works.clock(),
+        actor="test",
+    )
+    answer = operator.post("/plans/new", data=form(title="OpenSSL"))
+
+    page = operator.get(f"{answer.location.rstrip('/')}/risks").text
+    said = "Phased, so not offered to every host yet: openssl 3.0.17-1~deb12u2 (30 % of hosts)."
+    assert said in page
 
 
 def test_buttons_of_the_form_add_and_remove_rings_and_keep_what_was_typed(works, operator):
