@@ -62,7 +62,7 @@ def create_plan(body: PlanIn) -> object:
     )
     if body.policy:
         if body.model_fields_set - {"policy", "selection", "title"}:
-            raise InputError({"policy": "says rings, approvals and terms itself"})
+            raise InputError({"policy": "says rings, groups, approvals and terms itself"})
         plan_id = planning_policies.create_plan(
             db(), body.policy, narrowed=selection, title=body.title, **who()
         )
