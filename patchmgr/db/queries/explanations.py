@@ -20,7 +20,8 @@ from patchmgr.db.queries.explained import (
     Explanation,
     Unrelated,
 )
-from patchmgr.db.queries.findings import Dating, held, policy_at
+from patchmgr.db.queries.finding_due import Dating, policy_at
+from patchmgr.db.queries.instants import held
 from patchmgr.db.queries.modules import catalogues
 from patchmgr.db.queries.own_offers import OwnOffers
 from patchmgr.domain.advisories import Advisory, Kind, Match, Status
