@@ -45,7 +45,7 @@ EXTENDING = frozenset(NAMES)
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
 # Rolling releases whose VERSION_ID is the day of a snapshot.
-SNAPSHOTS = {"opensuse-tumbleweed"}
+SNAPSHOTS = {"opensuse-tumbleweed", "wolfi", "chainguard"}
 # Their releases are service packs with fixes of their own: 15 is the one before 15.1.
 SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
