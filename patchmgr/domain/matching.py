@@ -39,6 +39,7 @@ NAMES = {  # channel -> what must be subscribed to
     "ltss": "Long Term Service Pack Support (LTSS)",
     "ltss-extended-security": "LTSS Extended Security",
     "els": "Extended Life Cycle Support (ELS)",
+    "elts": "Freexian's Extended LTS (elts)",
 }
 EXTENDING = frozenset(NAMES)
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
