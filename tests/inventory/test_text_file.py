@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory import csv_file, hosts_csv, packages_csv, packed
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from patchmgr.errors import BadFileError, InputError
 
 HOSTS = "hostname,owner\r\nweb1,Jörg Müller\r\nweb2,Zoë\r\n"
