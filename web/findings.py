@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from patchmgr.db.queries import explained, explanations, flaws
 from patchmgr.db.queries import findings as queries
-from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Status
 from patchmgr.domain.exceptions import Scope, Type

@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 from patchmgr.db.queries import facts, overview, past, windows
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries.findings import FindingFilter, FindingLine
+from patchmgr.db.queries.finding_filters import FindingFilter
+from patchmgr.db.queries.finding_lines import FindingLine
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.domain import host_facts
 from patchmgr.domain.accounts import Role

@@ -10,7 +10,7 @@ from itertools import islice
 import click
 
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_table
-from patchmgr.db.queries import explanations, flaws, hosts
+from patchmgr.db.queries import explanations, finding_lines, flaws, hosts
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.explained import (
     Consideration,
@@ -20,7 +20,7 @@ from patchmgr.db.queries.explained import (
     sentence,
     what_would_change,
 )
-from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.facts import Installable
 from patchmgr.domain.matching import SOURCE_UNKNOWN
@@ -108,15 +108,15 @@ def findings(
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)
         found = queries.every(session, filters, at, now=app.now)
-        lines = map(queries.plain, found)
+        lines = map(finding_lines.plain, found)
         if as_json or format_ == "json":
-            show_json([queries.plain_in_full(line) for line in found])
+            show_json([finding_lines.plain_in_full(line) for line in found])
         elif format_ == "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(queries.CSV_COLUMNS)
+            writer.writerow(finding_lines.CSV_COLUMNS)
             for line in lines:
                 line["first_seen"], line["due"] = instant(line["first_seen"]), instant(line["due"])
-                writer.writerow([line[name] for name in queries.CSV_COLUMNS])
+                writer.writerow([line[name] for name in finding_lines.CSV_COLUMNS])
         else:
             _table(lines)
 

@@ -35,7 +35,7 @@ from patchmgr.domain.exceptions import InForce
 from patchmgr.domain.flaws import NOTHING_KNOWN, Danger
 from patchmgr.domain.urgency import Clock, Decisions, Inputs, Policy
 from patchmgr.services.excepted import Excepted
-from patchmgr.services.judging import Opened
+from patchmgr.services.judgement_store import Opened
 
 NEVER = int(np.iinfo(np.int64).max)  # a due date that no finding has
 DAY = 86_400_000_000  # microseconds

@@ -47,7 +47,7 @@ from patchmgr.services.counts import (
     increase,
 )
 from patchmgr.services.excepted import Gaining
-from patchmgr.services.judging import Judged, Opened
+from patchmgr.services.judgement_store import Judged, Opened
 
 BLOCK = 4_000  # hosts worked on at a time
 RUN = 2  # times as many ids as hosts: up to that, asking for a range beats asking for each

@@ -23,7 +23,7 @@ from patchmgr.db.queries import (
     past,
     software,
 )
-from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.db.queries.hosts import HostFilter
 from patchmgr.db.queries.installations import Wanted
 from patchmgr.domain.advisories import Severity

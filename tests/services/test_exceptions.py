@@ -9,7 +9,7 @@ from sqlalchemy import select
 from patchmgr.db import models
 from patchmgr.db.queries import exceptions as queries
 from patchmgr.db.queries import findings
-from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Advisory, Severity
 from patchmgr.domain.exceptions import Scope, State, Type

@@ -20,6 +20,7 @@ from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import explained, explanations
 from patchmgr.db.queries import findings as queries
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.db.session import Database
 from patchmgr.domain import exceptions
 from patchmgr.domain.accounts import Role
@@ -155,7 +156,7 @@ class Fleet:
 
     def lines(self, at=None, **filters):
         with self.db.reading() as session:
-            wanted = queries.FindingFilter(**filters)
+            wanted = FindingFilter(**filters)
             return list(queries.every(session, wanted, at, now=self.at))
 
     def allow(self, days, type_=exceptions.Type.RISK_ACCEPTED, **scope):
@@ -896,7 +897,7 @@ FACTS = {"a": ("public", "prod", "high"), "b": ("internal", "test", "low"), "c":
 def test_the_due_date_that_the_database_computes_is_the_policy_s(dated, table, day):
     dated.adopt(table)
     dated.scan()  # pages look only at hosts that a scan has counted as overdue
-    moment, wanted = NOON + day * DAY, queries.FindingFilter(overdue=True)
+    moment, wanted = NOON + day * DAY, FindingFilter(overdue=True)
 
     lines = dated.lines()
     with dated.db.reading() as session:
@@ -1107,7 +1108,7 @@ def test_a_filter_finds_and_counts_what_is_installable(fleet, wanted):
     with fleet.db.reading() as session:
         for sort in ("host", "package", "severity", "due"):
             for more in ({}, {"search": "x"}, {"platform": "debian:12"}, {"host": "a"}):
-                filters = queries.FindingFilter(installable=wanted, **more)
+                filters = FindingFilter(installable=wanted, **more)
                 page = queries.listing(session, filters, now=fleet.at, sort=sort)
                 here = [x for x in page.lines if x.installable == wanted]
                 assert (page.total, len(here)) == (len(page.lines), len(page.lines))

@@ -9,7 +9,7 @@ from patchmgr.db.queries import advisories as advisory_queries
 from patchmgr.db.queries import explanations, flaws
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.explained import explanation_json
-from patchmgr.db.queries.findings import FindingFilter
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.domain.facts import Installable
 from patchmgr.errors import NotFoundError
 from web.api.routing import LARGEST_ID, route

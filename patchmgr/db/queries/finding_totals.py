@@ -1,0 +1,173 @@
+"""How many findings there are: by the counts that scans keep, wherever these can tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from patchmgr.db import models
+from patchmgr.db.queries import installable
+from patchmgr.db.queries.finding_filters import (
+    FindingFilter,
+    names_host,
+    names_judgement,
+    on_hosts,
+    on_judgements,
+)
+from patchmgr.db.queries.finding_lines import Asked, query
+from patchmgr.db.queries.instants import held
+from patchmgr.domain.advisories import Severity, Status
+
+host, version = models.Host, models.PackageVersion
+exposure, judgement = models.Exposure, models.Judgement
+advisory, count = models.Advisory, models.HostCount
+
+FEW = 2_000  # package versions up to which asking for each beats reading an index through
+
+
+def total(session: Session, asked: Asked, versions: list[int] | None) -> int:
+    """Return how many findings there are, without making each of them where that can be.
+
+    ``versions`` are those with a judgement that the filter wants; None: it wants any.
+    """
+    filters, at = asked.filters, asked.at
+    if filters.exception:
+        return _total_by_exception(session, asked, versions)
+    if filters.installable:
+        if at is None and filters == replace(filters, overdue=False, search=""):
+            where, about = on_hosts(filters), on_judgements(filters)
+            return installable.total(session, filters.installable, where, about)
+        return _counted(session, query(asked))
+    if at is None and (kept := _kept(session, filters, [])) is not None:
+        return kept
+    if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
+        due = models.HostDue
+        return int(session.scalar(select(func.sum(due.findings)).where(due.due < asked.now)) or 0)
+    if filters.overdue:
+        late = query(asked)
+        if at is None:
+            late = late.where(host.id.in_(may_have_overdue(asked)))
+        return _counted(session, late)
+    if not filters.search:
+        return _multiplied(session, filters, at, versions, [])
+    # What a search means is said of the host or of the judgement: count both, less their overlap.
+    named, said = names_host(filters.search), names_judgement(filters.search)
+    plain = replace(filters, search="")
+    by_host = _kept(session, plain, [named]) if at is None else None
+    if by_host is None:
+        by_host = _multiplied(session, plain, at, None, [], [named])
+    return (
+        by_host
+        + _multiplied(session, plain, at, versions, [said])
+        - _multiplied(session, plain, at, versions, [said], [named])
+    )
+
+
+def _total_by_exception(session: Session, asked: Asked, versions: list[int] | None) -> int:
+    """Return how many findings an exception covers; for ``open``, how many none does."""
+    filters = asked.filters
+    if filters.exception == "open":
+        everything = total(session, asked.narrowed(exception=""), versions)
+        return everything - total(session, asked.narrowed(exception="excepted"), versions)
+    by_host = FindingFilter(
+        platform=filters.platform,
+        environment=filters.environment,
+        host=filters.host,
+        exception="excepted",
+    )
+    found = query(asked)
+    if asked.at is None and filters.is_settled:
+        if filters == by_host:
+            kept = select(func.sum(count.excepted)).join(host, host.id == count.host_id)
+            return int(session.scalar(kept.where(*on_hosts(filters))) or 0)
+        found = found.where(host.id.in_(with_excepted()))
+    return _counted(session, found)
+
+
+def _kept(session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]) -> int | None:
+    """Return the number from the counts that the scan keeps; None when they do not tell it."""
+    by_host = FindingFilter(
+        platform=filters.platform,
+        environment=filters.environment,
+        host=filters.host,
+        severity=filters.severity,
+        severity_at_least=filters.severity_at_least,
+    )
+    if filters != by_host:
+        return _kept_by_status(session, filters, named)
+    wanted = [
+        getattr(count, s.word)
+        for s in Severity
+        if filters.severity in (None, s) and s >= (filters.severity_at_least or Severity.UNKNOWN)
+    ]
+    if not wanted:
+        return 0
+    added = sum((func.sum(column) for column in wanted[1:]), func.sum(wanted[0]))
+    kept = select(added).join(host, host.id == count.host_id)
+    return int(session.scalar(kept.where(*on_hosts(filters), *named)) or 0)
+
+
+def _kept_by_status(
+    session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]
+) -> int | None:
+    by_host = FindingFilter(
+        platform=filters.platform, environment=filters.environment, host=filters.host
+    )
+    if filters != replace(by_host, status=filters.status):
+        return None
+    columns: Mapping[str, Any] = {
+        Status.AFFECTED: count.fixable,
+        Status.UNDETERMINED: count.undetermined,
+        Status.NO_FIX: count.open_findings - count.fixable - count.undetermined,
+    }
+    if filters.status not in columns:
+        return 0
+    kept = select(func.sum(columns[filters.status])).join(host, host.id == count.host_id)
+    return int(session.scalar(kept.where(*on_hosts(filters), *named)) or 0)
+
+
+def _multiplied(
+    session: Session,
+    filters: FindingFilter,
+    at: datetime | None,
+    versions: list[int] | None,
+    said: list[ColumnElement[bool]],
+    named: Sequence[ColumnElement[bool]] = (),
+) -> int:
+    """Return the findings counted as hosts x judgements of each package version."""
+    exposed = select(exposure.package_version_id, func.count().label("hosts")).where(
+        held(exposure, at)
+    )
+    if conditions := [*on_hosts(filters), *named]:
+        exposed = exposed.join(host, host.id == exposure.host_id).where(*conditions)
+    if versions is not None and len(versions) <= FEW:
+        exposed = exposed.where(exposure.package_version_id.in_(versions))
+    per_version = exposed.group_by(exposure.package_version_id).subquery()
+    multiplied = (
+        select(func.sum(per_version.c.hosts))
+        .select_from(per_version)
+        .join(version, version.id == per_version.c.package_version_id)
+        .join(judgement, and_(judgement.package_version_id == version.id, held(judgement, at)))
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(*on_judgements(filters), *said)
+    )
+    return int(session.scalar(multiplied) or 0)
+
+
+def may_have_overdue(asked: Asked) -> Select[int]:
+    """Return the hosts with something overdue; until a scan has counted, those that may have."""
+    late = count.earliest_due < asked.now
+    maybe = late if asked.filters.is_settled else or_(late, count.excepted > 0)
+    return select(count.host_id).where(maybe)
+
+
+def with_excepted() -> Select[int]:
+    """Return the hosts with a finding that an exception covers, as scans have counted."""
+    return select(count.host_id).where(count.excepted > 0)
+
+
+def _counted(session: Session, findings: Select[*tuple[Any, ...]]) -> int:
+    return session.scalar(select(func.count()).select_from(findings.subquery())) or 0
