@@ -47,7 +47,7 @@ from patchmgr.domain.rollout.states import (
 )
 from patchmgr.domain.windows import open_until
 from patchmgr.errors import BadFileError, BadRow, IllegalTransitionError
-from patchmgr.services import approvals, audit, contents, holds, verification
+from patchmgr.services import approvals, audit, holds, proof, verification
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Loaded, Wanted, load
 from patchmgr.services.rollout_store import store
@@ -143,10 +143,12 @@ def tick_plan(
     ]
     events += _withdrawn(session, loaded.plan, now)
     events += holds.stops(session, loaded.plan, now)
+    if before.state is PlanState.RUNNING and proof.is_due(session, loaded.plan, now):
+        event = replace(event, content_hash=proof.stored_hash(session, plan_id, now))
     after, effects = advance_all(before, (*events, event))
-    if not event.frozen and _is_at_a_gate(after):
+    if event.content_hash is None and not event.frozen and _is_at_a_gate(after):
         # Before the next ring begins, what is stored must still be what was approved.
-        stored = contents.stored_hash(session, plan_id)
+        stored = proof.stored_hash(session, plan_id, now)
         after, effects = advance_all(before, (*events, replace(event, content_hash=stored)))
     if after == before and not effects:
         return before, before, ()

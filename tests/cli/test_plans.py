@@ -82,6 +82,20 @@ def shown(run, plan_id="1"):
     return json.loads(out)
 
 
+def test_what_is_phased_is_said_of_a_plan(run, file, fleet):
+    stanza = (
+        "Package: curl\nVersion: 7.88.1-10+deb12u9\nArchitecture: amd64\n"
+        "Phased-Update-Percentage: 20\n"
+    )
+    archive = ("feeds", "sync", "archive", "--from", file("Packages", stanza))
+    assert run(*archive, "--platform", "debian:12")[0] == 0
+    run("plans", "create", "--rings", file("rings.toml", RINGS))
+
+    said = "curl 7.88.1-10+deb12u9 (20 % of hosts)"
+    assert shown(run)["summary"]["phased"] == [said]
+    assert f"phased, so not offered to every host yet: {said}\n" in run("plans", "show", 1)[1]
+
+
 def test_a_plan_from_the_shell_to_its_end(run, file, fleet):
     assert run("plans", "create", "--rings", file("rings.toml", RINGS)) == (0, "1\n", "")
     assert run("plans", "propose", 1) == (0, "plan 1 is proposed\n", "")
