@@ -25,7 +25,8 @@ from inventory import (
     sets,
     systems,
 )
-from inventory.csv_file import AS_IT_IS, Layout, Reading, Watch
+from inventory.csv_file import Layout, Watch
+from inventory.csv_header import AS_IT_IS, Reading
 from inventory.report import Listing
 from inventory.sections import Report
 from patchmgr.db import models, package_sets

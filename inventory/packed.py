@@ -1,6 +1,8 @@
 """Packed files, recognised by their first bytes and unpacked to a file, within bounds."""
 
+import errno
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ _XZ_MEMORY = 256 * MIB
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN = (
     zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, EOFError,
-    NotImplementedError, RuntimeError,
+    NotImplementedError, RuntimeError, ValueError, IndexError, struct.error,  # of a damaged zip
 )  # fmt: skip
 _ASIDE = ("__MACOSX/", ".DS_Store")  # what a Mac puts into archives beside the file
 
@@ -51,7 +53,15 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
                     )
                 plain.write(chunk)
     except _BROKEN as error:
-        raise _bad(name, f"is damaged or cut off ({how}: {error}); pack it again") from error
+        raise _damaged(name, how, error) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a zip's directory that names a place before the file
+            raise
+        raise _damaged(name, how, error) from error
+
+
+def _damaged(name: str, how: str, error: Exception) -> BadFileError:
+    return _bad(name, f"is damaged or cut off ({how}: {error}); pack it again")
 
 
 def _bad(name: str, why: str) -> BadFileError:

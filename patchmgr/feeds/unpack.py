@@ -3,6 +3,7 @@
 import bz2
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,7 +25,10 @@ _ZSTD_WINDOW = 128 * MIB
 _XZ_MEMORY = 256 * MIB
 _DEPTH = 3  # a compressed file in an archive that was sent compressed
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BROKEN = (zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, EOFError)
+_BROKEN = (
+    zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, EOFError,
+    NotImplementedError, RuntimeError, ValueError, IndexError, struct.error,  # of a damaged zip
+)  # fmt: skip
 
 
 class _Budget:
