@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
-from inventory.csv_file import AS_IT_IS, Reading, Watch
+from inventory.csv_file import Watch
+from inventory.csv_header import AS_IT_IS, Reading
 from inventory.hosts_csv import HostRow, HostsFile, Problem
 from inventory.intake import (
     Change,

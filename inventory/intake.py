@@ -23,9 +23,9 @@ from inventory import (
     packages_csv,
     sections,
     sets,
-    systems,
 )
-from inventory.csv_file import AS_IT_IS, Layout, Reading, Watch
+from inventory.csv_file import Layout, Watch
+from inventory.csv_header import AS_IT_IS, Reading
 from inventory.report import Listing
 from inventory.sections import Report
 from patchmgr.db import models, package_sets
@@ -33,6 +33,7 @@ from patchmgr.db.base import table_of
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
+from patchmgr.domain import os_names
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import BadRow, InputError, NotFoundError
 from patchmgr.services import audit, enrolment, exposures, installations
@@ -244,7 +245,7 @@ def _checked_os(os: str) -> str:
 
 def _system(os: str, listing: Listing) -> str:
     """Return the host's system, as was given or as the report says. Raises `InputError`."""
-    if os and listing.system and not systems.agree(os, listing.system):
+    if os and listing.system and not os_names.agree(os, listing.system):
         raise InputError({"os": f"{os[:80]!r} is not what the report is of: {listing.system}"})
     return os or listing.system
 
@@ -528,7 +529,7 @@ def set_platform(
     """Let a host be of the ``system`` that it says, if it says one."""
     os_id, _, os_release = system.partition(":")
     where = platform(os_id, os_release)
-    is_known = not is_given and systems.agree(row.platform, where)
+    is_known = not is_given and os_names.agree(row.platform, where)
     if os_id and row.platform != where and not is_known:
         row.os_id, row.os_release, row.platform = os_id, os_release, where
         row.updated_at = now

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from inventory import csv_file, text_file
-from inventory.csv_file import NO_PRESET, REASON, Head, Kind, Reading, Watch
+from inventory import csv_file, csv_header, text_file
+from inventory.csv_file import Watch
+from inventory.csv_header import NO_PRESET, REASON, Head, Kind, Reading
 from inventory.host_import import import_hosts
 from inventory.intake import Difference, Then, import_packages
 from inventory.presets import IGNORE
@@ -177,18 +178,24 @@ def _set_aside(path: Path, difference: Difference) -> None:
 def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
     """Return how a file is read and what its columns are."""
     with text_file.opened(path, how.encoding) as text:
-        head = csv_file.header(text, kind, how)
+        head = csv_header.find(text, kind, how)
         samples = _samples(text, head)
         problem = ""
         try:
-            preset = csv_file.preset_of(head, kind, how)
-            ours = csv_file.renamed(head.names, kind, how, preset)
+            preset = csv_header.preset_of(head, kind, how)
+            ours = csv_header.renamed(head.names, kind, how, preset)
         except InputError as error:  # a mapping that was made for another file
             problem, preset, bare = str(error), None, Reading(preset=NO_PRESET)
-            ours = csv_file.renamed(head.names, kind, bare, None)
+            ours = csv_header.renamed(head.names, kind, bare, None)
         columns = _columns(head.names, samples, kind.columns, ours)
         layout = csv_file.Layout(
-            text, head.delimiter, head.names, {}, head.lines, preset.name if preset else ""
+            text,
+            head.delimiter,
+            head.names,
+            {},
+            head.lines,
+            preset.name if preset else "",
+            above=head.above,
         )
         return {
             "said": layout.said,
@@ -204,7 +211,7 @@ def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
 def _samples(text: text_file.Text, head: Head) -> list[list[str]]:
     """Return the first rows below the header; a row that is not CSV ends them."""
     found: list[list[str]] = []
-    with csv_file.open_text(text) as lines:
+    with csv_header.open_text(text) as lines:
         for _ in range(head.lines):
             lines.readline()
         reader = csv.reader(lines, delimiter=head.delimiter)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, hosts_csv, packages_csv, presets, text_file
-from inventory.csv_file import Kind, Reading
+from inventory import csv_header, hosts_csv, packages_csv, presets, text_file
+from inventory.csv_header import Kind, Reading
 from inventory.presets import IGNORE
 from patchmgr.db import models
 from patchmgr.db.session import Database
@@ -102,7 +102,7 @@ def check(kind: str, how: Reading) -> None:
         if right not in (*known, IGNORE) and left not in known:
             raise InputError({left[:80]: f"is mapped to no column that we know: {right[:80]!r}"})
     preset = presets.presets().get(how.preset)
-    if how.preset not in ("", csv_file.NO_PRESET) and (preset is None or preset.kind != kind):
+    if how.preset not in ("", csv_header.NO_PRESET) and (preset is None or preset.kind != kind):
         raise InputError({"preset": f"{how.preset[:80]!r} is no preset for {kind}"})
     if how.encoding and how.encoding.lower() not in text_file.ENCODINGS:
         known_ones = ", ".join(text_file.ENCODINGS)

@@ -10,7 +10,7 @@ import click
 from sqlalchemy.orm import Session
 
 from inventory import sources
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from inventory.intake import Difference, Then
 from patchmgr.cli.app import App, show_json
 from patchmgr.errors import InputError

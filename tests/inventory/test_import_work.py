@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from inventory import import_work, preview, sources, uploads
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from inventory.uploads import Wish
 from patchmgr.db import models
 from patchmgr.db.queries import imports as queries
