@@ -152,4 +152,4 @@ def _flavour(release: str) -> str | None:
 
 
 def _order(release: str) -> bytes:
-    return SCHEMES["rpm"](release.replace("-", "."))
+    return SCHEMES["rpm"](release.replace("-", "~"))  # what follows a number ends it

@@ -96,13 +96,15 @@ def test_each_flavour_has_a_newest_of_its_own():
         ("6.1.0-0.deb11.9-amd64", "6.1.0-0.deb11.13-amd64", "6.1.0-0.deb11.21-amd64"),
         ("6.1.0-9-amd64", "6.11.10+bpo-amd64", "6.12.41+deb13-amd64"),  # after an upgrade
         ("5.15.0-88-generic", "5.15.0-91-generic", "6.5.0-28-generic"),  # hardware enablement
+        ("6.1.0-9-5kc-malta", "6.1.0-10-5kc-malta", "6.1.0-11-5kc-malta"),
         ("6.5.0-1009-aws", "6.5.0-1014-aws", "6.8.0-1008-aws"),
     ],
 )
 def test_what_a_release_is_of_is_told_by_what_follows_its_numbers(older, running, newest):
+    others = ("6.1.0-1-rt-amd64", "6.1.0-1-4kc-malta")
     kernels = {
         release: kernel_of("dpkg", f"linux-image-{release}", release.rpartition("-")[0], "amd64")
-        for release in (older, running, newest, "6.1.0-1-rt-amd64")
+        for release in (older, running, newest, *others)
     }
 
     assert idle(running, kernels) == {older}
@@ -182,6 +184,7 @@ ALPINE = [
         ("6.1.0-9-amd64", (), ("6.1.0-9-amd64", "6.9.0-1-cloud"), "6.1.0-9-amd64"),
         ("6.18.44-cloud-provider", DEBIAN, (), ""),
         ("6.1.0", (), (), ""),
+        ("6.1.0-9-amd64", (), ("6.1.0-9-amd64", "6.1.0.1-2-amd64"), "6.1.0.1-2-amd64"),
         ("6.1.0", (), ("6.1.0", "6.2.0", "6.3.0-1-amd64"), "6.2.0"),
         ("5.14.0-427.el9.x86_64", (), ("5.14.0-427.el9.x86_64", "5.14.0-503.el9.x86_64"),
          "5.14.0-503.el9.x86_64"),

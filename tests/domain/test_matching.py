@@ -401,6 +401,12 @@ def test_on_an_extended_update_line_that_line_has_the_word_on_its_cves(platform,
     assert overruled(statements, subject(platform=platform)) == overruled_on
 
 
+def test_a_snapshot_is_judged_as_the_rolling_release_that_it_is_of():
+    snapshot = "opensuse-tumbleweed:20260101"
+
+    assert platforms_of(snapshot, "rpm") == (snapshot, "opensuse-tumbleweed:rolling")
+
+
 def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
     assert platforms_of("debian:12", "pypi") == ("pypi",)
 
