@@ -12,6 +12,8 @@ from werkzeug.datastructures import MultiDict
 
 from patchmgr.domain import durations
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.groups import GroupSettings
+from patchmgr.domain.numbers import whole
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import (
     ANY_TIME,
@@ -23,7 +25,8 @@ from patchmgr.domain.rings import (
 )
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.errors import InputError
-from web import choices
+from web import choices, group_form
+from web.group_form import GroupRow
 
 FIELDS = {
     "": "(no field)",
@@ -102,6 +105,7 @@ class PlanForm:
     approvals: str = "1"
     execution: str = Execution.MANUAL.value
     rings: list[RingRow] = field(default_factory=list)
+    groups: list[GroupRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @classmethod
@@ -137,19 +141,33 @@ class PlanForm:
             chosen={name: given.get(name, "") for name in (*CHOSEN, *CHOSEN_ONE)},
             approvals=given.get("approvals", "1"),
             rings=rings,
+            groups=group_form.read_rows(given),
         )
 
-    def change_rings(self, given: Mapping[str, str]) -> bool:
-        """Add or remove a ring when that button was pressed; return whether one was."""
+    @property
+    def is_refused(self) -> bool:
+        rings, groups = (r.problems for r in self.rings), (g.problems for g in self.groups)
+        return bool(self.problems) or any(rings) or any(groups)
+
+    def change_rows(self, given: Mapping[str, str]) -> bool:
+        """Add or remove a ring or group when that button was pressed; return whether one was."""
+        if "add_group" in given:
+            self.groups.append(group_form.empty_row())
+            return True
+        if (number := whole(given.get("remove_group", ""), len(self.groups) - 1)) is not None:
+            del self.groups[number]
+            return True
+        return self._change_rings(given)
+
+    def _change_rings(self, given: Mapping[str, str]) -> bool:
         if "add_ring" in given:
             last = DEFAULT_RINGS[-1]
             row = row_of(last)
             row.values.update(name=f"ring {len(self.rings) + 1}", field="", value="")
             self.rings.append(row)
             return True
-        number = given.get("remove_ring", "")
-        if number.isascii() and number.isdigit() and int(number) < len(self.rings):
-            del self.rings[int(number)]
+        if (number := whole(given.get("remove_ring", ""), len(self.rings) - 1)) is not None:
+            del self.rings[number]
             return True
         return False
 
@@ -192,6 +210,10 @@ class PlanForm:
             raise InputError(bad)
         return tuple(found)
 
+    def group_settings(self) -> tuple[GroupSettings, ...]:
+        """Return the groups. Raises `InputError`; each row has its own problems then."""
+        return group_form.settings_of(self.groups)
+
     def terms(self, before: Terms = Terms()) -> Terms:  # noqa: B008 -- frozen
         """Return ``before``, carried out as was chosen. Raises `InputError`."""
         if self.execution not in EXECUTIONS:
@@ -200,9 +222,9 @@ class PlanForm:
 
     def approvals_needed(self) -> int:
         """Return how many must approve. Raises `InputError`."""
-        if not (self.approvals.isascii() and self.approvals.isdigit()):
-            raise InputError({"approvals": f"{self.approvals!r} is not a whole number"})
-        return int(self.approvals[:6])
+        if (number := whole(self.approvals)) is None:
+            raise InputError({"approvals": f"{self.approvals[:80]!r} is not a whole number"})
+        return number
 
 
 def row_of(ring: RingSettings) -> RingRow:

@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import planning_policies as queries
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.planning_policies import KIND, to_json
+from patchmgr.domain.numbers import whole
+from patchmgr.domain.planning_policies import KIND, brief
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import planning_policies as service
 from patchmgr.services import policy_files
@@ -46,6 +47,10 @@ soak = "24h"
 [[rings]]
 name = "broad"
 
+[[groups]]
+by = "cluster"
+max_unavailable = 1
+
 [schedule]
 every = "patch-tuesday"
 weekday = "thursday"
@@ -72,14 +77,12 @@ def add() -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(name: str) -> ResponseReturnValue:
     """Show a version of a policy, without ``?version=`` the last one, and what its schedule did."""
-    asked = request.args.get("version", "")
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
-    stored = queries.get(session(), name, number)
+    stored = queries.get(session(), name, whole(request.args.get("version", "")))
     last = queries.last_occasions(session())
     return render_template(
         "policies/planning.html",
         stored=stored,
-        text=policy_files.written(to_json(stored.policy), "toml"),
+        text=policy_files.written(brief(stored.policy), "toml"),
         versions=queries.versions(session(), name),
         occasions=queries.occasions(session(), name),
         next_due=service.next_occasion(session(), stored, last, now()),
@@ -91,7 +94,7 @@ def show(name: str) -> ResponseReturnValue:
 def edit(name: str) -> ResponseReturnValue:
     stored = queries.get(session(), name)
     form = PolicyForm(formdata=None)
-    form.document.data = policy_files.written(to_json(stored.policy), "toml")
+    form.document.data = policy_files.written(brief(stored.policy), "toml")
     return render_template("policies/edit.html", form=form, name=name)
 
 

@@ -10,13 +10,13 @@ import click
 from patchmgr.cli import plan_decisions
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import App, pass_app, show_json, show_listing
+from patchmgr.cli.plan_by_policy import by_policy, is_planning
 from patchmgr.cli.plan_decisions import terms_of, terms_options
 from patchmgr.cli.plan_files import read_bytes, read_stages, write_bytes
 from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring
 from patchmgr.cli.plan_views import detail_json, history_json, print_detail
 from patchmgr.db.queries import change_history, plan_content, plan_progress
 from patchmgr.db.queries import holds as hold_queries
-from patchmgr.db.queries import planning_policies as planning_queries
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.plans import Selection
@@ -27,7 +27,6 @@ from patchmgr.services import (
     exports,
     outbox,
     planning_policies,
-    policies,
     probing,
     result_files,
     rollouts,
@@ -102,10 +101,11 @@ def create(
         raise InputError({"all": "takes no other selection beside it"})
     who = acting(app, as_name)
     acts: dict[str, Any] = {"actor": who.name, "role": who.role, "now": app.now}
-    if policy is not None and _is_planning(app, policy):
+    if policy is not None and is_planning(app, policy):
         said = (rings_file, approvals != 1, include_held, targets, approvers, valid, execution)
         if any(said):
-            raise InputError({"policy": f"{policy!r} says rings, approvals and versions itself"})
+            why = f"{policy!r} says rings, groups, approvals and versions itself"
+            raise InputError({"policy": why})
         plan_id = planning_policies.create_plan(
             app.db, policy, narrowed=selection, title=title, **acts
         )
@@ -113,7 +113,7 @@ def create(
         rings, groups = read_stages(rings_file) if rings_file else (DEFAULT_RINGS, ())
         plan_id = service.create(
             app.db,
-            selection=_by_policy(app, policy, selection) if policy is not None else selection,
+            selection=by_policy(app, policy, selection) if policy is not None else selection,
             title=title,
             rings=rings,
             groups=groups,
@@ -389,7 +389,7 @@ def service_export(
 @pass_app
 def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bool) -> None:
     """Take results from FILE: CSV with host,result[,package,output,attempt,reboot]; - is stdin."""
-    body = sys.stdin.buffer.read() if str(file) == "-" else read_bytes(file)
+    body = read_bytes(file)
     name = "stdin" if str(file) == "-" else str(file)
     who = acting(app, as_name)
     taken = result_files.report_file(
@@ -426,25 +426,3 @@ def tick(app: App, as_json: bool) -> None:
         click.echo(f"patchmgr: plan {number} cannot be moved: {why}", err=True)
     if result.failed:
         sys.exit(1)
-
-
-def _is_planning(app: App, name: str) -> bool:
-    with app.db.reading() as session:
-        return planning_queries.latest(session, name) is not None
-
-
-def _by_policy(app: App, name: str, selection: Selection) -> Selection:
-    """Narrow ``selection`` to severities that the active policy sets a due date for."""
-    with app.db.reading() as session:
-        _, policy = policies.active(session)
-    if policy.name != name:
-        raise InputError({"policy": f"{name!r} is not in force, {policy.name!r} is"})
-    dated = [
-        severity
-        for severity in Severity
-        if any(
-            row.days is not None and severity.word in row.when.get("severity", (severity.word,))
-            for row in policy.rows
-        )
-    ]
-    return selection.only(dated)

@@ -11,6 +11,7 @@ from patchmgr.db.queries import planning_policies
 from patchmgr.db.queries import policies as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.planning_policies import KIND as PLANNING
+from patchmgr.domain.planning_policies import brief
 from patchmgr.domain.urgency import Policy, Row, from_json
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError
@@ -58,7 +59,7 @@ def show(app: App, name: str, as_json: bool) -> None:
         document = policy_files.document_of(session, name)
         stored = planning_policies.latest(session, name)
         occasions = planning_policies.occasions(session, name)
-    if document["kind"] == SLA:
+    if stored is None:
         document.pop("kind")
         if as_json:
             show_json(document)
@@ -68,8 +69,8 @@ def show(app: App, name: str, as_json: bool) -> None:
     if as_json:
         show_json(document)
         return
-    click.echo(policy_files.written(document, "toml"), nl=False)
-    if stored and stored.policy.schedule:
+    click.echo(policy_files.written(brief(stored.policy), "toml"), nl=False)
+    if stored.policy.schedule:
         click.echo(f"\n# a plan is proposed {stored.policy.schedule.words}")
         show_table(
             ("due", "plan", "outcome"),

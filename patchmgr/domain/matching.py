@@ -39,13 +39,14 @@ NAMES = {  # channel -> what must be subscribed to
     "ltss": "Long Term Service Pack Support (LTSS)",
     "ltss-extended-security": "LTSS Extended Security",
     "els": "Extended Life Cycle Support (ELS)",
+    "elts": "Freexian's Extended LTS (elts)",
 }
 EXTENDING = frozenset(NAMES)
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
 # Rolling releases whose VERSION_ID is the day of a snapshot.
-SNAPSHOTS = {"opensuse-tumbleweed"}
+SNAPSHOTS = {"opensuse-tumbleweed", "wolfi", "chainguard"}
 # Their releases are service packs with fixes of their own: 15 is the one before 15.1.
 SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.

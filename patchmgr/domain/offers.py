@@ -85,6 +85,10 @@ class Supply:
         caution = f", {phasing(self.phased)}" if phasing(self.phased) else ""
         return f"{' and '.join(self.suites)} {verb} {self.version}{caution}"
 
+    @property
+    def is_for_all(self) -> bool:
+        return self.phased >= EVERYBODY
+
 
 def phasing(percent: int) -> str:
     """Return for people that an update goes to ``percent`` of the hosts so far; "" for all.
@@ -95,6 +99,11 @@ def phasing(percent: int) -> str:
     if percent >= EVERYBODY:
         return ""
     return f"phased at {percent} %: may not be offered to this host yet"
+
+
+def shared_out(package: str, version: str, percent: int) -> str:
+    """Return what a plan says of a version that goes to ``percent`` of the hosts so far."""
+    return f"{package} {version} ({percent} % of hosts)"
 
 
 def names_its_version(package: str) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from patchmgr.domain import criteria as findings
-from patchmgr.domain import durations, rings, schedules
+from patchmgr.domain import durations, groups, rings, schedules
 from patchmgr.domain.criteria import Criteria
+from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings
 from patchmgr.domain.schedules import Schedule
@@ -22,8 +23,8 @@ MOST_CRITERIA = 20
 DEFAULT_SERIES = "default"  # plans of one series have the same canaries
 _HOSTS = ("platforms", "environments", "sites", "tags")
 _APPROVAL = ("needed", "approvers", "valid")
-_KEYS = ("kind", "name", "version", "title", "series", "targets", "execution",
-         "include_held", "findings", "hosts", "approval", "rings", "schedule")  # fmt: skip
+_KEYS = ("kind", "name", "version", "title", "series", "targets", "execution", "include_held",
+         "findings", "hosts", "approval", "rings", "groups", "schedule")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class PlanningPolicy:
     sites: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()  # one of them
     rings: tuple[RingSettings, ...] = DEFAULT_RINGS
+    groups: tuple[GroupSettings, ...] = ()  # hosts of which only some may be down at a time
     approvals_needed: int = 1
     terms: Terms = Terms()  # noqa: RUF009 -- frozen
     schedule: Schedule | None = None
@@ -56,6 +58,7 @@ class PlanningPolicy:
         if found := {f"policy {self.name!r}, {at}": why for at, why in problems.items() if why}:
             raise InputError(found)
         rings.checked(self.rings)
+        groups.checked(self.groups)
 
     @property
     def selection(self) -> Selection:
@@ -89,9 +92,43 @@ def to_json(policy: PlanningPolicy) -> dict[str, Any]:
         "findings": [each.to_json() for each in policy.findings],
         "rings": [ring.to_json() for ring in policy.rings],
     }
+    if policy.groups:
+        document["groups"] = [group.to_json() for group in policy.groups]
     if policy.schedule:
         document["schedule"] = policy.schedule.to_json()
     return document
+
+
+def brief(policy: PlanningPolicy) -> dict[str, Any]:
+    """Return what a person would write: the document without what is so by default.
+
+    `from_json` makes the same policy of it, as long as the defaults are those of today.
+    """
+    usual = to_json(PlanningPolicy(policy.name))
+    document = to_json(policy)
+    found = {
+        name: _other(value, usual[name]) if name in ("approval", "hosts") else value
+        for name, value in document.items()
+        if name in ("kind", "name", "version") or value != usual.get(name)
+    }
+    if "rings" in found:
+        found["rings"] = [_brief_ring(ring) for ring in policy.rings]
+    if policy.groups:
+        found["groups"] = [
+            {"name": one.name, **_other(one.to_json(), GroupSettings(one.name).to_json())}
+            for one in policy.groups
+        ]
+    return found
+
+
+def _brief_ring(ring: RingSettings) -> dict[str, Any]:
+    usual = RingSettings(ring.name, min_soak=ring.soak // 4, soak=ring.soak).to_json()
+    soak = {"soak": durations.text(ring.soak)} if ring.soak else {}
+    return {"name": ring.name, **_other(ring.to_json(), usual), **soak}
+
+
+def _other(document: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value != usual.get(name)}
 
 
 def from_json(document: Mapping[str, Any]) -> PlanningPolicy:
@@ -116,6 +153,9 @@ def _read(name: str, document: Mapping[str, Any]) -> PlanningPolicy:
         asked = [asked]
     if not isinstance(asked, Sequence) or isinstance(asked, str):
         raise InputError({"findings": "a table of criteria, or a list of them"})
+    together = document.get("groups", [])
+    if not isinstance(together, list):
+        raise InputError({"groups": "a list of tables: [[groups]] in TOML"})
     targets = document.get("targets", Targets.EXACT)
     if targets not in set(Targets):
         raise InputError({"targets": f"one of {', '.join(Targets)}"})
@@ -139,6 +179,7 @@ def _read(name: str, document: Mapping[str, Any]) -> PlanningPolicy:
         findings=tuple(findings.from_json(one) for one in asked),
         **{one: _texts(f"hosts, {one}", hosts.get(one, ())) for one in _HOSTS},
         rings=rings.series_from_json(document["rings"]) if "rings" in document else DEFAULT_RINGS,
+        groups=groups.checked([groups.from_json(one) for one in together]),
         approvals_needed=_number("approval, needed", approval.get("needed", 1)),
         terms=terms,
         schedule=None if schedule is None else schedules.from_json(schedule),

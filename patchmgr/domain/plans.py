@@ -131,6 +131,7 @@ class Statement:
     needs: str = ""  # what the host lacks to get the fix: "Ubuntu Pro (esm-infra)"
     is_offered: bool = True  # False: repositories are known, and none has the fixed version yet
     missing: str = ""  # why not, where the host's own repositories said it
+    phased: str = ""  # what known repositories offer to a part of all hosts only, and to how many
 
     @property
     def is_installable(self) -> bool:

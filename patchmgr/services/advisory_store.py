@@ -124,7 +124,8 @@ def digest_of_all(contents: Mapping[str, bytes]) -> str:
 def completed(session: Session, feed_id: int, harvest: Harvest) -> Harvest:
     """Return ``harvest`` with what is stored of the advisories that it tells only in part.
 
-    The documents that told the rest of them have not been read again.
+    The documents that told the rest of them have not been read again. Of a package that is told of
+    now, what was stored is what this document said before, or another one says as well.
     """
     in_part = harvest.in_part & {each.ref for each in harvest.advisories} if harvest.stands else ()
     if not in_part:
@@ -133,10 +134,20 @@ def completed(session: Session, feed_id: int, harvest: Harvest) -> Harvest:
     return replace(
         harvest,
         advisories=tuple(
-            united(stored[each.ref], each) if each.ref in stored else each
+            united(_untold(stored[each.ref], each), each) if each.ref in stored else each
             for each in harvest.advisories
         ),
     )
+
+
+def _untold(stored: Advisory, now: Advisory) -> Advisory:
+    """Return ``stored`` without what it says of packages that ``now`` speaks of."""
+    told = {_place(fix) for fix in now.fixes}
+    return replace(stored, fixes=tuple(fix for fix in stored.fixes if _place(fix) not in told))
+
+
+def _place(fix: Fix) -> tuple[str, ...]:
+    return fix.platform, fix.channel, fix.module, fix.match, fix.package
 
 
 def compare(session: Session, feed_id: int, harvest: Harvest) -> Difference:

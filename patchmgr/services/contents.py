@@ -157,7 +157,7 @@ def stored(session: Session, plan_id: int) -> Content:
         hosts[change_id].append(host)
     changes: dict[Change, Sequence[int]] = {}
     for row in session.scalars(select(change).where(change.plan_id == plan_id)):
-        changes[_whole_change(row)] = hosts[row.id]
+        changes[whole_change(row)] = hosts[row.id]
     rings = session.scalars(
         select(models.Ring).where(models.Ring.plan_id == plan_id).order_by(models.Ring.position)
     ).all()
@@ -195,16 +195,12 @@ def _gathered(session: Session, plan_id: int) -> tuple[Group, ...]:
     )
 
 
-def stored_hash(session: Session, plan_id: int) -> str:
-    """Return the hash of a plan's content as it is in the tables now."""
-    return stored(session, plan_id).hash
-
-
 def windows_json(content: Content) -> dict[str, Any]:
     return {name: window.to_json() for name, window in content.windows.items()}
 
 
-def _whole_change(row: models.PlanChange) -> Change:
+def whole_change(row: models.PlanChange) -> Change:
+    """Return the domain's change of a row, with its advisories."""
     plain = change_of(row)
     return Change(
         plain.platform,

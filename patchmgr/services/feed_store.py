@@ -27,6 +27,7 @@ from patchmgr.services.shrinking import Change
 
 KINDS = ("advisories", "notes", "offers", "support")  # of content that a feed may have
 SOURCES = 20  # addresses or files that a revision names
+READER = "reader"  # in the counts of a revision: what its documents were read with
 MOST_ASIDE = 200  # records and documents set aside that a revision names
 LONGEST_ASIDE = 300  # characters of one
 
@@ -82,12 +83,14 @@ def store(
     believed: Believed = EVERYTHING,
     carried: Carried | None = None,
     known_version_id: int = 0,
+    reader: str = "",
 ) -> SyncResult:
     """Write what feed ``name`` says now, in the caller's transaction, which writes alone.
 
     It was fetched from ``start``, so that its documents can be asked for again; read from files
     when that is empty; or ``carried`` in a bundle. ``known_version_id`` is up to which package
-    version what is kept was chosen by. Raises `HeldBackError`.
+    version what is kept was chosen by; ``reader`` is what read the documents. Raises
+    `HeldBackError`.
     """
     row = locked(session, name)
     said = _Said(session, row.id, harvest)
@@ -101,7 +104,7 @@ def store(
     succeed(session, row, now, carried)
     row.expires_at = harvest.expires[0] if harvest.expires else None
     row.known_version_id = known_version_id
-    unused = carried.left_out if carried else _unused(harvest)
+    unused = carried.left_out if carried else {**_unused(harvest), READER: reader}
     if not said.is_new:
         if row.revision_id is not None:
             current = session.get_one(models.FeedRevision, row.revision_id)

@@ -11,6 +11,7 @@ from patchmgr.db import models, values
 from patchmgr.db.bulk import in_lists
 from patchmgr.domain.advisories import Status
 from patchmgr.domain.facts import Candidate, Installable, installable, why_not
+from patchmgr.domain.offers import shared_out
 from patchmgr.domain.plans import Finding, Own, Proposal, Statement
 
 OwnOffers = Mapping[int, Mapping[int, int]]  # host -> package version -> `Exposure.candidate_id`
@@ -59,13 +60,29 @@ def _own(
             yield one.finding, why_not(candidate, one.fixed, one.match)
 
 
-def phased(proposal: Proposal, offered: OwnOffers, known: Mapping[int, Candidate]) -> list[str]:
-    """Return what a plan installs that only a part of all hosts is offered yet."""
-    found = set()
+def phased(
+    proposal: Proposal,
+    statements: Iterable[Statement],
+    offered: OwnOffers,
+    known: Mapping[int, Candidate],
+) -> list[str]:
+    """Return what a plan installs that only a part of all hosts is offered yet.
+
+    A host's own repositories say it; where they said nothing, those that are known (``statements``)
+    do.
+    """
+    archive: dict[int, dict[str, str]] = defaultdict(dict)
+    for said in statements:
+        if said.phased:
+            archive[said.version_id][said.advisory] = said.phased
+    found: set[str] = set()
     for group in proposal.groups:
         for host in group.hosts:
-            for number in group.changes:
+            for number, change in group.changes.items():
                 one = known.get(offered.get(host, {}).get(number, 0))
-                if one is not None and one.phased is not None:
-                    found.add(f"{one.name} {one.version} ({one.phased} % of hosts)")
+                if one is None:
+                    of_version = archive.get(number, {})
+                    found.update(of_version[r] for r in change.advisories if r in of_version)
+                elif one.phased is not None:
+                    found.add(shared_out(one.name, one.version, one.phased))
     return sorted(found)

@@ -20,7 +20,7 @@ from patchmgr.domain.flaws import NOTHING_KNOWN
 from patchmgr.domain.groups import Group, GroupSettings, gather
 from patchmgr.domain.holds import hold_back
 from patchmgr.domain.matching import NAMES, Subject
-from patchmgr.domain.offers import Offers
+from patchmgr.domain.offers import Offers, Supply, shared_out
 from patchmgr.domain.packages import channels, release_of
 from patchmgr.domain.plans import (
     EXCEPTED,
@@ -108,7 +108,7 @@ def draft(
     )
     pressing = _pressing(statements, proposal.hosts, exposed, excepted)
     due = _due(session, proposal, pressing, said)
-    phased = own_offers.phased(proposal, offered, candidates)
+    phased = own_offers.phased(proposal, statements, offered, candidates)
     summary = _summary(content, proposal, left_out, phased)
     reached = coverage(content, [one for one in facts if one.id in places])
     summary["coverage"] = [one.to_json() for one in reached]
@@ -233,6 +233,7 @@ def _statements(
                 severity, Kind(row[21]), (name, source), published, first_seen, NOTHING_KNOWN
             )
             selected = judge.admits((number, ref), facts, cves.split())
+        supply = _supply(row, known)
         found.append(
             Statement(
                 number,
@@ -250,7 +251,13 @@ def _statements(
                 severity,
                 selected,
                 needs="" if channel in channels(platform) else NAMES.get(channel, ""),
-                is_offered=_is_offered(row, known),
+                # A repository that is not known may have anything.
+                is_offered=supply is None or bool(supply.suites),
+                phased=(
+                    shared_out(name, supply.version, supply.phased)
+                    if supply and not supply.is_for_all
+                    else ""
+                ),
             )
         )
         said[number, ref] = Said(published, first_seen, dangers.get(kind, NOTHING_KNOWN))
@@ -259,18 +266,17 @@ def _statements(
     return [one for one in found if (one.platform, one.source) in concerned], said
 
 
-def _is_offered(row: Any, known: Offers) -> bool:
-    """Return whether the fix of a statement may be had: not if known repositories lack it."""
+def _supply(row: Any, known: Offers) -> Supply | None:
+    """Return whether known repositories have the fix of a statement; None: that cannot be told."""
     _, platform, manager, name, arch, installed, source, source_version = row[:8]
     status, fixed, match, *_, channel, _, package, module, origin = row[8:21]
     if status != Status.AFFECTED:
-        return True
+        return None
     subject = Subject(
         platform, manager, name, installed, source, source_version, arch, module, origin
     )
     fix = Fix(platform, package, Match(match), Status.AFFECTED, fixed, channel=channel)
-    supply = known.supply(subject, fix)
-    return supply is None or bool(supply.suites)
+    return known.supply(subject, fix)
 
 
 def _hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:

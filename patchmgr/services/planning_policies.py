@@ -209,6 +209,7 @@ def _create(
         selection=_narrowed(policy.selection, narrowed),
         title=title or policy.title,
         rings=policy.rings,
+        groups=policy.groups,
         approvals_needed=policy.approvals_needed,
         series=policy.series,
         terms=policy.terms,

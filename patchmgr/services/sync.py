@@ -25,6 +25,7 @@ from patchmgr.feeds.crawl import Document, Harvest, crawl
 from patchmgr.feeds.files import Files
 from patchmgr.feeds.formats.labels import PLATFORMS, labels_of, without_labels
 from patchmgr.feeds.kept import Kept
+from patchmgr.feeds.reader import reader_of
 from patchmgr.feeds.transport import Known, Limits, Transport
 from patchmgr.services import feed_store, note_store, offer_store, shrinking
 from patchmgr.services.feed_store import KINDS, Believed, HeldBackError, SyncResult
@@ -151,6 +152,7 @@ class _Task:
                     now=self.now,
                     actor=self.actor,
                     known_version_id=self.inventory.version_id,
+                    reader=reader_of(self.feed),
                 )
         except HeldBackError as error:
             why = shrinking.why(self.feed.name, error.changes, percent)
@@ -176,8 +178,14 @@ class _Task:
                 row.held, row.smaller_accepted = dict(held), False
 
     def _known(self, start: tuple[str, ...]) -> dict[str, Document]:
-        """Return the validators of what is stored; none when more, or less, is asked for now."""
+        """Return the validators of what is stored.
+
+        None when more, or less, is asked for now, or when another reader has read it: the same
+        documents may say something else then.
+        """
         if set(self._last_start()) != set(start) or _wants_more(self.db, self.feed):
+            return {}
+        if _last_reader(self.db, self.feed) != reader_of(self.feed):
             return {}
         return _known(self.db, self.feed.name)
 
@@ -256,6 +264,18 @@ def _wants_more(db: Database, feed: Feed) -> bool:
             return True
         named = exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
         return feed.only_named and bool(session.scalar(select(named)))
+
+
+def _last_reader(db: Database, feed: Feed) -> str:
+    """Return what the documents of ``feed`` were last read with; "" when that is not known."""
+    row, revision = models.Feed, models.FeedRevision
+    with db.reading() as session:
+        counts = session.scalar(
+            select(revision.counts)
+            .join(row, row.revision_id == revision.id)
+            .where(row.name == feed.name)
+        )
+    return str((counts or {}).get(feed_store.READER, ""))
 
 
 def _storing(harvest: Harvest) -> str:

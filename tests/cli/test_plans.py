@@ -82,6 +82,20 @@ def shown(run, plan_id="1"):
     return json.loads(out)
 
 
+def test_what_is_phased_is_said_of_a_plan(run, file, fleet):
+    stanza = (
+        "Package: curl\nVersion: 7.88.1-10+deb12u9\nArchitecture: amd64\n"
+        "Phased-Update-Percentage: 20\n"
+    )
+    archive = ("feeds", "sync", "archive", "--from", file("Packages", stanza))
+    assert run(*archive, "--platform", "debian:12")[0] == 0
+    run("plans", "create", "--rings", file("rings.toml", RINGS))
+
+    said = "curl 7.88.1-10+deb12u9 (20 % of hosts)"
+    assert shown(run)["summary"]["phased"] == [said]
+    assert f"phased, so not offered to every host yet: {said}\n" in run("plans", "show", 1)[1]
+
+
 def test_a_plan_from_the_shell_to_its_end(run, file, fleet):
     assert run("plans", "create", "--rings", file("rings.toml", RINGS)) == (0, "1\n", "")
     assert run("plans", "propose", 1) == (0, "plan 1 is proposed\n", "")
@@ -132,7 +146,12 @@ def test_create_says_the_plan_as_json(run, fleet):
         (("create", "--cve", "CVE-1"), 1, "no CVE 'CVE-1'"),
         (("create", "--host", "nobody"), 1, "no host 'nobody'"),
         (("create", "--advisory", "DSA-1"), 1, "no advisory 'DSA-1'"),
-        (("create", "--policy", "mine"), 2, "'mine' is not in force"),
+        (("create", "--policy", "mine"), 2, "there is no policy 'mine'; no planning policy"),
+        (
+            ("create", "--policy", "pci-dss-6.3.3"),
+            2,
+            "'pci-dss-6.3.3' is not in force, 'severity' is",
+        ),
         (("create", "--approvals", "0"), 2, "approvals: from 1 to 5"),
         (("create", "--all", "--host", "c1"), 2, "takes no other selection"),
         (("create", "--rings", "nowhere.toml"), 2, "No such file"),
@@ -261,6 +280,9 @@ name = "canary"
 representative = 1
 [[rings]]
 name = "rest"
+[[groups]]
+by = "ring"
+max_unavailable = "50%"
 """
 
 
@@ -271,6 +293,15 @@ def test_policies_holds_and_decisions_from_the_shell(run, file, fleet):
         "",
     )
     assert 'kind = "planning"' in run("policies", "export", "monthly")[1]
+    assert run("policies", "show", "monthly")[1].splitlines() == [
+        'kind = "planning"',
+        'name = "monthly"',
+        "version = 1",
+        'targets = "at-least"',
+        *("", "[[rings]]", 'name = "canary"', "representative = 1"),
+        *("", "[[rings]]", 'name = "rest"'),
+        *("", "[[groups]]", 'name = "ring"', 'by = "ring"', 'max_unavailable = "50%"'),
+    ]
     assert json.loads(run("policies", "export", "severity", "--format", "json")[1])["kind"] == "sla"
     assert run("policies", "export", "none")[0] == 1
     code, _, error = run("policies", "import", file("bad.toml", 'kind = "planning"'))
@@ -279,8 +310,11 @@ def test_policies_holds_and_decisions_from_the_shell(run, file, fleet):
 
     plan = json.loads(run("plans", "create", "--policy", "monthly", "--json")[1])
     assert (plan["policy"], plan["terms"]["targets"]) == ("monthly 1", "at-least")
+    assert [group["by"] for group in plan["groups"]] == ["ring"]
+    missing = run("plans", "create", "--policy", "weekly")
+    assert (missing[0], "planning policies are 'monthly'" in missing[2]) == (2, True)
     both = run("plans", "create", "--policy", "monthly", "--approvals", 2)
-    assert (both[0], "says rings, approvals and versions itself" in both[2]) == (2, True)
+    assert (both[0], "says rings, groups, approvals and versions itself" in both[2]) == (2, True)
     said = run("plans", "show", 1)[1]
     assert "1 host covers 100 % of 1 changes" in said
     assert "first time this change is made here" in said

@@ -1,6 +1,7 @@
 """Feeds of many documents: what has not changed is not read again, and what it said stands."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -9,8 +10,10 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import feed_contents
 from patchmgr.errors import FeedError
+from patchmgr.feeds.formats import rpmfixes
 from patchmgr.feeds.transport import Limits
 from patchmgr.feeds.vendors import redhat_csaf
+from patchmgr.services import sync as sync_module
 from patchmgr.services.sync import sync
 from tests.feeds.test_redhat_csaf import RHSA, document
 
@@ -99,6 +102,26 @@ def test_only_documents_that_have_changed_are_fetched_and_the_rest_stands(db, ve
     assert "/vex/2024/cve-2024-1001.json" not in asked
     # What the other document tells of the same advisory is not lost.
     assert standing(db, "redhat-csaf") == before | {"RHSA-2024:0001": ["a 1-2", "b 1-2", "c 1-2"]}
+
+
+def test_another_reader_reads_every_document_again(db, vex, fetch, monkeypatch):
+    vex(c1=(1, "a", "-"), c2=(1, "b"))
+    fetch("redhat-csaf")
+    assert "/vex/2024/cve-2024-1001.json" not in fetch("redhat-csaf")
+
+    def united(fixes):
+        return tuple(replace(fix, fixed=fix.fixed.replace("1-2", "1-3")) for fix in fixes)
+
+    monkeypatch.setattr(rpmfixes, "united", united)
+    monkeypatch.setattr(sync_module, "reader_of", lambda _feed: "another")
+    asked = fetch("redhat-csaf")
+
+    assert {"/vex/2024/cve-2024-1001.json", "/vex/2024/cve-2024-1002.json"} <= set(asked)
+    assert standing(db, "redhat-csaf") == {
+        "CVE-2024-1001": ["kernel no_fix"],
+        "RHSA-2024:0001": ["a 1-3", "b 1-3"],
+    }
+    assert "/vex/2024/cve-2024-1001.json" not in fetch("redhat-csaf")
 
 
 def test_what_the_index_has_no_more_is_withdrawn(db, vex, fetch):

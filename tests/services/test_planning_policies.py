@@ -8,8 +8,9 @@ from sqlalchemy import update
 from patchmgr.db import models
 from patchmgr.db.queries import change_history, plan_content
 from patchmgr.db.queries import planning_policies as queries
+from patchmgr.domain import plain_documents
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.planning_policies import from_json
+from patchmgr.domain.planning_policies import brief, from_json
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.errors import ForbiddenError, InputError, NotFoundError
@@ -114,8 +115,49 @@ def test_each_change_is_a_version_and_the_same_again_is_none(fleet):
         adopt(fleet, name="severity")
 
 
+GROUPS = [
+    {"name": "pair", "hosts": ["c1", "c2"], "max_unavailable": 1, "order": ["c2", "c1"]},
+    {"by": "ring", "max_unavailable": "50%"},
+]
+
+
+def test_plans_by_a_policy_have_its_groups(fleet):
+    adopt(fleet, groups=GROUPS, schedule=WEEKLY)
+    by_hand = fleet.get(make(fleet))
+    fleet.now += DAY
+    (by_itself,) = service.propose_due(fleet.db, now=fleet.now)
+
+    for plan in (by_hand, fleet.get(by_itself.plan_id)):
+        assert [(one["name"], one["by"], one["order"]) for one in plan.groups] == [
+            ("pair", "", ["c2", "c1"]),
+            ("ring", "ring", []),
+        ]
+    keys = {(row.plan_id, row.key, row.limit) for row in fleet.rows(models.PlanGroup)}
+    assert keys == {(1, "pair", 1), (1, "ring=canary", 1), (2, "pair", 1), (2, "ring=canary", 1)}
+
+
+def test_other_groups_are_another_version_and_what_people_write_is_the_same_policy(sqlite_fleet):
+    assert adopt(sqlite_fleet).version == 1
+    grouped = adopt(sqlite_fleet, groups=GROUPS, schedule=WEEKLY, findings=[{"kev": True}])
+    assert grouped.version == 2
+
+    written = brief(grouped)
+
+    assert from_json(written) == grouped
+    assert written["groups"] == [
+        {"name": "pair", "hosts": ["c1", "c2"], "order": ["c2", "c1"]},
+        {"name": "ring", "by": "ring", "max_unavailable": "50%"},
+    ]
+    assert set(written) == {"kind", "name", "version", "findings", "rings", "groups", "schedule"}
+    assert brief(from_json({"name": "plain"})) == {
+        "kind": "planning",
+        "name": "plain",
+        "version": 1,
+    }
+
+
 def test_both_kinds_leave_and_come_back_in_both_forms(fleet):
-    adopt(fleet, title='A "quoted" title', schedule={"every": "month", "day": 31})
+    adopt(fleet, title='A "quoted" title', schedule={"every": "month", "day": 31}, groups=GROUPS)
     for name in ("monthly", "severity"):
         for form in policy_files.FORMATS:
             with fleet.db.reading() as session:
@@ -146,7 +188,7 @@ def _without_version(text):
         ("[" * 100_000, "json", "nested too deeply"),
         ("x = ", "toml", "cannot be read as toml"),
         ("[]", "json", "a table of settings"),
-        ("x" * (policy_files.LONGEST + 1), "toml", "at most"),
+        ("x" * (plain_documents.LONGEST + 1), "toml", "at most"),
         ('name = "x"', "toml", "kind"),
         ('kind = "planning"', "toml", "needs a name"),
         ('kind = "planning"\nname = "x"\ncolour = "red"', "toml", "colour: is not known"),
@@ -160,6 +202,17 @@ def _without_version(text):
             'kind = "planning"\nname = "x"\n[[rings]]\nname = "a"\n[[rings]]\nname = "b"',
             "toml",
             "a",
+        ),
+        ('kind = "planning"\nname = "x"\ngroups = 3', "toml", "'x', groups: a list of tables"),
+        (
+            'kind = "planning"\nname = "x"\n[[groups]]\nby = "site"\nmax_unavailable = 0',
+            "toml",
+            "policy 'x', max_unavailable of group 'site': a number of hosts",
+        ),
+        (
+            'kind = "planning"\nname = "x"\n[[groups]]\nby = "site"\n[[groups]]\nname = "site"',
+            "toml",
+            "two groups are called 'site'",
         ),
         ('kind = "sla"\nname = "x"', "toml", "needs exactly"),
     ],

@@ -23,14 +23,15 @@ CURRENT = {
 
 @pytest.fixture
 def archive(fleet):
-    """Let Debian's security archive offer name -> (version, source)."""
+    """Let Debian's security archive offer name -> (version, source), perhaps (…, percentage)."""
 
     def offer(**packages):
         folder = fleet.folder / "dists" / "bookworm-security"
         folder.mkdir(parents=True, exist_ok=True)
         stanzas = (
             f"Package: {name}\nSource: {source}\nVersion: {version}\nArchitecture: amd64\n"
-            for name, (version, source) in packages.items()
+            + "".join(f"Phased-Update-Percentage: {percentage}\n" for percentage in phased)
+            for name, (version, source, *phased) in packages.items()
         )
         (folder / "Packages").write_text("\n".join(stanzas))
         sync.sync(
@@ -50,6 +51,11 @@ def targets(fleet, plan_id):
     with fleet.db.reading() as session:
         lines = plan_content.changes(session, plan_id).lines
     return {line.package: (line.to_version, line.advisories) for line in lines}
+
+
+def phased(fleet, plan_id):
+    with fleet.db.reading() as session:
+        return plan_queries.get(session, plan_id, now=fleet.now).summary["phased"]
 
 
 def reasons(fleet, plan_id):
@@ -224,9 +230,39 @@ def test_what_is_phased_is_planned_and_said(fleet, own):
 
     plan_id = fleet.create(selection=Selection(hosts=("b1",), packages=("curl",)))
 
-    with fleet.db.reading() as session:
-        summary = plan_queries.get(session, plan_id, now=fleet.now).summary
-    assert summary["phased"] == ["curl 7.88.1-10+deb12u9 (10 % of hosts)"]
+    assert phased(fleet, plan_id) == ["curl 7.88.1-10+deb12u9 (10 % of hosts)"]
+
+
+CURL = Selection(hosts=("b1",), packages=("curl",))
+
+
+@pytest.mark.parametrize(
+    ("version", "percentages", "said"),
+    [
+        ("7.88.1-10+deb12u9", [20], ["curl 7.88.1-10+deb12u9 (20 % of hosts)"]),
+        ("7.88.1-10+deb12u14", [0], ["curl 7.88.1-10+deb12u14 (0 % of hosts)"]),
+        ("7.88.1-10+deb12u9", [100], []),
+        ("7.88.1-10+deb12u9", [], []),
+    ],
+)
+def test_what_the_archive_phases_is_planned_and_said(fleet, archive, version, percentages, said):
+    archive(**CURRENT | {"curl": (version, "curl", *percentages)})
+
+    assert phased(fleet, fleet.create(selection=CURL)) == said
+
+
+@pytest.mark.parametrize(
+    ("candidate", "said"),
+    [
+        ("7.88.1-10+deb12u9", []),
+        ("7.88.1-10+deb12u9 (phased 60%)", ["curl 7.88.1-10+deb12u9 (60 % of hosts)"]),
+    ],
+)
+def test_a_host_that_said_what_it_is_offered_is_believed_more(fleet, archive, own, candidate, said):
+    archive(**CURRENT | {"curl": ("7.88.1-10+deb12u9", "curl", 20)})
+    own(curl=candidate)
+
+    assert phased(fleet, fleet.create(selection=CURL)) == said
 
 
 def test_a_host_that_says_it_waits_for_a_reboot_is_seen_so(fleet, own):

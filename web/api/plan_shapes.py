@@ -275,6 +275,7 @@ class PlanEditIn(In):
     """What is left out stays as it is; when anything changes, approvals fall."""
 
     rings: list[Document] | None = None
+    groups: list[Document] | None = Field(None, max_length=1000, description="[] for none.")
     approvals_needed: int | None = Field(None, ge=1, le=5)
     terms: TermsIn = TermsIn()
 

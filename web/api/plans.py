@@ -62,7 +62,7 @@ def create_plan(body: PlanIn) -> object:
     )
     if body.policy:
         if body.model_fields_set - {"policy", "selection", "title"}:
-            raise InputError({"policy": "says rings, approvals and terms itself"})
+            raise InputError({"policy": "says rings, groups, approvals and terms itself"})
         plan_id = planning_policies.create_plan(
             db(), body.policy, narrowed=selection, title=body.title, **who()
         )
@@ -89,13 +89,14 @@ def create_plan(body: PlanIn) -> object:
     answer=PlanInFull,
 )
 def edit_plan(plan_id: int, body: PlanEditIn) -> object:
-    """Give a plan that has not started other rings, approvals or terms; approvals fall."""
+    """Give a plan that has not started other rings, groups, approvals or terms; approvals fall."""
     with db().reading() as reading:
         before = queries.get(reading, plan_id, now=now()).terms
     service.edit(
         db(),
         plan_id,
         rings=None if body.rings is None else series_from_json(body.rings),
+        groups=None if body.groups is None else [groups.from_json(one) for one in body.groups],
         approvals_needed=body.approvals_needed,
         terms=body.terms.over(before),
         **who(),

@@ -1,4 +1,4 @@
-"""Making a plan, and giving one other rings."""
+"""Making a plan, and giving one other rings and groups."""
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -9,7 +9,7 @@ from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import plans as service
-from web import choices
+from web import choices, group_form
 from web.auth import requires
 from web.context import db, now, session, viewer
 from web.plan_form import EXECUTIONS, FIELDS, PlanForm, row_of, window_options
@@ -27,9 +27,9 @@ def new() -> ResponseReturnValue:
 @pages.post("/new")
 @requires(Role.OPERATOR)
 def create() -> ResponseReturnValue:
-    """Make a draft; a button of the form that adds or removes a ring only sends it back."""
+    """Make a draft; a button of the form that adds or removes a row only sends it back."""
     form = PlanForm.read(request.form)
-    if form.change_rings(request.form):
+    if form.change_rows(request.form):
         return _form_page(form)
     try:
         plan_id = service.create(
@@ -37,6 +37,7 @@ def create() -> ResponseReturnValue:
             selection=form.selection(),
             title=form.title,
             rings=form.ring_settings(),
+            groups=form.group_settings(),
             approvals_needed=form.approvals_needed(),
             terms=form.terms(),
             actor=viewer().name,
@@ -62,6 +63,7 @@ def edit(plan_id: int) -> ResponseReturnValue:
         approvals=str(plan.approvals_needed),
         execution=plan.terms.execution.value,
         rings=[row_of(ring.settings) for ring in plan.rings],
+        groups=group_form.rows_of(plan.groups),
     )
     return _form_page(form, plan)
 
@@ -69,17 +71,18 @@ def edit(plan_id: int) -> ResponseReturnValue:
 @pages.post("/<int:plan_id>/rings")
 @requires(Role.OPERATOR)
 def save(plan_id: int) -> ResponseReturnValue:
-    """Give a plan other rings; approvals fall when anything changed."""
+    """Give a plan other rings and groups; approvals fall when anything changed."""
     with db().reading() as reading:
         before = queries.get(reading, plan_id, now=now())
     kept = [ring.settings for ring in before.rings]
     form = PlanForm.read(request.form, kept)
-    if not form.change_rings(request.form):
+    if not form.change_rows(request.form):
         try:
             changed = service.edit(
                 db(),
                 plan_id,
                 rings=form.ring_settings(),
+                groups=form.group_settings(),
                 approvals_needed=form.approvals_needed(),
                 terms=form.terms(before.terms),
                 actor=viewer().name,
@@ -92,7 +95,7 @@ def save(plan_id: int) -> ResponseReturnValue:
             said = f"Changed: {'; '.join(changed)}." if changed else "Nothing was changed."
             flash(said[:600])
             return redirect(url_for(".times", plan_id=plan_id), code=303)
-    status = 422 if form.problems or any(row.problems for row in form.rings) else 200
+    status = 422 if form.is_refused else 200
     return _form_page(form, queries.get(session(), plan_id, now=now())), status
 
 
@@ -104,6 +107,7 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         loses_approval=plan is not None and loses_approval(plan),
         fields=FIELDS,
         executions=EXECUTIONS,
+        kinds=group_form.KINDS,
         choices={} if plan else _choices(),
         windows=window_options(window_queries.known_windows(session())),
         missing=window_queries.missing_windows(session()),

@@ -194,6 +194,11 @@ def test_programs_do_all_of_it_too(works, program):
         "at-least",
         "48h",
     )
+    one_at_a_time = {"groups": [{"by": "site"}]}
+    grouped = operator("POST", f"/plans/{new['id']}/edit", json=one_at_a_time).json
+    assert [(one["by"], one["max_unavailable"]) for one in grouped["groups"]] == [("site", 1)]
+    kept = operator("POST", f"/plans/{new['id']}/edit", json={"approvals_needed": 2}).json
+    assert kept["groups"] == grouped["groups"]
     (change, *_) = operator("GET", f"/plans/{new['id']}/changes").json["items"]
     assert (change["history"]["is_first"], change["held"]) == (True, "")
 

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+from html.parser import HTMLParser
 
 import pytest
 
@@ -11,6 +12,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.states import PlanState
+from patchmgr.services.sync import sync
 
 TABS = ("", "/changes", "/hosts", "/why", "/times", "/risks", "/history", "/rollout")
 RING = {
@@ -37,11 +39,47 @@ def form(*rings, **more):
     return {"package": "openssl", "approvals": "1", **values, **more}
 
 
+class Fields(HTMLParser):
+    """The fields of the plan's form as a browser would send them, without buttons."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.inside, self.select = {}, False, None
+
+    def handle_starttag(self, tag, attrs):
+        has = dict(attrs)
+        if tag == "form":
+            self.inside = has.get("id") == "plan-form"
+        elif not self.inside:
+            return
+        elif tag == "input" and (has.get("type") != "checkbox" or "checked" in has):
+            self.found[has["name"]] = has.get("value", "")
+        elif tag == "select":
+            self.select = has["name"]
+        elif tag == "option" and (self.select not in self.found or "selected" in has):
+            self.found[self.select] = has["value"]
+
+
+def sent_again(page):
+    fields = Fields()
+    fields.feed(page)
+    return fields.found
+
+
 @pytest.fixture
 def state(works):
     def ask(plan_id):
         with works.db.reading() as session:
             return queries.get(session, plan_id, now=works.clock()).state
+
+    return ask
+
+
+@pytest.fixture
+def groups(works):
+    def ask(plan_id):
+        with works.db.reading() as session:
+            return list(queries.get(session, plan_id, now=works.clock()).groups)
 
     return ask
 
@@ -64,6 +102,32 @@ def test_a_draft_holds_what_is_open(works, operator):
     assert "8 findings" in page  # two packages on four hosts
     assert "3.0.17-1~deb12u2" in page
     assert "Propose" in page
+
+
+def test_what_the_archive_phases_is_among_the_risks(works, operator, tmp_path):
+    stanza = "Package: {}\nSource: openssl\nVersion: 3.0.17-1~deb12u2\nArchitecture: amd64\n{}"
+    (tmp_path / "Packages").write_text(
+        "\n".join(
+            (
+                stanza.format("openssl", "Phased-Update-Percentage: 30\n"),
+                stanza.format("libssl3", ""),
+            )
+        )
+    )
+    sync(
+        works.db,
+        "archive",
+        source=tmp_path / "Packages",
+        platform="debian:12",
+        settings=works.settings,
+        now=works.clock(),
+        actor="test",
+    )
+    answer = operator.post("/plans/new", data=form(title="OpenSSL"))
+
+    page = operator.get(f"{answer.location.rstrip('/')}/risks").text
+    said = "Phased, so not offered to every host yet: openssl 3.0.17-1~deb12u2 (30 % of hosts)."
+    assert said in page
 
 
 def test_buttons_of_the_form_add_and_remove_rings_and_keep_what_was_typed(works, operator):
@@ -256,17 +320,94 @@ def test_every_page_of_a_plan_opens_for_every_role(works, client, verb, role):
     assert {browser.get(f"/plans/{plan_id}{tab}").status_code for tab in TABS} == {200}
 
 
-def test_groups_stand_beside_the_rings_and_outlast_their_edit(works, operator):
+def test_groups_stand_beside_the_rings_and_outlast_their_edit(works, operator, groups):
     racks = GroupSettings("racks", by="site", max_unavailable_pct=25, order=("hostname",))
     plan_id = works.create(groups=(racks, GroupSettings("<pair>", hosts=("canary-1",))))
     page = operator.get(f"/plans/{plan_id}/times").text
 
     assert "at most 25% unavailable at a time, for each site, in their order" in page
     assert "&lt;pair&gt;" in page
-    sent = {f"ring-0-{name}": value for name, value in RING.items()}
-    answer = operator.post(f"/plans/{plan_id}/rings", data={"approvals": "1", **sent})
+    shown = sent_again(operator.get(f"/plans/{plan_id}/rings").text)
+    first = [shown[f"group-0-{name}"] for name in ("kind", "members", "max_unavailable", "order")]
+    assert first == ["by", "site", "25%", "hostname"]
+    assert (shown["group-1-kind"], shown["group-1-members"]) == ("hosts", "canary-1")
+    answer = operator.post(f"/plans/{plan_id}/rings", data=shown)
     assert answer.status_code == 303
     assert "for each site" in operator.get(f"/plans/{plan_id}/times").text
+    assert groups(plan_id) == [
+        racks.to_json(), GroupSettings("<pair>", hosts=("canary-1",)).to_json()]  # fmt: skip
+
+
+def test_groups_are_added_changed_and_removed_in_the_form(works, operator, groups):
+    plan_id = works.create()
+    at = f"/plans/{plan_id}/rings"
+    more = operator.post(at, data={**sent_again(operator.get(at).text), "add_group": "yes"})
+    assert more.status_code == 200
+    given = sent_again(more.text) | {
+        "group-0-kind": "fields",
+        "group-0-members": "site=vienna, environment=production",
+        "group-0-name": "vienna",
+        "group-0-max_unavailable": "2",
+        "group-0-order": "web-2 web-1",
+    }
+
+    operator.post(at, data=given)
+
+    made = GroupSettings(
+        "vienna",
+        fields={"site": "vienna", "environment": "production"},
+        max_unavailable=2,
+        order=("web-2", "web-1"),
+    )
+    assert groups(plan_id) == [made.to_json()]
+    less = operator.post(at, data={**sent_again(operator.get(at).text), "remove_group": "0"})
+    operator.post(at, data=sent_again(less.text))
+    assert groups(plan_id) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "complaint"),
+    [
+        (
+            {"max_unavailable": "none"},
+            "max_unavailable",
+            "A number of hosts, 1 or more, or a share",
+        ),
+        ({"max_unavailable": "0"}, "max_unavailable", "A number of hosts, 1 or more"),
+        ({"members": ""}, "members", "Say which"),
+        ({"kind": "fields", "members": "site"}, "members", "is not a column and its value"),
+        ({"kind": "fields", "members": "colour=red"}, "members", "is none of"),
+        ({"kind": "hosts", "name": ""}, "name", "A group needs a name or by"),
+        ({"name": "x" * 65}, "name", "1 to 64 characters"),
+    ],
+)
+def test_what_is_wrong_with_a_group_stands_beside_its_field(
+    works, operator, groups, change, field, complaint
+):
+    plan_id = works.create()
+    good = {"name": "a", "kind": "by", "members": "site", "max_unavailable": "1", "order": ""}
+    sent = {f"group-0-{name}": value for name, value in (good | change).items()}
+    at = f"/plans/{plan_id}/rings"
+
+    answer = operator.post(at, data=sent_again(operator.get(at).text) | sent)
+
+    assert answer.status_code == 422
+    at = rf'id="group-0-{field}-problem">(.*?)</p>'
+    beside = re.search(at, answer.text, re.DOTALL).group(1)
+    assert complaint in beside
+    assert groups(plan_id) == []
+
+
+def test_two_groups_of_one_name_are_told_apart_in_the_form(works, operator):
+    plan_id = works.create()
+    at = f"/plans/{plan_id}/rings"
+    group = {"name": "a", "kind": "hosts", "members": "web-1", "max_unavailable": "1", "order": ""}
+    both = {f"group-{n}-{name}": value for n in (0, 1) for name, value in group.items()}
+
+    answer = operator.post(at, data=sent_again(operator.get(at).text) | both)
+
+    assert answer.status_code == 422
+    assert answer.text.count("Two groups are called &#39;a&#39;") == 2  # beside both
 
 
 def test_a_halted_plan_leads_with_why_and_what_can_be_done(works, operator, state):

@@ -1,0 +1,46 @@
+"""``patchmgr plans create --policy``: which kind of policy that is, and what it selects."""
+
+from sqlalchemy.orm import Session
+
+from patchmgr.cli.app import App
+from patchmgr.db.queries import planning_policies as planning_queries
+from patchmgr.db.queries import policies as sla
+from patchmgr.domain.advisories import Severity
+from patchmgr.domain.plans import Selection
+from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import InputError
+from patchmgr.services import policies
+
+
+def is_planning(app: App, name: str) -> bool:
+    """Return whether ``name`` is a planning policy."""
+    with app.db.reading() as session:
+        return planning_queries.latest(session, name) is not None
+
+
+def by_policy(app: App, name: str, selection: Selection) -> Selection:
+    """Narrow ``selection`` to severities that the active policy sets a due date for."""
+    with app.db.reading() as session:
+        _, policy = policies.active(session)
+        if policy.name != name:
+            raise InputError({"policy": _why_not(session, name, policy.name)})
+    dated = [
+        severity
+        for severity in Severity
+        if any(
+            row.days is not None and severity.word in row.when.get("severity", (severity.word,))
+            for row in policy.rows
+        )
+    ]
+    return selection.only(dated)
+
+
+def _why_not(session: Session, name: str, in_force: str) -> str:
+    """Return why no plan can be made by the policy ``name``, and by which one can."""
+    if name in PRESETS or sla.latest(session, name) is not None:
+        return f"the SLA policy {name!r} is not in force, {in_force!r} is"
+    known = [repr(one.policy.name) for one in planning_queries.listing(session)]
+    planning = (
+        f"planning policies are {', '.join(known)}" if known else "no planning policy is kept yet"
+    )
+    return f"there is no policy {name!r}; {planning}, and the SLA policy in force is {in_force!r}"
