@@ -27,6 +27,7 @@ from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import paging, rollouts
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.advisories import Severity
+from patchmgr.domain.numbers import whole
 from patchmgr.domain.rollout.states import (
     OPEN_PLANS,
     UNSUCCESSFUL,
@@ -220,8 +221,8 @@ def _conditions(search: str, state: str, author: str) -> list[ColumnElement[bool
     if search:
         like = f"%{_escaped(search.lower())}%"
         words = func.lower(plan.title).like(like, escape="\\")
-        is_id = search.isascii() and search.isdigit() and len(search) < 10
-        found.append(or_(words, plan.id == int(search)) if is_id else words)
+        number = whole(search)
+        found.append(words if number is None else or_(words, plan.id == number))
     if state in _GROUPS:
         found.append(plan.state.in_([one.value for one in _GROUPS[state]]))
     elif state:
