@@ -17,6 +17,8 @@ from patchmgr.feeds.formats.labels import says_its_state, without_labels
 from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
+MOST_UNREAD = 20_000  # documents of a feed that may be set aside
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -125,7 +127,7 @@ def crawl(
         except FeedGoneError as error:
             if url in first:
                 raise
-            basket.unread.append(error)
+            _unread(basket, error)
             continue
         if document is None:
             if url in before:
@@ -192,7 +194,7 @@ def _pages(
         if feed.check(url, body, platform):
             basket.verified.append(without_labels(url))
     except FeedMalformedError as error:
-        basket.unread.append(error)
+        _unread(basket, error)
         return
     documents = unpack(url, body, feed.suffixes, max_unpacked)
     while True:
@@ -202,15 +204,33 @@ def _pages(
                 return
             page = feed.read(*found, platform)
         except FeedMalformedError as error:
-            basket.unread.append(error)
+            _unread(basket, error)
             continue
         basket.read += 1
         yield page
 
 
+def _unread(basket: _Basket, error: FeedError) -> None:
+    """Note a document that could not be read. Raises `FeedMalformedError` when too many could not.
+
+    What is kept of the error is what it says: its traceback would hold the document.
+    """
+    basket.unread.append(type(error)(str(error)))
+    if len(basket.unread) > MOST_UNREAD:
+        raise FeedMalformedError(f"{error}; {MOST_UNREAD} before it could not be read either")
+
+
 def _aside(error: FeedError) -> SetAside:
     where, _, why = str(error).partition(": ")
-    return SetAside("", where, why)
+    return _shown(SetAside("", where, why))
+
+
+def _shown(aside: SetAside) -> SetAside:
+    """Return ``aside`` as a terminal and a page can show it: it quotes what is not as it should."""
+    said = (aside.ref, aside.where, aside.reason)
+    if all(text.isprintable() for text in said):
+        return aside
+    return SetAside(*("".join(s if s.isprintable() else "?" for s in text) for text in said))
 
 
 def _newest(offers: Iterable[Offer]) -> tuple[Offer, ...]:
@@ -230,7 +250,7 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
 
     An advisory that several documents speak of has all their fixes, a CVE all that is said of it.
     """
-    basket.set_aside += page.set_aside
+    basket.set_aside += map(_shown, page.set_aside)
     basket.skipped.update(page.skipped)
     basket.stands.update(page.stands)
     basket.told.add(page.tells)

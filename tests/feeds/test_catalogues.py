@@ -20,7 +20,10 @@ DOCUMENTS = {name: next((HERE / name).glob("document.*")).read_bytes() for name 
 FIRST = "#model_version:v2025.03.14,score_date:2025-12-26T12:55:00Z"
 HEADER = "cve,epss,percentile"
 ROW = "CVE-1999-0001,0.01151,0.7802"
-KEV = '{WHEN "count": 1, "vulnerabilities": [{"cveID": "CVE-2024-1000"}]}'
+KEV = (
+    '{WHEN "count": 1, "vulnerabilities": [{"cveID": "CVE-2024-1000",'
+    ' "dateAdded": "2024-01-02", "dueDate": "2024-01-23"}]}'
+)
 
 
 def read(feed, body):
@@ -45,7 +48,7 @@ def test_a_mutated_document_is_read_or_refused_and_nothing_else(feed, data):
 @pytest.mark.parametrize(
     ("feed", "body", "made_at"),
     [
-        ("epss", "\n".join((FIRST, HEADER, ROW)), "2025-12-26T12:55:00+00:00"),
+        ("epss", f"{FIRST}\n{HEADER}\n{ROW}", "2025-12-26T12:55:00+00:00"),
         ("kev", KEV.replace("WHEN", '"dateReleased": "2024-01-05T17:01:17.2476Z",'),
          "2024-01-05T17:01:17.247600+00:00"),
         ("kev", KEV.replace("WHEN", '"dateReleased": "soon",'), None),
