@@ -70,6 +70,8 @@ class Difference:
     retired: list[str] = field(default_factory=list)  # those of them that a person gave up
     undetermined: int = 0  # rows with an operating system that cannot be told from its name
     unread: list[str] = field(default_factory=list)  # examples of such names
+    without_feed: int = 0  # rows with a release that no feed speaks of
+    unfed: list[str] = field(default_factory=list)  # those releases, as platforms
     refused: list[BadRow] = field(default_factory=list)
     layout: Layout | None = None  # how the file was read; None when it was none
     format: str = ""  # of a report, as it was named or recognised
@@ -96,6 +98,7 @@ class Difference:
             "gone": len(self.gone),
             "retired": len(self.retired),
             "undetermined": self.undetermined,
+            "without_feed": self.without_feed,
         }
 
 

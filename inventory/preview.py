@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from inventory import csv_file, csv_header, text_file
+from inventory import csv_file, csv_header, sources, text_file
 from inventory.csv_file import Watch
 from inventory.csv_header import NO_PRESET, REASON, Head, Kind, Reading
 from inventory.host_import import import_hosts
@@ -23,6 +23,7 @@ SAMPLES = 5  # rows shown
 SAMPLE = 80  # characters of a cell
 REJECTS_SHOWN = 100
 GONE_SHOWN = 1000  # hosts that a person can choose among; the API and the command line take all
+UNFED_SHOWN = 50  # releases
 REJECTS = ".rejects.csv"  # after the stored name
 _HINTS = {  # what others call our columns
     "hostname": ("host", "fqdn", "server", "computer", "machine", "node", "system", "host name"),
@@ -65,9 +66,13 @@ def look(
     ``said`` (how it was read), ``columns`` (name, ours, suggestion, samples), ``missing``
     (required columns that nothing stands for), ``problem`` (why it cannot be read at all), and
     unless one of these stops it ``summary``, ``changes`` and ``gone`` of the good rows,
-    ``rejected`` and the first ``rejects``. Writes the bad rows beside the file.
+    ``rejected`` and the first ``rejects``. Of a ``source``: whether it is a ``new_source``, beside
+    which ``sources``. Writes the bad rows beside the file.
     """
     found: dict[str, Any] = {"problem": "", "columns": [], "missing": [], "rejected": 0}
+    if source:
+        with db.reading() as session:
+            found |= sources.standing(session, source)
     try:
         found |= _described(path, KINDS[kind], how)
         taken = [each["ours"] for each in found["columns"] if each["ours"] not in ("", IGNORE)]
@@ -155,6 +160,7 @@ def outcome(difference: Difference) -> dict[str, Any]:
         "gone": difference.gone[:GONE_SHOWN],
         "retired": difference.retired[:GONE_SHOWN],
         "unread": difference.unread,
+        "unfed": difference.unfed[:UNFED_SHOWN],
         "rejected": difference.rejected,
         "rejects": [
             {"row": bad.row, "column": bad.column, "value": bad.value[:200], "remedy": bad.remedy}

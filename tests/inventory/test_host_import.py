@@ -1,5 +1,6 @@
 """Bringing hosts.csv in (design.md 5.1): what is taken, what is refused, who is who."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,10 @@ from sqlalchemy import select
 
 from inventory import hosts_csv
 from inventory.csv_header import Reading
+from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.errors import BadFileError, InputError
+from patchmgr.services.sync import sync
 
 
 def refused(inventory, text, **options):
@@ -159,6 +162,21 @@ def test_lines_above_the_header_are_passed_over_and_it_is_said(on_sqlite, above,
 )
 def test_a_release_that_a_spreadsheet_has_spoilt_is_refused(on_sqlite, row, why):
     assert why in refused(on_sqlite, f"hostname,os_id,os_release\n{row}\n")
+
+
+def test_releases_that_no_feed_speaks_of_are_named(inventory, now, tmp_path):
+    record = {"releases": {"bookworm": {"status": "open"}}}
+    feed = tmp_path / "feed.json"
+    feed.write_text(json.dumps({"pkg": {"CVE-2026-1000": record}}))
+    mirrors = {"debian": ("https://mirror.example/",)}
+    settings = Settings(home=tmp_path, database_url="", secret_key="x", mirrors=mirrors)
+    sync(inventory.db, "debian", settings=settings, now=now, actor="me", source=feed)
+    rows = "a,debian,12\nb,debian,99x\nc,debian,12.5\nd,alpine,3.2\ne,,\nf,debian,99x\n"
+
+    difference = inventory.hosts(f"hostname,os_id,os_release\n{rows}")
+
+    assert difference.unfed == ["alpine:3.2", "debian:99x"]
+    assert difference.summary()["without_feed"] == 3
 
 
 def test_all_other_columns_can_be_left_out_at_once(on_sqlite):

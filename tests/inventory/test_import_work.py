@@ -118,6 +118,22 @@ def test_a_full_export_offers_who_is_gone_and_retires_those_chosen(desk):
     assert desk.inventory.names() == ["a", "c"]
 
 
+def test_a_source_that_is_not_known_yet_is_said_before_it_becomes_one(desk):
+    first = desk.send("hostname\na\n", source="cmdb", full_export=True)
+    desk.work()
+    assert desk.line(first).preview["new_source"]
+    desk.confirm(first)
+    desk.work()
+
+    mistyped = desk.send("hostname\nb\n", source="cmbd", full_export=True)
+    again = desk.send("hostname\nb\n", source="cmdb", full_export=True)
+    desk.work()
+
+    found = desk.line(mistyped).preview
+    assert (found["new_source"], found["sources"], found["gone"]) == (True, ["cmdb"], [])
+    assert not desk.line(again).preview["new_source"]
+
+
 def test_how_a_source_was_read_is_used_for_its_next_file(desk):
     number = desk.send("Server,Colour\na,red\n", source="cmdb", save=True)
     desk.work()

@@ -216,6 +216,8 @@ def _upload(row: queries.ImportLine) -> dict[str, object]:
         "difference": found.get("summary"),
         "changes": found.get("changes", []),
         "gone": found.get("gone", []),
+        "releases_without_feed": found.get("unfed", []),
+        "new_source": found.get("new_source", False),
         "rejects": found.get("rejects", []),
         "rejects_address": rejects,
     }
