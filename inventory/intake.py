@@ -22,9 +22,9 @@ from inventory import (
     packages_csv,
     sections,
     sets,
-    systems,
 )
-from inventory.csv_file import AS_IT_IS, Layout, Reading, Watch
+from inventory.csv_file import Layout, Watch
+from inventory.csv_header import AS_IT_IS, Reading
 from inventory.report import Listing
 from inventory.sections import Report
 from patchmgr.db import models, package_sets
@@ -32,6 +32,7 @@ from patchmgr.db.base import table_of
 from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
+from patchmgr.domain import os_names
 from patchmgr.domain.packages import Package, Platform, entitled, platform
 from patchmgr.errors import BadRow, InputError, NotFoundError
 from patchmgr.services import audit, enrolment, exposures, installations
@@ -67,6 +68,8 @@ class Difference:
     retired: list[str] = field(default_factory=list)  # those of them that a person gave up
     undetermined: int = 0  # rows with an operating system that cannot be told from its name
     unread: list[str] = field(default_factory=list)  # examples of such names
+    without_feed: int = 0  # rows with a release that no feed speaks of
+    unfed: list[str] = field(default_factory=list)  # those releases, as platforms
     refused: list[BadRow] = field(default_factory=list)
     layout: Layout | None = None  # how the file was read; None when it was none
     format: str = ""  # of a report, as it was named or recognised
@@ -93,6 +96,7 @@ class Difference:
             "gone": len(self.gone),
             "retired": len(self.retired),
             "undetermined": self.undetermined,
+            "without_feed": self.without_feed,
         }
 
 
@@ -243,7 +247,7 @@ def _checked_os(os: str) -> str:
 
 def _system(os: str, listing: Listing) -> str:
     """Return the host's system, as was given or as the report says. Raises `InputError`."""
-    if os and listing.system and not systems.agree(os, listing.system):
+    if os and listing.system and not os_names.agree(os, listing.system):
         raise InputError({"os": f"{os[:80]!r} is not what the report is of: {listing.system}"})
     return os or listing.system
 
@@ -552,7 +556,7 @@ def set_platform(
     """Let a host be of the ``system`` that it says, if it says one."""
     os_id, _, os_release = system.partition(":")
     where = platform(os_id, os_release)
-    is_known = not is_given and systems.agree(row.platform, where)
+    is_known = not is_given and os_names.agree(row.platform, where)
     if os_id and row.platform != where and not is_known:
         row.os_id, row.os_release, row.platform = os_id, os_release, where
         row.updated_at = now

@@ -1,6 +1,8 @@
 """Packed files, recognised by their first bytes and unpacked to a file, within bounds."""
 
+import errno
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,9 +21,9 @@ _STEP = MIB  # bytes unpacked at a time
 _ZSTD_WINDOW = 128 * MIB
 _XZ_MEMORY = 256 * MIB
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BROKEN = (
+BROKEN = (
     zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, EOFError,
-    NotImplementedError, RuntimeError,
+    NotImplementedError, RuntimeError, ValueError, IndexError, struct.error,  # of a damaged zip
 )  # fmt: skip
 _ASIDE = ("__MACOSX/", ".DS_Store")  # what a Mac puts into archives beside the file
 
@@ -29,6 +31,11 @@ _ASIDE = ("__MACOSX/", ".DS_Store")  # what a Mac puts into archives beside the 
 def kind(start: bytes) -> str:
     """Return how a file that begins with ``start`` is packed; "" when it is not."""
     return next((name for name, (magic, _) in _KINDS.items() if start.startswith(magic)), "")
+
+
+def pieces(how: str, packed: BinaryIO) -> Iterator[bytes]:
+    """Yield what ``packed`` holds, a bounded piece at a time. Raises one of `BROKEN`."""
+    return _KINDS[how][1](packed)
 
 
 def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
@@ -41,7 +48,7 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
     left = most
     try:
         with path.open("rb") as packed, target.open("wb") as plain:
-            for chunk in _KINDS[how][1](packed):
+            for chunk in pieces(how, packed):
                 left -= len(chunk)
                 if left < 0:
                     raise _bad(
@@ -50,8 +57,16 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
                         "yourself and import the plain file",
                     )
                 plain.write(chunk)
-    except _BROKEN as error:
-        raise _bad(name, f"is damaged or cut off ({how}: {error}); pack it again") from error
+    except BROKEN as error:
+        raise _damaged(name, how, error) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a zip's directory that names a place before the file
+            raise
+        raise _damaged(name, how, error) from error
+
+
+def _damaged(name: str, how: str, error: Exception) -> BadFileError:
+    return _bad(name, f"is damaged or cut off ({how}: {error}); pack it again")
 
 
 def _bad(name: str, why: str) -> BadFileError:

@@ -11,14 +11,14 @@ import os
 import pkgutil
 import secrets
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from patchmgr.errors import SettingsError
+from patchmgr.domain import plain_documents
+from patchmgr.errors import InputError, SettingsError
 
 PREFIX = "PATCHMGR_"
 FOR_EVER = ("keep_history_days", "keep_findings_days", "keep_jobs_days", "keep_reports_days")
@@ -149,10 +149,11 @@ def _from_file(path: str | None) -> dict[str, str]:
     if not path:
         return {}
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open(encoding="utf-8") as file:
+            document = plain_documents.read(file.read(plain_documents.LONGEST + 1), "toml")
     except OSError as error:
         raise SettingsError({PREFIX + "CONFIG": f"{path}: {error.strerror}"}) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (InputError, UnicodeDecodeError) as error:
         raise SettingsError({PREFIX + "CONFIG": f"{path}: {error}"}) from error
     return {name: _text(value) for name, value in document.items()}
 

@@ -18,11 +18,15 @@ class InputError(PatchmgrError):
     """The caller sent something we cannot accept, and can send it again corrected."""
 
     code = "invalid-input"
+    SHOWN = 20
 
     def __init__(self, problems: Mapping[str, str] | str) -> None:
         if isinstance(problems, str):
             problems = {"": problems}
-        super().__init__("; ".join(f"{at}: {why}" if at else why for at, why in problems.items()))
+        said = [f"{at}: {why}" if at else why for at, why in problems.items()]
+        if len(said) > self.SHOWN:
+            said[self.SHOWN :] = [f"and {len(said) - self.SHOWN} more"]
+        super().__init__("; ".join(said))
         self.problems = dict(problems)
 
 
@@ -59,7 +63,6 @@ class BadFileError(InputError):
     """A file has rows we cannot accept; nothing of it was written."""
 
     code = "bad-file"
-    SHOWN = 20
 
     def __init__(self, file: str, rows: Sequence[BadRow], total: int | None = None) -> None:
         self.file = file

@@ -1,6 +1,12 @@
 """HTML forms: friendly at the field, strict in the services they are handed to."""
 
+from typing import Any
+
+from flask import request
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from flask_wtf.form import _Auto
+from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict
 from wtforms import (
     BooleanField,
     IntegerField,
@@ -27,6 +33,17 @@ ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in Role]
 
 class Form(FlaskForm):  # type: ignore[misc] # WTForms is published without types
     """A form with its token against forgery, which takes a service's refusal to its fields."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc] # see above
+        def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
+            """Return what was sent: a file only for a field that takes one, and no JSON."""
+            if formdata is not _Auto:
+                return formdata
+            if request.method != "POST":
+                return None
+            takes = {name for name, field in form._fields.items() if isinstance(field, FileField)}
+            files = [(name, file) for name, file in request.files.items() if name in takes]
+            return CombinedMultiDict((ImmutableMultiDict(files), request.form))
 
     def take(self, error: InputError) -> None:
         """Put each problem of ``error`` beside the field it names, the others above the form."""

@@ -132,9 +132,13 @@ def exit_code(error: PatchmgrError) -> int:
 
 
 def fail(message: str, code: int) -> None:
-    """Say ``message`` on stderr, each line with the program's name, and exit."""
-    for line in message.splitlines() or [""]:
-        click.echo(f"patchmgr: {line}", err=True)
+    """Say ``message`` on stderr, each line with the program's name, and exit.
+
+    What a terminal would obey instead of show, such as an escape in a file's value, is spelt out.
+    """
+    for line in message.split("\n"):
+        shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        click.echo(f"patchmgr: {shown}", err=True)
     sys.exit(code)
 
 

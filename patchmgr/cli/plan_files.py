@@ -1,16 +1,16 @@
 """Files that the plan commands read: ring settings and results."""
 
-import json
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from patchmgr.domain import plain_documents
 from patchmgr.domain.groups import GroupSettings, stages_from_json
 from patchmgr.domain.rings import RingSettings
 from patchmgr.errors import InputError
-from patchmgr.services import policy_files
+
+LARGEST = 128 << 20  # bytes of a file of results
 
 
 def read_stages(path: Path) -> tuple[tuple[RingSettings, ...], tuple[GroupSettings, ...]]:
@@ -18,27 +18,25 @@ def read_stages(path: Path) -> tuple[tuple[RingSettings, ...], tuple[GroupSettin
 
     Raises `InputError` that names the file and what is wrong with it.
     """
-    text = read_text(path)
+    document = parsed(path)
     try:
-        document = parsed(text, path.suffix.lower())
         return stages_from_json(document)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError({str(path): f"cannot be read: {error}"}) from error
     except InputError as error:
         raise InputError({str(path): str(error)}) from error
 
 
-def read_text(path: Path) -> str:
-    """Return the text of ``path``. Raises `InputError`."""
+def parsed(path: Path, largest: int = plain_documents.LONGEST) -> Any:
+    """Return what a JSON or TOML file says, - for stdin. Raises `InputError` that names it."""
+    body = read_bytes(path, largest)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError({str(path): getattr(error, "strerror", None) or "is not UTF-8"}) from error
-
-
-def parsed(text: str, suffix: str) -> object:
-    """Return what a JSON or TOML text says; raises the error of whichever it is."""
-    return json.loads(text) if _is_json(text, suffix) else tomllib.loads(text)
+        text = body.decode("utf-8-sig")
+        form = "json" if _is_json(text, path.suffix.lower()) else "toml"
+        return plain_documents.read(text, form, largest)
+    except UnicodeDecodeError as error:
+        row = body[: error.start].count(b"\n") + 1
+        raise InputError({str(path): f"row {row} is not UTF-8; save it as UTF-8"}) from error
+    except InputError as error:
+        raise InputError({str(path): str(error)}) from error
 
 
 def _is_json(text: str, suffix: str) -> bool:
@@ -47,23 +45,25 @@ def _is_json(text: str, suffix: str) -> bool:
 
 def read_document(path: Path) -> Mapping[str, Any]:
     """Return the policy in a TOML or JSON file, or on stdin for ``-``. Raises `InputError`."""
-    body = sys.stdin.buffer.read() if str(path) == "-" else read_bytes(path)
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError({str(path): "is not UTF-8"}) from error
-    try:
-        return policy_files.parsed(text, "json" if _is_json(text, path.suffix.lower()) else "toml")
-    except InputError as error:
-        raise InputError({str(path): str(error)}) from error
+    document = parsed(path)
+    if not isinstance(document, Mapping):
+        raise InputError({str(path): "a policy is a table of settings"})
+    return document
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return what is in ``path``. Raises `InputError`."""
+def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
+    """Return what is in ``path``, - for stdin. Raises `InputError`, also for more than that."""
     try:
-        return path.read_bytes()
+        if str(path) == "-":
+            body = sys.stdin.buffer.read(largest + 1)
+        else:
+            with path.open("rb") as file:
+                body = file.read(largest + 1)
     except OSError as error:
         raise InputError({str(path): error.strerror or "cannot be read"}) from error
+    if len(body) > largest:
+        raise InputError({str(path): f"is larger than {largest >> 20} MiB, which is refused"})
+    return body
 
 
 def write_bytes(path: Path, body: bytes) -> None:

@@ -389,7 +389,7 @@ def service_export(
 @pass_app
 def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bool) -> None:
     """Take results from FILE: CSV with host,result[,package,output,attempt,reboot]; - is stdin."""
-    body = sys.stdin.buffer.read() if str(file) == "-" else read_bytes(file)
+    body = read_bytes(file)
     name = "stdin" if str(file) == "-" else str(file)
     who = acting(app, as_name)
     taken = result_files.report_file(

@@ -1,7 +1,6 @@
 """``patchmgr simulate``: play a rollout on a virtual fleet, and see what would happen."""
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import click
 
 from patchmgr.cli.app import App, instant, pass_app, show_table
-from patchmgr.cli.plan_files import parsed, read_text, write_bytes
+from patchmgr.cli.plan_files import parsed, write_bytes
 from patchmgr.domain.simulation.lines import Line
 from patchmgr.domain.simulation.picture import Progress, draw
 from patchmgr.domain.simulation.player import Played, of_scenario
@@ -17,6 +16,7 @@ from patchmgr.domain.simulation.reading import scenario_from_json
 from patchmgr.errors import InputError
 from patchmgr.services import forecasts
 
+LARGEST_SCENARIO = 32 << 20  # bytes: room for 100,000 hosts that each have a table of their own
 MOST_HOST_LINES = 40  # of those that went wrong, in the time line for people
 _WRONG = ("failed", "timed_out", "lost", "group_waits", "rolled_back")
 
@@ -67,10 +67,9 @@ def simulate(
 
 
 def _scenario(file: Path, seed: int | None) -> Played:
+    document = parsed(file, LARGEST_SCENARIO)
     try:
-        return of_scenario(scenario_from_json(parsed(read_text(file), file.suffix.lower())), seed)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError({str(file): f"cannot be read: {error}"}) from error
+        return of_scenario(scenario_from_json(document), seed)
     except InputError as error:
         raise InputError({f"{file}: {at}": why for at, why in error.problems.items()}) from error
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from patchmgr.domain.rollout.model import Rollout, Task
+from patchmgr.domain.rollout.signals import CONTENT
 from patchmgr.domain.rollout.states import PlanState, TaskState
 
 HOLD = timedelta(minutes=10)  # an order that was not begun is its holder's for so long
@@ -57,6 +58,9 @@ class Refusal:
 
     code: str
     why: str
+
+
+CHANGED = Refusal("content-changed", "what is stored is not what was approved")
 
 
 def holder_of_host(host_id: int) -> str:
@@ -111,6 +115,8 @@ def cannot_begin(
     if task.state is TaskState.DEFERRED:
         frozen = task.reason.startswith("frozen")
         return Refusal("frozen" if frozen else "window-closed", task.reason)
+    if any(signal.kind == CONTENT for signal in rollout.signals):
+        return CHANGED
     if rollout.state in _HELD:
         return Refusal(rollout.state.value, rollout.reason or f"the plan is {rollout.state}")
     if task.state is TaskState.QUEUED:
@@ -118,7 +124,7 @@ def cannot_begin(
     if task.state is not TaskState.LEASED:
         return Refusal("over", f"the host's part is {task.state}")
     if rollout.content_hash != given.content_hash or now_work != given.work_hash:
-        return Refusal("content-changed", "what is stored is not what the order said")
+        return CHANGED
     if now >= given.expires_at:
         return Refusal("lease-expired", "the lease expired; ask for another one")
     return None

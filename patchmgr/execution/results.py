@@ -38,7 +38,8 @@ def read(body: bytes, file: str) -> list[Result]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadFileError(file, [BadRow(0, "", "", "save it as UTF-8")]) from error
+        row = body[: error.start].count(b"\n") + 1
+        raise BadFileError(file, [BadRow(row, "", "", "save it as UTF-8")]) from error
     header_line = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)

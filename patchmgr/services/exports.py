@@ -5,12 +5,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from patchmgr.db import models
 from patchmgr.db.queries import plan_content
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
-from patchmgr.errors import InputError
+from patchmgr.domain.rollout.signals import CONTENT_CHANGED
+from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.execution import ansible, manual
-from patchmgr.services import audit
+from patchmgr.services import audit, proof
 from patchmgr.services.roles import require
 
 FORMS = ("csv", "ansible", "ansible-zip")
@@ -42,7 +44,8 @@ def export(
     With ``rollback`` return the way back of the hosts that must be rolled back, as CSV.
 
     ``form`` is one of `FORMS`; "ansible" is one playbook that carries its hosts, "ansible-zip" is
-    playbook and inventory apart. Raises `InputError`, `NotFoundError`, `ForbiddenError`.
+    playbook and inventory apart. Raises `InputError`, `NotFoundError`, `ForbiddenError`, and
+    `ConflictError` when the work is not what was approved.
     """
     require(role, Role.VIEWER if whole else Role.OPERATOR, "exporting work")
     if form not in FORMS:
@@ -50,6 +53,8 @@ def export(
     if rollback and form != "csv":
         raise InputError({"format": "the way back is exported as csv"})
     with db.writing() as session:
+        if not whole:
+            _check_content(session, plan_id, now)
         exported = _file(session, plan_id, form, whole=whole, rollback=rollback)
         audit.record(
             session,
@@ -65,6 +70,15 @@ def export(
             },
         )
     return exported
+
+
+def _check_content(session: Session, plan_id: int, now: datetime) -> None:
+    """Raise `ConflictError` when what would be handed out is not what was approved."""
+    plan = session.get(models.Plan, plan_id)
+    if plan is None:
+        raise NotFoundError("plan", plan_id)
+    if proof.stored_hash(session, plan_id, now) != plan.content_hash:
+        raise ConflictError(f"plan {plan_id}: {CONTENT_CHANGED}")
 
 
 def _file(session: Session, plan_id: int, form: str, *, whole: bool, rollback: bool) -> Exported:

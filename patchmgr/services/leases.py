@@ -20,18 +20,20 @@ from patchmgr.db.base import from_micros, to_micros
 from patchmgr.db.queries import leases as queries
 from patchmgr.db.session import Database
 from patchmgr.domain import leases as rules
-from patchmgr.domain.leases import Claim, Given, Refusal, WorkItem
+from patchmgr.domain.leases import CHANGED, Claim, Given, Refusal, WorkItem
 from patchmgr.domain.rings import from_json
-from patchmgr.domain.rollout.events import Outcome, TaskReported
+from patchmgr.domain.rollout.events import HaltSignal, Outcome, TaskReported
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.results import refusal
-from patchmgr.domain.rollout.states import TaskState
+from patchmgr.domain.rollout.signals import CONTENT, CONTENT_CHANGED
+from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, TaskState
+from patchmgr.domain.rollout.ticking import fits
 from patchmgr.domain.terms import Execution
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError, PatchmgrError
-from patchmgr.services import audit
+from patchmgr.services import audit, proof
 from patchmgr.services.rollout_load import Loaded, Wanted, load
 from patchmgr.services.rollout_store import store
-from patchmgr.services.rollouts import tick_plan
+from patchmgr.services.rollouts import tick_event, tick_plan
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
@@ -143,6 +145,9 @@ def begin(
 ) -> Standing:
     """Let a holder begin. The same run may ask again; another one is refused.
 
+    Asked again after `begin_by`, by who never heard the answer, it may begin as long as the work
+    still fits: before the window closes, and before a freeze.
+
     Raises `LeaseRefusedError` with the reason, `NotFoundError`, `ForbiddenError`.
     """
     refused = None
@@ -153,7 +158,7 @@ def begin(
             refused = _begin(session, lease, claim, actor, now)
         elif lease.ended_at is not None:
             refused = Refusal("over", "its result was reported")
-        elif now > lease.begin_by:
+        elif now > lease.begin_by and not _still_fits(session, lease, now):
             refused = Refusal("too-late", "it had to be begun by now; report that it failed")
         if refused is None:
             task = session.get_one(models.Task, lease.task_id, populate_existing=True)
@@ -329,6 +334,11 @@ def _begin(
     stored = rules.work_hash(queries.work_of(session, lease.plan_id, lease.host_id))
     task = loaded.rollout.tasks[lease.host_id]
     why = rules.cannot_begin(loaded.rollout, task, _given(lease), stored, now)
+    if why is not None and why.code != CHANGED.code:
+        return why
+    if not proof.is_as_approved(session, loaded.plan, lease.host_id, now):
+        _stop(session, loaded, now)
+        return CHANGED
     if why is not None:
         return why
     event = TaskReported(lease.host_id, now, Outcome.RUNNING, actor, lease.attempt)
@@ -336,6 +346,22 @@ def _begin(
     store(session, loaded, after, effects, now)
     lease.run, lease.begun_at = claim.run, now
     return None
+
+
+def _still_fits(session: Session, lease: models.Lease, now: datetime) -> bool:
+    """Return whether the work can end in its window though it only begins now."""
+    loaded = load(session, lease.plan_id, Wanted(hosts=[lease.host_id]), now)
+    settings = loaded.rollout.rings[loaded.rollout.tasks[lease.host_id].ring].settings
+    event = tick_event(session, loaded.plan, now)
+    window = loaded.rollout.tasks[lease.host_id].window
+    return loaded.rollout.state is PlanState.RUNNING and fits(settings, window, event)
+
+
+def _stop(session: Session, loaded: Loaded, now: datetime) -> None:
+    """Halt a plan whose content is no longer what was approved."""
+    if loaded.rollout.state in ACTIVE_PLANS:
+        after, effects = advance(loaded.rollout, HaltSignal(now, CONTENT, CONTENT_CHANGED))
+        store(session, loaded, after, effects, now)
 
 
 @contextmanager

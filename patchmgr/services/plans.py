@@ -26,7 +26,7 @@ from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import IllegalTransitionError, InputError, NotFoundError
-from patchmgr.services import audit, contents, holds, planning, superseding
+from patchmgr.services import audit, contents, holds, planning, proof, superseding
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
@@ -202,7 +202,7 @@ def start(db: Database, plan_id: int, *, actor: str, role: Role, now: datetime) 
 
     def begin(session: Session) -> list[events.Event]:
         plan = session.get_one(models.Plan, plan_id)
-        start = events.Start(actor, now, contents.stored_hash(session, plan_id))
+        start = events.Start(actor, now, proof.stored_hash(session, plan_id, now))
         return [*holds.stops(session, plan, now), start]
 
     _do(db, plan_id, begin, "start", actor=actor, now=now)

@@ -1,7 +1,6 @@
 """Policies of both kinds as documents, TOML or JSON: out of the database, and into it."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,8 +10,8 @@ from sqlalchemy.orm import Session
 from patchmgr.db.queries import planning_policies
 from patchmgr.db.queries import policies as sla
 from patchmgr.db.session import Database
+from patchmgr.domain import plain_documents, toml_text, urgency
 from patchmgr.domain import planning_policies as planning
-from patchmgr.domain import toml_text, urgency
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
@@ -22,7 +21,6 @@ from patchmgr.services.roles import require
 
 FORMATS = ("toml", "json")
 SLA = "sla"
-LONGEST = 1 << 20  # characters of a document
 _NO_DAYS = "none"  # TOML has no null
 
 
@@ -59,14 +57,7 @@ def written(document: Mapping[str, Any], form: str) -> str:
 
 def parsed(text: str, form: str) -> Mapping[str, Any]:
     """Return the document in ``text``. Raises `InputError`."""
-    if len(text) > LONGEST:
-        raise InputError(f"a policy has at most {LONGEST} characters")
-    try:
-        document = json.loads(text) if form == "json" else tomllib.loads(text)
-    except RecursionError as error:
-        raise InputError(f"cannot be read as {form}: it is nested too deeply") from error
-    except ValueError as error:
-        raise InputError(f"cannot be read as {form}: {error}") from error
+    document = plain_documents.read(text, form)
     if not isinstance(document, Mapping):
         raise InputError("a policy is a table of settings")
     return document
@@ -81,7 +72,7 @@ def take(
     does not count: it is what it was where the document came from. Raises `InputError`,
     `ForbiddenError`.
     """
-    kind = document.get("kind")
+    kind = plain_documents.checked(document).get("kind")
     if kind == planning.KIND:
         policy = planning.from_json({**document, "version": 1})
         made = planning_service.adopt(db, policy, actor=actor, role=role, now=now)

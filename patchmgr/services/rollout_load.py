@@ -27,6 +27,7 @@ from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries.rollouts import ring_of, rollout_of
 from patchmgr.domain.groups import Membership
+from patchmgr.domain.rollout import patience
 from patchmgr.domain.rollout.events import Tick
 from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Task
 from patchmgr.domain.rollout.states import (
@@ -120,7 +121,7 @@ def _wanted(
         yield [_task.state == TaskState.QUEUED], None
     elif wanted.tick is not None:
         yield [_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news())], None
-        for row, ring, room in _turns(rows, rings, at):
+        for row, ring, room in _turns(rows, rings, wanted.tick):
             free = [] if room is None else _free(ring, wanted.tick)
             if plan.groups and room is not None:
                 free += [~_has_spent_group(), ~_is_behind()]
@@ -229,14 +230,14 @@ def _is_behind() -> ColumnElement[bool]:
 
 
 def _turns(
-    rows: Sequence[models.Ring], rings: Sequence[Ring], at: datetime
+    rows: Sequence[models.Ring], rings: Sequence[Ring], tick: Tick
 ) -> Iterable[tuple[models.Ring, Ring, int | None]]:
     """Yield the rings whose queued tasks a tick may touch, and how many; None is all.
 
     A ring whose patience is over may end all its queued ones; otherwise no more than can go out.
     """
     for row, ring in zip(rows, rings, strict=True):
-        if ring.deadline is not None and ring.deadline <= at and ring.state in DISPATCHING_RINGS:
+        if ring.state in DISPATCHING_RINGS and patience.is_over(ring, tick):
             yield row, ring, None
         elif ring.state in (*DISPATCHING_RINGS, *WAITING_RINGS, RingState.PENDING):
             room = ring.settings.max_concurrent - ring.tally.of(*AT_WORK)

@@ -22,7 +22,7 @@ from patchmgr.domain.rollout.states import (
     TaskState,
 )
 from patchmgr.errors import ConflictError, NotFoundError
-from patchmgr.services import audit, contents, holds
+from patchmgr.services import audit, holds, proof
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
@@ -120,7 +120,7 @@ def break_glass(
     require(role, Role.APPROVER, "starting a plan without its approvals")
     with db.writing() as session:
         loaded = load(session, plan_id, Wanted(), now)
-        stored = contents.stored_hash(session, plan_id)
+        stored = proof.stored_hash(session, plan_id, now)
         stops = holds.stops(session, loaded.plan, now)
         event = events.BreakGlass(actor, now, stored, reason)
         after, effects = advance_all(loaded.rollout, [*stops, event])

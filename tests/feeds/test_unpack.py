@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+from contextlib import suppress
 
 import pytest
 import zstandard
@@ -130,6 +131,24 @@ def test_a_damaged_archive_is_refused():
     for length in range(4, len(archive) - 1, 7):
         with pytest.raises(FeedMalformedError):
             list(unpack("a", archive[:length], JSON))
+
+
+def test_any_byte_of_an_archive_may_be_another():
+    archive = zipped(a_json=b"1", b_json=b"2")
+
+    for place in range(4, len(archive)):
+        for value in (0x00, 0x7F, 0xFF, archive[place] ^ 1):
+            damaged = archive[:place] + bytes([value]) + archive[place + 1 :]
+            with suppress(FeedMalformedError):
+                assert sum(len(body) for _name, body in unpack("a", damaged, JSON)) <= 2
+
+
+def test_an_archive_of_very_many_files_is_refused_before_its_directory_is_read(monkeypatch):
+    monkeypatch.setattr("patchmgr.feeds.unpack.MOST_MEMBERS", 2)
+
+    assert len(list(unpack("a", zipped(a_json=b"1", b_json=b"2"), JSON))) == 2
+    with pytest.raises(FeedMalformedError, match=r"^a: holds more than 2 files"):
+        list(unpack("a", zipped(a_json=b"1", b_json=b"2", c_txt=b""), JSON))
 
 
 def tarred(**members):

@@ -5,14 +5,15 @@ import io
 import lzma
 import random
 import zipfile
+from contextlib import suppress
 
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory import csv_file, hosts_csv, packages_csv, packed
-from inventory.csv_file import Reading
+from inventory import csv_file, hosts_csv, packages_csv, packed, text_file
+from inventory.csv_header import Reading
 from patchmgr.errors import BadFileError, InputError
 
 HOSTS = "hostname,owner\r\nweb1,Jörg Müller\r\nweb2,Zoë\r\n"
@@ -158,6 +159,17 @@ def test_a_workbook_and_an_archive_of_several_files_say_so(read):
     assert "is an Excel workbook" in refused(read, zipped("[Content_Types].xml", "xl/a.xml"))
     assert "holds 2 files" in refused(read, zipped("a.csv", "b.csv"))
     assert read(zipped("a.csv", "__MACOSX/a.csv"))[0] == [{"hostname": "web1"}]
+
+
+def test_any_byte_of_an_archive_may_be_another(tmp_path):
+    archive = zipped("hosts.csv", content=b"hostname\nweb1\n")
+    path = tmp_path / "hosts.zip"
+
+    for place in range(4, len(archive)):
+        for value in (0x00, 0x7F, 0xFF, archive[place] ^ 1):
+            path.write_bytes(archive[:place] + bytes([value]) + archive[place + 1 :])
+            with suppress(BadFileError), text_file.opened(path) as text:
+                assert text.plain.stat().st_size <= len(archive)
 
 
 PACKAGES = "hostname,manager,name,version\n" + "".join(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import delete, event, func, select, update
 
 from patchmgr.db import models
 from patchmgr.domain import leases as rules
@@ -15,8 +15,8 @@ from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze, Window
-from patchmgr.errors import ForbiddenError, NotFoundError
-from patchmgr.services import freezes, leases, windows
+from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError
+from patchmgr.services import exports, freezes, leases, windows
 from patchmgr.services.leases import LeaseRefusedError, Said
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -140,10 +140,40 @@ def test_one_run_begins_and_another_with_the_same_token_does_not(fleet, hosts, p
     assert refusals(fleet) == ["begun-elsewhere"] * 2
 
 
-def test_who_hears_too_late_that_it_may_begin_does_not(fleet, hosts, plan):
+def test_who_hears_late_that_it_may_begin_does_while_the_work_still_fits(fleet, hosts, plan):
+    (order,) = hosts.ask("c1")
+    answered = hosts.call("begin", "c1", order)
+    fleet.now = order.begin_by + MINUTE  # no window and no freeze: the order's own limit
+
+    again = hosts.call("begin", "c1", order)
+
+    assert again == replace(answered, now=fleet.now)
+    assert times_begun(fleet, plan) == {hosts.ids["c1"]: 1}
+
+
+@pytest.mark.parametrize("why", ["window", "freeze", "pause"])
+def test_who_hears_too_late_that_it_may_begin_does_not(fleet, why):
+    windows.add(
+        fleet.db,
+        Window("n", f"FREQ=DAILY;BYHOUR={fleet.now.hour}", 2 * HOUR, "UTC"),
+        actor="ann",
+        role=Role.ADMIN,
+        now=fleet.now,
+    )
+    ring = RingSettings("all", window="n" if why == "window" else "any", lease=10 * MINUTE)
+    plan = fleet.started(rings=(ring,), terms=BY_AGENT)
+    hosts = Hosts(fleet)
     (order,) = hosts.ask("c1")
     hosts.call("begin", "c1", order)
     fleet.now = order.begin_by + MINUTE
+    if why == "freeze":
+        freeze = Freeze("peak", fleet.now, fleet.now + HOUR, "sales")
+        freezes.add(fleet.db, freeze, actor="ann", role=Role.ADMIN, now=fleet.now)
+    if why == "pause":
+        fleet.do("pause", plan, reason="look")
+    if why == "window":
+        assert hosts.call("begin", "c1", order).state == "running"
+        fleet.now += HOUR + 15 * MINUTE  # 34 minutes are left, and 45 needed
 
     assert hosts.refused("begin", "c1", order) == "too-late"
 
@@ -337,6 +367,68 @@ def test_one_byte_of_the_work_changed_by_any_path_is_not_begun(fleet, hosts, pla
         )
 
     assert hosts.refused("begin", "c1", order) == "content-changed"
+
+
+BYTES = {
+    "a version of the host": (models.PlanChange, {"to_version": "9"}),
+    "its ring": (models.Task, {"ring_id": 2}),
+    "a setting of the rings": (models.Ring, {"settings": RingSettings("canary").to_json()}),
+    "the terms": (models.Plan, {"terms": {"targets": "at-least", "execution": "agent"}}),
+}
+
+
+@pytest.mark.parametrize("when", ["before the order is given", "after"])
+@pytest.mark.parametrize(("table", "values"), BYTES.values(), ids=BYTES)
+def test_one_byte_of_what_bears_on_a_host_stops_its_begin_and_the_plan(
+    fleet, hosts, plan, table, values, when
+):
+    (order,) = hosts.ask("c1") if when == "after" else [None]
+    with fleet.db.writing() as session:
+        session.execute(update(table).values(**values))
+    order = order or hosts.ask("c1")[0]
+
+    assert hosts.refused("begin", "c1", order) == "content-changed"
+    assert fleet.get(plan).state == "halted"
+    assert "not what was approved" in fleet.get(plan).reason
+    assert times_begun(fleet, plan) == {}
+
+
+def test_one_byte_of_another_hosts_part_stops_the_plan_at_the_next_look(fleet, hosts, plan):
+    (order,) = hosts.ask("c1")
+    with fleet.db.writing() as session:
+        item = models.PlanItem
+        session.execute(delete(item).where(item.host_id == hosts.ids["b3"], item.change_id == 1))
+    fleet.now += MINUTE
+
+    assert hosts.refused("begin", "c1", order) == "content-changed"
+    fleet.tick()
+    assert fleet.get(plan).state == "halted"
+
+
+def test_changed_content_is_not_let_pass(fleet, hosts, plan):
+    with fleet.db.writing() as session:
+        session.execute(update(models.PlanChange).values(severity=0))
+    fleet.tick(MINUTE)
+    fleet.do("acknowledge", plan, reason="it is only the severity")
+    fleet.tick(MINUTE)
+
+    assert fleet.get(plan).state == "halted"
+
+
+def test_an_approval_of_other_content_stops_a_plan_that_runs(fleet, hosts, plan):
+    with fleet.db.writing() as session:
+        session.execute(update(models.Approval).values(content_hash="0" * 64))
+    fleet.tick(MINUTE)
+
+    assert fleet.get(plan).state == "halted"
+
+
+def test_changed_content_is_not_exported(fleet, plan):
+    with fleet.db.writing() as session:
+        session.execute(update(models.PlanChange).values(to_version="9"))
+
+    with pytest.raises(ConflictError, match="not what was approved"):
+        exports.export(fleet.db, plan, "csv", actor="ann", role=Role.OPERATOR, now=fleet.now)
 
 
 def test_an_expired_lease_is_given_out_anew_and_renewing_prevents_it(fleet, plan):

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from patchmgr.db import models
 from patchmgr.db.queries import change_history, plan_content
 from patchmgr.db.queries import planning_policies as queries
+from patchmgr.domain import plain_documents
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.planning_policies import brief, from_json
 from patchmgr.domain.plans import Selection
@@ -187,7 +188,7 @@ def _without_version(text):
         ("[" * 100_000, "json", "nested too deeply"),
         ("x = ", "toml", "cannot be read as toml"),
         ("[]", "json", "a table of settings"),
-        ("x" * (policy_files.LONGEST + 1), "toml", "at most"),
+        ("x" * (plain_documents.LONGEST + 1), "toml", "at most"),
         ('name = "x"', "toml", "kind"),
         ('kind = "planning"', "toml", "needs a name"),
         ('kind = "planning"\nname = "x"\ncolour = "red"', "toml", "colour: is not known"),

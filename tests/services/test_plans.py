@@ -135,7 +135,7 @@ def test_the_default_rings_hold_every_host(fleet):
 def test_the_stored_content_has_the_hash_of_the_plan(fleet):
     plan_id = fleet.create()
     with fleet.db.reading() as session:
-        stored = contents.stored_hash(session, plan_id)
+        stored = contents.stored(session, plan_id).hash
 
     assert stored == fleet.get(plan_id).content_hash
     assert len(stored) == 64

@@ -10,6 +10,8 @@ from patchmgr.domain.rollout.model import Signal, Task
 from patchmgr.domain.rollout.states import LIVE_TASKS, OPEN_PLANS, PlanState, TaskState
 from patchmgr.domain.rollout.work import Work
 
+CONTENT = "content"
+CONTENT_CHANGED = "the stored content is not what was approved; do not go on, cancel this plan"
 HOSTS_THAT_AGREE = 2  # on a failing package, or on not coming back from a reboot
 
 
@@ -54,6 +56,12 @@ def raise_signal(work: Work, signal: Signal) -> None:
     if plan.state is PlanState.RUNNING:
         work.move(PlanState.HALTED, signal.at, MACHINE, signal.why)
         recall(work, signal.at, f"halted: {signal.why}")
+
+
+def content_changed(work: Work, at: datetime) -> None:
+    """Stop for content that nobody has approved, however often that is let pass."""
+    level = next_level(work, CONTENT, "")
+    raise_signal(work, Signal(CONTENT, "", level, CONTENT_CHANGED, at))
 
 
 def next_level(work: Work, kind: str, subject: str) -> int:

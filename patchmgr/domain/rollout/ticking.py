@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from patchmgr.domain.durations import words
-from patchmgr.domain.rollout import probing, signals
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout import patience, probing, signals
 from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import MACHINE, Dispatch, Recall, Tick
 from patchmgr.domain.rollout.gates import (
@@ -41,6 +42,7 @@ def tick(work: Work, event: Tick) -> None:
     if plan.state in (PlanState.PROPOSED, PlanState.APPROVED):
         _expire(work, event.at)
         return
+    _check_content(work, event)
     _pass_deadlines(work, event)
     signals.review(work, event.at)
     probing.miss_answers(work, event.at)
@@ -60,18 +62,27 @@ def latest_start(work: Work, task: Task, event: Tick) -> datetime | None:
 
     None when it may not begin now. Without window and freeze it is the end of a lease.
     """
-    if event.frozen:
-        return None
-    ends = [event.frozen_from] if event.frozen_from is not None else []
-    if task.window is not None:
-        closes = event.windows.get(task.window)
-        if closes is None:
-            return None
-        ends.append(closes)
     settings = work.settings(task)
+    ends = _ends(task.window, event)
+    if ends is None:
+        return None
     lease = event.at + settings.lease
     latest = min([lease, *(end - settings.needed_time for end in ends)])
     return latest if latest > event.at else None
+
+
+def fits(settings: RingSettings, window: str | None, event: Tick) -> bool:
+    """Return whether work that begins now ends inside its window and before a freeze."""
+    ends = _ends(window, event)
+    return ends is not None and all(end - settings.needed_time > event.at for end in ends)
+
+
+def _ends(window: str | None, event: Tick) -> list[datetime] | None:
+    """Return what work must end before; None when it may not begin at all."""
+    if event.frozen or (window is not None and window not in event.windows):
+        return None
+    closes = [event.windows[window]] if window is not None else []
+    return closes if event.frozen_from is None else [*closes, event.frozen_from]
 
 
 # Deadlines
@@ -136,6 +147,18 @@ def _end(work: Work, task: Task, state: TaskState, at: datetime, why: str) -> No
     signals.watch_groups(work, work.tasks[task.host], at)
 
 
+# Content
+
+
+def _check_content(work: Work, event: Tick) -> None:
+    """Stop a plan whose stored content, or its approvals', is not that of the plan."""
+    if event.content_hash is None or work.plan.state is not PlanState.RUNNING:
+        return
+    hashes = {one.content_hash for one in work.plan.approvals} | {work.plan.content_hash}
+    if hashes != {event.content_hash}:
+        signals.content_changed(work, event.at)
+
+
 # Rings
 
 
@@ -172,11 +195,6 @@ def _begin(work: Work, position: int, event: Tick) -> None:
 
 def _enter_gate(work: Work, position: int, event: Tick) -> None:
     if event.frozen or not is_approved(work.plan, position) or event.content_hash is None:
-        return
-    if event.content_hash != work.plan.content_hash:
-        why = "the stored content is not what was approved; do not go on, cancel this plan"
-        level = signals.next_level(work, "content", "")
-        signals.raise_signal(work, Signal("content", "", level, why, event.at))
         return
     deadline = event.at + work.rings[position].settings.wait
     work.move_ring(
@@ -239,13 +257,7 @@ def _watch_patience(work: Work, position: int, event: Tick) -> None:
     """Do not wait for ever for a window, an approval, or the last hosts of a ring."""
     ring = work.rings[position]
     waits = ring.state in WAITING_RINGS or work.tally(position).of(*WAITING_TASKS)
-    if ring.deadline is None or not waits:
-        return
-    if event.frozen:  # what may not happen is not late
-        if ring.deadline - event.at < ring.settings.wait / 2:
-            work.set_ring(position, replace(ring, deadline=event.at + ring.settings.wait))
-        return
-    if event.at < ring.deadline:
+    if not waits or not patience.is_over(ring, event):
         return
     if ring.state in WAITING_RINGS:
         _ask(work, position, ring, event.at)
