@@ -1,8 +1,9 @@
 """Reports as they arrive: packed or not, in UTF-8 or what Windows writes, within bounds."""
 
 import codecs
-import zlib
+import io
 
+from inventory import packed
 from patchmgr.errors import InputError
 
 MEBIBYTE = 1024 * 1024
@@ -36,11 +37,12 @@ def text(body: bytes, *, most: int, name: str) -> str:
 
 def gunzip(body: bytes, *, most: int, name: str) -> bytes:
     """Return ``body`` unpacked, at most one byte more than ``most``. Raises `InputError`."""
-    unpack = zlib.decompressobj(wbits=31)
+    plain = bytearray()
     try:
-        plain = unpack.decompress(body, most + 1)
-    except zlib.error as error:
-        raise InputError({name: "is not gzip"}) from error
-    if len(plain) <= most and not unpack.eof:
-        raise InputError({name: "ends before the gzip stream does"})
-    return plain
+        for piece in packed.pieces("gzip", io.BytesIO(body)):
+            plain += piece
+            if len(plain) > most:
+                return bytes(plain[: most + 1])
+    except packed.BROKEN as error:
+        raise InputError({name: f"is no whole gzip stream ({error})"}) from error
+    return bytes(plain)

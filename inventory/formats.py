@@ -5,6 +5,7 @@ order is that in which a format is looked for where none is named: what can be t
 surely comes first.
 """
 
+from inventory import lookalikes
 from inventory.exports import ansible, osquery
 from inventory.managers import READERS as MANAGERS
 from inventory.managers import Reader
@@ -32,9 +33,10 @@ def read(text: str, name: str = "") -> tuple[str, Listing]:
         raise InputError({"format": f"{name!r} is no report format we read ({_known()})"})
     found = name or next((each for each, one in READERS.items() if one.recognises(text)), "")
     if not found:
-        raise InputError(
-            {"format": f"cannot be told from what the file says; name it ({_known()})"}
+        why = lookalikes.what(text) or (
+            f"cannot be told from what the file says; name it ({_known()})"
         )
+        raise InputError({"format": why})
     return found, READERS[found].read(text)
 
 

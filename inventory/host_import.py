@@ -1,5 +1,6 @@
 """Bringing ``hosts.csv`` in: rows meet the fleet by ``external_id``, else by hostname."""
 
+from collections import Counter
 from collections.abc import Collection, Container
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
-from inventory.csv_file import AS_IT_IS, Reading, Watch
+from inventory.csv_file import Watch
+from inventory.csv_header import AS_IT_IS, Reading
 from inventory.hosts_csv import HostRow, HostsFile, Problem
 from inventory.intake import (
     Change,
@@ -20,7 +22,9 @@ from inventory.intake import (
     retire_host,
 )
 from patchmgr.db import models
+from patchmgr.db.queries import feeds
 from patchmgr.db.session import Database
+from patchmgr.domain.matching import platforms_of
 from patchmgr.domain.packages import platform
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.services import audit, installations
@@ -80,6 +84,7 @@ def import_hosts(
         difference = Difference(rows=len(file.rows) + rejected, rejected=rejected)
         difference.refused, difference.layout = file.refused.sorted, file.layout
         difference.undetermined, difference.unread = file.undetermined, [*file.unread]
+        _tell_unfed(session, file, difference)
         gone = fleet.gone(file, source) if full_export else []
         difference.gone = [row.hostname for row in gone]
         _vacate_names(session, fleet, file)
@@ -101,6 +106,22 @@ def import_hosts(
             if rejects is not None:  # before the commit: rows must not be lost
                 csv_file.write_rejects(rejects, file.layout, difference.refused)
     return difference
+
+
+def _tell_unfed(session: Session, file: HostsFile, difference: Difference) -> None:
+    """Say which releases of the file no feed speaks of: nothing on their hosts can be judged."""
+    named = Counter(platform(*_system(row)) for row in file.rows)
+    del named[platform("", "")]
+    known = feeds.platforms_with_feed(session)
+    unfed = {
+        each: rows for each, rows in named.items() if not known.intersection(platforms_of(each))
+    }
+    difference.unfed, difference.without_feed = sorted(unfed), sum(unfed.values())
+
+
+def _system(row: HostRow) -> tuple[str, str]:
+    values = row.values
+    return values.get("os_id", ""), values.get("os_release", "")
 
 
 def _retire(

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inventory import csv_file, presets, text_file
-from inventory.csv_file import AS_IT_IS, Kind, Layout, Reading, Refused, Watch
+from inventory import csv_file, presets, spreadsheets, text_file
+from inventory.csv_file import Layout, Refused, Watch
+from inventory.csv_header import AS_IT_IS, Kind, Reading
 from patchmgr.domain import os_names
 from patchmgr.domain.windows import LONGEST_NAMES, canonical
 from patchmgr.errors import BadFileError, BadRow
@@ -184,7 +185,10 @@ Problem = tuple[str, str, str]  # column, value, remedy
 
 
 def _values(layout: Layout, fields: list[str]) -> dict[str, str]:
-    values = {column: fields[position].strip() for column, position in layout.index.items()}
+    values = {
+        column: spreadsheets.unwrapped(fields[position].strip())
+        for column, position in layout.index.items()
+    }
     if "os_id" in values:
         values["os_id"] = values["os_id"].lower()  # os-release(5): ID is in lower case
     if "window" in values:
@@ -195,6 +199,8 @@ def _values(layout: Layout, fields: list[str]) -> dict[str, str]:
 def _problem(layout: Layout, fields: list[str]) -> Problem | None:
     if len(fields) != len(layout.header):
         return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
+    if csv_file.repeats_header(fields, layout):
+        return "", "", "is the header again; take this row out"
     for column, value in _values(layout, fields).items():
         if (why := wrong(column, value)) is not None:
             return column, value, why
@@ -220,12 +226,14 @@ def _hostname(value: str) -> str | None:
         return "is empty; every host needs a hostname"
     if not _HOSTNAME.fullmatch(value):
         return "is not a hostname (letters, digits, dots, hyphens, underscores)"
+    if spreadsheets.is_total(value):
+        return "adds up other rows and names no host; take this row out"
     return None
 
 
 def _os_word(value: str) -> str | None:
-    if _OS_WORD.fullmatch(value):
-        return None
+    if (why := spreadsheets.spoilt(value)) is not None or _OS_WORD.fullmatch(value):
+        return why
     return "is not a value of os-release (letters, digits and . _ + ~ -)"
 
 
@@ -249,11 +257,13 @@ def _entitlements(value: str) -> str | None:
 
 _CHECKS: Mapping[str, Callable[[str], str | None]] = {
     "hostname": _hostname,
+    "external_id": spreadsheets.spoilt,
     "os_id": _os_word,
     "os_release": _os_word,
     "exposure": _exposure,
     "tags": _tags,
     "entitlements": _entitlements,
+    "os_version": spreadsheets.spoilt,
 }
 
 

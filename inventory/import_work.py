@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import preview, sources, uploads
-from inventory.csv_file import Reading, Watch
+from inventory.csv_file import Watch
+from inventory.csv_header import Reading
 from inventory.host_import import EVERYTHING
 from inventory.intake import Difference
 from patchmgr.db import models

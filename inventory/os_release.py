@@ -9,7 +9,8 @@ where there is no os-release; they are told apart by their names.
 import re
 from dataclasses import dataclass
 
-from inventory import hosts_csv, systems
+from inventory import hosts_csv
+from patchmgr.domain import os_names
 from patchmgr.domain.packages import Platform, platform
 from patchmgr.errors import BadFileError, BadRow
 
@@ -110,9 +111,9 @@ def _older(text: str, name: str, kind: str) -> OsRelease:
     line = next((each.strip() for each in text.split("\n") if each.strip()), "")
     if kind == "redhat":
         match = _REDHAT.fullmatch(line)
-        found = systems.system(match["name"], match["release"]) if match else ""
+        found = os_names.system(match["name"], match["release"]) if match else ""
     else:
-        found = systems.system(kind, line)
+        found = os_names.system(kind, line)
     os_id, _, release = found.partition(":")
     if not os_id or (" " in line and kind != "redhat"):
         raise _bad(name, 1, "", line, f"does not say which release of {kind} this is")

@@ -16,8 +16,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from inventory import csv_file, text_file
-from inventory.csv_file import AS_IT_IS, Kind, Layout, Reading, Refused, Watch
+from inventory import csv_file, csv_header, spreadsheets, text_file
+from inventory.csv_file import Layout, Refused, Watch
+from inventory.csv_header import AS_IT_IS, Kind, Reading
 from patchmgr.domain.packages import MANAGERS, Package
 from patchmgr.errors import BadRow
 
@@ -71,7 +72,7 @@ def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> Pac
     with text_file.opened(path, how.encoding) as text:
         layout = csv_file.recognise(text, KIND, how, watch)
         file = PackagesFile(layout)
-        with csv_file.open_text(text) as lines:
+        with csv_header.open_text(text) as lines:
             csv_file.past_header(lines, layout)
             _Reader(file).read(lines)
     if file.refused.total:
@@ -122,7 +123,12 @@ class _Reader:
             cut = text.find(self.delimiter, start)
             host = text[start:cut]
             again = f"\n{host}{self.delimiter}"
-            if cut < 0 or "\n" in host or text.count(again, cut, cut + NEAR) < FEW:
+            if (
+                cut < 0
+                or not host.strip()
+                or "\n" in host
+                or text.count(again, cut, cut + NEAR) < FEW
+            ):
                 start = self._line(text, start)
                 continue
             stop = text.find("\n", self._reach(text, again, cut))
@@ -149,7 +155,7 @@ class _Reader:
         if found:
             self._run(host, [rest], "")
             return start + len(line) + 1
-        if line:
+        if line.strip():
             problem = ("", "", f"has 1 field, the header has {self.width}")
             self.file.refuse(self.line, problem, line)
             self.file.rows += 1
@@ -158,6 +164,9 @@ class _Reader:
 
     def _run(self, host: str, rests: list[str], again: str) -> None:
         """Take rows of one host, each given as the text after the hostname."""
+        if not host.strip() and len(rests) == 1 and not rests[0].strip(self.delimiter + " \t"):
+            self.line += 1  # an empty row, as spreadsheets leave below the others
+            return
         codes = list(map(self.codes.get, rests))
         if None in codes:
             for position, rest in enumerate(rests):
@@ -195,7 +204,7 @@ class _Reader:
         self.file.rows += len(rests)
 
     def _code(self, rest: str) -> int:
-        fields = ["", *rest.split(self.delimiter)]
+        fields = csv_file.fitted(["", *rest.split(self.delimiter)], self.width)
         code = self._encode(rest, fields)
         self.codes[rest] = code
         return code
@@ -224,7 +233,7 @@ class _Reader:
                 record = csv_file.write_record(fields, self.delimiter)
                 self.file.refuse(number, ("", "", why), record)
                 continue
-            host = fields[at].strip()
+            host = spreadsheets.unwrapped(fields[at].strip())
             fields[at] = ""
             key = tuple(fields)
             code = codes.get(key)
@@ -245,7 +254,9 @@ class _Reader:
 def _package(layout: Layout, fields: Sequence[str]) -> Package:
     return Package(
         *(
-            fields[position].strip() if (position := layout.index.get(column)) is not None else ""
+            spreadsheets.unwrapped(fields[position].strip())
+            if (position := layout.index.get(column)) is not None
+            else ""
             for column in PACKAGE
         )
     )
@@ -255,20 +266,29 @@ def _problem(layout: Layout, fields: Sequence[str]) -> Problem | None:
     """Return what is wrong with a row; the hostname is not judged."""
     if len(fields) != len(layout.header):
         return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
+    if csv_file.repeats_header(fields, layout, but=layout.index["hostname"]):
+        return "", "", "is the header again; take this row out"
     for column, position in layout.index.items():
         if column == "hostname":
             continue
-        value = fields[position].strip()
-        if not value:
-            if column in REQUIRED:
-                return column, value, "is empty"
-            continue
-        if column == "manager" and value not in MANAGERS:
-            return column, value, f"is no package manager we know ({', '.join(MANAGERS)})"
-        if len(value) > _LONGEST.get(column, _WORD):
-            return column, value, f"is longer than {_LONGEST.get(column, _WORD)} characters"
-        if not (_TEXT.fullmatch(value) or (column in _SPACED and value.isprintable())):
-            return column, value, "has spaces or control characters"
+        value = spreadsheets.unwrapped(fields[position].strip())
+        if (why := _wrong(column, value)) is not None:
+            return column, value, why
+    return None
+
+
+def _wrong(column: str, value: str) -> str | None:
+    """Return why ``value`` cannot stand in ``column``; None when it can."""
+    if not value:
+        return "is empty" if column in REQUIRED else None
+    if column == "manager" and value not in MANAGERS:
+        return f"is no package manager we know ({', '.join(MANAGERS)})"
+    if len(value) > _LONGEST.get(column, _WORD):
+        return f"is longer than {_LONGEST.get(column, _WORD)} characters"
+    if column == "version" and (why := spreadsheets.spoilt(value)) is not None:
+        return why
+    if not (_TEXT.fullmatch(value) or (column in _SPACED and value.isprintable())):
+        return "has spaces or control characters"
     return None
 
 

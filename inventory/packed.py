@@ -21,7 +21,7 @@ _STEP = MIB  # bytes unpacked at a time
 _ZSTD_WINDOW = 128 * MIB
 _XZ_MEMORY = 256 * MIB
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BROKEN = (
+BROKEN = (
     zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, EOFError,
     NotImplementedError, RuntimeError, ValueError, IndexError, struct.error,  # of a damaged zip
 )  # fmt: skip
@@ -31,6 +31,11 @@ _ASIDE = ("__MACOSX/", ".DS_Store")  # what a Mac puts into archives beside the 
 def kind(start: bytes) -> str:
     """Return how a file that begins with ``start`` is packed; "" when it is not."""
     return next((name for name, (magic, _) in _KINDS.items() if start.startswith(magic)), "")
+
+
+def pieces(how: str, packed: BinaryIO) -> Iterator[bytes]:
+    """Yield what ``packed`` holds, a bounded piece at a time. Raises one of `BROKEN`."""
+    return _KINDS[how][1](packed)
 
 
 def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
@@ -43,7 +48,7 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
     left = most
     try:
         with path.open("rb") as packed, target.open("wb") as plain:
-            for chunk in _KINDS[how][1](packed):
+            for chunk in pieces(how, packed):
                 left -= len(chunk)
                 if left < 0:
                     raise _bad(
@@ -52,7 +57,7 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
                         "yourself and import the plain file",
                     )
                 plain.write(chunk)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _damaged(name, how, error) from error
     except OSError as error:
         if error.errno != errno.EINVAL:  # a zip's directory that names a place before the file

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from inventory import csv_file, text_file
-from inventory.csv_file import NO_PRESET, REASON, Head, Kind, Reading, Watch
+from inventory import csv_file, csv_header, sources, text_file
+from inventory.csv_file import Watch
+from inventory.csv_header import NO_PRESET, REASON, Head, Kind, Reading
 from inventory.host_import import import_hosts
 from inventory.intake import Difference, Then, import_packages
 from inventory.presets import IGNORE
@@ -22,6 +23,7 @@ SAMPLES = 5  # rows shown
 SAMPLE = 80  # characters of a cell
 REJECTS_SHOWN = 100
 GONE_SHOWN = 1000  # hosts that a person can choose among; the API and the command line take all
+UNFED_SHOWN = 50  # releases
 REJECTS = ".rejects.csv"  # after the stored name
 _HINTS = {  # what others call our columns
     "hostname": ("host", "fqdn", "server", "computer", "machine", "node", "system", "host name"),
@@ -64,9 +66,13 @@ def look(
     ``said`` (how it was read), ``columns`` (name, ours, suggestion, samples), ``missing``
     (required columns that nothing stands for), ``problem`` (why it cannot be read at all), and
     unless one of these stops it ``summary``, ``changes`` and ``gone`` of the good rows,
-    ``rejected`` and the first ``rejects``. Writes the bad rows beside the file.
+    ``rejected`` and the first ``rejects``. Of a ``source``: whether it is a ``new_source``, beside
+    which ``sources``. Writes the bad rows beside the file.
     """
     found: dict[str, Any] = {"problem": "", "columns": [], "missing": [], "rejected": 0}
+    if source:
+        with db.reading() as session:
+            found |= sources.standing(session, source)
     try:
         found |= _described(path, KINDS[kind], how)
         taken = [each["ours"] for each in found["columns"] if each["ours"] not in ("", IGNORE)]
@@ -154,6 +160,7 @@ def outcome(difference: Difference) -> dict[str, Any]:
         "gone": difference.gone[:GONE_SHOWN],
         "retired": difference.retired[:GONE_SHOWN],
         "unread": difference.unread,
+        "unfed": difference.unfed[:UNFED_SHOWN],
         "rejected": difference.rejected,
         "rejects": [
             {"row": bad.row, "column": bad.column, "value": bad.value[:200], "remedy": bad.remedy}
@@ -177,18 +184,24 @@ def _set_aside(path: Path, difference: Difference) -> None:
 def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
     """Return how a file is read and what its columns are."""
     with text_file.opened(path, how.encoding) as text:
-        head = csv_file.header(text, kind, how)
+        head = csv_header.find(text, kind, how)
         samples = _samples(text, head)
         problem = ""
         try:
-            preset = csv_file.preset_of(head, kind, how)
-            ours = csv_file.renamed(head.names, kind, how, preset)
+            preset = csv_header.preset_of(head, kind, how)
+            ours = csv_header.renamed(head.names, kind, how, preset)
         except InputError as error:  # a mapping that was made for another file
             problem, preset, bare = str(error), None, Reading(preset=NO_PRESET)
-            ours = csv_file.renamed(head.names, kind, bare, None)
+            ours = csv_header.renamed(head.names, kind, bare, None)
         columns = _columns(head.names, samples, kind.columns, ours)
         layout = csv_file.Layout(
-            text, head.delimiter, head.names, {}, head.lines, preset.name if preset else ""
+            text,
+            head.delimiter,
+            head.names,
+            {},
+            head.lines,
+            preset.name if preset else "",
+            above=head.above,
         )
         return {
             "said": layout.said,
@@ -204,7 +217,7 @@ def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
 def _samples(text: text_file.Text, head: Head) -> list[list[str]]:
     """Return the first rows below the header; a row that is not CSV ends them."""
     found: list[list[str]] = []
-    with csv_file.open_text(text) as lines:
+    with csv_header.open_text(text) as lines:
         for _ in range(head.lines):
             lines.readline()
         reader = csv.reader(lines, delimiter=head.delimiter)

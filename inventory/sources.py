@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import csv_file, hosts_csv, packages_csv, presets, text_file
-from inventory.csv_file import Kind, Reading
+from inventory import csv_header, hosts_csv, packages_csv, presets, text_file
+from inventory.csv_header import Kind, Reading
 from inventory.presets import IGNORE
 from patchmgr.db import models
 from patchmgr.db.session import Database
@@ -15,6 +17,7 @@ from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import audit
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (hosts_csv.KIND, packages_csv.KIND)}
+SHOWN = 20  # other sources
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -24,6 +27,17 @@ def check_name(name: str) -> str:
         why = "is no name of a source (up to 64 letters, digits, dots, hyphens, underscores)"
         raise InputError({"source": f"{name[:80]!r} {why}"})
     return name
+
+
+def standing(session: Session, name: str) -> dict[str, Any]:
+    """Return whether nothing is known of the source ``name`` yet, and who the others are.
+
+    A source is known by how its files are read, or by a host that it named last.
+    """
+    saved = set(session.scalars(select(models.ImportSource.name)))
+    named = set(session.scalars(select(models.Host.source).distinct())) - {""}
+    others = sorted((saved | named) - {name})
+    return {"new_source": name not in saved | named, "sources": others[:SHOWN]}
 
 
 def reading(session: Session, name: str, kind: str, how: Reading) -> Reading:
@@ -102,7 +116,7 @@ def check(kind: str, how: Reading) -> None:
         if right not in (*known, IGNORE) and left not in known:
             raise InputError({left[:80]: f"is mapped to no column that we know: {right[:80]!r}"})
     preset = presets.presets().get(how.preset)
-    if how.preset not in ("", csv_file.NO_PRESET) and (preset is None or preset.kind != kind):
+    if how.preset not in ("", csv_header.NO_PRESET) and (preset is None or preset.kind != kind):
         raise InputError({"preset": f"{how.preset[:80]!r} is no preset for {kind}"})
     if how.encoding and how.encoding.lower() not in text_file.ENCODINGS:
         known_ones = ", ".join(text_file.ENCODINGS)

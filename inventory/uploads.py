@@ -15,7 +15,7 @@ from typing import IO, Any
 from sqlalchemy.orm import Session
 
 from inventory import preview, sources
-from inventory.csv_file import NO_PRESET, Reading
+from inventory.csv_header import NO_PRESET, Reading
 from inventory.intake import MODES, Difference
 from inventory.presets import IGNORE
 from inventory.sources import KINDS

@@ -14,6 +14,7 @@ from patchmgr.db.queries import jobs as job_queries
 from patchmgr.db.queries.accounts import Account
 from patchmgr.db.queries.audit import AuditFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.numbers import whole
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import accounts, audit, jobs
 from web.auth import requires
@@ -108,9 +109,8 @@ def jobs_page() -> ResponseReturnValue:
 @pages.get("/jobs/<path:name>")
 @requires(Role.VIEWER)
 def job(name: str) -> ResponseReturnValue:
-    before = request.args.get("before", "")
     runs = job_queries.history(
-        session(), job=name, before=int(before) if before.isdecimal() else None, limit=RUNS_SHOWN
+        session(), job=name, before=whole(request.args.get("before", "")), limit=RUNS_SHOWN
     )
     known = {line.name: line for line in job_queries.listing(session())}
     if not runs and name not in known:

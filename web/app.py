@@ -6,9 +6,11 @@ from datetime import datetime
 from flask import Flask, request
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, ValidationError
 
 from patchmgr.config import Settings
 from patchmgr.db.session import Database
+from patchmgr.domain.numbers import whole
 from web import (
     auth,
     context,
@@ -24,9 +26,20 @@ MEBIBYTE = 1024 * 1024
 FORM_HOURS = 12
 
 
+class Id(IntegerConverter):
+    """The number of a row in an address; there is nothing at one that no row can have."""
+
+    def to_python(self, value: str) -> int:
+        """Return the id. Raises `ValidationError`, which makes another address of it."""
+        if (number := whole(value)) is None:
+            raise ValidationError
+        return number
+
+
 def create_app(db: Database, settings: Settings, clock: Callable[[], datetime]) -> Flask:
     """Return the app over ``db``; ``clock`` is asked once a request. Tests pass their own."""
     app = Flask("web", static_folder=None)
+    app.url_map.converters["int"] = Id
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.upload_mb * MEBIBYTE,

@@ -13,7 +13,6 @@ from patchmgr.db.queries.feeds import FeedStatus
 from patchmgr.domain.accounts import Role
 from patchmgr.services import feeds as service
 from patchmgr.services import jobs
-from web.api.routing import LARGEST_ID
 from web.auth import requires
 from web.context import db, now, session, settings, viewer
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
@@ -111,7 +110,7 @@ def show(name: str) -> ResponseReturnValue:
     )
 
 
-@pages.get(f"/<name>/revisions/<int(max={LARGEST_ID}):revision_id>")
+@pages.get("/<name>/revisions/<int:revision_id>")
 @requires(Role.VIEWER)
 def revision(name: str, revision_id: int) -> ResponseReturnValue:
     """Show what a revision changed, and which hosts that concerns."""

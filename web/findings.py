@@ -15,6 +15,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Status
 from patchmgr.domain.exceptions import Scope, Type
 from patchmgr.domain.facts import Installable
+from patchmgr.domain.numbers import whole
 from patchmgr.domain.urgency import word_of
 from patchmgr.errors import InputError
 from web import choices, exceptions, times
@@ -131,7 +132,7 @@ def _number(text: str) -> int | None:
     """Return the number of an exception or revision; 0, which finds none, for what is no number."""
     if not text:
         return None
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return whole(text) or 0
 
 
 @pages.get("/<host>/<path:package>")

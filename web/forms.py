@@ -1,6 +1,12 @@
 """HTML forms: friendly at the field, strict in the services they are handed to."""
 
+from typing import Any
+
+from flask import request
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from flask_wtf.form import _Auto
+from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict
 from wtforms import (
     BooleanField,
     IntegerField,
@@ -15,6 +21,7 @@ from wtforms.widgets import DateInput
 
 from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
 from patchmgr.domain.exceptions import Type as ExceptionType
+from patchmgr.domain.numbers import whole
 from patchmgr.errors import InputError
 from patchmgr.services.accounts import THEMES
 from patchmgr.services.enrolment import HOURS, MOST_HOURS, MOST_USES
@@ -27,6 +34,17 @@ ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in Role]
 
 class Form(FlaskForm):  # type: ignore[misc] # WTForms is published without types
     """A form with its token against forgery, which takes a service's refusal to its fields."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc] # see above
+        def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
+            """Return what was sent: a file only for a field that takes one, and no JSON."""
+            if formdata is not _Auto:
+                return formdata
+            if request.method != "POST":
+                return None
+            takes = {name for name, field in form._fields.items() if isinstance(field, FileField)}
+            files = [(name, file) for name, file in request.files.items() if name in takes]
+            return CombinedMultiDict((ImmutableMultiDict(files), request.form))
 
     def take(self, error: InputError) -> None:
         """Put each problem of ``error`` beside the field it names, the others above the form."""
@@ -42,6 +60,18 @@ class DayField(StringField):  # type: ignore[misc] # WTForms is published withou
     """A day, in the browser's own way of choosing one."""
 
     widget = DateInput()
+
+
+class CountField(IntegerField):  # type: ignore[misc] # WTForms is published without types
+    """A whole number, no larger than any of ours: validators cannot compare with every one."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Take the number. Raises `ValueError`, which WTForms shows at the field."""
+        if not valuelist:
+            return
+        self.data = whole(valuelist[0].strip())
+        if self.data is None:
+            raise ValueError("Enter a whole number.")
 
 
 class SignInForm(Form):
@@ -94,13 +124,13 @@ class EnrolmentForm(Form):
     name = StringField(
         "Name", [InputRequired("Enter a name.")], description="What it is for: a site, a rollout."
     )
-    uses = IntegerField(
+    uses = CountField(
         "Machines",
         [InputRequired("Say how many."), NumberRange(1, MOST_USES)],
         default=1,
         description="How many may enrol with it.",
     )
-    hours = IntegerField(
+    hours = CountField(
         "Hours", [InputRequired("Say how long."), NumberRange(1, MOST_HOURS)], default=HOURS
     )
     host = StringField(

@@ -268,4 +268,5 @@ def packages(name: str) -> ResponseReturnValue:
         return Fetched.part(wanted, limit, cursor)
 
     kept = settings().history_since(now())
-    return answer("hosts/packages.html", PACKAGES, fetch, known=known, kept=kept)
+    not_kept = past.NOT_KEPT
+    return answer("hosts/packages.html", PACKAGES, fetch, known=known, kept=kept, not_kept=not_kept)

@@ -9,8 +9,8 @@ from flask_wtf.file import FileField, FileRequired
 from wtforms import BooleanField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 
-from inventory import csv_file, presets, sources, text_file, uploads
-from inventory.csv_file import Reading
+from inventory import csv_header, presets, sources, text_file, uploads
+from inventory.csv_header import Reading
 from inventory.presets import IGNORE
 from inventory.sources import KINDS
 from inventory.uploads import Wish
@@ -216,7 +216,7 @@ def _show(import_id: int, problem: str = "") -> str:
         preset=presets.presets().get(found.get("preset", "")),
         fitting=[each for each in presets.presets().values() if each.kind == row.kind],
         encodings=text_file.ENCODINGS,
-        no_preset=csv_file.NO_PRESET,
+        no_preset=csv_header.NO_PRESET,
         problem=problem,
     )
 
@@ -229,7 +229,7 @@ def remap(import_id: int) -> ResponseReturnValue:
     A preset that is chosen instead says what they stand for.
     """
     row = queries.get(session(), import_id)
-    before = row.preview.get("preset", "") or csv_file.NO_PRESET
+    before = row.preview.get("preset", "") or csv_header.NO_PRESET
     preset = request.form.get("preset", before)
     columns = row.preview.get("columns", [])
     chosen = {
@@ -241,13 +241,13 @@ def remap(import_id: int) -> ResponseReturnValue:
         request.form.get(f"column-{position}", "") not in ("", column["ours"])
         for position, column in enumerate(columns)
     )
-    other_preset = preset not in (before, csv_file.NO_PRESET)
+    other_preset = preset not in (before, csv_header.NO_PRESET)
     uploads.remap(
         db(),
         import_id,
-        {} if other_preset or not (by_hand or preset == csv_file.NO_PRESET) else chosen,
+        {} if other_preset or not (by_hand or preset == csv_header.NO_PRESET) else chosen,
         mode=request.form.get("mode", ""),
-        preset=preset if other_preset or not by_hand else csv_file.NO_PRESET,
+        preset=preset if other_preset or not by_hand else csv_header.NO_PRESET,
         encoding=request.form.get("encoding"),
         actor=viewer().name,
         now=now(),

@@ -13,7 +13,6 @@ from patchmgr.db.queries.identity import ConflictLine
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import enrolment
-from web.api.routing import LARGEST_ID
 from web.auth import public, requires
 from web.context import db, now, session, viewer
 from web.forms import EnrolmentForm, ResolveForm
@@ -97,8 +96,8 @@ def add_token() -> ResponseReturnValue:
             token_id, key = enrolment.create_token(
                 db(),
                 form.name.data,
-                uses=form.uses.data,
-                hours=form.hours.data,
+                uses=form.uses.data or 0,
+                hours=form.hours.data or 0,
                 host=(form.host.data or "").strip(),
                 actor=viewer().name,
                 now=now(),
@@ -118,14 +117,14 @@ def add_token() -> ResponseReturnValue:
     return _enrolment(form), 422
 
 
-@pages.get(f"/conflicts/<int(max={LARGEST_ID}):conflict_id>")
+@pages.get("/conflicts/<int:conflict_id>")
 @requires(Role.VIEWER)
 def conflict(conflict_id: int) -> ResponseReturnValue:
     found = queries.conflict(session(), conflict_id)
     return _conflict(found, ResolveForm(formdata=None))
 
 
-@pages.post(f"/conflicts/<int(max={LARGEST_ID}):conflict_id>")
+@pages.post("/conflicts/<int:conflict_id>")
 @requires(Role.ADMIN)
 def resolve(conflict_id: int) -> ResponseReturnValue:
     """Say which host a refused machine is."""

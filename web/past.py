@@ -111,5 +111,6 @@ def difference(name: str) -> ResponseReturnValue:
         given=given | {"from": times.typed(start) if start else ""},
         problems=problems,
         kept=settings().history_since(now()),
+        not_kept=queries.NOT_KEPT,
         typed=times.typed,
     )

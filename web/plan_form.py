@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from patchmgr.domain import durations
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.groups import GroupSettings
+from patchmgr.domain.numbers import whole
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import (
     ANY_TIME,
@@ -153,9 +154,8 @@ class PlanForm:
         if "add_group" in given:
             self.groups.append(group_form.empty_row())
             return True
-        number = given.get("remove_group", "")
-        if number.isascii() and number.isdigit() and int(number) < len(self.groups):
-            del self.groups[int(number)]
+        if (number := whole(given.get("remove_group", ""), len(self.groups) - 1)) is not None:
+            del self.groups[number]
             return True
         return self._change_rings(given)
 
@@ -166,9 +166,8 @@ class PlanForm:
             row.values.update(name=f"ring {len(self.rings) + 1}", field="", value="")
             self.rings.append(row)
             return True
-        number = given.get("remove_ring", "")
-        if number.isascii() and number.isdigit() and int(number) < len(self.rings):
-            del self.rings[int(number)]
+        if (number := whole(given.get("remove_ring", ""), len(self.rings) - 1)) is not None:
+            del self.rings[number]
             return True
         return False
 
@@ -223,9 +222,9 @@ class PlanForm:
 
     def approvals_needed(self) -> int:
         """Return how many must approve. Raises `InputError`."""
-        if not (self.approvals.isascii() and self.approvals.isdigit()):
-            raise InputError({"approvals": f"{self.approvals!r} is not a whole number"})
-        return int(self.approvals[:6])
+        if (number := whole(self.approvals)) is None:
+            raise InputError({"approvals": f"{self.approvals[:80]!r} is not a whole number"})
+        return number
 
 
 def row_of(ring: RingSettings) -> RingRow:

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import planning_policies as queries
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.numbers import whole
 from patchmgr.domain.planning_policies import KIND, brief
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import planning_policies as service
@@ -76,9 +77,7 @@ def add() -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(name: str) -> ResponseReturnValue:
     """Show a version of a policy, without ``?version=`` the last one, and what its schedule did."""
-    asked = request.args.get("version", "")
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
-    stored = queries.get(session(), name, number)
+    stored = queries.get(session(), name, whole(request.args.get("version", "")))
     last = queries.last_occasions(session())
     return render_template(
         "policies/planning.html",

@@ -7,23 +7,25 @@ source packages. What ``ansible`` prints before the JSON of an ad-hoc command is
 import re
 from collections.abc import Callable
 
-from inventory import json_text, systems
+from inventory import json_text
 from inventory.json_text import Object, UnexpectedError
 from inventory.managers import pip, rpm
 from inventory.report import Collector, Listing
+from patchmgr.domain import os_names
 from patchmgr.domain.packages import Package
 
 COMMAND = ("ansible", "HOST", "-m", "package_facts")
 FILE = "Ansible facts"
 
-_PREFIX = re.compile(r"\s*\S+ \| [A-Z]+!? => (?=\{)")
+# What an ad-hoc command prints before a host's JSON, perhaps below warnings.
+_PREFIX = re.compile(r"^(\S+) \| ([A-Z]+)!? (?:\| rc=\S+ )?=> (?=\{)", re.MULTILINE)
 _LISTED = re.compile(r'"source"\s*:\s*"(?:apt|rpm|apk|pacman|pip)"')
 _KEYS = "gpg-pubkey"
 
 
 def recognises(listing: str) -> bool:
     """Return whether ``listing`` looks like facts of Ansible."""
-    if _PREFIX.match(listing):
+    if _PREFIX.search(listing):
         return True
     return listing.lstrip()[:1] == "{" and (
         '"ansible_facts"' in listing or _LISTED.search(listing) is not None
@@ -32,8 +34,7 @@ def recognises(listing: str) -> bool:
 
 def read(listing: str) -> Listing:
     """Return what is installed according to the facts ``listing``. Raises `BadFileError`."""
-    prefix = _PREFIX.match(listing)
-    text = listing[prefix.end() :] if prefix else listing
+    text = _of_one_host(listing)
     document = json_text.an_object(json_text.load(text, FILE), "", FILE)
     facts = json_text.an_object(document.get("ansible_facts", document), "ansible_facts", FILE)
     packages = facts.get("packages", facts.get("ansible_packages"))
@@ -45,6 +46,20 @@ def read(listing: str) -> Listing:
         for place, entry in enumerate(json_text.objects(entries, "packages", FILE)):
             _entry(found, name, place, entry)
     return found.listing(system=_system(facts))
+
+
+def _of_one_host(listing: str) -> str:
+    """Return the JSON of ``listing``. Raises `BadFileError` where it is not of one host."""
+    results = list(_PREFIX.finditer(listing))
+    if not results:
+        return listing
+    if len(results) > 1:
+        named = ", ".join(each[1] for each in results[:5])
+        raise json_text.refused(FILE, "", f"is of several hosts ({named}); send each on its own")
+    name, state = results[0].groups()
+    if state not in ("SUCCESS", "CHANGED"):
+        raise json_text.refused(FILE, "", f"is no result: {name} is {state}, says Ansible")
+    return listing[results[0].end() :]
 
 
 def _entry(found: Collector, key: str, place: int, entry: Object) -> None:
@@ -103,4 +118,4 @@ def _system(facts: Object) -> str:
     """Return the system as os-release would name it; "" where the facts are not there."""
     said = [facts.get(f"ansible_{key}") for key in ("distribution", "distribution_version")]
     name, release = (each if isinstance(each, str) else "" for each in said)
-    return systems.system(name, release)
+    return os_names.system(name, release)

@@ -8,10 +8,11 @@ query adds and removes from one run to the next is no inventory, and is refused.
 import re
 from collections.abc import Iterator
 
-from inventory import json_text, systems
+from inventory import json_text
 from inventory.json_text import Object, UnexpectedError
 from inventory.managers import dpkg, rpm
 from inventory.report import Collector, Listing, lines, shown
+from patchmgr.domain import os_names
 from patchmgr.domain.packages import Package
 from patchmgr.errors import BadFileError
 
@@ -21,6 +22,7 @@ FILE = "osquery results"
 _KEYS = "gpg-pubkey"
 _DEB = ("name", "version")  # columns that tell the tables apart, beside those of `_RPM`
 _RPM = ("name", "version", "release")
+_HOSTS = ("host_hostname", "host_identifier", "hostIdentifier", "hostname")  # of a fleet's tool
 _TRUE_DEB = ("status", "maintainer", "revision", "section", "priority")
 
 
@@ -37,7 +39,9 @@ def read(listing: str) -> Listing:
     """Return what is installed according to the results ``listing``. Raises `BadFileError`."""
     found = Collector(FILE)
     said = []
+    hosts: set[str] = set()
     for where, row in _rows(listing):
+        hosts.update(str(row[key]) for key in _HOSTS if row.get(key))
         if _is_system(row):
             said.append(_system(row))
             continue
@@ -51,7 +55,8 @@ def read(listing: str) -> Listing:
             found.refuse(0, where, name, "is no row of deb_packages or rpm_packages")
         elif made.name != _KEYS:
             found.take(made, where=where)
-    return found.listing(system=systems.agreed(said) or "")
+    _check_one(hosts)
+    return found.listing(system=os_names.agreed(said) or "")
 
 
 def _rows(listing: str) -> Iterator[tuple[str, Object]]:
@@ -81,12 +86,16 @@ def _snapshots(listing: str) -> dict[str, tuple[int, list[Object]]]:
         rows = json_text.objects(entry["snapshot"], f"{where}.snapshot", FILE)
         if not rows or not (_looks_like_package(rows[0]) or _is_system(rows[0])):
             continue
-        hosts.add(shown(str(entry.get("hostIdentifier", ""))))
+        hosts.add(str(entry.get("hostIdentifier", "")))
         found[str(entry.get("name"))] = number, rows
-    if len(hosts) > 1:
-        named = ", ".join(sorted(hosts)[:5])
-        raise json_text.refused(FILE, "", f"is of several hosts ({named}); send each on its own")
+    _check_one(hosts)
     return found
+
+
+def _check_one(hosts: set[str]) -> None:
+    if len(hosts) > 1:
+        named = ", ".join(shown(each) for each in sorted(hosts)[:5])
+        raise json_text.refused(FILE, "", f"is of several hosts ({named}); send each on its own")
 
 
 def _entries(listing: str) -> Iterator[tuple[int, Object]]:
@@ -120,7 +129,7 @@ def _system(row: Object) -> str:
     release = str(row.get("version", "")).split(" ")[0]
     if row.get("platform") == "ubuntu":
         release = ".".join(release.split(".")[:2])  # 22.04.3, which os-release calls 22.04
-    return systems.system(str(row.get("platform")), release)
+    return os_names.system(str(row.get("platform")), release)
 
 
 def _is_installed(row: Object) -> bool:

@@ -16,6 +16,7 @@ _VERSION = re.compile(r"(?: \*\*\*|    ) (\S+) (-?[0-9]{1,11})(?: \([^()0-9]*([0
 _PLACE = re.compile(r"        (?: )*(-?[0-9]{1,11}) (\S.*)")
 _UPGRADABLE = re.compile(rf"({_NAME})/(\S+) (\S+) ([a-z0-9-]+)(?: \[.*\])?", re.ASCII)
 _HELD = re.compile(rf"({_NAME})(?::[a-z0-9-]+)?", re.ASCII)
+_LISTING = re.compile(r"[^/\[\]]+(?:\.\.\.|…)[^/\[\]]*")  # "Listing... Done", in any language
 _STATUS = "/var/lib/dpkg/status"
 _NOISE = ("N: ", "W: ", "WARNING: ")
 _FAILED = "E: "
@@ -125,10 +126,11 @@ def upgradable(text: str) -> tuple[Choice, ...]:
         if row := _UPGRADABLE.fullmatch(line):
             name, suites, version, arch = row.groups()
             places = tuple(each for each in suites.split(",") if each != "now")
-            found.append(Choice(name, arch, "", version, places))
+            if places:  # others are what is installed, which "apt list -a" names as well
+                found.append(Choice(name, arch, "", version, places))
         elif line.startswith(_FAILED):
             raise UnreadableError(number, line, "is an error of apt")
-        elif not (line.startswith(_NOISE) or line.endswith(("...", "…"))):
+        elif not (line.startswith(_NOISE) or _LISTING.fullmatch(line)):
             raise UnreadableError(number, line, "is not what apt list --upgradable prints")
     return tuple(found)
 

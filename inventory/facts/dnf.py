@@ -24,6 +24,9 @@ _DNF5_LOCK = re.compile(r"Package name: (?P<name>\S+)")
 _ITEM = re.compile(r"\s+\* (\S+)(?: .*)?")
 
 
+COLUMNS = 3  # name.arch, version, repository
+
+
 @dataclass(frozen=True, slots=True)
 class Newer:
     """A package that a repository has in a newer version."""
@@ -41,7 +44,7 @@ def updates(text: str) -> tuple[Newer, ...]:
     takes its place. Raises `UnreadableError`, also when dnf could not read a repository.
     """
     found: list[Newer] = []
-    name = ""  # of a row whose other columns come on the next line
+    begun: list[str] = []  # of a row whose other columns come on the next line
     for number, line in lines_of(text):
         words = line.split()
         if code := _EXIT.fullmatch(line):
@@ -51,12 +54,12 @@ def updates(text: str) -> tuple[Newer, ...]:
         if _FAILED.match(line):
             raise UnreadableError(number, line, "is an error of dnf")
         if line[0].isspace():
-            if name and len(words) == 2:
-                words = [name, *words]
+            if begun and len(begun) + len(words) == COLUMNS:
+                words = [*begun, *words]
             elif found and _newer(words):
                 found.pop()
                 continue
-        name = words[0] if len(words) == 1 and _is_package(words[0]) else ""
+        begun = words if len(words) < COLUMNS and words and _is_package(words[0]) else []
         if (one := _newer(words)) is not None:
             found.append(one)
     return tuple(found)

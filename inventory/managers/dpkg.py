@@ -80,8 +80,13 @@ COMMON_LINE = 400  # characters; longer ones are not worth remembering
 Entry = tuple[str, str, Package]  # what is wanted, the state it is in, the package
 
 
+LOOKED = 1 << 16  # characters among which a status file names its first package
+_FIELD = re.compile(r"\s*[A-Za-z-]+:(?: |\n)")
+_PACKAGE = re.compile(r"^Package: ", re.MULTILINE | re.IGNORECASE)
+
+
 def _is_status(listing: str) -> bool:
-    return re.match(r"\s*[A-Za-z-]+:(?: |\n)", listing) is not None
+    return _FIELD.match(listing) is not None and _PACKAGE.search(listing[:LOOKED]) is not None
 
 
 def _stanzas(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
@@ -155,6 +160,8 @@ def _line(line: str) -> Entry | Problem:
     """Return the entry of a line, or what is wrong with it: no remedy where it is not installed."""
     columns = [field.strip() for field in line.split("\t")]
     want, state = "install", "installed"
+    if len(columns) > 2 and _STATUS.fullmatch(columns[0]) and not _STATUS.fullmatch(columns[-1]):
+        columns.append(columns.pop(0))  # the status stands first, as dpkg -l has it
     if len(columns) > 2 and _STATUS.fullmatch(columns[-1]):
         want, state = _status(columns.pop())
     match columns:

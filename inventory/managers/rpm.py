@@ -31,7 +31,7 @@ NO_EPOCHS = (
     "docs/inventory.md has a command that names them"
 )
 
-_KEYS = "gpg-pubkey"
+KEYS = "gpg-pubkey"
 _NONE = ("", "(none)", "(null)")
 _KNOWN = (
     "noarch x86_64 x86_64_v2 x86_64_v3 x86_64_v4 amd64 ia32e i386 i486 i586 i686 athlon geode ia64"
@@ -99,7 +99,7 @@ def package(
 
 
 def _is_said(line: str) -> bool:
-    return bool(line.strip()) and not _NOISE.match(line) and not line.startswith(_KEYS)
+    return bool(line.strip()) and not _NOISE.match(line) and not line.startswith(KEYS)
 
 
 def _lines(found: Collector, listing: str) -> bool:
@@ -187,7 +187,7 @@ def _manifest(found: Collector, text: str) -> bool:
     for place, entry in enumerate(entries):
         where = f"rpms[{place}]"
         try:
-            if entry.get("name") == _KEYS or entry.get("kind") == "source":
+            if entry.get("name") == KEYS or entry.get("kind") == "source":
                 continue
             made = _of_entry(entry)
         except json_text.UnexpectedError as error:

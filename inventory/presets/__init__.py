@@ -4,7 +4,8 @@ To add one, put a TOML file here. ``recognised_by`` lists the columns that tell 
 a list of names of which the header must have one. ``columns`` says what a column stands for, by
 the names that the export gives it in its versions; ``ignored`` lists what we have no use for;
 ``system`` is what runs on all its hosts, where the export names the release alone. What an export
-has beside these is refused like any unknown column, unless it is mapped.
+has beside these is refused like any unknown column, unless it is mapped. A name in ``ignored``
+that ends in ``*`` stands for all that begin so.
 Names are compared without regard to case, spaces and underscores.
 """
 
@@ -27,6 +28,7 @@ class Preset:
     source: str  # how the export is made, and where its columns are documented
     recognised_by: tuple[frozenset[str], ...]
     columns: Mapping[str, str]  # comparable name -> our column, or `IGNORE`
+    ignored: tuple[str, ...]  # beginnings of comparable names
     system: str  # that a bare release is one of; "" when the export has several systems
 
     def recognises(self, header: Sequence[str]) -> bool:
@@ -44,6 +46,9 @@ class Preset:
             if name in place:
                 taken = ours != IGNORE and ours in found.values()
                 found[place[name]] = IGNORE if taken else ours
+        for name, theirs in place.items():
+            if name.startswith(self.ignored):
+                found.setdefault(theirs, IGNORE)
         return found
 
 
@@ -73,7 +78,8 @@ def _read(name: str, text: str) -> Preset:
     columns: dict[str, str] = {}
     for ours, theirs in content["columns"].items():
         columns |= {comparable(each): ours for each in theirs}
-    columns |= {comparable(each): IGNORE for each in content["ignored"]}
+    columns |= {comparable(each): IGNORE for each in content["ignored"] if not each.endswith("*")}
+    beginnings = (comparable(each[:-1]) for each in content["ignored"] if each.endswith("*"))
     return Preset(
         name,
         content["title"],
@@ -81,5 +87,6 @@ def _read(name: str, text: str) -> Preset:
         content["source"],
         tuple(frozenset(map(comparable, names)) for names in content["recognised_by"]),
         columns,
+        tuple(beginnings),
         content.get("system", ""),
     )

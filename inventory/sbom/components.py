@@ -10,10 +10,9 @@ leave out what equals the package's name, as dpkg and apk do.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from inventory import systems
 from inventory.managers import pip, rpm
 from inventory.report import Collector, Listing, shown, wrong
-from patchmgr.domain import purl
+from patchmgr.domain import os_names, purl
 from patchmgr.domain.packages import Package
 from patchmgr.domain.purl import Purl
 
@@ -21,6 +20,7 @@ MANAGER_OF_TYPE = {  # types of package URLs that feeds speak of
     "deb": "dpkg",
     "rpm": "rpm",
     "apk": "apk",
+    "alpine": "apk",  # as Syft wrote it before the type was settled
     "alpm": "alpm",
     "pypi": "pypi",
     "npm": "npm",
@@ -59,9 +59,11 @@ def listing(found: Collector, components: Iterable[Component], named: Iterable[s
     packages, distros = [], []
     for component in components:
         url = purl.parse(component.purl)
+        if url is not None and (url.kind, url.name) == ("rpm", rpm.KEYS):
+            continue
         made = None if url is None else _package(component, url)
         if url is not None and "distro" in url.qualifiers:
-            distros.append(systems.of_distro(url.qualifiers["distro"], url.namespace))
+            distros.append(os_names.of_distro(url.qualifiers["distro"], url.namespace))
         why = _why_not(component, url, made)
         if made is None or why:
             found.leave(f"{component.name} {component.version}".strip(), why)
@@ -155,8 +157,8 @@ def _with_sources(packages: Iterable[Package]) -> list[Package]:
 def _system(found: Collector, named: Iterable[str], distros: Iterable[str]) -> str:
     named = list(named)
     every = {*filter(None, named), *filter(None, distros)}
-    if systems.agreed(every) is None:
+    if os_names.agreed(every) is None:
         found.refuse(
             0, "", ", ".join(sorted(every)), "are several systems; an inventory is of one host"
         )
-    return systems.agreed(named) or systems.agreed(every) or ""
+    return os_names.agreed(named) or os_names.agreed(every) or ""

@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 
 from lxml import etree
 
-from inventory import json_text, systems
+from inventory import json_text
 from inventory.json_text import Object
 from inventory.report import Collector, Listing
 from inventory.sbom import components
 from inventory.sbom.components import Component
+from patchmgr.domain import os_names
 
 FILE = "CycloneDX document"
 
@@ -122,8 +123,8 @@ def _properties(entry: Object) -> dict[str, str]:
 def _system(entry: Object) -> str:
     said = _properties(entry)
     if os_id := said.get("syft:distro:id"):
-        return systems.system(os_id, said.get("syft:distro:versionID") or "rolling")
-    return systems.system(_text(entry, "name"), _text(entry, "version"))
+        return os_names.system(os_id, said.get("syft:distro:versionID") or "rolling")
+    return os_names.system(_text(entry, "name"), _text(entry, "version"))
 
 
 def _text(entry: Object, key: str) -> str:

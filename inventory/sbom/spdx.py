@@ -6,11 +6,12 @@ Source: the SPDX specification 2.3, clauses 7 (packages, external references) an
 
 import re
 
-from inventory import json_text, systems
+from inventory import json_text
 from inventory.json_text import Object
 from inventory.report import Collector, Listing
 from inventory.sbom import components
 from inventory.sbom.components import Component
+from patchmgr.domain import os_names
 
 FILE = "SPDX document"
 
@@ -30,6 +31,8 @@ def recognises(listing: str) -> bool:
 def read(listing: str) -> Listing:
     """Return what is installed according to the document ``listing``. Raises `BadFileError`."""
     document = json_text.an_object(json_text.load(listing, FILE), "", FILE)
+    if "SPDXID" not in document and isinstance(document.get("sbom"), dict):
+        document = document["sbom"]  # as GitHub's dependency graph wraps it
     _check(document)
     found = Collector(FILE)
     described = _described(document)
@@ -38,7 +41,7 @@ def read(listing: str) -> Listing:
         component = _component(entry)
         number = _text(entry, "SPDXID")
         if _text(entry, "primaryPackagePurpose") == "OPERATING-SYSTEM" or _SYSTEM.fullmatch(number):
-            named.append(systems.system(component.name, component.version))
+            named.append(os_names.system(component.name, component.version))
         elif component.purl or not (number in described or _SUBJECT.fullmatch(number)):
             parts.append(component)
     return components.listing(found, parts, named)

@@ -10,13 +10,14 @@ import click
 from sqlalchemy.orm import Session
 
 from inventory import sources
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from inventory.intake import Difference, Then
 from patchmgr.cli.app import App, show_json
 from patchmgr.errors import InputError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 GONE_SHOWN = 20
+UNFED_SHOWN = 5  # releases
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -119,6 +120,7 @@ def show(difference: Difference, ask: Ask, *, full_export: bool = False) -> None
                 "examples": changes,
                 "read": read,
                 "undetermined_systems": difference.unread,
+                "releases_without_feed": difference.unfed,
                 **(more if full_export else {}),
             }
         )
@@ -142,6 +144,16 @@ def show(difference: Difference, ask: Ask, *, full_export: bool = False) -> None
         click.echo(
             f"{difference.undetermined} rows name an operating system that cannot be told, and "
             f"leave the platform as it is: {', '.join(difference.unread[:5])}",
+            err=True,
+        )
+    if difference.without_feed:
+        rest = len(difference.unfed) - UNFED_SHOWN
+        named = ", ".join(difference.unfed[:UNFED_SHOWN]) + (
+            f" and {rest} more" if rest > 0 else ""
+        )
+        click.echo(
+            f"{difference.without_feed} rows name a release that no feed speaks of, on which "
+            f"nothing can be judged: {named}; correct it, or see coverage for the feed to sync",
             err=True,
         )
     if difference.rejected:

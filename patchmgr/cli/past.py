@@ -50,11 +50,15 @@ def diff(
             before, after = (queries.known(session, each, at) for each in (name, other))
         found = queries.compared(session, before, after)
     _warn(app, before, after)
+    not_kept = before.not_kept or after.not_kept
     if as_json:
-        show_json({"before": _side(before), "after": _side(after), **difference_json(found)})
+        sides = {"before": _side(before), "after": _side(after), "facts_not_kept": not_kept}
+        show_json(sides | difference_json(found))
         return
     click.echo(f"before: {_words(before)}")
     click.echo(f"after:  {_words(after)}")
+    if not_kept:
+        click.echo(f"not kept of the past, so not compared: {_plain(not_kept)}")
     if not found:
         click.echo("no difference")
         return
@@ -160,9 +164,10 @@ def show_then(app: App, session: Session, name: str, at: datetime, *, as_json: b
     if as_json:
         listed = [package_json(each) for each in packages]
         steps = [step_json(each) for each in history]
-        show_json(facts | {"package_versions": listed, "history": steps})
+        more = {"facts_not_kept": found.not_kept, "package_versions": listed, "history": steps}
+        show_json(facts | more)
         return
-    show_facts(facts)
+    show_facts(facts | {"not kept": _plain(found.not_kept)})
     click.echo()
     show_packages(packages)
     click.echo()
@@ -186,6 +191,10 @@ def _warn(app: App, *known: Known) -> None:
                 f" what {each.hostname} was like at {instant(each.at)} may be gone",
                 err=True,
             )
+
+
+def _plain(facts: Iterable[str]) -> str:
+    return ", ".join(queries.NOT_KEPT[each] for each in facts)
 
 
 def _words(known: Known) -> str:

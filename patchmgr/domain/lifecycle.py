@@ -22,7 +22,6 @@ EXTENSIONS = {
     "elts": "elts",
 }
 _LABELS = {"legacy": "Legacy support"}
-_NAMES = {**NAMES, "elts": "Freexian's Extended LTS (elts)"}
 ENDED, LIMITED = "ended", "limited"  # of packages
 
 
@@ -103,7 +102,7 @@ class Ending:
 
 def name_of(channel: str) -> str:
     """Return what to ask the vendor for."""
-    return _NAMES.get(channel, channel)
+    return NAMES.get(channel, channel)
 
 
 def endings(said: Iterable[Support], on: date) -> dict[str, Ending]:

@@ -39,13 +39,14 @@ NAMES = {  # channel -> what must be subscribed to
     "ltss": "Long Term Service Pack Support (LTSS)",
     "ltss-extended-security": "LTSS Extended Security",
     "els": "Extended Life Cycle Support (ELS)",
+    "elts": "Freexian's Extended LTS (elts)",
 }
 EXTENDING = frozenset(NAMES)
 # Oracle's builds of kinds of their own, which their release names. Having one is being on its line.
 SPECIAL = ("ksplice", "fips")
 _SPECIAL = re.compile(r"\.(ksplice)[0-9]*\.|_(fips)(?:\.|$)")
 # Rolling releases whose VERSION_ID is the day of a snapshot.
-SNAPSHOTS = {"opensuse-tumbleweed"}
+SNAPSHOTS = {"opensuse-tumbleweed", "wolfi", "chainguard"}
 # Their releases are service packs with fixes of their own: 15 is the one before 15.1.
 SERVICE_PACKS = {"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"}
 # Rebuilds of another vendor's release, package by package and version by version.
@@ -110,9 +111,8 @@ def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
     found = (where, *(f"{os_id}:{each}" for each in shorter))
     packs = tuple(f"{os_id}:{pack}" for pack in packs_of(os_id, release))
-    if os_id in SNAPSHOTS:
-        packs += (f"{os_id}:rolling",)
-    return found + packs + tuple(REBUILDS[each] for each in found if each in REBUILDS)
+    rolling = (f"{os_id}:rolling",) if os_id in SNAPSHOTS else ()
+    return found + packs + rolling + tuple(REBUILDS[each] for each in found if each in REBUILDS)
 
 
 def is_about(scheme: str, manager: str) -> bool:
@@ -157,7 +157,7 @@ def _why_not_for_channel(fix: Fix, subject: Subject) -> str:
         return f"it is for {fix.channel} builds, and this is not one"
     if kind:
         return f"it is for ordinary builds, and this is a {kind} build"
-    return f"it is for hosts entitled to {NAMES.get(fix.channel, fix.channel)}, and this one is not"
+    return f"it is for hosts entitled to {fix.channel}, and this one is not"
 
 
 def _stream(fix: Fix) -> str:

@@ -1,4 +1,13 @@
-"""Numbers of any length as text that sorts as they do, for the keys of version schemes."""
+"""Numbers as text: of any length in versions, and as ids that people and programs send."""
+
+LARGEST_ID = 2**31 - 1  # of a row: what both databases can compare an id with
+
+
+def whole(text: str, most: int = LARGEST_ID) -> int | None:
+    """Return the number that ``text`` is; None when it is none from 0 to ``most``."""
+    if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most:
+        return int(text)
+    return None
 
 
 def counted(digits: str, first: int, last: int) -> str:

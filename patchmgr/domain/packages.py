@@ -33,9 +33,9 @@ SYSTEMS = {  # package managers of operating systems, and the os-release IDs tha
     ),
     "rpm": (
         "rhel centos fedora almalinux rocky ol amzn sles sled sles_sap sle_hpc sl-micro sle-micro"
-        " suse opensuse opensuse-leap opensuse-leap-micro opensuse-tumbleweed opensuse-microos"
-        " openeuler azurelinux mariner photon scientific cloudlinux virtuozzo eurolinux"
-        " miraclelinux mageia anolis alinux tencentos"
+        " sle-micro-rancher suse opensuse opensuse-leap opensuse-leap-micro opensuse-tumbleweed"
+        " opensuse-microos openeuler azurelinux mariner photon scientific cloudlinux virtuozzo"
+        " eurolinux miraclelinux mageia anolis alinux tencentos"
     ),
     "apk": "alpine wolfi chainguard postmarketos",
     "alpm": "arch archarm manjaro endeavouros artix",

@@ -17,6 +17,8 @@ from patchmgr.feeds.formats.labels import says_its_state, without_labels
 from patchmgr.feeds.formats.offers import newest
 from patchmgr.feeds.unpack import MAX_UNPACKED, unpack
 
+MOST_UNREAD = 20_000  # documents of a feed that may be set aside
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -50,6 +52,8 @@ class Harvest:
     support: tuple[Support, ...] = ()  # by platform, package and level
     # When the first of its documents stops being true, and which; None: none of them says.
     expires: tuple[datetime, str] | None = None
+    # When its documents were made, by address without labels, of those that say so.
+    made: Mapping[str, datetime] = field(default_factory=dict)
     verified: tuple[str, ...] = ()  # addresses of documents that known keys have signed
     known: frozenset[str] = frozenset()  # addresses of ``documents`` that were not read again
     unread: frozenset[str] = frozenset()  # addresses of ``documents`` that are to be read again
@@ -75,6 +79,7 @@ class _Basket:
     left_out: int = 0
     support: dict[tuple[str, str, str], Support] = field(default_factory=dict)
     expires: list[tuple[datetime, str]] = field(default_factory=list)
+    made: dict[str, datetime] = field(default_factory=dict)
     verified: list[str] = field(default_factory=list)
     known: dict[str, Document] = field(default_factory=dict)
     not_read: set[str] = field(default_factory=set)  # addresses, or only in part
@@ -122,7 +127,7 @@ def crawl(
         except FeedGoneError as error:
             if url in first:
                 raise
-            basket.unread.append(error)
+            _unread(basket, error)
             continue
         if document is None:
             if url in before:
@@ -172,6 +177,7 @@ def _harvest(feed: Feed, basket: _Basket) -> Harvest:
         basket.left_out,
         tuple(basket.support[place] for place in sorted(basket.support)),
         min(basket.expires, default=None),
+        dict(sorted(basket.made.items())),
         tuple(dict.fromkeys(basket.verified)),
         frozenset(basket.known),
         frozenset(basket.not_read),
@@ -188,7 +194,7 @@ def _pages(
         if feed.check(url, body, platform):
             basket.verified.append(without_labels(url))
     except FeedMalformedError as error:
-        basket.unread.append(error)
+        _unread(basket, error)
         return
     documents = unpack(url, body, feed.suffixes, max_unpacked)
     while True:
@@ -198,15 +204,33 @@ def _pages(
                 return
             page = feed.read(*found, platform)
         except FeedMalformedError as error:
-            basket.unread.append(error)
+            _unread(basket, error)
             continue
         basket.read += 1
         yield page
 
 
+def _unread(basket: _Basket, error: FeedError) -> None:
+    """Note a document that could not be read. Raises `FeedMalformedError` when too many could not.
+
+    What is kept of the error is what it says: its traceback would hold the document.
+    """
+    basket.unread.append(type(error)(str(error)))
+    if len(basket.unread) > MOST_UNREAD:
+        raise FeedMalformedError(f"{error}; {MOST_UNREAD} before it could not be read either")
+
+
 def _aside(error: FeedError) -> SetAside:
     where, _, why = str(error).partition(": ")
-    return SetAside("", where, why)
+    return _shown(SetAside("", where, why))
+
+
+def _shown(aside: SetAside) -> SetAside:
+    """Return ``aside`` as a terminal and a page can show it: it quotes what is not as it should."""
+    said = (aside.ref, aside.where, aside.reason)
+    if all(text.isprintable() for text in said):
+        return aside
+    return SetAside(*("".join(s if s.isprintable() else "?" for s in text) for text in said))
 
 
 def _newest(offers: Iterable[Offer]) -> tuple[Offer, ...]:
@@ -226,7 +250,7 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
 
     An advisory that several documents speak of has all their fixes, a CVE all that is said of it.
     """
-    basket.set_aside += page.set_aside
+    basket.set_aside += map(_shown, page.set_aside)
     basket.skipped.update(page.skipped)
     basket.stands.update(page.stands)
     basket.told.add(page.tells)
@@ -246,6 +270,8 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
     basket.left_out += len(page.offers) - len(kept)
     for each in page.support:
         basket.support[each.platform, each.package, each.level] = each
+    if page.made_at is not None:
+        basket.made[without_labels(url)] = page.made_at
     if page.is_verified:
         basket.verified.append(without_labels(url))
     if page.expires is not None:

@@ -16,6 +16,7 @@ from patchmgr.feeds import tar
 MIB = 1 << 20
 MAX_UNPACKED = 1024 * MIB  # bytes that one document may unpack to
 MANY = 8  # times that, all members of an archive together: each is gone before the next comes
+MOST_MEMBERS = 500_000  # of a zip: its directory is read whole
 COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
 ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tar.zst", ".tgz")
 
@@ -168,6 +169,8 @@ def _members(
 ) -> Iterator[tuple[str, bytes, _Budget]]:
     """Yield name, content, and what may still be unpacked of it, of each member of a zip."""
     wanted = documents(suffixes)
+    if body.count(b"PK\x01\x02") > MOST_MEMBERS:
+        raise FeedMalformedError(f"{budget.name}: holds more than {MOST_MEMBERS} files")
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         for member in sorted(archive.infolist(), key=lambda info: info.filename):
             if member.is_dir() or not member.filename.endswith(wanted):

@@ -27,6 +27,7 @@ from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries.rollouts import ring_of, rollout_of
 from patchmgr.domain.groups import Membership
+from patchmgr.domain.rollout import patience
 from patchmgr.domain.rollout.events import Tick
 from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Task
 from patchmgr.domain.rollout.states import (
@@ -40,6 +41,7 @@ from patchmgr.domain.rollout.states import (
     TaskState,
 )
 from patchmgr.errors import NotFoundError
+from patchmgr.services import group_shares
 
 _task = models.Task
 
@@ -76,12 +78,18 @@ def load(
         select(models.Ring).where(models.Ring.plan_id == plan_id).order_by(models.Ring.position)
     ).all()
     rings = [ring_of(row) for row in rows]
-    tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at)
+    if plan.groups and wanted.tick is not None:
+        group_shares.wait_for_turn(session)
+    # A forecast sees a plan alone: nobody knows when others give back what they have taken.
+    is_alone = wanted.everything or not plan.groups
+    taken = {} if is_alone else group_shares.taken_by_others(session, plan_id)
+    spent = group_shares.is_spent(session, plan_id, taken)
+    tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at, spent=spent)
     groups: dict[str, Budget] = {}
     group_ids: dict[str, int] = {}
     if plan.groups:
         _add_groups(session, plan_id, rows, tasks, task_ids)
-        groups, group_ids = _budgets(session, plan_id, tasks)
+        groups, group_ids = _budgets(session, plan_id, tasks, taken)
     rollout = rollout_of(session, plan, rings, tasks, groups=groups)
     return Loaded(plan, rows, rollout, task_ids, group_ids)
 
@@ -94,10 +102,11 @@ def _tasks(
     *,
     wanted: Wanted,
     at: datetime,
+    spent: ColumnElement[bool],
 ) -> tuple[dict[int, Task], dict[int, int]]:
     tasks: dict[int, Task] = {}
     ids: dict[int, int] = {}
-    for conditions, limit in _wanted(plan, rows, rings, wanted, at):
+    for conditions, limit in _wanted(plan, rows, rings, wanted, at, spent):
         _take(session, plan.id, rows, tasks, ids, *conditions, limit=limit)
     return tasks, ids
 
@@ -108,6 +117,7 @@ def _wanted(
     rings: Sequence[Ring],
     wanted: Wanted,
     at: datetime,
+    spent: ColumnElement[bool],
 ) -> Iterable[tuple[Sequence[ColumnElement[bool]], int | None]]:
     """Yield what to load, a selection after the other, each with how many at most."""
     if wanted.everything:
@@ -120,10 +130,10 @@ def _wanted(
         yield [_task.state == TaskState.QUEUED], None
     elif wanted.tick is not None:
         yield [_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news())], None
-        for row, ring, room in _turns(rows, rings, at):
+        for row, ring, room in _turns(rows, rings, wanted.tick):
             free = [] if room is None else _free(ring, wanted.tick)
             if plan.groups and room is not None:
-                free += [~_has_spent_group(), ~_is_behind()]
+                free += [~_has_spent_group(spent), ~_is_behind()]
             yield [_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free], room
 
 
@@ -189,9 +199,9 @@ def _memberships(session: Session, plan_id: int, hosts: Collection[int]) -> dict
 
 
 def _budgets(
-    session: Session, plan_id: int, tasks: Mapping[int, Task]
+    session: Session, plan_id: int, tasks: Mapping[int, Task], taken: Mapping[str, int]
 ) -> tuple[dict[str, Budget], dict[str, int]]:
-    """Return the groups that ``tasks`` are in, and their ids."""
+    """Return the groups that ``tasks`` are in, less what others have ``taken``, and their ids."""
     row = models.PlanGroup
     budgets: dict[str, Budget] = {}
     ids: dict[str, int] = {}
@@ -201,18 +211,19 @@ def _budgets(
                 row.plan_id == plan_id, row.key.in_(part)
             )
         ):
-            budgets[key], ids[key] = Budget(limit, unavailable), number
+            budgets[key] = Budget(limit - taken.get(key, 0), unavailable)
+            ids[key] = number
     return budgets, ids
 
 
-def _has_spent_group() -> ColumnElement[bool]:
-    """A group of the host can spare no other one now."""
+def _has_spent_group(spent: ColumnElement[bool]) -> ColumnElement[bool]:
+    """A group of the host can spare no other one now; ``spent``: others use it up."""
     member, group = models.PlanGroupHost, models.PlanGroup
     return exists().where(
         member.plan_id == _task.plan_id,
         member.host_id == _task.host_id,
         group.id == member.group_id,
-        group.unavailable >= group.limit,
+        or_(group.unavailable >= group.limit, spent),
     )
 
 
@@ -229,14 +240,14 @@ def _is_behind() -> ColumnElement[bool]:
 
 
 def _turns(
-    rows: Sequence[models.Ring], rings: Sequence[Ring], at: datetime
+    rows: Sequence[models.Ring], rings: Sequence[Ring], tick: Tick
 ) -> Iterable[tuple[models.Ring, Ring, int | None]]:
     """Yield the rings whose queued tasks a tick may touch, and how many; None is all.
 
     A ring whose patience is over may end all its queued ones; otherwise no more than can go out.
     """
     for row, ring in zip(rows, rings, strict=True):
-        if ring.deadline is not None and ring.deadline <= at and ring.state in DISPATCHING_RINGS:
+        if ring.state in DISPATCHING_RINGS and patience.is_over(ring, tick):
             yield row, ring, None
         elif ring.state in (*DISPATCHING_RINGS, *WAITING_RINGS, RingState.PENDING):
             room = ring.settings.max_concurrent - ring.tally.of(*AT_WORK)

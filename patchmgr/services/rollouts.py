@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries.freezes import freezes_at
+from patchmgr.db.queries.freezes import freezes_at, freezes_between
+from patchmgr.db.queries.rollouts import ring_of
 from patchmgr.db.session import Database
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import window_from_json
+from patchmgr.domain.freezes import merged
 from patchmgr.domain.rollout.events import (
     MACHINE,
     Dispatch,
@@ -32,9 +34,12 @@ from patchmgr.domain.rollout.events import (
 from patchmgr.domain.rollout.gates import is_approved
 from patchmgr.domain.rollout.machine import advance_all
 from patchmgr.domain.rollout.model import Rollout
+from patchmgr.domain.rollout.patience import waits_since
 from patchmgr.domain.rollout.results import refusal
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
+    DISPATCHING_RINGS,
+    WAITING_RINGS,
     WAITING_TASKS,
     PlanState,
     RingState,
@@ -159,7 +164,33 @@ def tick_event(session: Session, plan: models.Plan, now: datetime) -> Tick:
         if closes is not None:
             windows[name] = closes
     freezes = freezes_at(session, now)
-    return Tick(now, windows, freezes.frozen, freezes.frozen_from)
+    times = _frozen_times(session, plan, now)
+    return Tick(now, windows, freezes.frozen, freezes.frozen_from, frozen_times=times)
+
+
+def _frozen_times(
+    session: Session, plan: models.Plan, now: datetime
+) -> tuple[tuple[datetime, datetime], ...]:
+    """Return when it was frozen while rings waited whose deadline has passed."""
+    ring = models.Ring
+    late = session.scalars(
+        select(ring).where(
+            ring.plan_id == plan.id,
+            ring.deadline <= now,
+            ring.state.in_([*WAITING_RINGS, *DISPATCHING_RINGS]),
+        )
+    )
+    waiting_since = [
+        waits_since(one)
+        for one in map(ring_of, late)
+        if one.state in WAITING_RINGS or one.tally.of(*WAITING_TASKS)
+    ]
+    known = [at for at in waiting_since if at is not None]
+    if not known:
+        return ()
+    return tuple(
+        (start, min(end, now)) for start, end in merged(freezes_between(session, min(known), now))
+    )
 
 
 def report_results(

@@ -52,6 +52,20 @@ def test_a_host_is_shown_as_it_was_known_then(run, now):
     assert "3.0.9" in run("hosts", "show", "a", "--at", now.isoformat())[1]
 
 
+def test_what_is_not_kept_of_the_past_is_said(run, now):
+    at = ("--at", now.isoformat())
+    then = listed(run, "hosts", "show", "a", *at)
+    changed = listed(run, "hosts", "diff", "a", "--from", now.isoformat())
+
+    for said in (then, changed):
+        assert {"arch", "tags", "running_kernel", "held", "offers"} <= {*said["facts_not_kept"]}
+    assert listed(run, "hosts", "diff", "a", "b")["facts_not_kept"] == []
+    assert "not kept: arch, ring, window, tags, running kernel" in run("hosts", "show", "a", *at)[1]
+    text = run("hosts", "diff", "a", "--from", now.isoformat())[1]
+    assert "not kept of the past, so not compared: arch, ring" in text
+    assert "what its repositories offer" in text
+
+
 def test_a_host_differs_from_before_its_last_change_unless_told_otherwise(run, now):
     found = listed(run, "hosts", "diff", "a")
 

@@ -9,9 +9,9 @@ from patchmgr.feeds.crawl import Document, crawl
 
 
 class Pages:
-    one_by_one = False
-
     """A feed whose pages are given."""
+
+    one_by_one = False
 
     name, title, start, suffixes = "pages", "Pages", ("index",), (".json",)
 
@@ -144,6 +144,17 @@ def test_what_documents_say_is_joined_when_all_are_read():
     feed = Joined(index=Page((advisory("A-1", "x"), advisory("A-2", "y"))))
 
     assert [each.ref for each in crawl(feed, ("index",), Net()).advisories] == ["A-1"]
+
+
+def test_of_documents_that_cannot_be_read_only_words_are_kept(monkeypatch):
+    monkeypatch.setattr("patchmgr.feeds.crawl.MOST_UNREAD", 2)
+    few = Pages(a=Page((advisory("A", "x"),), ("b", "c")), b="not XML\x1b[31m", c="not XML")
+    many = Pages(a=Page((advisory("A", "x"),), ("b", "c", "d")), b="no", c="no", d="no")
+
+    harvest = crawl(few, ["a"], Net())
+    assert harvest.set_aside == (SetAside("", "b", "not XML?[31m"), SetAside("", "c", "not XML"))
+    with pytest.raises(FeedMalformedError, match=r"^d: no; 2 before it could not be read either"):
+        crawl(many, ["a"], Net())
 
 
 def test_a_document_that_an_index_names_and_is_gone_is_set_aside():

@@ -126,6 +126,38 @@ def test_a_regression_update_is_an_advisory_of_its_own():
     assert not together["DSA-6000-2"].is_record
 
 
+# Source: captn3m0/debian-elts-advisories @ 69928a5bf034, facts of the Extended LTS tracker.
+ELA = """\
+[23 Oct 2020] ELA-300-1 openjdk-8 - security update
+\t{CVE-2020-14779 CVE-2020-14781}
+\t[jessie] - openjdk-8 8u272-b10-0+deb8u1
+"""
+
+
+def test_what_extended_lts_fixes_is_for_who_subscribes():
+    (advisory,) = read(ELA).advisories
+
+    assert (advisory.ref, advisory.cves) == ("ELA-300-1", ("CVE-2020-14779", "CVE-2020-14781"))
+    assert advisory.url == "https://deb.freexian.com/extended-lts/tracker/ELA-300-1"
+    assert says(advisory) == {"debian:8": ("affected", "8u272-b10-0+deb8u1", "")}
+    assert {fix.channel for fix in advisory.fixes} == {"elts"}
+
+
+def test_a_record_without_a_fix_gives_way_to_extended_lts():
+    record = """\
+CVE-2020-14779 (Some flaw ...)
+\t{DSA-4779-1 ELA-300-1}
+\t- openjdk-8 8u272-b10-1
+\t[jessie] - openjdk-8 <end-of-life> (no longer supported)
+\t[stretch] - openjdk-8 <no-dsa> (Minor issue)
+"""
+    together = join(record, ELA)
+
+    assert set(together) == {"CVE-2020-14779", "ELA-300-1"}
+    assert "debian:8" not in says(together["CVE-2020-14779"])
+    assert says(together["CVE-2020-14779"])["debian:9"][0] == "no_fix"
+
+
 def test_an_advisory_is_as_severe_as_the_flaws_it_names():
     release = resolved("1.0-1", urgency="high")
 

@@ -138,6 +138,8 @@ def test_which_kernel_runs_is_the_hosts_affair():
     [
         (MAIN, ["rhel:8 a affected 1-2"]),
         (("cpe:/a:redhat:rhel_extras_other:8",), ["rhel:8 a affected 1-2"]),
+        (("cpe:/a:redhat:rhel_extras_rt_els:8",), ["rhel:8 a affected 1-2 els"]),
+        (("cpe:/o:redhat:enterprise_linux_eus:8.9",), ["rhel:8.9 a affected 1-2 eus"]),
         (("cpe:/o:redhat:rhel_eus:8.6::baseos",), ["rhel:8.6 a affected 1-2 eus"]),
         (
             ("cpe:/o:redhat:rhel_aus:8.4::baseos", "cpe:/o:redhat:rhel_tus:8.4::baseos"),

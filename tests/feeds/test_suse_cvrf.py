@@ -5,7 +5,7 @@ import pytest
 from patchmgr.domain.advisories import Kind, Severity
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds import FEEDS
-from patchmgr.feeds.vendors.suse_cvrf.products import placed
+from patchmgr.feeds.formats.suse_products import placed
 
 SUSE = FEEDS["suse-cvrf"]
 URL = "https://mirror.example/security/cvrf/"
@@ -39,6 +39,14 @@ ALL = "sles sles_sap sled sle_hpc sle_rt"
          "espos"),
         ("SUSE Linux Enterprise Micro 5.5", "sle-micro", "5.5", ""),
         ("SUSE Linux Micro 6.0", "sl-micro", "6.0", ""),
+        ("SUSE Linux Micro Extras 6.0", "sl-micro", "6.0", ""),
+        ("SUSE Linux Enterprise Micro for Rancher 5.3", "sle-micro-rancher", "5.3", ""),
+        ("SUSE Linux Enterprise High Performance Computing LTSS 15 SP3", "sle_hpc", "15.3",
+         "ltss"),
+        ("SUSE Linux Enterprise High Performance Computing ESPOS 15 SP4", "sle_hpc", "15.4",
+         "espos"),
+        ("SUSE Linux Enterprise Desktop 15 SP4 LTSS", "sled", "15.4", "ltss"),
+        ("SUSE Real Time Module 15 SP5", ALL, "15.5", ""),
         ("SUSE Linux Enterprise Module for Basesystem 15 SP1", ALL, "15.1", ""),
         ("SUSE Linux Enterprise Module for Desktop Applications 15 SP4", ALL, "15.4", ""),
         ("SUSE Linux Enterprise Module for Legacy Software 12", ALL, "12", ""),
@@ -59,6 +67,7 @@ def test_a_product_is_what_os_release_calls_its_hosts(product, ids, release, cha
     "product",
     [
         "SUSE Manager Server 4.3",
+        "SUSE Linux Enterprise Module for SUSE Manager Server 4.1",
         "SUSE Enterprise Storage 7.1",
         "SUSE OpenStack Cloud 9",
         "SUSE Linux Enterprise Point of Sale 11 SP3",

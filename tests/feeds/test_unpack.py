@@ -143,6 +143,14 @@ def test_any_byte_of_an_archive_may_be_another():
                 assert sum(len(body) for _name, body in unpack("a", damaged, JSON)) <= 2
 
 
+def test_an_archive_of_very_many_files_is_refused_before_its_directory_is_read(monkeypatch):
+    monkeypatch.setattr("patchmgr.feeds.unpack.MOST_MEMBERS", 2)
+
+    assert len(list(unpack("a", zipped(a_json=b"1", b_json=b"2"), JSON))) == 2
+    with pytest.raises(FeedMalformedError, match=r"^a: holds more than 2 files"):
+        list(unpack("a", zipped(a_json=b"1", b_json=b"2", c_txt=b""), JSON))
+
+
 def tarred(**members):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:", format=tarfile.PAX_FORMAT) as archive:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from inventory import formats
 from inventory.exports import ansible, osquery
 from patchmgr.domain.packages import Package
 from patchmgr.errors import BadFileError
@@ -202,3 +203,41 @@ def test_what_are_no_results_is_said(text, why):
         osquery.read(text)
 
     assert why in str(error.value)
+
+
+def test_rows_of_several_hosts_are_refused():
+    rows = [{"host_hostname": name, **DEB} for name in ("web01", "web02")]
+
+    with pytest.raises(BadFileError, match=r"is of several hosts \(web01, web02\)"):
+        osquery.read(json.dumps(rows))
+    assert len(osquery.read(json.dumps(rows[:1])).packages) == 1
+
+
+# --- what ansible prints around a host's facts
+
+RESULT = json.dumps({"ansible_facts": {"packages": {"bash": [{"version": "1", "source": "apt"}]}}})
+
+
+def test_warnings_above_a_result_are_left_out():
+    text = (
+        f"[WARNING]: Platform linux on host web01\nis using python\nweb01 | SUCCESS => {RESULT}\n"
+    )
+
+    assert formats.read(text)[0] == "ansible"
+    assert [package.name for package in ansible.read(text).packages] == ["bash"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            f"web01 | SUCCESS => {RESULT}\nweb02 | SUCCESS => {RESULT}\n",
+            r"is of several hosts \(web01, web02\); send each on its own",
+        ),
+        ('web01 | UNREACHABLE! => {"msg": "no route"}', "is no result: web01 is UNREACHABLE"),
+        ('web01 | FAILED! => {"msg": "no module"}', "is no result: web01 is FAILED"),
+    ],
+)
+def test_results_that_are_not_of_one_host_are_refused(text, why):
+    with pytest.raises(BadFileError, match=why):
+        ansible.read(text)

@@ -67,12 +67,37 @@ def test_a_format_is_recognised_and_read(sample):
     assert listing.speaks_for
 
 
-@pytest.mark.parametrize(
-    "text", ["", "\n", "hello\n", "{}", "<html/>", "\x00", "a,b\n1,2\n", "[1]"]
-)
+@pytest.mark.parametrize("text", ["hello\n", "{}", "<html/>", "\x00", "a,b\n1,2\n", "[1]"])
 def test_what_is_nothing_that_we_know_asks_for_its_name(text):
     with pytest.raises(InputError, match="cannot be told from what the file says; name it"):
         formats.read(text)
+
+
+LOOKALIKES = {  # what people send instead -> what is said of it
+    "": "is empty",
+    "||/ Name  Version  Architecture Description\nii  bash  5.2-1  amd64  a shell\n": "is dpkg -l",
+    "bash/stable,now 5.2-1 amd64 [installed]\n": "is apt list, which names no sources",
+    "bash-5.1.8-6.el9.x86_64     Tue 12 Mar 2024 10:11:12\n": "is rpm -qa --last",
+    "Installed Packages\nbash.x86_64   5.1.8-6.el9   @baseos\n": "is a list of dnf or yum",
+    "S  | Name | Type\n---+------+-----\ni+ | bash | package\n": "is a list of zypper",
+    "error: cannot open Packages database in /var/lib/rpm\n": "is an error of rpm",
+    "# packages in environment at /opt/conda:\n#\npip  23.3  py_0\n": "is conda list",
+    "+------+\n| name |\n+------+\n| bash |\n": "is a table for people",
+    "SPDXVersion: SPDX-2.3\nPackageName: bash\n": "is SPDX in tag-value form",
+    '{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"}': "is SPDX 3",
+    '{"artifacts": [{"name": "bash"}], "distro": {}}': "is a scanner's own JSON",
+    "PLAY [all] ***\n\nTASK [debug] ***\n": "is the log of a playbook",
+    "packages:\n  bash:\n  - version: 5.2\n": "is YAML; send the facts as JSON",
+    "bash 5.2.026-2\nlinux 6.7.5.arch1-1\n": "is pacman -Q",
+}
+
+
+@pytest.mark.parametrize("text", LOOKALIKES)
+def test_what_is_sent_in_place_of_a_listing_is_told_and_what_to_send(text):
+    with pytest.raises(InputError) as refused:
+        formats.read(text)
+
+    assert str(refused.value).startswith(f"format: {LOOKALIKES[text]}")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
@@ -198,8 +223,11 @@ def test_reports_may_be_written_as_windows_does(encoding):
         (b"\xff\xfea", "is not UTF-16"),
         (b"a" * (MOST + 1), "body: is larger than 1 MiB"),
         (gzip.compress(b"a" * (MOST + 1)), "body: is larger than 1 MiB"),
-        (gzip.compress(b"a" * 100)[:-9], "body: ends before the gzip stream does"),
-        (b"\x1f\x8bnot", "body: is not gzip"),
+        (
+            gzip.compress(b"a" * 100)[:-9],
+            "body: is no whole gzip stream (the gzip stream has no end)",
+        ),
+        (b"\x1f\x8bnot", "body: is no whole gzip stream"),
     ],
 )
 def test_bodies_that_are_no_text_are_refused(body, why):

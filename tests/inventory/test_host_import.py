@@ -1,14 +1,17 @@
 """Bringing hosts.csv in (design.md 5.1): what is taken, what is refused, who is who."""
 
+import json
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from inventory import hosts_csv
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
+from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.errors import BadFileError, InputError
+from patchmgr.services.sync import sync
 
 
 def refused(inventory, text, **options):
@@ -73,7 +76,7 @@ def test_a_dry_run_tells_the_difference_and_changes_nothing(inventory):
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        (",,,", "row 3, column hostname: is empty; every host needs a hostname"),
+        (",i-2,,", "row 3, column hostname: is empty; every host needs a hostname"),
         ("web 2,,,", "row 3, column hostname: 'web 2' is not a hostname"),
         ("-web,,,", "row 3, column hostname: '-web' is not a hostname"),
         ("wéb,,,", "row 3, column hostname: 'wéb' is not a hostname"),
@@ -84,7 +87,10 @@ def test_a_dry_run_tells_the_difference_and_changes_nothing(inventory):
         ("web2,,,a=b=c ok =x", "row 3, column tags: 'a=b=c ok =x' has the tag '=x'"),
         ("web2,i\0,,", "row 3, column external_id: 'i\\x00' has control characters"),
         ("web2", "row 3: has 1 fields, the header has 4"),
-        ("web2,,,,", "row 3: has 5 fields, the header has 4"),
+        ("web2,,,,x", "row 3: has 5 fields, the header has 4"),
+        ("hostname,external_id,exposure,tags", "row 3: is the header again; take this row out"),
+        ("Total,12,,", "row 3, column hostname: 'Total' adds up other rows and names no host"),
+        ("web2,1.23E+15,,", "'1.23E+15' is a number that a spreadsheet has rounded"),
     ],
 )
 def test_a_bad_row_refuses_the_file_and_is_named(on_sqlite, row, why):
@@ -93,6 +99,92 @@ def test_a_bad_row_refuses_the_file_and_is_named(on_sqlite, row, why):
     assert said.startswith("hosts.csv: row 3")
     assert why in said
     assert "\n" not in said
+
+
+# --- what spreadsheets and reports put around a table ---------------------------------------------
+
+
+def seen(inventory, text):
+    """Import ``text``; return how it was read, and the hosts' platforms by name."""
+    said = inventory.hosts(text).layout.said
+    return said, {name: inventory.host(name).platform for name in inventory.names()}
+
+
+TABLE = {"web1": "debian:12", "web2": "debian:12"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hostname,os_id,os_release,\nweb1,debian,12,\nweb2,debian,12,\n",  # delimiters at the end
+        "hostname;os_id;os_release\nweb1;debian;12;;\nweb2;debian;12;\n",
+        "hostname,os_id,os_release\n\n,,\nweb1,debian,12\n   \nweb2,debian,12\n,,\n,,\n",
+        "HostName, OS ID ,Os_Release\nweb1,debian,12\nweb2,debian,12\n",  # in other spelling
+        '"hostname","os_id","os_release"\n"=""web1""",debian,"=""12"""\nweb2,debian,12\n',
+        "\ufeff\ufeffhostname,os_id,os_release\nweb1,debian,12\nweb2,debian,12\n",
+    ],
+)
+def test_what_a_spreadsheet_leaves_around_a_table_is_passed_over(on_sqlite, text):
+    said, hosts = seen(on_sqlite, text)
+
+    assert hosts == TABLE
+    assert "header on line" not in said
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("Servers in Vienna,,\nas of 2026-03-01,,\n,,\n", 4),
+        ("\n\n", 3),
+        ("# exported by the CMDB\n", 2),
+        ('"Servers\nin Vienna, by owner",,\n', 3),
+        ("sep=,\nServers\n", 3),
+    ],
+)
+def test_lines_above_the_header_are_passed_over_and_it_is_said(on_sqlite, above, line):
+    table = "hostname,os_id,os_release\nweb1,debian,12\nweb2,debian,12\n"
+
+    said, hosts = seen(on_sqlite, above + table)
+
+    assert hosts == TABLE
+    assert said == f"read as UTF-8, separated by ,, header on line {line}"
+    assert refused(on_sqlite, f"{above}{table}web 3,,\n").startswith(f"hosts.csv: row {line + 3},")
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("web1,ubuntu,22.Apr", "'22.Apr' is a date that a spreadsheet made of a number"),
+        ("web1,ubuntu,Apr 22", "'Apr 22' is a date that a spreadsheet made of a number"),
+        ("web1,rhel,08. Jun", "'08. Jun' is a date that a spreadsheet made of a number"),
+        ("web1,sles,1.50E+01", "'1.50E+01' is a number that a spreadsheet has rounded"),
+    ],
+)
+def test_a_release_that_a_spreadsheet_has_spoilt_is_refused(on_sqlite, row, why):
+    assert why in refused(on_sqlite, f"hostname,os_id,os_release\n{row}\n")
+
+
+def test_releases_that_no_feed_speaks_of_are_named(inventory, now, tmp_path):
+    record = {"releases": {"bookworm": {"status": "open"}}}
+    feed = tmp_path / "feed.json"
+    feed.write_text(json.dumps({"pkg": {"CVE-2026-1000": record}}))
+    mirrors = {"debian": ("https://mirror.example/",)}
+    settings = Settings(home=tmp_path, database_url="", secret_key="x", mirrors=mirrors)
+    sync(inventory.db, "debian", settings=settings, now=now, actor="me", source=feed)
+    rows = "a,debian,12\nb,debian,99x\nc,debian,12.5\nd,alpine,3.2\ne,,\nf,debian,99x\n"
+
+    difference = inventory.hosts(f"hostname,os_id,os_release\n{rows}")
+
+    assert difference.unfed == ["alpine:3.2", "debian:99x"]
+    assert difference.summary()["without_feed"] == 3
+
+
+def test_all_other_columns_can_be_left_out_at_once(on_sqlite):
+    text = "hostname,Serial,Rack,OS_ID,os_release\nweb1,4711,7,debian,12\nweb2,,,debian,12\n"
+
+    assert "--map '*=-' leaves all of these out" in refused(on_sqlite, text)
+    on_sqlite.hosts(text, how=Reading({"*": "-"}))
+    assert {name: on_sqlite.host(name).platform for name in on_sqlite.names()} == TABLE
 
 
 def test_all_bad_rows_are_named_at_once_up_to_a_screenful(on_sqlite):

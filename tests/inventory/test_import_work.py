@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from inventory import import_work, preview, sources, uploads
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from inventory.uploads import Wish
 from patchmgr.db import models
 from patchmgr.db.queries import imports as queries
@@ -116,6 +116,22 @@ def test_a_full_export_offers_who_is_gone_and_retires_those_chosen(desk):
     assert gone == ["b", "c"]
     assert desk.line(number).preview["retired"] == ["b"]
     assert desk.inventory.names() == ["a", "c"]
+
+
+def test_a_source_that_is_not_known_yet_is_said_before_it_becomes_one(desk):
+    first = desk.send("hostname\na\n", source="cmdb", full_export=True)
+    desk.work()
+    assert desk.line(first).preview["new_source"]
+    desk.confirm(first)
+    desk.work()
+
+    mistyped = desk.send("hostname\nb\n", source="cmbd", full_export=True)
+    again = desk.send("hostname\nb\n", source="cmdb", full_export=True)
+    desk.work()
+
+    found = desk.line(mistyped).preview
+    assert (found["new_source"], found["sources"], found["gone"]) == (True, ["cmdb"], [])
+    assert not desk.line(again).preview["new_source"]
 
 
 def test_how_a_source_was_read_is_used_for_its_next_file(desk):

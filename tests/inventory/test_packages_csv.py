@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inventory import packages_csv
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from patchmgr.domain.packages import MANAGERS, Package
 from patchmgr.errors import BadFileError, InputError
 
@@ -42,8 +42,10 @@ def plainly(text, delimiter):
     line += reader.line_num
     for fields in reader:
         at, line = line, 1 + reader.line_num
-        if not fields:
+        if not any(field.strip() for field in fields):
             continue
+        while len(fields) > len(header) and not fields[-1].strip():
+            fields.pop()
         if len(fields) != len(header):
             bad.append((at, ""))
             continue
@@ -79,7 +81,9 @@ ROWS = st.tuples(HOSTS, st.sampled_from(["dpkg", "rpm", "no"]), WORDS, WORDS, WO
 RUNS = st.tuples(HOSTS, st.lists(ROWS, max_size=14)).map(
     lambda run: [(run[0], *row[1:]) for row in run[1]]
 )
-ODD_LINES = st.sampled_from(["", "a", "a,dpkg", ",,,,", "   ", "a,dpkg,x,1,2,3,4", 'b,dpkg,q"q,1,'])
+ODD_LINES = st.sampled_from(
+    ["", "a", "a,dpkg", ",,,,", "   ", "a,dpkg,x,1,2,3,4", "a,dpkg,x,1,2,,", 'b,dpkg,q"q,1,']
+)
 QUOTED = st.sampled_from(['"a",dpkg,x,1,', 'a,dpkg,"x","1",""', 'a,dpkg,"x\ny",1,', '"",rpm,x,1,'])
 
 
@@ -204,7 +208,9 @@ def test_a_refused_row_is_kept_as_it_stood(tmp_path):
         ("\n", "is empty; the first row is the header"),
         ("hostname,name,version\n", "manager: is missing from the header"),
         ("hostname,manager,name,version,colour\n", "'colour' is no column we know"),
-        ("hostname,manager,name,version,\n", "column 5: is no column we know"),
+        ("hostname,manager,,name,version\n", "column 3: has no name in the header; give it one"),
+        ('[{"hostname": "web1"}]', "row 1: begins a JSON document"),
+        ("<html><table>", "row 1: begins a page or document of markup"),
         ("hostname,manager,name,version,name\n", "stands for name, which the header has already"),
         (file_of('a,dpkg,"x,1', "b,dpkg,y,1"), "row 2: begins a quoted field that nothing closes"),
         (file_of('a,dpkg,"x"y,1'), "row 2: is not CSV"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inventory import host_import, hosts_csv, presets, sources
-from inventory.csv_file import NO_PRESET, Reading
+from inventory.csv_header import NO_PRESET, Reading
 from patchmgr.db.queries import imports as queries
 from patchmgr.errors import BadFileError, ConflictError, InputError, NotFoundError
 
@@ -54,6 +54,36 @@ def test_an_export_is_recognised_and_its_hosts_are_read(name):
     assert found == EXPECTED[name]
     nameless = sum(system is None for _, system in found) if name != "aws-ec2" else 0
     assert file.undetermined == nameless
+
+
+OTHERS = {  # the same systems, another of their exports -> its preset, and what it says of app1
+    "foreman-shown-columns": (
+        "foreman-hosts",
+        {"os_id": "rhel", "running_kernel": "4.18.0-372.9.1.el8.x86_64", "owner": "ops"},
+    ),
+    "foreman-content-hosts": ("foreman-hosts", {"os_id": "rhel", "os_release": "9.3"}),
+    "hammer-hosts": ("foreman-hosts", {"os_id": "rhel", "os_release": "8.6"}),
+    "satellite-products": (
+        "satellite-report",
+        {"os_id": "rhel", "environment": "Library", "arch": "x86_64"},
+    ),
+    "aws-describe-instances": ("aws-ssm", {"os_id": "amzn", "external_id": "i-0abc"}),
+    "servicenow-first-columns": ("servicenow", {"site": "Vienna"}),
+    "configmgr-get-cmdevice": (
+        "configmgr",
+        {"os_id": "windows", "os_release": "10.0.17763", "external_id": "GUID:1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_exports_of_the_same_systems_are_read_alike(name):
+    preset, found = OTHERS[name]
+
+    file = hosts_csv.read(EXPORTS / f"{name}.csv")
+
+    assert (file.layout.preset, [each.hostname for each in file.rows]) == (preset, ["app1"])
+    assert file.rows[0].values | found == file.rows[0].values
 
 
 def test_every_preset_has_an_export_that_shows_it():

@@ -165,6 +165,24 @@ def test_a_package_url_names_a_package(purl, package):
     assert spdx.read(document(purl)).packages == {package}
 
 
+def test_types_that_tools_wrote_before_they_were_settled_are_known():
+    assert only("pkg:alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.19.1").manager == "apk"
+
+
+def test_keys_of_rpm_are_no_packages():
+    listing = cyclonedx.read(
+        bom(part("pkg:rpm/rhel/gpg-pubkey@fd43-4ae0"), part("pkg:gem/rails@7"))
+    )
+
+    assert (len(listing.packages), listing.not_judged) == (1, 0)
+
+
+def test_a_document_may_stand_within_what_a_dependency_graph_answers():
+    whole = json.loads(document("pkg:gem/rails@7"))
+
+    assert spdx.read(json.dumps({"sbom": whole})).packages == spdx.read(json.dumps(whole)).packages
+
+
 def test_a_version_beside_a_url_without_one_counts():
     assert only("pkg:gem/rails", version="7.0.1").version == "7.0.1"
 

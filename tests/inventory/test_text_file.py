@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory import csv_file, hosts_csv, packages_csv, packed, text_file
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from patchmgr.errors import BadFileError, InputError
 
 HOSTS = "hostname,owner\r\nweb1,Jörg Müller\r\nweb2,Zoë\r\n"

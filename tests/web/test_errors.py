@@ -1,5 +1,6 @@
 """Errors are said once, as a page or as problem+json, and never with a trace."""
 
+import io
 import re
 
 import pytest
@@ -120,3 +121,51 @@ def test_an_upload_past_the_limit_is_refused(app, client):
 
     assert answer.status_code == 413
     assert "That file is too large" in answer.text
+
+
+@pytest.mark.parametrize("number", ["2147483648", "9" * 30, "9" * 5000])
+def test_there_is_nothing_at_a_number_that_no_row_can_have(app, admin, number):
+    rules = [rule for rule in app.url_map.iter_rules() if "<int:" in rule.rule]
+    assert rules
+
+    for rule in rules:
+        address = re.sub(r"<int:[a-z_]+>", number, re.sub(r"<[a-z]+>", "x", rule.rule))
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            answer = admin.open(address, method=method, json={})
+            assert answer.status_code in (404, 405), address
+
+
+@pytest.mark.parametrize("before", ["2147483648", "9" * 5000, "-1", "\u0663", "x"])
+def test_a_listing_goes_on_from_no_other_place_than_it_gave(admin, before):
+    assert admin.get("/admin/jobs/scan", query_string={"before": before}).status_code in (200, 404)
+    refused = admin.get("/api/v1/reports", query_string={"cursor": before})
+    assert refused.status_code == 422
+    assert set(refused.json["errors"]) == {"cursor"}
+
+
+def test_a_file_is_no_answer_to_a_question_for_words(app, admin):
+    for rule in app.url_map.iter_rules():
+        if "POST" not in rule.methods or "<" in rule.rule or rule.rule.startswith("/api/"):
+            continue
+        words = (
+            "name",
+            "password",
+            "current",
+            "reason",
+            "theme",
+            "zone",
+            "host",
+            "expires",
+            "kind",
+        )
+        sent = {name: (io.BytesIO(b"x"), "x.csv") for name in words}
+        answer = admin.post(rule.rule, data=sent, content_type="multipart/form-data")
+        assert answer.status_code < 500, rule.rule
+        assert admin.post(rule.rule, json=[5]).status_code < 500, rule.rule
+
+
+@pytest.mark.parametrize("hours", ["9" * 400, "1e3", "-1", "\u0663", ""])
+def test_a_number_in_a_form_may_be_anything(admin, hours):
+    sent = {"name": "x", "uses": "1", "hours": hours}
+
+    assert admin.post("/admin/users/enrolment", data=sent).status_code in (200, 422)

@@ -55,6 +55,17 @@ def test_a_difference_is_a_link_that_says_who_and_when(fleet, admin):
     assert sorted(row["name"] for row in rows) == ["bash", "openssl"]
 
 
+def test_what_is_not_kept_of_the_past_is_said(fleet, admin, api):
+    then, both = f"/hosts/web-1/packages?at={THEN}", f"/hosts/web-1/difference?from={THEN}"
+
+    for page in (then, both):
+        assert "what its repositories offer" in words(admin.get(page).text)
+    assert "Not kept of the past" not in admin.get("/hosts/web-1/difference?other=web-2").text
+    assert "offers" in api("/hosts/web-1/past", at=THEN)["facts_not_kept"]
+    assert "offers" in api("/hosts/web-1/difference", **{"from": THEN})["facts_not_kept"]
+    assert api("/hosts/web-1/difference", other="web-2")["facts_not_kept"] == []
+
+
 def test_what_cannot_be_compared_is_said_beside_its_field(fleet, admin):
     assert "no host is called" in admin.get("/hosts/web-1/difference?other=nobody").text
     assert "is no time" in admin.get("/hosts/web-1/difference?to=soon").text

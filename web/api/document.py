@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from web.api.routing import JSON, LARGEST_ID, ROUTES, Raw, Route
+from patchmgr.domain.numbers import LARGEST_ID
+from web.api.routing import JSON, ROUTES, Raw, Route
 from web.api.values import Problem
 
 PROBLEM = "application/problem+json"

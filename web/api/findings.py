@@ -11,8 +11,9 @@ from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.explained import explanation_json
 from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.domain.facts import Installable
+from patchmgr.domain.numbers import LARGEST_ID
 from patchmgr.errors import NotFoundError
-from web.api.routing import LARGEST_ID, route
+from web.api.routing import route
 from web.api.values import (
     Document,
     Flag,

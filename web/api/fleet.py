@@ -12,10 +12,11 @@ from patchmgr.db.queries import facts
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.numbers import whole
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import jobs
 from web.api import machines
-from web.api.routing import LARGEST_ID, Raw, actor, route
+from web.api.routing import Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
 from web.context import db, now, session, settings, speaker_or_none
 
@@ -278,7 +279,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
     body = _unpacked()
     if speaker_or_none() or query.digest or (not query.format and documents.recognises(body)):
         return machines.take_report(hostname, query.digest, body)
-    if _is_id(hostname) and not query.os:
+    if whole(hostname) is not None and not query.os:
         with db().reading() as reading:
             hostname = _known(reading, hostname).line.hostname
     made = intake.submit_report(
@@ -308,18 +309,14 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
     }
 
 
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST_ID
-
-
 def _known(reading: Session, name: str) -> HostDetail:
     """Return the host called ``name``, else the one with that id. Raises `NotFoundError`."""
     try:
         return queries.get(reading, name)
     except NotFoundError:
-        if not _is_id(name):
+        if (number := whole(name)) is None:
             raise
-    return queries.get(reading, int(name))
+    return queries.get(reading, number)
 
 
 def _unpacked() -> bytes:

@@ -39,6 +39,7 @@ class Counts(Out):
     gone: int = Field(0, description="Hosts that a full export of the source lacks.")
     retired: int = Field(0, description="Those of them that were to be retired.")
     undetermined: int = Field(0, description="Rows whose operating system cannot be told.")
+    without_feed: int = Field(0, description="Rows of a release that no feed speaks of.")
 
 
 class Reject(Out):
@@ -79,6 +80,8 @@ class Upload(Out):
     difference: Counts | None
     changes: list[Change] = Field(description="The first few.")
     gone: Words = Field(description="Hosts that a full export lacks: the first thousand.")
+    releases_without_feed: Words = Field(description="Nothing on their hosts can be judged.")
+    new_source: bool = Field(description="Nothing is known of the source yet.")
     rejects: list[Reject] = Field(description="The first hundred.")
     rejects_address: str = Field(description="Where all rejected rows are, if there are any.")
     uploaded_by: str

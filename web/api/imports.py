@@ -4,7 +4,7 @@ from flask import Response, request, send_file, url_for
 from pydantic import TypeAdapter
 
 from inventory import sources, uploads
-from inventory.csv_file import Reading
+from inventory.csv_header import Reading
 from inventory.uploads import ALL, Wish
 from patchmgr.db.queries import imports as queries
 from patchmgr.domain.accounts import Role
@@ -216,6 +216,8 @@ def _upload(row: queries.ImportLine) -> dict[str, object]:
         "difference": found.get("summary"),
         "changes": found.get("changes", []),
         "gone": found.get("gone", []),
+        "releases_without_feed": found.get("unfed", []),
+        "new_source": found.get("new_source", False),
         "rejects": found.get("rejects", []),
         "rejects_address": rejects,
     }

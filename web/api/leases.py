@@ -7,12 +7,13 @@ from pydantic import Field
 
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.leases import MOST_AT_ONCE, Claim, holder_of_host
+from patchmgr.domain.numbers import LARGEST_ID
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.terms import Execution
 from patchmgr.errors import ForbiddenError
 from patchmgr.services import leases as service
 from patchmgr.services.leases import Said
-from web.api.routing import LARGEST_ID, actor, route
+from web.api.routing import actor, route
 from web.api.values import PLAIN, In, Out, Plain, When
 from web.context import context, db, now, speaker_or_none, viewer
 from web.pace import Pace

@@ -23,6 +23,7 @@ class HostThen(Out):
     at: When
     packages_since: When | None = Field(description="`null`: no inventory was known then.")
     facts: dict[str, str] | None = Field(description="`null`: no scan had noted any.")
+    facts_not_kept: Words = Field(description="What is known of now only.")
     packages: list[Package]
     history_since: When | None = Field(
         description="Before this, history is not kept; `null`: all of it is."
@@ -84,6 +85,7 @@ class Difference(Out):
 
     before: Side
     after: Side
+    facts_not_kept: Words = Field(description="Not kept of the past, so not compared.")
     facts: list[FactChange]
     changed: list[PackageChange]
     added: list[PackageChange]
@@ -99,6 +101,7 @@ def get_host_then(hostname: str, query: ThenQuery) -> object:
         "at": query.at,
         "packages_since": known.since,
         "facts": known.facts,
+        "facts_not_kept": known.not_kept,
         "packages": queries.installed(session(), known),
         "history_since": settings().history_since(now()),
     }
@@ -128,6 +131,7 @@ def get_difference(hostname: str, query: DifferenceQuery) -> object:
     return {
         "before": _side(before),
         "after": _side(after),
+        "facts_not_kept": before.not_kept or after.not_kept,
         "facts": found.facts,
         **{kind: found.of(kind) for kind in ("changed", "added", "removed")},
     }

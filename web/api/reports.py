@@ -7,6 +7,8 @@ from pydantic import Field
 
 from patchmgr.db.queries import reports_made
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.numbers import whole
+from patchmgr.errors import InputError
 from patchmgr.services import reports as service
 from web.api.routing import Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, When, Words
@@ -49,7 +51,9 @@ class ReportIn(In):
 @route("GET", "/reports", tag="reports", query=Paging, answer=PageOf[Report])
 def list_reports(query: Paging) -> object:
     """List kept reports, the newest first."""
-    before = int(query.cursor) if query.cursor.isascii() and query.cursor.isdigit() else None
+    before = whole(query.cursor)
+    if before is None and query.cursor:
+        raise InputError({"cursor": "is not one that this listing gave"})
     found = reports_made.listing(session(), limit=query.limit + 1, before=before)
     shown = found[: query.limit]
     return {

@@ -16,7 +16,6 @@ from web.auth import hosts_too, public, requires, runners_too
 from web.context import now, speaker_or_none, viewer
 
 PREFIX = "/api/v1"
-LARGEST_ID = 2**31 - 1
 JSON = "application/json"
 
 pages = Blueprint("api", __name__, url_prefix=PREFIX)
@@ -123,8 +122,7 @@ def route(
             wrapped = hosts_too(wrapped)
         if takes_runners:
             wrapped = runners_too(wrapped)
-        rule = re.sub(r"<int:", f"<int(max={LARGEST_ID}):", path)
-        pages.add_url_rule(rule, view.__name__, wrapped, methods=[method])
+        pages.add_url_rule(path, view.__name__, wrapped, methods=[method])
         return view
 
     return add

@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, String, and_, or_
 
+from patchmgr.domain.numbers import LARGEST_ID
 from patchmgr.errors import InputError
 
 Line = TypeVar("Line")
 PAGE = 50  # rows
 _INTEGERS = 2**63  # what a database's integer holds
-LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)

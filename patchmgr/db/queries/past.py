@@ -33,6 +33,11 @@ NOW = (
     "entitlements",
     "held",
 )  # of which only `PAST` has a history
+NOT_KEPT = {each: each.replace("_", " ") for each in NOW if each not in PAST} | {
+    "said": "what a host says of itself beside its packages",
+    "offers": "what its repositories offer",
+}
+"""What is known of now only, in words."""
 STEPS = 50  # of a history, on one page
 
 
@@ -50,6 +55,11 @@ class Known:
     @property
     def has_packages(self) -> bool:
         return self.since is not None
+
+    @property
+    def not_kept(self) -> tuple[str, ...]:
+        """What is not kept of how it was then; nothing is missing of now."""
+        return () if self.at is None else tuple(NOT_KEPT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.content import difference
 from patchmgr.domain.freezes import Freezes
+from patchmgr.domain.numbers import whole
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.advice import Stop
 from patchmgr.domain.rollout.gates import Condition, gate
@@ -208,9 +209,8 @@ def listing(
         conditions.append(_plan.state.in_(sorted(states)))
     if search.strip():
         found = func.lower(_plan.title).contains(search.strip().lower(), autoescape=True)
-        number = search.strip().lstrip("#")
-        is_number = number.isascii() and number.isdigit() and len(number) < 10
-        conditions.append(or_(found, _plan.id == int(number)) if is_number else found)
+        number = whole(search.strip().lstrip("#"))
+        conditions.append(found if number is None else or_(found, _plan.id == number))
     total = session.scalar(select(func.count()).select_from(_plan).where(*conditions)) or 0
     query = _lines().where(*conditions)
     if cursor:

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from patchmgr.db import models
+from patchmgr.domain.numbers import whole
 
 EACH = 12  # of a kind that are shown
 
@@ -82,8 +83,8 @@ def _advisories(session: Session, text: str) -> tuple[tuple[str, str, int, str],
 
 def _plans(session: Session, text: str) -> tuple[tuple[int, str, str], ...]:
     condition = _has(models.Plan.title, text)
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        condition = or_(condition, models.Plan.id == int(text))
+    if (number := whole(text)) is not None:
+        condition = or_(condition, models.Plan.id == number)
     rows = session.execute(
         select(models.Plan.id, models.Plan.title, models.Plan.state)
         .where(condition)

@@ -195,6 +195,8 @@ class Tick:
     frozen: str = ""  # why nothing may change now; empty: it may
     frozen_from: datetime | None = None  # when the next freeze begins
     content_hash: str | None = None  # of what is stored now; without it no ring begins
+    # When it was frozen up to now, as far back as a ring whose deadline has passed has waited.
+    frozen_times: tuple[tuple[datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

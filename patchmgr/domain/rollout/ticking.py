@@ -9,7 +9,7 @@ from datetime import datetime
 
 from patchmgr.domain.durations import words
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout import probing, signals
+from patchmgr.domain.rollout import patience, probing, signals
 from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import MACHINE, Dispatch, Recall, Tick
 from patchmgr.domain.rollout.gates import (
@@ -257,13 +257,7 @@ def _watch_patience(work: Work, position: int, event: Tick) -> None:
     """Do not wait for ever for a window, an approval, or the last hosts of a ring."""
     ring = work.rings[position]
     waits = ring.state in WAITING_RINGS or work.tally(position).of(*WAITING_TASKS)
-    if ring.deadline is None or not waits:
-        return
-    if event.frozen:  # what may not happen is not late
-        if ring.deadline - event.at < ring.settings.wait / 2:
-            work.set_ring(position, replace(ring, deadline=event.at + ring.settings.wait))
-        return
-    if event.at < ring.deadline:
+    if not waits or not patience.is_over(ring, event):
         return
     if ring.state in WAITING_RINGS:
         _ask(work, position, ring, event.at)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from patchmgr.domain.freezes import merged
 from patchmgr.domain.rollout.events import Tick
 from patchmgr.domain.windows import Freeze, Opening, Window, openings
 
@@ -15,16 +16,31 @@ class Calendar:
     def __init__(self, windows: Mapping[str, Window], freezes: Sequence[Freeze]) -> None:
         self.windows = dict(windows)
         self.freezes = sorted(freezes, key=lambda freeze: (freeze.starts, freeze.ends, freeze.name))
+        self._merged = merged(freezes)
         self._openings: dict[str, list[Opening]] = {name: [] for name in self.windows}
         self._known_until: datetime | None = None
         self._valid: tuple[datetime, datetime] | None = None
         self._tick = Tick(datetime.min.replace(tzinfo=UTC))
 
-    def tick(self, at: datetime, content_hash: str) -> Tick:
-        """Return what a tick at ``at`` means; ``at`` must not go back."""
+    def tick(self, at: datetime, content_hash: str, *, is_late: bool) -> Tick:
+        """Return what a tick at ``at`` means; ``at`` must not go back.
+
+        ``is_late`` says that a ring has waited so long that it matters when it was frozen.
+        """
         self._look(at)
         known = self._tick
-        return Tick(at, known.windows, known.frozen, known.frozen_from, content_hash)
+        return Tick(
+            at,
+            known.windows,
+            known.frozen,
+            known.frozen_from,
+            content_hash,
+            self.frozen_times(at) if is_late else (),
+        )
+
+    def frozen_times(self, at: datetime) -> tuple[tuple[datetime, datetime], ...]:
+        """Return when it was frozen up to ``at``."""
+        return tuple((start, min(end, at)) for start, end in self._merged if start < at)
 
     def next_change(self, at: datetime) -> datetime:
         """Return when a window opens or closes or a freeze begins or ends, after ``at``.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from patchmgr.domain.rollout import patience
 from patchmgr.domain.rollout.events import Tick
 from patchmgr.domain.rollout.model import Budget, Rollout, Task
 from patchmgr.domain.rollout.states import (
@@ -72,8 +73,7 @@ class Ledger:
         if plan.deadline is not None and plan.deadline <= tick.at:
             return {*hosts, *self.waiting()}
         for position, ring in enumerate(plan.rings):
-            is_late = ring.deadline is not None and ring.deadline <= tick.at
-            if is_late and ring.state in DISPATCHING_RINGS:
+            if ring.state in DISPATCHING_RINGS and patience.is_over(ring, tick):
                 hosts |= self.waiting(position)
             elif plan.state is PlanState.RUNNING and ring.state in _BEGINNING:
                 hosts |= self._turns(position, tick)

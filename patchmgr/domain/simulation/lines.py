@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from patchmgr.domain.rollout.events import Record
+from patchmgr.domain.rollout.states import TaskState
 
 # What the machine writes into a plan's timeline -> what the log calls it.
 KINDS = {
@@ -22,6 +23,9 @@ KINDS = {
     "task_rolled_back": "rolled_back",
     "ring_rolling": "ring_started",
 }
+# Ends without a try, which the timeline does not say of every host.
+UNTRIED = {TaskState.CANCELLED: "host_cancelled", TaskState.SKIPPED: "skipped"}
+UNTRIED_SAID = ("task_skipped",)  # nor of none
 WORLD_KINDS = ("rebooted", "refused", "ended")  # of the virtual world, not of the machine
 AS_THEY_ARE = (
     "proposed", "approval", "approved", "paused", "halted", "cancelled", "superseded", "expired",
@@ -70,5 +74,5 @@ def kinds_of(record: Record, *, has_started: bool, has_ring_started: bool) -> tu
     return (KINDS.get(record.kind, record.kind),)
 
 
-ALL_KINDS = (*KINDS.values(), *AS_THEY_ARE, *WORLD_KINDS, REBOOTING, STARTED, RESUMED,
-             "ring_rolling")  # fmt: skip
+ALL_KINDS = (*KINDS.values(), "host_cancelled", *AS_THEY_ARE, *WORLD_KINDS, REBOOTING, STARTED,
+             RESUMED, "ring_rolling")  # fmt: skip

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from patchmgr.domain import probes
 from patchmgr.domain.probes import Health, Probe
+from patchmgr.domain.rollout import patience
 from patchmgr.domain.rollout.events import (
     Acknowledge,
     Approve,
@@ -25,7 +26,7 @@ from patchmgr.domain.rollout.events import (
 )
 from patchmgr.domain.rollout.gates import is_approved
 from patchmgr.domain.rollout.machine import advance_all
-from patchmgr.domain.rollout.model import Rollout, Task
+from patchmgr.domain.rollout.model import Ring, Rollout, Task
 from patchmgr.domain.rollout.states import (
     IN_FLIGHT,
     OPEN_PLANS,
@@ -38,7 +39,7 @@ from patchmgr.domain.simulation.acting import event_of, needs_all_tasks
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.calendar import Calendar
 from patchmgr.domain.simulation.ledger import Ledger, rings_moved
-from patchmgr.domain.simulation.lines import Line, kinds_of
+from patchmgr.domain.simulation.lines import UNTRIED, UNTRIED_SAID, Line, kinds_of
 from patchmgr.domain.simulation.scenario import (
     APPROVER,
     AUTHOR,
@@ -201,22 +202,24 @@ class Player:
             yield from self._hosts()
             yield from self._probes()
             yield from self._tick()
-            approvals = list(self._approve_rings())
-            yield from approvals
+            decided = [*self._approve_rings(), *self._decide()]
+            yield from decided
             is_quiet = self._world.next is None or self._world.next > self.at
-            if is_quiet and not approvals:
+            if is_quiet and not decided:
                 return
 
     def _hosts(self) -> Iterator[Line]:
-        deeds = self._world.due(self.at)
-        for host in deeds.rebooted:
-            ring = self.rollout.rings[self.tasks[host].ring].name
-            yield self._line("rebooted", "", ring=ring, host=host)
-        if deeds.events:
-            yield from self._step(deeds.events, {event.host for event in deeds.events})
+        while self._world.next is not None and self._world.next <= self.at:
+            deeds = self._world.due(self.at)
+            for host in deeds.rebooted:
+                ring = self.rollout.rings[self.tasks[host].ring].name
+                yield self._line("rebooted", "", ring=ring, host=host)
+            if deeds.events:
+                yield from self._step(deeds.events, {event.host for event in deeds.events})
 
     def _tick(self) -> Iterator[Line]:
-        tick = self._calendar.tick(self.at, self._stored)
+        is_late = any(self._is_past(ring.deadline) for ring in self.rollout.rings)
+        tick = self._calendar.tick(self.at, self._stored, is_late=is_late)
         while True:
             hosts = self._ledger.can_change(tick)
             before = self.rollout
@@ -290,7 +293,8 @@ class Player:
             before = self._ledger.load(chosen, leased=True)
             after, effects = advance_all(before, events)
         still_waits = self._ledger.take(after)
-        return list(self._lines(before, effects)), still_waits
+        lines = [*self._lines(before, effects), *self._turns_lost(before, after, effects)]
+        return lines, still_waits
 
     def _lines(self, before: Rollout, effects: Iterable[Effect]) -> Iterator[Line]:
         """Hand the orders to the hosts, and yield what is worth a line."""
@@ -312,6 +316,17 @@ class Player:
                         self._has_started = True
                     for kind in kinds:
                         yield self._line(kind, effect.message, ring=effect.ring, host=effect.host)
+
+    def _turns_lost(
+        self, before: Rollout, after: Rollout, effects: Iterable[Effect]
+    ) -> Iterator[Line]:
+        """Yield a line for each host whose turn will not come; the timeline has one for all."""
+        said = {one.host for one in effects if isinstance(one, Record) and one.kind in UNTRIED_SAID}
+        for host, task in after.tasks.items():
+            kind = UNTRIED.get(task.state)
+            if kind and task.state is not before.tasks[host].state and host not in said:
+                ring = after.rings[task.ring].name
+                yield self._line(kind, task.reason, ring=ring, host=host)
 
     def _line(self, kind: str, reason: str, *, ring: str = "", host: int | None = None) -> Line:
         setting = self._setting
@@ -336,11 +351,20 @@ class Player:
         if plan.state is PlanState.RUNNING:
             for ring in plan.rings:
                 found += [ring.soak_until if ring.state is RingState.SOAKING else None]
-                found += [ring.deadline]
+                found += [ring.deadline, self._patience_ends(ring)]
             if any(ring.tally.live or ring.state not in OVER_RINGS for ring in plan.rings):
                 found.append(self._calendar.next_change(self.at))
         later = [at for at in found if at is not None and at > self.at]
         return min(later, default=None)
+
+    def _is_past(self, at: datetime | None) -> bool:
+        return at is not None and at <= self.at
+
+    def _patience_ends(self, ring: Ring) -> datetime | None:
+        """Return when a ring that waits past its deadline has waited too long, freeze or not."""
+        if not self._is_past(ring.deadline):
+            return None
+        return patience.waits_until(ring, self._calendar.frozen_times(self.at), self.at)
 
     def _questions(self) -> Iterator[tuple[str, Probe, datetime]]:
         """Yield each probe that is asked now, with when its next question is due."""

@@ -5,6 +5,7 @@ What is wrong is named by its path, such as ``hosts[3].window``.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from patchmgr.domain import durations
@@ -39,6 +40,8 @@ from patchmgr.domain.windows import Window, Windows, united
 from patchmgr.errors import InputError
 
 MOST_HOSTS = 1_000_000
+MOST_YEARS = 5
+AHEAD = timedelta(days=62)  # of the end: a freeze that begins then matters before it
 
 _HOST_WORDS = ("ring", "environment", "site", "owner", "criticality", "exposure", "platform")
 _HOST_KEYS = ("name", "hostname", "group", "zone", "window", "tags", "behaviour", *_HOST_WORDS)
@@ -67,6 +70,9 @@ def scenario_from_json(document: object) -> Scenario:
     if "start" not in root:
         raise InputError({"start": "say when the plan starts, such as 2026-03-27T18:00:00Z"})
     start = read_instant(root["start"], "start")
+    until = read_length(root.get("until", durations.text(LONGEST)), "until")
+    if until > MOST_YEARS * LONGEST:
+        raise InputError({"until": "up to five years"})
     usual = _behaviour(root.get("behaviour", {}), "behaviour", Behaviour())
     windows = read_windows(root.get("windows", []))
     hosts = _Hosts(windows, usual)
@@ -77,25 +83,22 @@ def scenario_from_json(document: object) -> Scenario:
     if not hosts.made:
         raise InputError({"hosts": "a scenario needs hosts or fleets"})
     rings = _rings(root.get("rings"), windows)
-    scenario = Scenario(
+    return Scenario(
         tuple(hosts.made),
         rings,
         start,
         windows=_used(hosts.made, rings, hosts.windows),
-        freezes=read_freezes(root.get("freezes", []), start),
+        freezes=read_freezes(root.get("freezes", []), start, start + until + AHEAD),
         groups=_groups(root.get("groups", [])),
         people=_people(root.get("people", []), hosts.names, rings),
         answers=_answers(root.get("probes", []), rings),
         plan=read_word(root.get("plan", "1"), "plan"),
         seed=read_count(root.get("seed", 0), "seed", 0, 2**63),
         due=read_instant(root["due"], "due") if root.get("due") is not None else None,
-        until=read_length(root.get("until", durations.text(LONGEST)), "until"),
+        until=until,
         acknowledge_after=maybe_length(root, "acknowledge_after"),
         resume_after=maybe_length(root, "resume_after"),
     )
-    if scenario.until > 10 * LONGEST:
-        raise InputError({"until": "up to ten years"})
-    return scenario
 
 
 class _Hosts:

@@ -1,7 +1,7 @@
 """Reads the windows and freezes of a scenario (docs/simulation.md)."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from patchmgr.domain import rules
@@ -21,8 +21,6 @@ from patchmgr.errors import InputError
 
 MOST_WINDOWS = 2000
 DEFAULT_ZONE = "UTC"
-AHEAD = timedelta(days=732)  # so long a freeze that recurs is worked out
-
 _TIMES = ("rrule", "duration", "zone", "exdates", "first")
 
 
@@ -41,8 +39,11 @@ def read_windows(documents: object) -> dict[str, Window]:
     return found
 
 
-def read_freezes(documents: object, start: datetime) -> tuple[Freeze, ...]:
-    """Return the freezes, those that recur each time that they hold. Raises `InputError`."""
+def read_freezes(documents: object, start: datetime, end: datetime) -> tuple[Freeze, ...]:
+    """Return the freezes, those that recur each time that they hold until ``end``.
+
+    Raises `InputError`.
+    """
     found: list[Freeze] = []
     for at, one in each_of(documents, "freezes", MOST_WINDOWS):
         row = read_table(one, at, ("name", "from", "until", "reason", *_TIMES))
@@ -53,7 +54,7 @@ def read_freezes(documents: object, start: datetime) -> tuple[Freeze, ...]:
             times = _times(row, at)
             with located(at, is_table=True):
                 again = RecurringFreeze(Times(name, *times), reason)
-            found += again.occurrences(start, start + AHEAD)
+            found += again.occurrences(start, end)
             continue
         _need(row, ("from", "until"), at, "a freeze")
         starts = read_instant(row["from"], f"{at}.from")
@@ -74,10 +75,18 @@ def _times(row: Mapping[str, Any], at: str) -> tuple[str, timedelta, str, tuple[
     rule = read_word(row["rrule"], f"{at}.rrule")
     zone = read_word(row.get("zone", DEFAULT_ZONE), f"{at}.zone")
     duration = read_length(row["duration"], f"{at}.duration")
-    excluded = [_wall(text, f"{at}.exdates") for text in read_words(row.get("exdates", []), at)]
-    first = read_word(row.get("first", ""), f"{at}.first")
+    named = read_words(_written(row.get("exdates", [])), f"{at}.exdates")
+    excluded = [_wall(text, f"{at}.exdates") for text in named]
+    first = read_word(_written(row.get("first", "")), f"{at}.first")
     since = _wall(first, f"{at}.first") if first else ""
     return rule, duration, zone, tuple(sorted(set(excluded))), since
+
+
+def _written(value: object) -> object:
+    """Return days and times as text: TOML has values of their own for them."""
+    if isinstance(value, list):
+        return [_written(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _wall(text: str, at: str) -> str:

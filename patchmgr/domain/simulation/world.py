@@ -20,6 +20,7 @@ from patchmgr.domain.simulation.behaviour import (
     whole_seconds,
 )
 
+_SECOND = timedelta(seconds=1)
 _TEN, _FIVE = timedelta(minutes=10), timedelta(minutes=5)
 HOST = "host"  # who reports
 
@@ -98,10 +99,14 @@ class World:
                 self._plan(max(at, back), _Kind.IS_BACK, host, attempt)
 
     def due(self, at: datetime) -> Deeds:
-        """Return what hosts do up to ``at``, and let them plan what comes after it."""
+        """Return what hosts do next up to ``at``, and let them plan what comes after it.
+
+        It is of one kind: who ends, reboots and is back at one instant does so in this order.
+        """
         events: list[TaskReported | InventorySeen] = []
         rebooted: list[int] = []
-        while self._deeds and self._deeds[0].at <= at:
+        kind = self._deeds[0].kind if self._deeds else None
+        while self._deeds and self._deeds[0].at <= at and self._deeds[0].kind is kind:
             deed = heapq.heappop(self._deeds)
             host, attempt = deed.host, deed.attempt
             given, until, ring = self._orders.get(host, (0, at, None))
@@ -151,6 +156,8 @@ class World:
     def _send_inventory(self, at: datetime, host: int, attempt: int) -> None:
         span = self._behaviours[host].inventory
         later = self._dice.length(span, host, attempt, "inventory")
+        # An inventory of the very instant of an order or a reboot says nothing about it.
+        later = max(later, _SECOND)
         self._plan(at + later, _Kind.SENDS_INVENTORY, host, attempt)
 
     def _course(self, host: int, attempt: int) -> Course:

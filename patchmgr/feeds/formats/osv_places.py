@@ -9,6 +9,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from patchmgr.domain.advisories import Match
+from patchmgr.feeds.formats import redhat, suse_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,12 @@ _NUMBERED = {
     "Debian": ("debian", "dpkg", Match.SOURCE, re.compile(r"[0-9]+(?:\.[0-9]+)?")),
     "Alpine": ("alpine", "apk", Match.SOURCE, re.compile(r"v([0-9]+\.[0-9]+)")),
 }
-# Products of Red Hat by the name in their CPE, with what a host must subscribe to.
-_RED_HAT = {
-    "enterprise_linux": "",
-    "rhel_eus": "eus",
-    "rhel_aus": "aus",
-    "rhel_tus": "tus",
-    "rhel_e4s": "e4s",
-    "rhel_els": "els",
+# Distributions without releases: VERSION_ID is the day of a snapshot.
+_ROLLING = {
+    "Wolfi": Place("wolfi:rolling", "apk"),
+    "Chainguard": Place("chainguard:rolling", "apk"),
 }
-_SUSE = re.compile(
-    r"Linux Enterprise (?:Server|Module for [A-Za-z0-9 ]+) ([0-9]+)(?: SP([0-9]+))?(-LTSS)?"
-)
-_LEAP = re.compile(r"Leap ([0-9]+\.[0-9]+)")
+_AZURE_LINUX = {"2": "mariner:2.0", "3": "azurelinux:3.0"}
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+")
 ESM = "esm"  # Ubuntu Pro's maintenance of packages; which half of it, the record says elsewhere
 _PRO = {  # parts of an ecosystem string -> service of Ubuntu Pro, as its client names it
@@ -74,8 +68,8 @@ def place(ecosystem: str) -> Place | None:
     The string has to name the release: a statement about every Debian there ever was is not one
     about the packages of Debian 12.
     """
-    if ecosystem in LANGUAGES:
-        return LANGUAGES[ecosystem]
+    if ecosystem in LANGUAGES or ecosystem in _ROLLING:
+        return LANGUAGES.get(ecosystem) or _ROLLING[ecosystem]
     family, _, release = ecosystem.partition(":")
     if family in _NUMBERED:
         os_id, scheme, match, numbered = _NUMBERED[family]
@@ -95,30 +89,26 @@ def _ubuntu(release: str) -> Place | None:
 
 
 def _red_hat(release: str) -> Place | None:
-    product, _, rest = release.partition(":")
-    number = rest.partition(":")[0]
-    if product not in _RED_HAT or not re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", number):
-        return None
-    return Place(f"rhel:{number}", "rpm", Match.BINARY, _RED_HAT[product])
+    found = redhat.stream(f"cpe:/o:redhat:{release}")  # the rest of a CPE is the ecosystem's suffix
+    return Place(found.platform, "rpm", Match.BINARY, found.channel) if found else None
 
 
 def _suse(release: str) -> Place | None:
-    found = _SUSE.fullmatch(release)
-    if found is None:
-        return None
-    number, pack, ltss = found.groups()
-    return Place(
-        f"sles:{number}.{pack}" if pack else f"sles:{number}",
-        "rpm",
-        channel="ltss" if ltss else "",
-    )
+    return _suse_product(f"SUSE {release}")
 
 
 def _opensuse(release: str) -> Place | None:
-    if release == "Tumbleweed":
-        return Place("opensuse-tumbleweed:rolling", "rpm")
-    found = _LEAP.fullmatch(release)
-    return Place(f"opensuse-leap:{found[1]}", "rpm") if found else None
+    return _suse_product(f"openSUSE {release}")
+
+
+def _suse_product(name: str) -> Place | None:
+    """Return the first of the systems that a product is for: of a module, that is SLES."""
+    found = suse_products.placed(name)
+    return Place(found.platforms[0], "rpm", channel=found.channel) if found else None
+
+
+def _azure_linux(release: str) -> Place | None:
+    return Place(_AZURE_LINUX[release], "rpm") if release in _AZURE_LINUX else None
 
 
 _NAMED: dict[str, Callable[[str], Place | None]] = {
@@ -126,6 +116,7 @@ _NAMED: dict[str, Callable[[str], Place | None]] = {
     "Red Hat": _red_hat,
     "SUSE": _suse,
     "openSUSE": _opensuse,
+    "Azure Linux": _azure_linux,
 }
 
 
@@ -143,9 +134,12 @@ def served(otherwise: Container[str]) -> tuple[str, ...]:
 _FAMILIES = {
     **{found.platform: name for name, found in LANGUAGES.items()},
     **{os_id: name for name, (os_id, *_) in _NUMBERED.items()},
+    **{found.platform.partition(":")[0]: name for name, found in _ROLLING.items()},
     "ubuntu": "Ubuntu",
     "rhel": "Red Hat",
     "sles": "SUSE",
     "opensuse-leap": "openSUSE",
     "opensuse-tumbleweed": "openSUSE",
+    "azurelinux": "Azure Linux",
+    "mariner": "Azure Linux",
 }

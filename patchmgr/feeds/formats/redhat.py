@@ -2,8 +2,8 @@
 
 Source: Red Hat's severity ratings; its CPE dictionary. A CPE such as
 ``cpe:/o:redhat:rhel_eus:8.6::baseos`` names the product stream whose repositories have a package:
-``enterprise_linux`` is for every subscriber, ``rhel_eus`` and its like are bought apart, anything
-else (``satellite``, ``openshift``) is a layered product.
+``enterprise_linux`` is for every subscriber, ``rhel_eus`` (since RHEL 10 ``enterprise_linux_eus``)
+and its like are bought apart, anything else (``satellite``, ``openshift``) is a layered product.
 """
 
 import re
@@ -21,6 +21,7 @@ MAIN = "enterprise_linux"
 EXTRAS = "rhel_extras"  # and rhel_extras_other, rhel_extras_rt: come with the subscription
 CHANNELS = {
     "rhel_eus": "eus",
+    "enterprise_linux_eus": "eus",
     "rhel_aus": "aus",
     "rhel_e4s": "e4s",
     "rhel_tus": "tus",
@@ -28,6 +29,7 @@ CHANNELS = {
     "rhel_eus_long_life": "eus-long-life",
     "rhel_mission_critical": "aus",  # the name of AUS until RHEL 6
 }
+ELS = "els"  # and rhel_extras_rt_els, of what comes with a release that is past its support
 INVESTIGATED = "under investigation"
 _VERSION = re.compile(r"(\d{1,3})(?:\.\d{1,3})?")
 
@@ -55,9 +57,10 @@ def stream(cpe: str) -> Stream | None:
     release = _VERSION.fullmatch(version)
     if release is None:
         return None
-    if product in (MAIN, EXTRAS) or product.startswith(f"{EXTRAS}_"):
+    extra = product == EXTRAS or product.startswith(f"{EXTRAS}_")
+    if product == MAIN or (extra and not product.endswith(f"_{ELS}")):
         return Stream(f"rhel:{release[1]}")
-    channel = CHANNELS.get(product, "")
+    channel = ELS if extra else CHANNELS.get(product, "")
     return Stream(f"rhel:{version}", channel) if channel else None
 
 

@@ -13,7 +13,7 @@ from patchmgr.feeds.formats.osv_places import family, served
 
 BUCKET = "https://osv-vulnerabilities.storage.googleapis.com/"
 # Platforms that have a feed of their own here, which says more than OSV does.
-OTHERWISE_FED = ("Debian", "Ubuntu", "Alpine", "Red Hat", "SUSE", "openSUSE")
+OTHERWISE_FED = ("Debian", "Ubuntu", "Alpine", "Red Hat", "SUSE", "openSUSE", "Azure Linux")
 
 
 class Osv(Feed):

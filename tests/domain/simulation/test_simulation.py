@@ -4,7 +4,7 @@ import importlib.util
 import json
 import random
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -152,8 +152,9 @@ def test_the_random_scenarios_are_worth_it():
     for seed in SEEDS:
         seen += kinds(random_lines(seed))
 
-    rare = {"expired", "superseded", "skipped", "rolled_back", "roll_back", "cancelled",
-            "completed", "probe_passed", "probe_failed", "probe_inconclusive"}  # fmt: skip
+    rare = {"expired", "superseded", "skipped", "host_cancelled", "rolled_back", "roll_back",
+            "cancelled", "completed", "probe_passed", "probe_failed",
+            "probe_inconclusive"}  # fmt: skip
     assert set(ALL_KINDS) - rare <= set(seen)
 
 
@@ -353,3 +354,87 @@ def test_a_log_line_is_plain_json():
     assert json.loads(line)["time"].endswith("Z")
     assert RingSettings("x").needed_time == timedelta(minutes=45)
     assert datetime.fromisoformat(json.loads(line)["time"]).tzinfo == UTC
+
+
+@pytest.mark.parametrize(
+    "freeze",
+    [
+        {"rrule": "FREQ=DAILY;BYHOUR=0", "duration": "24h"},  # never ends
+        {"rrule": "FREQ=DAILY;BYHOUR=2", "duration": "6h"},  # comes whenever the window opens
+    ],
+)
+def test_a_ring_that_freezes_never_let_begin_stops_and_asks(freeze):
+    rings = [{"name": "all", "wait": "5d"}]
+    hosts = [{"name": "a", "window": "night"}]
+    lines = lines_of(
+        scenario(hosts, rings, windows=[NIGHT], freezes=[freeze | {"reason": "no"}], until="60d")
+    )
+
+    (halted,) = of_kind(lines, "halted")
+    assert "waited too long for a window or the end of a freeze" in halted["reason"]
+    assert of_kind(lines, "dispatched") == []
+
+
+def test_time_in_a_freeze_is_not_time_that_a_ring_waited():
+    rings = [{"name": "all", "wait": "3d"}]
+    hosts = [{"name": "a", "window": "sundays"}]
+    sundays = {"name": "sundays", "rrule": "FREQ=WEEKLY;BYDAY=SU;BYHOUR=20", "duration": "2h"}
+    frozen = {"from": "2026-03-28T00:00:00Z", "until": "2026-04-02T00:00:00Z"}
+    lines = lines_of(scenario(hosts, rings, windows=[sundays], freezes=[frozen]))
+    hurried = lines_of(scenario(hosts, rings, windows=[sundays], freezes=[]))
+    (late,) = of_kind(lines, "halted")
+
+    assert of_kind(hurried, "halted") == []
+    assert late["time"] == "2026-04-04T12:00:00Z"  # half a day, a freeze, two days and a half
+
+
+def test_a_host_whose_reboot_takes_no_time_is_back_after_it_has_ended():
+    now = {"kind": "reboots", "duration": "0m", "reboot": "0m", "inventory": "0m"}
+    lines = lines_of(scenario([{"name": "a", "behaviour": now}]))
+
+    kinds_in_order = [line["kind"] for line in lines if line["host"]]
+    assert kinds_in_order == [
+        "dispatched", "started", "succeeded", "reboot_pending", "rebooted", "verified",
+    ]  # fmt: skip
+
+
+def test_every_host_of_a_plan_that_is_over_has_a_last_word():
+    rings = [{"name": "one"}, {"name": "two"}, {"name": "rest"}]
+    hosts = [{"name": f"h{n}", "ring": ("one", "two", "rest")[n % 3], "window": "night"}
+             for n in range(9)]  # fmt: skip
+    people = [
+        {"at": "2026-03-27T13:00:00Z", "do": "skip", "ring": "one", "reason": "no time"},
+        {"at": "2026-03-27T14:00:00Z", "do": "cancel", "reason": "never mind"},
+    ]
+    lines = lines_of(scenario(hosts, rings, windows=[NIGHT], people=people))
+
+    last = {line["host"]: line["kind"] for line in lines if line["host"]}
+    assert last == {
+        host["name"]: "skipped" if host["ring"] == "one" else "host_cancelled" for host in hosts
+    }
+
+
+def test_a_freeze_that_recurs_holds_as_long_as_the_simulation_goes_on():
+    sunday = {"name": "sunday", "rrule": "FREQ=YEARLY;BYMONTH=5;BYMONTHDAY=1", "duration": "24h",
+              "first": "2029-05-01T00:00"}  # fmt: skip
+    may = {"name": "may", "rrule": "FREQ=MONTHLY;BYMONTHDAY=1", "duration": "31d", "reason": "no"}
+    rings = [{"name": "all", "wait": "366d"}]
+    lines = lines_of(
+        scenario(
+            [{"name": "a", "window": "sunday"}],
+            rings,
+            windows=[sunday],
+            freezes=[may],
+            acknowledge_after="1h",
+            until="1500d",
+        )
+    )
+
+    assert of_kind(lines, "dispatched") == []
+
+
+def test_days_and_times_may_be_toml_s_own():
+    night = NIGHT | {"exdates": [date(2026, 3, 28)], "first": datetime(2026, 3, 28, 2, 30)}  # noqa: DTZ001 -- a wall clock
+    lines = lines_of(scenario([{"name": "a", "window": "night"}], windows=[night]))
+
+    assert of_kind(lines, "started")[0]["time"] == "2026-03-29T02:30:00Z"

@@ -161,6 +161,17 @@ def test_nothing_can_be_upgraded():
     assert apt.upgradable("Listing...\n") == apt.upgradable("") == ()
 
 
+def test_a_heading_says_done_on_a_terminal_and_installed_versions_are_no_candidates():
+    text = (
+        "Listing... Done\n"
+        "openssl/stable-security 3.0.13-1 amd64 [upgradable from: 3.0.11-1]\n"
+        "openssl/now 3.0.11-1 amd64 [installed,upgradable to: 3.0.13-1]\n"
+    )
+
+    assert [(each.name, each.version) for each in apt.upgradable(text)] == [("openssl", "3.0.13-1")]
+    assert apt.upgradable(text.replace("Listing... Done", "En train de lister… Fait"))
+
+
 @pytest.mark.parametrize("text", ["E: Unable to lock\n", "Listing...\nopenssl 3.0 amd64\n"])
 def test_what_is_not_apt_list(text):
     with pytest.raises(UnreadableError, match=r"line [12]: "):

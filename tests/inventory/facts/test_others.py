@@ -44,6 +44,14 @@ def test_updates_of_dnf():
     ]
 
 
+def test_a_row_may_break_after_a_long_version_too():
+    text = "selinux-policy.noarch 38.1.35-2.el9_4.2\n                         baseos\n"
+
+    assert [(each.name, each.version, each.repository) for each in dnf.updates(text)] == [
+        ("selinux-policy", "38.1.35-2.el9_4.2", "baseos")
+    ]
+
+
 def test_dnf_in_another_language_and_without_updates():
     german = CHECK_UPDATE.replace("Obsoleting Packages", "Veraltete Pakete").replace(
         "Last metadata expiration check", "Letzte Prüfung auf abgelaufene Metadaten"

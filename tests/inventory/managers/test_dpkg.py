@@ -103,6 +103,18 @@ def test_the_abbreviated_status_of_dpkg_query_is_read(abbreviation):
     assert brief(f"x\t1\tall\tx\t1\t{abbreviation}\n") == ["x 1"]
 
 
+def test_a_status_may_stand_first():
+    text = "ii \tbash\t5.2.15-2+b2\nhi \tnginx\t1.22-1\tamd64\nrc \told\t1.0\tall\n"
+
+    listing = dpkg.read(text)
+
+    assert {(each.name, each.version) for each in listing.packages} == {
+        ("bash", "5.2.15-2+b2"),
+        ("nginx", "1.22-1"),
+    }
+    assert listing.held == {"nginx"}
+
+
 def test_held_packages_are_named():
     text = stanza(Status="hold ok installed") + stanza(Package="y")
 

@@ -1,5 +1,7 @@
 """Debian's advisories as text: ``data/DSA/list``, ``data/DLA/list`` and ``data/DTSA/list``.
 
+Freexian's list of Extended LTS (``ELA-300-1``) has the same form; its fixes are for who subscribes.
+
 A header ``[01 Apr 2023] DLA-3379-1 intel-microcode - security update``, the CVEs in braces, and a
 line per suite and source package. ``DSA-n-2`` updates ``DSA-n-1``, mostly because of a regression,
 and is an advisory of its own; where it names no CVEs it has none. Announcements, such as of a
@@ -19,7 +21,9 @@ from patchmgr.feeds.vendors.debian import lists
 from patchmgr.feeds.vendors.debian.releases import UNSTABLE
 from patchmgr.feeds.vendors.debian.statements import PAGE, statement
 
-REF = re.compile(r"D(?:SA|LA|TSA)-[0-9]{1,6}(?:-[0-9]{1,3})?")
+REF = re.compile(r"(?:DSA|DLA|DTSA|ELA)-[0-9]{1,6}(?:-[0-9]{1,3})?")
+EXTENDED, ELTS = "ELA-", "elts"
+EXTENDED_PAGE = "https://deb.freexian.com/extended-lts/tracker/"
 _REST = rf"(?P<ref>{REF.pattern})(?:\s+(?P<title>.*))?"
 _HEADER = re.compile(
     rf"\[(?P<day>[0-9]{{2}}) (?P<month>[A-Z][a-z]{{2}}) (?P<year>[0-9]{{4}})\] {_REST}"
@@ -74,14 +78,16 @@ def _draft(header: str) -> Advisory | None:
         published = datetime(int(found["year"]), month, int(found["day"]), tzinfo=UTC)
     except ValueError:
         return None
-    title = shortened(found["title"] or "")
-    return Advisory(ref=found["ref"], title=title, published=published, url=PAGE + found["ref"])
+    ref, title = found["ref"], shortened(found["title"] or "")
+    page = EXTENDED_PAGE if ref.startswith(EXTENDED) else PAGE
+    return Advisory(ref=ref, title=title, published=published, url=page + ref)
 
 
 def _with_lines(
     draft: Advisory, lines: list[lists.Line], odd: list[SetAside], skipped: Counter[str]
 ) -> Advisory:
     """Return ``draft`` with what its lines say; what cannot be read goes to ``odd``."""
+    channel = ELTS if draft.ref.startswith(EXTENDED) else ""
     cves: list[str] = []
     fixes: list[Fix] = []
     for number, text in lines:
@@ -92,7 +98,8 @@ def _with_lines(
             if platform is None:
                 skipped[note.suite] += 1
             else:
-                fixes.append(statement(platform, note.package, note.said(), note.severity))
+                fix = statement(platform, note.package, note.said(), note.severity)
+                fixes.append(replace(fix, channel=channel))
         elif not lists.is_remark(text):
             where = f"{draft.ref}, line {number}"
             odd.append(SetAside(draft.ref, where, f"cannot be read: {text[:80]!r}"))

@@ -78,6 +78,8 @@ def _doubted(fix: Fix, unread: str) -> Fix:
 
 
 def _covers(advised: Fix, said: Fix) -> bool:
+    if advised.channel and said.status is Status.NO_FIX:
+        return True  # what carries the release on has the fix that the record does without
     if advised.status is not said.status:
         return False
     if said.status is not Status.AFFECTED:

@@ -21,8 +21,8 @@ from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page
 from patchmgr.feeds.formats import cvrf, cvrf_rpm, rpm_names
 from patchmgr.feeds.formats.labels import labelled
+from patchmgr.feeds.formats.suse_products import SERVED, placed
 from patchmgr.feeds.formats.text import shortened
-from patchmgr.feeds.vendors.suse_cvrf.products import SERVED, placed
 
 LISTING = "https://ftp.suse.com/pub/projects/security/cvrf/"
 SEVERITIES = {

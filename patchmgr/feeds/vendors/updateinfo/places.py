@@ -30,15 +30,29 @@ _NAMES = [
         (r"(?:Oracle Linux |ol)(\d{1,2})(?:[^\d].*)?", "ol:{0}"),
         (r"(?:Amazon Linux |amazon-linux-)(20\d\d|2)(?:[^\d].*)?", "amzn:{0}"),
         (r"openSUSE Leap (\d{2}\.\d)(?:[^\d].*)?", "opensuse-leap:{0}"),
-        (r"SUSE-SLE-[A-Za-z_-]+-(\d{2})-SP(\d)-20\d\d-\d+", "sles:{0}.{1}"),
         (r"SUSE Linux Enterprise [A-Za-z ]+ (\d{2}) SP(\d)", "sles:{0}.{1}"),
     )
 ]
 _RED_HAT = re.compile(
     r"(?:rhel-(?P<a>\d{1,2})-"
-    r"|Red Hat Enterprise Linux\b[A-Za-z -]*[ (](?:v\. ?)?(?P<b>\d{1,2})\b).*",
+    r"|Red Hat Enterprise Linux\b(?:[A-Za-z -]|\bE4S\b)*[ (](?:v\. ?)?(?P<b>\d{1,2})\b).*",
     re.IGNORECASE,
 )
+# SUSE's patches: SUSE-SLE-Product-SLES-15-SP1-LTSS-2021-186. Modules are for all of its products.
+_SUSE = re.compile(
+    r"SUSE-SLE-(?P<product>[A-Za-z_-]+?)-(?P<release>\d{2})-SP(?P<pack>\d)"
+    r"(?:-(?P<support>LTSS|ESPOS|BCL|TERADATA))?-20\d\d-\d+"
+)
+_SUSE_IDS = {
+    "SAP": "sles_sap",
+    "Product-SLES_SAP": "sles_sap",
+    "DESKTOP": "sled",
+    "Product-SLED": "sled",
+    "HPC": "sle_hpc",
+    "Product-HPC": "sle_hpc",
+    "RT": "sle_rt",
+    "Product-RT": "sle_rt",
+}
 _RED_HAT_MINOR = re.compile(r"(?:_DOT_|\(v\. ?\d+\.|Linux \d+\.)(\d+)")
 _LONG_SUPPORT = re.compile(r"(?<![A-Za-z0-9])(eus|aus|tus|e4s|els)(?![A-Za-z0-9])", re.IGNORECASE)
 
@@ -62,6 +76,11 @@ def place_named(names: tuple[str, ...]) -> Place:
         red_hat = _RED_HAT.fullmatch(name)
         if red_hat:
             return _red_hat(name, red_hat["a"] or red_hat["b"])
+        suse = _SUSE.fullmatch(name)
+        if suse:
+            os_id = _SUSE_IDS.get(suse["product"], "sles")
+            release = f"{suse['release']}.{suse['pack']}"
+            return Place(f"{os_id}:{release}", (suse["support"] or "").lower())
         for pattern, platform in _NAMES:
             match = pattern.fullmatch(name)
             if match:

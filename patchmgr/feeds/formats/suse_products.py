@@ -5,7 +5,8 @@ products themselves: a service pack is the second number ("15 SP1" is ``15.1``),
 Leap 15 has the ID ``opensuse``.
 
 A module or an extension is installed on top of any of the base products of its version. A suffix
-such as ``-LTSS`` is a subscription that a host of the release must have to get the update.
+such as ``-LTSS`` is a subscription that a host of the release must have to get the update; it may
+stand before the version as well ("High Performance Computing LTSS 15 SP3") or behind a blank.
 """
 
 import re
@@ -23,13 +24,16 @@ BASES = {  # name of the product without its version -> ID
     f"{SLE}High Performance Computing": "sle_hpc",
     f"{SLE}Real Time": "sle_rt",
     f"{SLE}Micro": "sle-micro",
+    f"{SLE}Micro for Rancher": "sle-micro-rancher",
     "SUSE Linux Micro": "sl-micro",
+    "SUSE Linux Micro Extras": "sl-micro",
 }
-EXTENDED = tuple(dict.fromkeys(BASES[name] for name in BASES if not name.endswith("Micro")))
+EXTENDED = tuple(dict.fromkeys(BASES[name] for name in BASES if "Micro" not in name))
 ADD_ONS = {
     f"{SLE}Software Development Kit",
     f"{SLE}Workstation Extension",
     f"{SLE}Real Time Extension",
+    "SUSE Real Time Module",
     f"{SLE}High Availability",
     f"{SLE}High Availability Extension",
     f"{SLE}Live Patching",
@@ -52,8 +56,8 @@ SERVED = (*dict.fromkeys(BASES.values()), *OPENSUSE)
 LEAP_BEFORE_15 = "42."
 
 _NAME = re.compile(
-    r"(?P<name>.+?)[ -](?P<version>[0-9]{1,3}(?:\.[0-9]{1,2})?)(?:[ -]SP(?P<pack>[0-9]))?"
-    r"(?:-(?P<suffix>[A-Z]+))?(?: NonFree)?"
+    r"(?P<name>.+?)(?: (?P<before>LTSS|ESPOS))?[ -](?P<version>[0-9]{1,3}(?:\.[0-9]{1,2})?)"
+    r"(?:[ -]SP(?P<pack>[0-9]))?(?:(?:-| (?=LTSS|ESPOS))(?P<suffix>[A-Z]+))?(?: NonFree)?"
 )
 
 
@@ -68,9 +72,10 @@ def placed(product: str) -> Place | None:
     if product == TUMBLEWEED:
         return Place(("opensuse-tumbleweed:rolling",), "")
     match = _NAME.fullmatch(product)
-    if match is None or (match["suffix"] or "") not in CHANNELS:
+    suffix = (match["suffix"] or match["before"] or "") if match else ""
+    if match is None or suffix not in CHANNELS:
         return None
-    name, channel = match["name"], CHANNELS[match["suffix"] or ""]
+    name, channel = match["name"], CHANNELS[suffix]
     if name == EXTENDED_SECURITY:
         name, channel = f"{SLE}Server", "ltss-extended-security"
     release = match["version"] + (f".{match['pack']}" if match["pack"] else "")
@@ -81,7 +86,8 @@ def placed(product: str) -> Place | None:
 def _ids(name: str, release: str) -> tuple[str, ...]:
     if name in BASES:
         return (BASES[name],)
-    if name in ADD_ONS or name.startswith(MODULE):
+    # Modules of SUSE Manager are numbered as that is: 4.1.
+    if name in ADD_ONS or (name.startswith(MODULE) and "SUSE Manager" not in name):
         return EXTENDED
     if name == "openSUSE Leap":
         return ("opensuse",) if release.startswith(LEAP_BEFORE_15) else ("opensuse-leap",)

@@ -1,0 +1,60 @@
+"""What people send in place of a listing that is read: told by its look, with what to send instead.
+
+These are refused rather than read where they cut names off, leave versions out, or speak of more
+than what is installed.
+"""
+
+import re
+
+_DPKG = "send dpkg-query's output, or /var/lib/dpkg/status (docs/inventory.md has the command)"
+_RPM = "send the output of rpm -qa (docs/inventory.md has the format)"
+
+_LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text is then
+    (
+        r"^\|\|/ Name |^[uihrp][ncHUFWti]R?  +\S+ +\S+ +\S+ ",
+        f"is dpkg -l, which cuts names off; {_DPKG}",
+    ),
+    (
+        r"^[a-z0-9][\w+.-]*/\S+ \S+ \S+ \[",
+        f"is apt list, which names no sources; {_DPKG}",
+    ),
+    (
+        r"^\S+-\S+-\S+ {2,}\w{3} (?:\w{3} | *\d+ )",
+        f"is rpm -qa --last; {_RPM}",
+    ),
+    (
+        r"^(?:Installed|Available) Packages$|^\S+\.(?:noarch|x86_64|aarch64) +\S+ +@",
+        f"is a list of dnf or yum; {_RPM}",
+    ),
+    (r"^[Si]\+? *\| (?:Name|\S+) +\| ", f"is a list of zypper; {_RPM}"),
+    (r"^error: (?:rpmdb|cannot open)", "is an error of rpm, and no listing"),
+    (
+        r"^# packages in environment at ",
+        "is conda list; send pip list --format=json of that environment",
+    ),
+    (r"^\+-{3,}\+", "is a table for people; ask the tool for JSON (osqueryi --json)"),
+    (r"^SPDXVersion: ", "is SPDX in tag-value form; export the document as SPDX 2.3 JSON"),
+    (r'"https://spdx\.org/rdf/3', "is SPDX 3; export the document as SPDX 2.3 JSON"),
+    (
+        r'"artifacts"\s*:|"SchemaVersion"\s*:',
+        "is a scanner's own JSON; export it as CycloneDX or SPDX 2.3, JSON",
+    ),
+    (r"^(?:PLAY|TASK) \[", "is the log of a playbook; send the result of package_facts alone"),
+    (
+        r"^(?:---\n)?(?:ansible_facts|packages|ansible_packages):$",
+        "is YAML; send the facts as JSON",
+    ),
+    (
+        r"^[\w.+-]+ (?:\d+:)?[\d.]\S*-\d+(?:\.\d+)?$",
+        "is pacman -Q, which is not read; send an SBOM (CycloneDX or SPDX 2.3, JSON)",
+    ),
+)
+_BEGINNING = 1 << 16  # characters looked at
+
+
+def what(text: str) -> str:
+    """Return what ``text`` is and what to send instead; "" for what is not known."""
+    if not text.strip():
+        return "is empty"
+    beginning = text[:_BEGINNING]
+    return next((is_ for look, is_ in _LOOKS if re.search(look, beginning, re.MULTILINE)), "")
