@@ -183,6 +183,11 @@ def _print_terms(plan: PlanDetail) -> None:
     click.echo(f"target versions: {terms.targets.value}")
     if terms.include_held:
         click.echo(f"held packages are changed too: {plan.summary.get('held_included', 0)}")
+    for one in plan.summary.get("superseded_targets", ()):
+        click.echo(
+            f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
+            f"{one['package']} {one['target']}"
+        )
     for one in plan.summary.get("phased", ()):
         click.echo(f"phased, so not offered to every host yet: {one}")
     for reached in plan.summary.get("coverage", ()):
