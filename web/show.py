@@ -81,6 +81,7 @@ def register(app: Flask) -> None:
         number=number,
         relative=relative,
         exact=exact,
+        to_the_minute=to_the_minute,
         iso=iso,
         day=day,
         words=words,
@@ -155,6 +156,11 @@ def exact(at: datetime) -> str:
     who = viewer_or_none()
     name = who.zone if who and who.zone else "UTC"
     return f"{there:%Y-%m-%d %H:%M:%S} {name}"
+
+
+def to_the_minute(at: datetime) -> str:
+    """Return ``at`` with its weekday in the viewer's zone, which the page names at its foot."""
+    return f"{at.astimezone(zone()):%a %d %b %Y, %H:%M}"
 
 
 def day(at: datetime) -> str:

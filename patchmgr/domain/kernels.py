@@ -3,8 +3,9 @@
 A package belongs to a kernel when its name or its version is that of one kernel release, as
 ``uname -r`` prints it. Sources: Debian's and Ubuntu's kernel packages carry the release in their
 names; rpm's are installed beside each other under one name, and the release is
-``version-release.arch`` (SUSE: ``version-release-flavour`` without the rebuild count); Alpine's
-and Arch's are replaced in place.
+``version-release.arch`` and, for a variant, ``+rt`` or ``+64k-debug`` (SUSE:
+``version-release-flavour`` without the rebuild count; Azure Linux: no architecture); Alpine's and
+Arch's are replaced in place.
 """
 
 import re
@@ -17,18 +18,24 @@ from patchmgr.errors import VersionError
 
 # linux-image-6.1.0-13-amd64, linux-modules-extra-5.15.0-91-generic
 _BY_NAME = re.compile(
-    r"linux-(?:image|image-unsigned|modules|modules-extra|modules-[a-z0-9]+|headers|binary)-"
+    r"linux-(?:image|image-unsigned|image-extra|modules|modules-[a-z0-9]+|headers|binary|buildinfo"
+    r"|tools|cloud-tools)-"
     r"(?P<release>[0-9]+\.[0-9][0-9.]*(?:~?[a-z0-9.+]*)-.+)"
 )
 _RPM = re.compile(
-    r"kernel(?:-rt|-uek|-64k|-debug|-kvm)?(?:-(?:core|modules|modules-core|modules-extra))?"
+    r"kernel(?:[0-9]+\.[0-9]+)?(?:-uek|-kvm|-(?P<variant>(?:rt-)?(?:16k|64k)|rt|debug)"
+    r"(?P<debug>-debug)?)?(?:-(?:core|modules|modules-core|modules-extra))?"
 )
+# Builds whose release tells the distribution; SUSE's ends with the count of rebuilds.
+_TAGGED = re.compile(r"\.(?:el|fc|rt|amzn|oe)[0-9]")
+_NO_ARCH = re.compile(r".*\.(?:azl|cm)[0-9]+")
 _SUSE = re.compile(r"kernel-(?P<flavour>default|azure|preempt|64kb|rt|kvmsmall)")
 # Of these, what boots: the rest of a release are its modules and headers.
 _BOOTS = re.compile(r"linux-(?:image|image-unsigned)-.+|kernel(?!.*-modules).*")
 _APK = re.compile(r"linux-(?P<flavour>lts|virt|stable|edge|rpi[0-9]*|openpax|asahi)")
+_NUMBERS = re.compile(r"[0-9][^-]*(?:-(?:[0-9]|rc)[^-]*)?-?")  # which a release begins with
 _APK_VERSION = re.compile(r"(?P<version>[0-9][0-9.]*)-r(?P<build>[0-9]+)")
-_FLAVOUR = re.compile(r".*-(?P<dashed>[a-z][a-z0-9]*)|.*\.(?P<dotted>[a-z][a-z0-9_]*)")
+_FLAVOUR = re.compile(r".*-(?P<dashed>[a-z][a-z0-9]*)|.*\.(?P<dotted>[a-z][a-z0-9_+]*)")
 _SIGNED_OR_NOT = re.compile(r"-(?:unsigned|dbg)$")
 
 
@@ -59,11 +66,19 @@ def _release(manager: str, name: str, version: str, arch: str) -> tuple[str, str
         return release, _line_of(release)
     if manager == "rpm":
         plain = version.partition(":")[2] or version
-        if flavour := _SUSE.fullmatch(name):
+        if (flavour := _SUSE.fullmatch(name)) and not _TAGGED.search(plain):
             return f"{plain.rpartition('.')[0]}-{flavour['flavour']}", name
-        if _RPM.fullmatch(name):
-            return f"{plain}.{arch}" if arch else plain, name
+        if built := _RPM.fullmatch(name):
+            variant = f"{built['variant'] or ''}{built['debug'] or ''}"
+            return _built(plain, arch, variant), name
     return "", ""
+
+
+def _built(version: str, arch: str, variant: str) -> str:
+    """Return the release of an rpm kernel. Real-time builds of old say so in their version."""
+    where = f".{arch}" if arch and not _NO_ARCH.fullmatch(version) else ""
+    also = f"+{variant}" if variant and ".rt" not in version else ""
+    return f"{version}{where}{also}"
 
 
 def idle(running: str, kernels: Mapping[int, Kernel]) -> frozenset[int]:
@@ -72,14 +87,19 @@ def idle(running: str, kernels: Mapping[int, Kernel]) -> frozenset[int]:
     ``kernels`` is every kernel package installed, by any id. Without a running kernel, or when the
     one that runs is not among them, nothing can be told and none is idle.
     """
-    if not running or all(each.release != running for each in kernels.values()):
+    if all(each.release != running for each in kernels.values()):
         return frozenset()
     newest = _newest(kernels.values())
     return frozenset(
         number
         for number, each in kernels.items()
-        if each.release != running and each.order < newest[each.line]
+        if not _is_of(each.release, running) and each.order < newest[each.line]
     )
+
+
+def _is_of(release: str, running: str) -> bool:
+    """Return whether a package is of the kernel that runs; headers of Ubuntu's name no flavour."""
+    return running == release or running.startswith(f"{release}-")
 
 
 def _newest(kernels: Iterable[Kernel]) -> dict[str, bytes]:
@@ -104,11 +124,10 @@ def newest_installed(
     for releases in lines.values():
         if running in releases:
             return max(releases, key=releases.__getitem__)
-    alike = lines.get(_line_of(running), {})
-    if alike:  # the one that runs was replaced or removed
+    if alike := lines.get(_line_of(running)):  # the one that runs was replaced or removed
         return max(alike, key=alike.__getitem__)
     among = {each for each in listed if _flavour(each) == _flavour(running)}
-    return max(among, key=_order, default="") if running in among else ""
+    return max(among, key=_order) if running in among else ""
 
 
 def _boots(manager: str, name: str, version: str, arch: str) -> Kernel | None:
@@ -123,14 +142,14 @@ def _boots(manager: str, name: str, version: str, arch: str) -> Kernel | None:
 
 
 def _line_of(release: str) -> str:
-    """Return the line that Debian's and Alpine's releases are of: what is left without numbers."""
-    return re.sub(r"[0-9][0-9.]*-[0-9]+", "", release)
+    """Return the line that Debian's and Alpine's releases are of: what follows their numbers."""
+    return _NUMBERS.sub("", release, count=1)
 
 
-def _flavour(release: str) -> str:
+def _flavour(release: str) -> str | None:
     found = _FLAVOUR.fullmatch(release)
-    return (found["dashed"] or found["dotted"]) if found else ""
+    return found and (found["dashed"] or found["dotted"])
 
 
 def _order(release: str) -> bytes:
-    return SCHEMES["rpm"](release.replace("-", "."))
+    return SCHEMES["rpm"](release.replace("-", "~"))  # what follows a number ends it

@@ -111,9 +111,8 @@ def platforms_of(platform: str, manager: str = "") -> tuple[str, ...]:
     shorter = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
     found = (where, *(f"{os_id}:{each}" for each in shorter))
     packs = tuple(f"{os_id}:{pack}" for pack in packs_of(os_id, release))
-    if os_id in SNAPSHOTS:
-        packs += (f"{os_id}:rolling",)
-    return found + packs + tuple(REBUILDS[each] for each in found if each in REBUILDS)
+    rolling = (f"{os_id}:rolling",) if os_id in SNAPSHOTS else ()
+    return found + packs + rolling + tuple(REBUILDS[each] for each in found if each in REBUILDS)
 
 
 def is_about(scheme: str, manager: str) -> bool:
@@ -158,7 +157,7 @@ def _why_not_for_channel(fix: Fix, subject: Subject) -> str:
         return f"it is for {fix.channel} builds, and this is not one"
     if kind:
         return f"it is for ordinary builds, and this is a {kind} build"
-    return f"it is for hosts entitled to {NAMES.get(fix.channel, fix.channel)}, and this one is not"
+    return f"it is for hosts entitled to {fix.channel}, and this one is not"
 
 
 def _stream(fix: Fix) -> str:

@@ -29,6 +29,11 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "alpine": ("alpine",),
     "arch": ("arch",),
 }
+# Whom a distribution lets build under its roof, though their names have its name in them: Launchpad
+# archives, Copr projects, and all projects of the Open Build Service but the distributions' own.
+_GUEST = re.compile(
+    r"lp-ppa-|.*\bcopr\b|obs://(?!build\.suse\.de/suse:|build\.opensuse\.org/opensuse:)"
+)
 # Managers whose distributions write advisories about sources: there, a package of which the source
 # is not known is judged by its own name.
 BY_SOURCE = ("dpkg", "apk")
@@ -48,6 +53,8 @@ def foreign(platform: str, origin: str, version: str) -> str:
     if vendor is None:
         return ""
     if origin:
-        return "" if any(word in origin.lower() for word in vendor) else origin
+        name = origin.lower()
+        is_own = any(word in name for word in vendor) and not _GUEST.match(name)
+        return "" if is_own else origin
     mark = _MARK.search(version)
     return mark[0].strip(".~+") if mark else ""

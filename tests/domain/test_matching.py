@@ -262,6 +262,7 @@ SURE = Verdict(Status.AFFECTED, "older")
 UNSURE = replace(SURE, is_sure=False)
 NOTHING = Verdict(Status.NO_FIX, "older")
 NEW_ENOUGH = Verdict(Status.NOT_AFFECTED, "newer")
+NO_SCHEME = Fix("rhel:8", "x", Match.BINARY, Status.NO_FIX, "")  # it has no version to compare
 
 
 @pytest.mark.parametrize(
@@ -275,6 +276,7 @@ NEW_ENOUGH = Verdict(Status.NOT_AFFECTED, "newer")
         ([(HIGHER, UNSURE), (LOWER, SURE), (LOWER, NEW_ENOUGH)], "affected"),
         ([(HIGHER, UNSURE), (LOWER, NOTHING), (LOWER, NEW_ENOUGH)], "no_fix"),
         ([(HIGHER, UNSURE), (LOWER, replace(NOTHING, is_sure=False))], "undetermined"),
+        ([(NO_SCHEME, NOTHING), (NO_SCHEME, NEW_ENOUGH)], "no_fix"),
     ],
 )
 def test_a_build_of_an_unknown_stream_is_undetermined_unless_all_streams_agree(judged, status):
@@ -399,6 +401,12 @@ def test_on_an_extended_update_line_that_line_has_the_word_on_its_cves(platform,
     assert overruled(statements, subject(platform=platform)) == overruled_on
 
 
+def test_a_snapshot_is_judged_as_the_rolling_release_that_it_is_of():
+    snapshot = "opensuse-tumbleweed:20260101"
+
+    assert platforms_of(snapshot, "rpm") == (snapshot, "opensuse-tumbleweed:rolling")
+
+
 def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
     assert platforms_of("debian:12", "pypi") == ("pypi",)
 
@@ -413,6 +421,13 @@ def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
         ("debian:12", "", "15.4-1.pgdg120+1", "pgdg"),
         ("ubuntu:22.04", "UbuntuESM", "1.0", ""),
         ("ubuntu:22.04", "LP-PPA-ondrej-php", "8.2", "LP-PPA-ondrej-php"),
+        ("ubuntu:22.04", "LP-PPA-ubuntu-toolchain-r-test", "13", "LP-PPA-ubuntu-toolchain-r-test"),
+        ("ubuntu:22.04", "LP-PPA-canonical-hwe", "13", "LP-PPA-canonical-hwe"),
+        ("ubuntu:22.04", "UbuntuESMApps", "1.0", ""),
+        ("debian:12", "Debian Backports", "1.0~bpo12+1", ""),
+        ("debian:12", "Docker", "5:27.3.1-1~debian.12~bookworm", "Docker"),
+        ("fedora:40", "Fedora Copr - user someone", "1-1.fc40", "Fedora Copr - user someone"),
+        ("fedora:40", "RPM Fusion", "1-1.fc40", "RPM Fusion"),
         ("rhel:9", "Red Hat, Inc.", "1-1.el9", ""),
         ("rhel:9", "Fedora Project", "1-1.el9", "Fedora Project"),
         ("centos:7", "CentOS", "1-1.el7", ""),
@@ -426,6 +441,14 @@ def test_a_package_of_a_language_is_judged_by_its_ecosystem_alone():
         ("sled:15.5", "SUSE LLC <https://www.suse.com/>", "1-1", ""),
         ("opensuse-leap:15.5", "openSUSE", "1-1", ""),
         ("opensuse-tumbleweed:20260101", "openSUSE", "1-1", ""),
+        ("opensuse-leap:15.5", "obs://build.opensuse.org/openSUSE:Leap", "1-1", ""),
+        ("sles:15.5", "obs://build.suse.de/SUSE:SLE-15-SP5", "1-1", ""),
+        (
+            "opensuse-leap:15.5",
+            "obs://build.opensuse.org/home:me",
+            "1-1",
+            "obs://build.opensuse.org/home:me",
+        ),
         ("azurelinux:3.0", "Microsoft Corporation", "1-1.azl3", ""),
         ("mariner:2.0", "Microsoft Corporation", "1-1.cm2", ""),
         ("openeuler:22.03", "http://openeuler.org", "1-1.oe2203", ""),
@@ -541,4 +564,16 @@ def test_a_package_of_unknown_source_is_judged_by_its_own_name_and_says_so():
     assert verdict.reason == (
         "1.0-1 is older than 1.0-2; the report does not say from which source package it was "
         "built; judged by its own name"
+    )
+
+
+def test_the_stream_of_a_build_is_told_by_what_else_the_vendor_says():
+    other = "3-1.module_el8.5.0+2+b"
+    statement = el8_fix("2-1.module_el8.5.0+1+a", module="nodejs:16")
+    modules = Catalogue.of([("x", other, "nodejs:18"), ("x", statement.fixed, "nodejs:16")])
+    installed = el8("1-1.module_el8.5.0+2+b")
+
+    assert why_not(statement, installed) == ""
+    assert why_not(statement, installed, modules) == (
+        "it is for the module stream nodejs:16, and this is a build of another stream"
     )

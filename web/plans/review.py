@@ -18,7 +18,7 @@ from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
 from web.auth import requires
 from web.context import now, session
-from web.plans.frame import Plotted, around, risks_of
+from web.plans.frame import around, risks_of
 from web.plans.pages import pages
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
@@ -144,20 +144,6 @@ def why(plan_id: int) -> ResponseReturnValue:
         return Fetched(closes[start : start + limit], len(closes), rest)
 
     return answer("plans/why.html", WHY, fetch, **around(plan, "why"))
-
-
-@pages.get("/<int:plan_id>/times")
-@requires(Role.VIEWER)
-def times(plan_id: int) -> ResponseReturnValue:
-    """Show rings, windows, freezes and soaks on a time line."""
-    plan = queries.get(session(), plan_id, now=now())
-    plotted = Plotted(plan)
-    return render_template(
-        "plans/times.html",
-        picture=plotted.picture(),
-        stages=plotted.stages,
-        **around(plan, "times"),
-    )
 
 
 @pages.get("/<int:plan_id>/risks")

@@ -32,11 +32,16 @@ SCHEMES: dict[str, Callable[[str], bytes]] = {
 
 
 def compare(scheme: str, a: str, b: str) -> str:
-    """Return ``<``, ``=`` or ``>``: how ``a`` stands to ``b``.
+    """Return ``<``, ``=`` or ``>``: how ``a`` stands to ``b`` to the scheme's vendor.
+
+    That is how their keys stand, but for alpm versions of which one has no pkgrel: vercmp leaves
+    the other's out, as no order of keys can.
 
     Raises `VersionError` naming the one that is not a version of ``scheme``, `KeyError` for an
     unknown scheme.
     """
     key = SCHEMES[scheme]
     left, right = key(a), key(b)
+    if scheme == "alpm":
+        left, right = map(key, alpm.alike(a, b))
     return "<" if left < right else ">" if left > right else "="

@@ -13,8 +13,9 @@ and ``a`` makes ``1.0a`` older than ``1.0``. At each place, the bytes are:
 * then the word, whose letters are more than any of these, or the number, its digits behind their
   count.
 
-A missing epoch is 0. vercmp does not compare pkgrel when one is missing, which is no order: here a
-missing one is 00 and sorts before all, as with rpm. And it is not transitive where separators end a
+A missing epoch is 0. vercmp does not compare pkgrel when one is missing, which is no order: in keys
+a missing one is 00 and sorts before all, as with rpm; who compares just two asks `alike`. And it is
+not transitive where separators end a
 part: ``1._`` = ``1.``, ``1.`` < ``1.1`` < ``1._a``, but ``1._a`` < ``1._``. Here such an end sorts
 as after one separator.
 """
@@ -53,6 +54,13 @@ def key(text: str) -> bytes:
     else:
         pieces.append(_NO_RELEASE)
     return "".join(pieces).encode("latin-1")
+
+
+def alike(a: str, b: str) -> tuple[str, str]:
+    """Return both as vercmp compares them: without pkgrel where one of them has none."""
+    if ("-" in a) == ("-" in b):
+        return a, b
+    return a.partition("-")[0], b.partition("-")[0]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -63,7 +63,7 @@ def test_order_is_that_of_a_comparison_where_one_goes_on(part, more):
 
 
 LADDER = [
-    "1.0A-1", "1.0a-1", "1.0beta-1", "1.0rc1-1", "1.0", "1.0-1", "1.0-1.1", "1.0-2", "1.0-10",
+    "1.0A-1", "1.0a-1", "1.0beta-1", "1.0rc1-1", "1.0-1", "1.0-1.1", "1.0-2", "1.0-10",
     "1.0.a-1", "1.0.-1", "1.0.0-1", "1.0.1-1", "1.0..a-1", "1.0..1-1", "1.1-1", "1:0.1-1",
 ]  # fmt: skip
 
@@ -71,6 +71,13 @@ LADDER = [
 @pytest.mark.parametrize(("older", "newer"), list(pairwise(LADDER)))
 def test_what_is_newer(older, newer):
     assert compare("alpm", older, newer) == "<"
+
+
+@pytest.mark.parametrize("other", ["1.0-1", "1.0-2.1", "0:1.0-7"])
+def test_a_pkgrel_that_only_one_has_is_not_compared_but_keys_have_to_place_it(other):
+    assert compare("alpm", "1.0", other) == compare("alpm", other, "1.0") == "="
+    assert compare("alpm", "1.0", "1.1-1") == compare("alpm", "0.9-1", "1.0") == "<"
+    assert alpm.key("0.9-1") < alpm.key("1.0") < alpm.key(other) < alpm.key("1.1-1")
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,30 @@ def test_a_form_goes_back_to_the_weeks_and_filters_that_were_chosen(works, opera
 
 def test_a_ring_of_approved_work_is_a_bar_with_its_link(works, operator):
     plan_id = works.started()
+    early = operator.get("/calendar").text
+    assert f'rings of <a href="/plans/{plan_id}/forecast">plan {plan_id}' in early
+    assert "lane-ring" not in early
+
+    works.forecast()
 
     page = operator.get("/calendar").text
     assert f'<a href="/plans/{plan_id}/times"' in page
     assert "lane-ring" in page
+    assert "is being worked out" not in page
+
+
+def test_programs_are_told_which_plans_have_no_forecast_yet(works, program):
+    plan_id = works.started()
+    ask = program(Role.VIEWER)
+    early = ask("GET", "/calendar").json
+    works.forecast()
+    later = ask("GET", "/calendar?kind=ring").json
+
+    assert (early["without_forecast"], later["without_forecast"]) == ([plan_id], [])
+    forecast = ask("GET", f"/plans/{plan_id}/forecast").json["forecast"]
+    assert [(one["starts"], one["ends"]) for one in later["entries"]] == [
+        (ring["starts"], ring["ends"]) for ring in forecast["rings"]
+    ]
 
 
 def test_a_window_is_changed_and_removed(works, operator):
@@ -229,6 +249,7 @@ def test_programs_do_the_same(works, app):
 
 def test_a_calendar_program_subscribes_with_its_token_as_password(works, app):
     plan_id = works.started()
+    works.forecast()
     token = works.token(Role.VIEWER)
     client = app.test_client()
 
