@@ -5,19 +5,17 @@ What many hosts say alike is stored once, under the digest of its content (ADR 0
 
 import hashlib
 import json
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import offers
 from inventory.sections import Report
 from patchmgr.db import models
 from patchmgr.db.base import Base
-from patchmgr.db.bulk import in_lists, insert_new
+from patchmgr.db.bulk import by_digest, insert_new
 from patchmgr.db.package_sets import MEMBER
 from patchmgr.domain.facts import Candidate, Offered
 from patchmgr.domain.matching import NAMES
@@ -124,21 +122,12 @@ def _digest(content: Any) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _ids(session: Session, model: Any, rows: dict[bytes, dict[str, Any]]) -> dict[bytes, int]:
+def _ids(
+    session: Session, model: type[Base], rows: dict[bytes, dict[str, Any]]
+) -> dict[bytes, int]:
     """Return the id of each row by its digest, storing those that are new."""
-    known = _known(session, model, rows)
+    known = by_digest(session, model, rows)
     if missing := rows.keys() - known.keys():
-        table: type[Base] = model
-        insert_new(session, table, [rows[digest] for digest in sorted(missing)])
-        known |= _known(session, model, missing)
+        insert_new(session, model, [rows[digest] for digest in sorted(missing)])
+        known |= by_digest(session, model, missing)
     return known
-
-
-def _known(session: Session, model: Any, digests: Collection[bytes]) -> dict[bytes, int]:
-    return {
-        bytes(digest): number
-        for part in in_lists(sorted(digests))
-        for digest, number in session.execute(
-            select(model.digest, model.id).where(model.digest.in_(part))
-        )
-    }

@@ -64,6 +64,19 @@ def take(
     Raises `InputError` and `BadFileError` for one that cannot be read, `TwoMachinesError`,
     `OverloadedError`; then nothing of it is stored.
     """
+    with db.in_turn():
+        return _take(db, body, speaker=speaker, digest=digest, actor=actor, now=now)
+
+
+def _take(
+    db: Database,
+    body: bytes,
+    *,
+    speaker: Speaker | None,
+    digest: bytes | None,
+    actor: str,
+    now: datetime,
+) -> Taken:
     document = documents.read(body)
     if digest is not None and digest != document.digest:
         raise InputError({"digest": "is not that of the report: it was changed on its way"})
@@ -80,22 +93,32 @@ def take(
                 now=now,
             )
             made = _store(session, host, report, document.digest, actor=actor, now=now)
+            is_scan_due = made.changed and not _scan_waits(session)
     except machines.TwoMachinesError as error:
         machines.note(db, error, now=now)
         raise
-    if made.changed:
+    if is_scan_due:
         want_scan(db, now=now)
     return made
 
 
 def want_scan(db: Database, *, now: datetime) -> None:
     """Ask for a scan of what changed, unless one waits: a fleet's reports ask for few."""
-    run = models.JobRun
     with db.reading() as session:
-        if session.scalar(select(run.id).where(run.job == "scan", run.state == "queued").limit(1)):
+        if _scan_waits(session):
             return
     with db.touching() as session:
         jobs.want(session, "scan", now=now)
+
+
+def _scan_waits(session: Session) -> bool:
+    """Return whether a scan is asked for that will see what this transaction changed.
+
+    One that starts meanwhile waits for the transaction to end, before it reads.
+    """
+    run = models.JobRun
+    query = select(run.id).where(run.job == "scan", run.state == "queued").limit(1)
+    return session.scalar(query) is not None
 
 
 def _store(
@@ -109,7 +132,7 @@ def _store(
 ) -> Taken:
     before = host.platform
     set_platform(session, host, report.os, now)
-    made = store_report(session, host, report.listing, report=report, now=now)
+    made = store_report(session, host, report.listing, REPORT, report=report, now=now)
     host.report_digest = digest
     changed = bool(made.new or made.changed) or host.platform != before
     if host.platform != before:

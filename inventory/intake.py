@@ -4,9 +4,8 @@ Everything is checked before anything is written; a call that raises has changed
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ from inventory.report import Listing
 from inventory.sections import Report
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
-from patchmgr.db.bulk import in_lists
+from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain import os_names
@@ -41,7 +40,6 @@ from patchmgr.services import audit, enrolment, exposures, installations
 REPORT = "report"  # format of a whole document, beside those of single listings
 FORMATS = (*sorted(formats.READERS), REPORT)
 MODES = ("snapshot", "merge")
-_FIELDS = attrgetter(*(each.name for each in fields(Package)))
 EXAMPLES = 20  # of each kind in a difference
 
 
@@ -181,7 +179,7 @@ def submit_report(
     system = _system(os, listing)
     with db.writing(alone=True) as session:
         row = _reporting_host(session, host, system, now, is_given=bool(os))
-        difference = store_report(session, row, listing, report=report, now=now)
+        difference = store_report(session, row, listing, format, report=report, now=now)
         difference.format = format
         if difference.new or difference.changed:
             details = {"format": format, **difference.summary()}
@@ -202,13 +200,15 @@ def store_report(
     session: Session,
     row: models.Host,
     listing: Listing,
+    format: str,  # noqa: A002 -- the word of the command line and the API
     *,
     report: Report | None = None,
     now: datetime,
 ) -> Difference:
     """Store what ``listing`` says a host has installed, in the transaction of who brought it.
 
-    With a whole ``report`` also what else the host says; without one that stays as it is.
+    What of it cannot be judged replaces what the last report of this ``format`` left so. With a
+    whole ``report`` also what else the host says; without one that stays as it is.
     """
     difference = Difference(
         rows=len(listing.packages),
@@ -220,20 +220,30 @@ def store_report(
     is_new = row.package_set_id is None
     if listing.held is not None:
         row.held = sorted(listing.held)
+    _keep_not_judged(row, listing, format)
     row.reported_at = now
     if row.retired_at is not None:
         row.retired_at = None
         row.judged_set_id = None
         installations.count(session, [row.id])
     told: list[str] = []
-    if report is not None:
-        difference.unreadable = report.facts.unreadable
-        host_facts.entitle(row, report)  # before the listing: versions are judged by it
-        told = host_facts.store(session, row, report, now)
-    changed = _store_listing(session, row, listing, difference, now)
+    with session.no_autoflush:  # the host is written once, when all is known of it
+        if report is not None:
+            difference.unreadable = report.facts.unreadable
+            host_facts.entitle(row, report)  # before the listing: versions are judged by it
+            told = host_facts.store(session, row, report, now)
+        changed = _store_listing(session, row, listing, difference, now)
     kind = _kind(is_new=is_new, changed=changed or bool(told))
     difference.count(Change(row.hostname, kind, tuple(told)))
     return difference
+
+
+def _keep_not_judged(row: models.Host, listing: Listing, format: str) -> None:  # noqa: A002 -- as above
+    of = {name: left for name, left in row.not_judged_of.items() if name != format}
+    if listing.not_judged:
+        of[format] = [listing.not_judged, list(listing.not_judged_why)]
+    if of != row.not_judged_of:
+        row.not_judged_of, row.not_judged = of, sum(count for count, _ in of.values())
 
 
 def _checked_os(os: str) -> str:
@@ -353,7 +363,20 @@ def _store_packages(
             )
             moved.append((host.id, set_id))
     _point(session, moved, now)
-    _reported(session, [hosts[name.lower()].id for name in file.hosts], now)
+    named = [hosts[name.lower()].id for name in file.hosts]
+    _reported(session, named, now)
+    if mode == "snapshot":
+        _judge_all(session, named)
+
+
+def _judge_all(session: Session, host_ids: Sequence[int]) -> None:
+    """Forget what earlier reports left unjudged: the file names everything its hosts have."""
+    host = models.Host
+    left = set(session.scalars(select(host.id).where(host.not_judged > 0)))
+    for part in in_lists(sorted(left.intersection(host_ids))):
+        session.execute(
+            update(host).where(host.id.in_(part)).values(not_judged=0, not_judged_of={})
+        )
 
 
 def _come_and_gone(has: Ids, had: Ids | None) -> tuple[int, int]:
@@ -481,30 +504,55 @@ def _reported(session: Session, host_ids: Sequence[int], now: datetime) -> None:
 def _store_listing(
     session: Session, row: models.Host, listing: Listing, difference: Difference, now: datetime
 ) -> bool:
-    packages = sorted(listing.packages, key=_FIELDS)
+    packages = list(listing.packages)
     encoded = sets.encode(session, judged_platform(row), packages)
-    had = package_sets.members_of(session, row.package_set_id)
-    if row.package_set_id is not None and np.array_equal(np.sort(encoded.ids), had):
+    near = package_sets.near(session, row.package_set_id)
+    had = package_sets.unpack(b"") if near is None else near.members
+    if near is not None and np.array_equal(np.sort(encoded.ids), had):
         return False
     gone = np.setdiff1d(had, encoded.ids)
     if kept := _of_others(session, gone, listing):
-        packages = sorted(listing.packages.union(kept))
+        packages = list(listing.packages.union(kept))
         encoded = sets.encode(session, judged_platform(row), packages)
-    (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now)
+    (set_id,) = sets.store(session, encoded, [np.arange(len(packages))], now, near=near)
     if set_id == row.package_set_id:
         return False
     difference.added += len(np.setdiff1d(encoded.ids, had))
     difference.removed += len(np.setdiff1d(had, encoded.ids))
-    host_id = row.id
-    _point(session, [(host_id, set_id)], now)
-    session.refresh(row)
+    _move(session, row, set_id, had, np.unique(encoded.ids), now)
     return True
 
 
 def _of_others(session: Session, gone: Ids, listing: Listing) -> list[Package]:
     """Return which of the members ``gone`` are packages that ``listing`` does not speak for."""
-    packages = map(sets.package, sets.packages_of(session, gone))
-    return [each for each in packages if each.manager not in listing.speaks_for]
+    if not len(gone):
+        return []
+    version = models.PackageVersion
+    of_others = version.manager.not_in(listing.speaks_for)
+    query = select(version).where(among(session, version.id, gone.tolist()), of_others)
+    return list(map(sets.package, session.scalars(query)))
+
+
+def _move(
+    session: Session, row: models.Host, set_id: int, had: Ids, has: Ids, now: datetime
+) -> None:
+    """Let one host have a set from ``now`` on, as `_point` does for many."""
+    if row.counted_set_id != row.package_set_id or row.retired_at is not None:
+        _point(session, [(row.id, set_id)], now)
+        session.refresh(row)
+        return
+    connection, history = session.connection(), table_of(models.HostPackageSet)
+    connection.execute(
+        update(history)
+        .where(history.c.host_id == row.id, history.c.until.is_(None))
+        .values(until=now)
+    )
+    started = {"host_id": row.id, "package_set_id": set_id, "since": now, "until": None}
+    connection.execute(history.insert(), started)
+    installations.change(session, had, has)
+    row.package_set_id = row.counted_set_id = set_id
+    row.updated_at = now
+    row.report_digest = None
 
 
 def _reporting_host(

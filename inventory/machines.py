@@ -5,7 +5,7 @@ another one than the host it looks like changes nothing: it is noted as a confli
 resolves (`resolve`), and what they said holds the next time that machine comes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -105,15 +105,16 @@ def recognised(
     machine has changed, others who change it are waited for.
     """
     conflict = None
-    decision = recognise(said, known(session, said, token_of), token_of=token_of, consent=consent)
+    rows = _alike(session, said, token_of)  # held here, so that the one of them is not read again
+    decision = recognise(said, _known(session, rows), token_of=token_of, consent=consent)
     if not isinstance(decision, Same) or decision.changes:
         if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer as it is
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         if consent is None and (conflict := _decided(session, said, token_of)) is not None:
             same = conflict.host_id if conflict.state == "same" else None
             consent = Consent(same, conflict.new_name)
-        hosts = known(session, said, token_of, consent)
-        decision = recognise(said, hosts, token_of=token_of, consent=consent)
+        rows = _alike(session, said, token_of, consent)
+        decision = recognise(said, _known(session, rows), token_of=token_of, consent=consent)
     if isinstance(decision, Clash):
         raise TwoMachinesError(said, decision)
     host = _host(session, decision, now)
@@ -125,13 +126,13 @@ def recognised(
     return host
 
 
-def known(
+def _alike(
     session: Session,
     said: Identity,
     token_of: int | None = None,
     consent: Consent | None = None,
-) -> list[Known]:
-    """Return the hosts that ``said`` may be. One query, and one for what they said before."""
+) -> list[models.Host]:
+    """Return the hosts that ``said`` may be. One query; two for a name that nobody has."""
     host = models.Host
     ids = [each for each in (said.machine_id, said.product_uuid) if each]
     names = {said.hostname, said.hostname.lower()}
@@ -141,12 +142,17 @@ def known(
     conditions += [host.external_id.in_([*ids, *(i.upper() for i in ids)])] if ids else []
     wanted = {token_of, consent.same if consent else None} - {None}
     conditions += [host.id.in_(wanted)] if wanted else []
-    rows = session.scalars(select(host).where(or_(*conditions))).all()
+    rows = list(session.scalars(select(host).where(or_(*conditions))))
     if not any(row.hostname.lower() == said.hostname.lower() for row in rows) and not any(
         row.id == token_of and row.reported_name.lower() == said.hostname.lower() for row in rows
     ):  # a new name, which somebody may have in another case
         other_case = select(host).where(func.lower(host.hostname) == said.hostname.lower())
-        rows = [*rows, *session.scalars(other_case)]
+        rows += session.scalars(other_case)
+    return rows
+
+
+def _known(session: Session, rows: Sequence[models.Host]) -> list[Known]:
+    """Return what is known of hosts. One query, for what they said before."""
     past = _past(session, [row.id for row in rows])
     return [
         Known(
@@ -331,8 +337,10 @@ def _settle(session: Session, host_id: int) -> None:
 
 def _host(session: Session, decision: Decision, now: datetime) -> models.Host:
     if isinstance(decision, Same):
-        _vacate(session, decision.hostname, decision.host_id)
-        return session.get_one(models.Host, decision.host_id)
+        host = session.get_one(models.Host, decision.host_id)
+        if decision.hostname != host.hostname:
+            _vacate(session, decision.hostname, decision.host_id)
+        return host
     assert isinstance(decision, New)  # noqa: S101 -- a clash was raised before
     _vacate(session, decision.hostname, 0)
     host = new_host(decision.hostname, now)

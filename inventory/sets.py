@@ -7,9 +7,10 @@ their order; so equal content has one name in every database. How a set's member
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,8 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.bulk import in_lists, insert_new
-from patchmgr.db.package_sets import Bases, Ids
+from patchmgr.db.bulk import by_digest, in_lists, insert_new
+from patchmgr.db.package_sets import Bases, Form, Ids, Near
 from patchmgr.domain.packages import Package, Platform
 from patchmgr.domain.signed import judged_source
 
@@ -28,6 +29,7 @@ Digests = npt.NDArray[np.uint8]  # one row of 32 bytes a package
 T = TypeVar("T")
 
 LOOKED_UP = 2_000  # digests up to which asking for each beats reading a platform's all
+_FIELDS = attrgetter(*(each.name for each in fields(Package)))
 _SEPARATOR = "\x1f"
 
 
@@ -41,7 +43,7 @@ class Encoded:
 
 def encode(session: Session, platform: Platform, packages: Sequence[Package]) -> Encoded:
     """Return ids and digests of ``packages``, storing those never seen on ``platform``."""
-    digests = [_digest(platform, package) for package in packages]
+    digests = [digest(platform, package) for package in packages]
     known = _known_versions(session, platform, digests)
     missing = {
         digest: package
@@ -49,7 +51,9 @@ def encode(session: Session, platform: Platform, packages: Sequence[Package]) ->
         if digest not in known
     }
     if missing:
-        rows = [_row(platform, package, digest) for digest, package in missing.items()]
+        # In one order, whoever stores them: two at once cannot wait in a ring for each other.
+        in_order = sorted(missing.items(), key=lambda each: _FIELDS(each[1]))
+        rows = [_row(platform, package, digest) for digest, package in in_order]
         insert_new(session, models.PackageVersion, rows)
         known |= _known_versions(session, platform, list(missing))
     return Encoded(
@@ -59,11 +63,17 @@ def encode(session: Session, platform: Platform, packages: Sequence[Package]) ->
 
 
 def store(
-    session: Session, encoded: Encoded, members: Sequence[npt.NDArray[np.intp]], now: datetime
+    session: Session,
+    encoded: Encoded,
+    members: Sequence[npt.NDArray[np.intp]],
+    now: datetime,
+    *,
+    near: Near | None = None,
 ) -> list[int]:
     """Return the id of each set, storing the new ones.
 
-    Each of ``members`` holds positions in ``encoded``, in any order and with repeats.
+    Each of ``members`` holds positions in ``encoded``, in any order and with repeats. A set that is
+    ``near`` to a known one is stored without a look at all the others.
     """
     if not members:
         return []
@@ -80,13 +90,27 @@ def store(
     known = _known_sets(session, list(by_digest))
     new = {name: encoded.ids[distinct] for name, distinct in by_digest.items() if name not in known}
     if new:
-        _store_new(session, new, now)
+        _store_new(session, _but_near(session, new, near, now), now)
         known |= _known_sets(session, list(new))
     return [known[name] for name in names]
 
 
+def _but_near(
+    session: Session, new: Mapping[bytes, Ids], near: Near | None, now: datetime
+) -> dict[bytes, Ids]:
+    """Store the sets that are ``near``, and return the others."""
+    forms = {} if near is None else {name: near.form(ids) for name, ids in new.items()}
+    rows = [
+        _set_row(name, form, form.base, len(new[name]), now) for name, form in forms.items() if form
+    ]
+    insert_new(session, models.PackageSet, rows)
+    return {name: ids for name, ids in new.items() if not forms.get(name)}
+
+
 def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> None:
     """Store sets by name, each whole or by what it differs in from one that is like it."""
+    if not new:
+        return
     bases = Bases(session)
     first = len(bases.ids)
     forms = {name: bases.form(ids) for name, ids in new.items()}
@@ -94,21 +118,33 @@ def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> Non
     differing = [name for name, form in forms.items() if form.base is not None]
     for names in filter(None, (whole, differing)):
         rows = [
-            {
-                "digest": name,
-                "members": forms[name].members,
-                "base_id": None if (base := forms[name].base) is None else bases.ids[base],
-                "lacks": forms[name].lacks,
-                "sketch": forms[name].sketch,
-                "size": len(new[name]),
-                "created_at": now,
-            }
+            _set_row(
+                name,
+                forms[name],
+                None if (base := forms[name].base) is None else bases.ids[base],
+                len(new[name]),
+                now,
+            )
             for name in names
         ]
         insert_new(session, models.PackageSet, rows)
         if names is whole:
             known = _known_sets(session, whole)
             bases.ids[first:] = [known[name] for name in whole]
+
+
+def _set_row(
+    name: bytes, form: Form, base_id: int | None, size: int, now: datetime
+) -> dict[str, Any]:
+    return {
+        "digest": name,
+        "members": form.members,
+        "base_id": base_id,
+        "lacks": form.lacks,
+        "sketch": form.sketch,
+        "size": size,
+        "created_at": now,
+    }
 
 
 def packages_of(session: Session, members: Ids) -> list[models.PackageVersion]:
@@ -146,7 +182,8 @@ def package(row: models.PackageVersion) -> Package:
 
 
 @lru_cache(maxsize=1 << 16)  # hosts of a fleet have most of their packages in common
-def _digest(platform: Platform, package: Package) -> bytes:
+def digest(platform: Platform, package: Package) -> bytes:
+    """Return what names a package of a platform."""
     fields = (
         platform,
         package.manager,
@@ -189,26 +226,11 @@ def _known_versions(
     session: Session, platform: Platform, digests: Sequence[bytes]
 ) -> dict[bytes, int]:
     version = models.PackageVersion
-    query = select(version.digest, version.id)
-    if len(digests) > LOOKED_UP:
-        return _pairs(session, query.where(version.platform == platform))
-    known: dict[bytes, int] = {}
-    for part in in_lists(digests):
-        known |= _pairs(session, query.where(version.digest.in_(part)))
-    return known
+    if len(digests) <= LOOKED_UP:
+        return by_digest(session, version, digests)
+    query = select(version.digest, version.id).where(version.platform == platform)
+    return {bytes(digest): number for digest, number in session.execute(query)}
 
 
 def _known_sets(session: Session, digests: Sequence[bytes]) -> dict[bytes, int]:
-    known: dict[bytes, int] = {}
-    for part in in_lists(digests):
-        known |= _pairs(
-            session,
-            select(models.PackageSet.digest, models.PackageSet.id).where(
-                models.PackageSet.digest.in_(part)
-            ),
-        )
-    return known
-
-
-def _pairs(session: Session, query: Any) -> dict[bytes, int]:
-    return {bytes(digest): number for digest, number in session.execute(query)}
+    return by_digest(session, models.PackageSet, digests)

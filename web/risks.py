@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plan_review import Standing
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
-from patchmgr.domain.timing import Stage
+from patchmgr.domain.simulation.forecast import NO_WINDOW, TOO_LATE, LateHosts
+from patchmgr.domain.terms import Targets
 from web.show import plural
 
 NAMED = 3  # hosts named in a sentence
@@ -21,7 +24,9 @@ class Risk:
 
     tone: str  # "bad", "warn", "info"
     words: str
-    place: str = ""  # "host", "hosts", "plan", "advisory", "excluded", "timeline", "calendar"
+    place: str = (
+        ""  # "host", "hosts", "plan", "advisory", "excluded", "timeline", "forecast", "calendar"
+    )
     value: str = ""
 
 
@@ -29,7 +34,7 @@ def of(
     plan: PlanDetail,
     standing: Standing,
     *,
-    stages: Sequence[Stage],
+    kept: KeptForecast | None,
     excluded: Mapping[str, tuple[int, int]],
     now: datetime,
     bad: Sequence[tuple[Change, Hold]] = (),
@@ -38,7 +43,7 @@ def of(
     if plan.state not in OPEN_PLANS:
         return []
     found = [
-        *_late(plan, stages, now),
+        *_late(plan, kept, now),
         *_signals(plan),
         *held(bad),
         *_hosts(standing),
@@ -48,39 +53,45 @@ def of(
     return sorted(found, key=lambda risk: order[risk.tone])
 
 
-def worst(plan: PlanDetail, stages: Sequence[Stage], now: datetime) -> list[Risk]:
+def worst(plan: PlanDetail, kept: KeptForecast | None, now: datetime) -> list[Risk]:
     """Return only what an approver must not miss; it is said beside the decision."""
-    return [*_late(plan, stages, now), *_signals(plan)]
+    return [*_late(plan, kept, now), *_signals(plan)]
 
 
-def _late(plan: PlanDetail, stages: Sequence[Stage], now: datetime) -> list[Risk]:
-    due = plan.due
+def _late(plan: PlanDetail, kept: KeptForecast | None, now: datetime) -> list[Risk]:
+    """Return which hosts will be late, as the forecast has it."""
     found = []
-    hopeless = [stage.name for stage in stages if stage.hosts and stage.ends is None]
-    if hopeless:
-        found.append(
-            Risk("bad", f"Ring {hopeless[0]} finds no window in the next 60 days.", "timeline")
-        )
-    if due is not None and due < now:
-        found.append(Risk("bad", "A due date of what it closes has passed already.", "timeline"))
-    elif due is not None:
-        late = [stage for stage in stages if stage.works_until and stage.works_until > due]
-        hosts = sum(stage.hosts for stage in late)
-        if hosts:
-            names = " and ".join(stage.name for stage in late)
-            found.append(
-                Risk(
-                    "bad",
-                    f"{plural(hosts, 'host')} in {names} can be reached only after the earliest "
-                    "due date.",
-                    "timeline",
-                )
-            )
+    if plan.due is not None and plan.due < now:
+        found.append(Risk("bad", "A due date of what it closes has passed already.", "forecast"))
+    if kept is None:
+        words = "When its rings will run is being worked out: nobody can say yet who will be late."
+        found.append(Risk("warn", words, "forecast"))
+    else:
+        made = kept.made.forecast
+        endless = [ring.name for ring in made.rings if ring.hosts and ring.ends is None]
+        if endless:
+            words = f"The end of ring {endless[0]} is not in sight: {made.outcome}."
+            found.append(Risk("bad", words, "forecast"))
+        if plan.due is None or plan.due >= now:
+            found += [_late_hosts(one) for one in made.late_by]
     found += [
         Risk("bad", f"Window {name} is shorter than a host's work takes.", "calendar")
         for name in plan.summary.get("windows_too_short", ())
     ]
     return found
+
+
+def _late_hosts(one: LateHosts) -> Risk:
+    many = plural(one.hosts, "host")
+    if one.reason == TOO_LATE:
+        return Risk(
+            "bad", f"{many} of ring {one.ring} will be done after the due date.", "forecast"
+        )
+    if one.reason == NO_WINDOW:
+        have = "has" if one.hosts == 1 else "have"
+        words = f"{many} of ring {one.ring} {have} no window before the due date."
+        return Risk("bad", words, "forecast")
+    return Risk("bad", f"{many} of ring {one.ring}: {one.reason}.", "forecast")
 
 
 def _signals(plan: PlanDetail) -> list[Risk]:
@@ -162,6 +173,8 @@ def _changes(
         rest = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
         words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{rest}."
         found.append(Risk("info", words))
+    if plan.terms.targets is Targets.EXACT:
+        found += [_superseded(one) for one in plan.summary.get("superseded_targets", ())[:NAMED]]
     if standing.first_time and plan.state not in ACTIVE_PLANS:
         names = ", ".join(standing.first_time[:NAMED])
         more = len(standing.first_time) - NAMED
@@ -186,6 +199,16 @@ def _changes(
             Risk("warn", "All hosts are in one ring: nothing is tried on a few first.", "timeline")
         )
     return found
+
+
+def _superseded(one: Mapping[str, Any]) -> Risk:
+    many = plural(one["hosts"], "host")
+    words = (
+        f"{many} would get {one['package']} {one['target']} exactly, and "
+        f"{'its' if one['hosts'] == 1 else 'their'} repositories put {one['offered']} first: where "
+        "they keep only that, the exact version cannot be installed. Versions at least as new can."
+    )
+    return Risk("warn", words, "hosts")
 
 
 def _named(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 
+from patchmgr.domain import durations
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.recurrence import in_words
@@ -81,12 +82,14 @@ def register(app: Flask) -> None:
         number=number,
         relative=relative,
         exact=exact,
+        to_the_minute=to_the_minute,
         iso=iso,
         day=day,
         words=words,
         tone=tone,
         severity_word=severity_word,
         span=span,
+        length_words=durations.words,
         plural=plural,
         percent=percent,
         capitalize_first=capitalize_first,
@@ -155,6 +158,11 @@ def exact(at: datetime) -> str:
     who = viewer_or_none()
     name = who.zone if who and who.zone else "UTC"
     return f"{there:%Y-%m-%d %H:%M:%S} {name}"
+
+
+def to_the_minute(at: datetime) -> str:
+    """Return ``at`` with its weekday in the viewer's zone, which the page names at its foot."""
+    return f"{at.astimezone(zone()):%a %d %b %Y, %H:%M}"
 
 
 def day(at: datetime) -> str:

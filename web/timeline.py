@@ -1,4 +1,4 @@
-"""The picture of when the rings of a plan run, as `patchmgr.domain.timing` expects it.
+"""The picture of when the rings of a plan run, as its forecast has them.
 
 It is an SVG; colours and hatching are the stylesheet's.
 """
@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plans import PlanDetail
-from patchmgr.domain.rollout.model import Ring, Rollout
-from patchmgr.domain.timing import HORIZON, Placement, Stage
+from patchmgr.domain.simulation.forecast import RingForecast
 from patchmgr.domain.windows import Freeze, Window, openings
 from web.show import plural
 
 WIDTH, LEFT, ROW, TOP, BOTTOM = 960, 128, 46, 26, 26
+HORIZON = timedelta(days=60)  # no picture is longer
 SHORTEST = timedelta(hours=12)
 THINNEST = 3.0  # a bar that can still be seen
+
+Placement = Sequence[tuple[int, str | None, int]]  # ring, window, hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +57,19 @@ class Picture:
     top: int = TOP
 
 
-def rollout_of(plan: PlanDetail) -> Rollout:
-    """Return what of a plan its timing depends on, as the domain knows it."""
-    rings = tuple(
-        Ring(
-            settings=ring.settings,
-            tally=ring.tally,
-            state=ring.state,
-            since=ring.state_since,
-            started=ring.started_at,
-            soak_until=ring.soak_until,
-            finished=ring.finished_at,
-        )
+def course(plan: PlanDetail, kept: KeptForecast | None) -> tuple[RingForecast, ...]:
+    """Return when each ring of ``plan`` runs; what is not forecast yet only as far as it went."""
+    known = {one.name: one for one in kept.made.forecast.rings} if kept else {}
+    return tuple(
+        known.get(ring.name)
+        or RingForecast(ring.name, ring.hosts, ring.started_at, None, ring.finished_at)
         for ring in plan.rings
-    )
-    return Rollout(
-        rings, {}, frozenset(plan.authors), plan.content_hash, state=plan.state, due=plan.due
     )
 
 
 def draw(
-    stages: Sequence[Stage],
-    rollout: Rollout,
+    stages: Sequence[RingForecast],
+    plan: PlanDetail,
     *,
     placement: Placement,
     windows: Mapping[str, Window],
@@ -83,10 +77,10 @@ def draw(
     now: datetime,
     days: "Days",
 ) -> Picture:
-    """Return the picture of ``stages``."""
+    """Return the picture of ``stages``, the rings of ``plan``."""
     known = [at for s in stages for at in (s.starts, s.ends) if at is not None]
     start = min([now, *known]) - timedelta(hours=1)
-    marks = [*known, now + SHORTEST, *([rollout.due] if rollout.due else [])]
+    marks = [*known, now + SHORTEST, *([plan.due] if plan.due else [])]
     end = min(max(marks), start + HORIZON)
     end += (end - start) / 30
     length = (end - start) / (WIDTH - LEFT)
@@ -100,20 +94,21 @@ def draw(
         return Bar(x(since), max(round(x(until) - x(since), 1), THINNEST), words)
 
     rows = []
-    for stage, ring in zip(stages, rollout.rings, strict=True):
-        names = sorted({w for at, w, _ in placement if at == stage.position and w})
+    for position, (stage, ring) in enumerate(zip(stages, plan.rings, strict=True)):
+        names = sorted({w for at, w, _ in placement if at == position and w})
         shaded = [
             bar(since, until, f"window {name} is open {days.span(since, until)}")
             for name in names
             if name in windows
             for since, until in openings(windows[name], start, end)
         ]
-        work = bar(stage.starts, stage.works_until, f"{stage.name} at work")
-        soak = bar(stage.works_until, stage.ends, f"{stage.name} soaks")
-        has_soak = soak is not None and stage.ends != stage.works_until
+        works_until = stage.soaks_from or stage.ends or stage.last_host
+        work = bar(stage.starts, works_until, f"{stage.name} at work")
+        soak = bar(stage.soaks_from, stage.ends, f"{stage.name} soaks")
+        has_soak = soak is not None and stage.ends != works_until
         rows.append(
             Row(
-                y=TOP + stage.position * ROW,
+                y=TOP + position * ROW,
                 label=stage.name,
                 detail=plural(stage.hosts, "host"),
                 state=ring.state.value,
@@ -124,7 +119,7 @@ def draw(
         )
     frozen = [bar(one.starts, one.ends, f"freeze {one.name}: {one.reason}") for one in freezes]
     last = stages[-1].ends if stages else None
-    due = rollout.due
+    due = plan.due
     return Picture(
         rows=tuple(rows),
         freezes=tuple(one for one in frozen if one),
@@ -163,8 +158,8 @@ class Days:
             day += timedelta(days=every)
         return found
 
-    def sentence(self, stage: Stage) -> str:
+    def sentence(self, stage: RingForecast) -> str:
         if stage.starts is None:
-            return f"{stage.name}: {'no hosts' if not stage.hosts else 'no window in sight'}"
+            return f"{stage.name}: {'no start in sight' if stage.hosts else 'no hosts'}"
         until = f", until {self.words(stage.ends)}" if stage.ends else ""
         return f"{stage.name}: {plural(stage.hosts, 'host')} from {self.words(stage.starts)}{until}"

@@ -34,8 +34,14 @@ def calendar(
     after, before = agenda.span(agenda.monday(day), weeks, zone)
     with app.db.reading() as session:
         lines = window_queries.windows(session, now=app.now)
-        found = queries.entries(session, lines, after, before, app.now)
-    entries = agenda.chosen(found, show or KINDS, window)
+        found = queries.agenda(session, lines, after, before)
+    entries = agenda.chosen(found.entries, show or KINDS, window)
+    for number, _ in found.unknown if "ring" in (show or KINDS) else ():
+        click.echo(
+            f"patchmgr: plan {number} has no forecast yet, so its rings are not listed; "
+            f"the scheduler makes it, and patchmgr plans forecast {number} says it now",
+            err=True,
+        )
     columns = ("starts", "ends", "kind", "name", "detail", "expected", "plan")
     rows = [
         (

@@ -68,6 +68,27 @@ def unpack(packed: bytes) -> Ids:
     return np.frombuffer(packed, dtype=MEMBER)
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A set as it is stored, and the one stored whole that another like it can differ from."""
+
+    members: Ids  # sorted
+    base_id: int
+    base: Ids
+
+    def form(self, ids: Ids) -> Form | None:
+        """Return how to store distinct ``ids`` as a difference; None where that is not small.
+
+        ``base`` of the form is then the id of the set, not a place among `Bases`.
+        """
+        if not len(self.base):
+            return None
+        more, lacks = _differences(np.sort(ids), self.base)
+        if 4 * (len(more) + len(lacks)) > len(ids):  # half as much as `Bases` would let pass
+            return None
+        return Form(more.astype(MEMBER).tobytes(), self.base_id, lacks.astype(MEMBER).tobytes())
+
+
 class Bases:
     """The sets stored whole, to find for a new set the one it is most like."""
 
@@ -145,6 +166,16 @@ def members_of(session: Session, set_id: int | None) -> Ids:
         return unpack(b"")
     query = select(*WHOLE).outerjoin(base, base.id == package_set.base_id)
     return whole(*session.execute(query.where(package_set.id == set_id)).one())
+
+
+def near(session: Session, set_id: int | None) -> Near | None:
+    """Return a set with what it is stored as a difference to; None for no set. One query."""
+    if set_id is None:
+        return None
+    query = select(package_set.base_id, *WHOLE).outerjoin(base, base.id == package_set.base_id)
+    base_id, more, lacks, of_base = session.execute(query.where(package_set.id == set_id)).one()
+    mine = whole(more, lacks, of_base)
+    return Near(mine, set_id, mine) if base_id is None else Near(mine, base_id, unpack(of_base))
 
 
 def whole(more: bytes | None, lacks: bytes | None, of_base: bytes | None) -> Ids:

@@ -1,7 +1,9 @@
 """The database as the services see it: one place that opens transactions."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 from patchmgr.db.last_seen import LastSeen
+from patchmgr.db.line import Line
 from patchmgr.db.turns import Turns
 from patchmgr.errors import OverloadedError
 
@@ -41,7 +44,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
-        self._turns = Turns(1 if self.is_sqlite else AT_ONCE, WAITING, PATIENCE, ASK_AGAIN)
+        at_once = 1 if self.is_sqlite else AT_ONCE
+        self._turns = Turns(at_once, WAITING, PATIENCE, ASK_AGAIN)
+        self._bodies = Turns(at_once, WAITING, PATIENCE, ASK_AGAIN)
         self.last_seen = LastSeen(self.touching, Turns(1, WAITING, PATIENCE, ASK_AGAIN), ASK_AGAIN)
 
     @property
@@ -79,6 +84,15 @@ class Database:
             if alone and not self.is_sqlite:
                 session.execute(select(func.pg_advisory_xact_lock(ALONE)))
             yield session
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """Hold a turn to read and store what a host sends; others wait for it, before they begin.
+
+        Threads of a process share one core's time: to read them all at once would have the one that
+        holds the database's lock, and with it everybody, wait for all the others.
+        Raises `OverloadedError`.
+        """
+        return self._bodies.taken()
 
     @contextmanager
     def reporting(self) -> Iterator[Session]:
@@ -148,8 +162,11 @@ def _engine(url: str) -> Engine:
     engine = create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT / 1000}, pool_size=POOL, max_overflow=OVERFLOW
     )
+    line = None
+    if parsed.database and parsed.database != ":memory:":
+        line = Line(Path(f"{parsed.database}-line"), BUSY_TIMEOUT / 1000)
     event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", partial(_begin, line))
     return engine
 
 
@@ -167,16 +184,30 @@ def _prepare(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: Connection) -> None:
+def _begin(line: Line | None, connection: Connection) -> None:
     options = connection.get_execution_options()
-    soon = options.get(SOON, False)
-    if soon:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE * 1000}")
+    if options.get(READ_ONLY, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    raw: Any = connection.connection.dbapi_connection
+    patience = PATIENCE if options.get(SOON, False) else BUSY_TIMEOUT / 1000
+    raw.execute("PRAGMA busy_timeout=0")  # how long to wait for the lock is up to the line
     try:
-        connection.exec_driver_sql("BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE")
+        if line is None or not line.wait(partial(_immediate, raw), patience):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # fails as SQLAlchemy has it fail
     finally:
-        if soon:  # the connection goes back to where others are more patient
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+        raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+
+
+def _immediate(raw: Any) -> bool:
+    """Return whether a transaction that may write could begin: nobody else writes just now."""
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
 
 
 def _is_locked(error: OperationalError) -> bool:

@@ -69,13 +69,18 @@ class Terms:
 
 
 def from_json(document: Mapping[str, Any]) -> Terms:
-    """Return the terms whose canonical form is ``document``."""
+    """Return the terms whose canonical form is ``document``. Raises `InputError`."""
+    try:
+        targets = Targets(document.get("targets", Targets.AT_LEAST))
+        execution = Execution(document.get("execution", Execution.MANUAL))
+    except ValueError as error:
+        raise InputError({"terms": str(error)}) from error
     return Terms(
-        Targets(document.get("targets", Targets.AT_LEAST)),
+        targets,
         bool(document.get("include_held", False)),
         tuple(document.get("approvers", ())),
         durations.parse(document["approval_valid"]) if "approval_valid" in document else VALID,
-        Execution(document.get("execution", Execution.MANUAL)),
+        execution,
     )
 
 

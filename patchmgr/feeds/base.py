@@ -35,6 +35,8 @@ class Page:
     support: tuple[Support, ...] = ()
     # When the document stops being true, such as a Release's Valid-Until; None: it does not say.
     expires: datetime | None = None
+    # When the vendor made the document, where it says so: a mirror must not go back behind it.
+    made_at: datetime | None = None
     is_verified: bool = False  # a known key has signed the document
     stands: tuple[str, ...] = ()  # refs that an index lists: they stand, read again or not
     tells: str = ""  # ref of which it tells all there is: if that is nothing, it stands no more

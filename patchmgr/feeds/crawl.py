@@ -52,6 +52,8 @@ class Harvest:
     support: tuple[Support, ...] = ()  # by platform, package and level
     # When the first of its documents stops being true, and which; None: none of them says.
     expires: tuple[datetime, str] | None = None
+    # When its documents were made, by address without labels, of those that say so.
+    made: Mapping[str, datetime] = field(default_factory=dict)
     verified: tuple[str, ...] = ()  # addresses of documents that known keys have signed
     known: frozenset[str] = frozenset()  # addresses of ``documents`` that were not read again
     unread: frozenset[str] = frozenset()  # addresses of ``documents`` that are to be read again
@@ -77,6 +79,7 @@ class _Basket:
     left_out: int = 0
     support: dict[tuple[str, str, str], Support] = field(default_factory=dict)
     expires: list[tuple[datetime, str]] = field(default_factory=list)
+    made: dict[str, datetime] = field(default_factory=dict)
     verified: list[str] = field(default_factory=list)
     known: dict[str, Document] = field(default_factory=dict)
     not_read: set[str] = field(default_factory=set)  # addresses, or only in part
@@ -174,6 +177,7 @@ def _harvest(feed: Feed, basket: _Basket) -> Harvest:
         basket.left_out,
         tuple(basket.support[place] for place in sorted(basket.support)),
         min(basket.expires, default=None),
+        dict(sorted(basket.made.items())),
         tuple(dict.fromkeys(basket.verified)),
         frozenset(basket.known),
         frozenset(basket.not_read),
@@ -266,6 +270,8 @@ def _add(basket: _Basket, page: Page, url: str, wanted: Callable[[Offer], bool])
     basket.left_out += len(page.offers) - len(kept)
     for each in page.support:
         basket.support[each.platform, each.package, each.level] = each
+    if page.made_at is not None:
+        basket.made[without_labels(url)] = page.made_at
     if page.is_verified:
         basket.verified.append(without_labels(url))
     if page.expires is not None:

@@ -8,7 +8,7 @@ from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError
 from patchmgr.services import housekeeping as tidying
 from patchmgr.services import jobs as record
-from patchmgr.services import outbox, planning_policies, probing, reports, rollouts
+from patchmgr.services import kept_forecasts, outbox, planning_policies, probing, reports, rollouts
 from patchmgr.services import scan as scanning
 from patchmgr.services import sync as syncing
 
@@ -57,6 +57,14 @@ def propose(db: Database, clock: Clock) -> str:
     """Propose the plans whose policies have come due."""
     seen = planning_policies.propose_due(db, now=clock())
     return "; ".join(f"{one.policy}: {one.outcome}" for one in seen)
+
+
+def forecast(db: Database, clock: Clock) -> str:
+    """Make forecasts anew where plans have moved on. Raises `ConflictError` naming what failed."""
+    done = kept_forecasts.refresh(db, now=clock())
+    if done.failed:
+        raise ConflictError("; ".join(f"plan {plan}: {why}" for plan, why in done.failed.items()))
+    return f"forecasts of {done.made} plans made" if done.made else ""
 
 
 def report(db: Database, settings: Settings, clock: Clock) -> str:

@@ -23,6 +23,7 @@ REQUESTS = timedelta(seconds=1)  # how often runs asked for are looked for
 RECONCILE = timedelta(seconds=30)  # how often enabled feeds are looked for
 IMPORTS = timedelta(minutes=5)  # makes up for what a process left that ended
 PROPOSE = timedelta(minutes=5)  # how often policies are asked whether a plan is due
+FORECAST = timedelta(seconds=15)  # how often plans are asked whether their forecast still holds
 DAY = timedelta(days=1)
 SPREAD = timedelta(minutes=5)  # keeps a fleet of servers from asking upstream at the same second
 THREADS = 6
@@ -95,6 +96,7 @@ def jobs(
         Job("tick", timedelta(seconds=settings.tick_seconds), partial(bodies.tick, db, clock)),
         *([] if imports is None else [Job("imports", IMPORTS, imports)]),
         Job("propose", PROPOSE, partial(bodies.propose, db, clock)),
+        Job("forecast", FORECAST, partial(bodies.forecast, db, clock)),
         Job("report", DAY, partial(bodies.report, db, settings, clock), hour=2),
         Job("housekeeping", DAY, partial(bodies.housekeeping, db, settings, clock), hour=3),
     ]

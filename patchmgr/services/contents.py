@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -178,6 +178,34 @@ def stored(session: Session, plan_id: int) -> Content:
         tuple(groups.from_json(one) for one in plan.groups),
         _gathered(session, plan_id) if plan.groups else (),
     )
+
+
+def contradicts(session: Session, plan_id: int, content: Content) -> bool:
+    """Return whether what is kept beside ``content``, for speed or for people, says otherwise."""
+    change, ring = models.PlanChange, models.Ring
+    item, member = models.PlanItem, models.PlanGroupHost
+    names = session.scalars(
+        select(ring.name).where(ring.plan_id == plan_id).order_by(ring.position)
+    ).all()
+    counted = select(func.count()).where(item.change_id == change.id).scalar_subquery()
+    is_miscounted = select(change.id).where(change.plan_id == plan_id, change.hosts != counted)
+    if [*names] != [one.name for one in content.rings] or session.scalar(is_miscounted.limit(1)):
+        return True
+    if not content.groups:
+        return False
+    columns = member.group_id, member.host_id, member.place, member.after_id
+    said = {
+        tuple(one) for one in session.execute(select(*columns).where(member.plan_id == plan_id))
+    }
+    row = models.PlanGroup
+    numbered = select(row.key, row.id).where(row.plan_id == plan_id)
+    numbers = {one.key: one.id for one in session.execute(numbered)}
+    rings = {host: at.ring for host, at in content.places.items()}
+    return said != {
+        (numbers[one.key], host, place, first)
+        for one in content.gathered
+        for place, (host, first) in enumerate(one.sequence(rings))
+    }
 
 
 def _gathered(session: Session, plan_id: int) -> tuple[Group, ...]:

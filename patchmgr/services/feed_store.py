@@ -27,6 +27,7 @@ from patchmgr.services.shrinking import Change
 
 KINDS = ("advisories", "notes", "offers", "support")  # of content that a feed may have
 SOURCES = 20  # addresses or files that a revision names
+MADE = "made"  # in the counts of a revision: when its documents were made, by address
 READER = "reader"  # in the counts of a revision: what its documents were read with
 MOST_ASIDE = 200  # records and documents set aside that a revision names
 LONGEST_ASIDE = 300  # characters of one
@@ -105,6 +106,8 @@ def store(
     row.expires_at = harvest.expires[0] if harvest.expires else None
     row.known_version_id = known_version_id
     unused = carried.left_out if carried else {**_unused(harvest), READER: reader}
+    if start:
+        unused = {**unused, MADE: {url: at.isoformat() for url, at in harvest.made.items()}}
     if not said.is_new:
         if row.revision_id is not None:
             current = session.get_one(models.FeedRevision, row.revision_id)

@@ -14,7 +14,8 @@ from patchmgr.domain.content import window_from_json
 from patchmgr.domain.rollout.model import Rollout
 from patchmgr.domain.rollout.states import OPEN_PLANS, TaskState
 from patchmgr.domain.simulation import forecast as simulated
-from patchmgr.domain.simulation.forecast import Forecast, WhatIf
+from patchmgr.domain.simulation.forecast import WhatIf
+from patchmgr.domain.simulation.outlook import Compliance, PlanForecast
 from patchmgr.domain.simulation.player import Played
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import IllegalTransitionError
@@ -22,28 +23,6 @@ from patchmgr.services.rollout_load import Wanted, load
 
 FREEZES_AHEAD = timedelta(days=732)  # for those that recur; no plan takes so long
 _OVER = (TaskState.VERIFIED, TaskState.SKIPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class Compliance:
-    """What is left of the plan's work at some point."""
-
-    after: str  # ring; empty: now
-    hosts: int  # that are not done
-    findings: int  # of the plan, still open
-    hosts_pct: int  # done, rounded down
-    findings_pct: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlanForecast:
-    """A plan's forecast and what each ring brings."""
-
-    forecast: Forecast
-    due: datetime | None
-    hosts: int
-    findings: int
-    compliance: tuple[Compliance, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +41,21 @@ def forecast(
     Saves nothing. Raises `NotFoundError`, `IllegalTransitionError` for a plan that is over,
     `InputError` for a window that does not exist.
     """
-    what_if = what_if or WhatIf()
+    return _made(session, plan_id, _stage(session, plan_id, now), now, what_if or WhatIf())
+
+
+def compared(
+    session: Session, plan_id: int, *, now: datetime, what_if: WhatIf
+) -> tuple[PlanForecast, PlanForecast]:
+    """Return the forecast as it is and as ``what_if`` has it, of one instant. As `forecast`."""
     stage = _stage(session, plan_id, now)
+    changed = _made(session, plan_id, stage, now, what_if)
+    return _made(session, plan_id, stage, now, WhatIf()), changed
+
+
+def _made(
+    session: Session, plan_id: int, stage: _Stage, now: datetime, what_if: WhatIf
+) -> PlanForecast:
     rollout = simulated.changed(stage.rollout, stage.windows, what_if)
     begins = now
     if what_if.start is not None and rollout.state in OPEN_PLANS[:3]:

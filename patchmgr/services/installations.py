@@ -2,7 +2,8 @@
 
 A host is counted with the set that ``Host.counted_set_id`` names. Whoever gives hosts another set,
 retires them or takes them back calls `count` in the same transaction; it looks at what they are
-counted with and what they have, and adds the difference.
+counted with and what they have, and adds the difference. For one host of which the caller knows
+both, `change` looks only at what differs.
 """
 
 from collections import defaultdict
@@ -11,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import Base, table_of
-from patchmgr.db.bulk import among, chunks
-from patchmgr.db.package_sets import Pairs, Stored
+from patchmgr.db.bulk import IN_LIST, among, chunks, in_lists
+from patchmgr.db.package_sets import Ids, Pairs, Stored
 
 Kind = tuple[str, str, str]  # platform, manager, name
 
@@ -59,6 +60,35 @@ def count(session: Session, host_ids: Collection[int]) -> None:
         .values(counted_set_id=_HAS)
         .execution_options(synchronize_session=False)
     )
+
+
+def change(session: Session, before: Ids, after: Ids) -> None:
+    """Count a host that had ``before`` and has ``after``; the caller notes what it is counted with.
+
+    At most two queries for what differs, where `count` reads the whole of both sets.
+    """
+    gone, came = np.setdiff1d(before, after), np.setdiff1d(after, before)
+    kinds = _kinds_of(session, among(session, version.id, [*gone.tolist(), *came.tolist()]))
+    lost, gained = ({kinds[each] for each in ids.tolist()} for ids in (gone, came))
+    kept = np.intersect1d(before, after)
+    lost, gained = lost - gained, gained - lost
+    beside = _among_kept(session, lost | gained, kept)
+    found = Counts()
+    found.versions.update(dict.fromkeys(gone.tolist(), -1) | dict.fromkeys(came.tolist(), 1))
+    found.software.update(dict.fromkeys(lost - beside, -1) | dict.fromkeys(gained - beside, 1))
+    _add(session, found)
+
+
+def _among_kept(session: Session, kinds: Collection[Kind], kept: Ids) -> set[Kind]:
+    """Return the ``kinds`` that ``kept`` has members of: of another version or architecture."""
+    found: set[Kind] = set()
+    if not len(kept):
+        return found
+    stays = set(kept.tolist())
+    for names in in_lists(sorted({name for *_, name in kinds})):
+        rows = _kinds_of(session, version.name.in_(names))
+        found.update(kind for number, kind in rows.items() if number in stays)
+    return found
 
 
 def rebuild(session: Session) -> None:
@@ -119,13 +149,17 @@ def _weighed(session: Session, weights: Mapping[int, int]) -> Counts:
 def _kinds(session: Session, stored: Stored) -> tuple[list[Kind], Pairs]:
     """Return the kinds of the members of sets, and the number of its kind for each member."""
     members = stored.versions
-    columns = (version.id, version.platform, version.manager, version.name)
-    query = select(*columns).where(among(session, version.id, members.tolist()))
     numbers: dict[Kind, int] = {}
     of_member = np.zeros(1 + int(members.max(initial=0)), np.int64)
-    for number, *kind in session.connection().execute(query).cursor.fetchall():
-        of_member[number] = numbers.setdefault((kind[0], kind[1], kind[2]), len(numbers))
+    for number, kind in _kinds_of(session, among(session, version.id, members.tolist())).items():
+        of_member[number] = numbers.setdefault(kind, len(numbers))
     return list(numbers), of_member
+
+
+def _kinds_of(session: Session, wanted: ColumnElement[bool]) -> dict[int, Kind]:
+    columns = (version.id, version.platform, version.manager, version.name)
+    rows = session.connection().execute(select(*columns).where(wanted)).cursor.fetchall()
+    return {number: (where, manager, name) for number, where, manager, name in rows}
 
 
 def _add(session: Session, change: Counts) -> None:
@@ -164,5 +198,10 @@ def _add_to(session: Session, model: type[Base], rows: list[dict[str, Any]]) -> 
         ),
         rows,
     )
-    if any(row["hosts"] < 0 for row in rows):
+    fewer = [row for row in rows if row["hosts"] < 0]
+    if len(fewer) > IN_LIST:
         connection.execute(delete(table).where(table.c.hosts == 0))
+    elif fewer:
+        keys = [column == bindparam(f"b_{column.name}") for column in table.primary_key.columns]
+        gone = [{f"b_{name}": value for name, value in row.items()} for row in fewer]
+        connection.execute(delete(table).where(*keys, table.c.hosts == 0), gone)

@@ -15,28 +15,28 @@ from patchmgr.services.calendar_exports import freeze_events
 
 def feed(session: Session, *, now: datetime) -> bytes:
     """Return the file that calendar programs subscribe to."""
-    rings = ring_events(agenda.rings_ahead(session, now=now))
+    rings = ring_events(agenda.rings_ahead(session).rings)
     freezes = freeze_events(session, now=now)
     return icalendar_out.written([*rings, *freezes], "patchmgr")
 
 
 def ring_events(rings: Iterable[PlannedRing]) -> list[Event]:
-    """Return an event for each ring that is not without a window in sight.
+    """Return an event for each ring that is not without an end in sight.
 
-    Its times move with the plan, so a change of the plan is a newer version of the event.
+    Its times move with the plan and its forecast; what is newer has a later LAST-MODIFIED.
     """
     found = []
     for one in rings:
-        stage = one.stage
-        if stage.starts is None or stage.ends is None:
+        starts, ends = one.ring.starts, one.ring.ends
+        if starts is None or ends is None:
             continue
         happening = Happening(
-            f"{one.title}: {stage.name}",
-            stage.starts,
-            max(stage.ends, stage.starts),
+            f"{one.title}: {one.ring.name}",
+            starts,
+            max(ends, starts),
             one.words,
-            is_certain=stage.is_real,
+            is_certain=one.is_real,
         )
-        name = uid(f"plan-{one.plan}-ring", stage.position, one.created_at)
+        name = uid(f"plan-{one.plan}-ring", one.position, one.created_at)
         found.append(happening_event(happening, Version(name, one.changed_at, one.revision)))
     return found

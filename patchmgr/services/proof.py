@@ -20,8 +20,10 @@ from patchmgr.domain.content import Content, Place, change_json, window_from_jso
 from patchmgr.domain.groups import from_json as group_from_json
 from patchmgr.domain.leases import digest
 from patchmgr.domain.rings import from_json
+from patchmgr.errors import PatchmgrError
 from patchmgr.services import contents
 
+UNREADABLE, CONTRADICTED = "unreadable", "contradicted"  # no hash is called so
 MOST_PLANS = 8  # kept in mind for each database
 PER_ITEM = timedelta(milliseconds=0.2)  # between two looks; hashing an item takes a thirtieth
 
@@ -45,11 +47,19 @@ _known: WeakKeyDictionary[Engine, dict[int, Vouched]] = WeakKeyDictionary()
 
 
 def stored_hash(session: Session, plan_id: int, now: datetime) -> str:
-    """Return the hash of all that is stored now, and keep in mind what it vouches for."""
-    content = contents.stored(session, plan_id)
-    found = content.hash
+    """Return the hash of all that is stored now, and keep in mind what it vouches for.
+
+    What cannot be read any more, or contradicts itself, has a hash that nobody has approved.
+    """
     known = _known.setdefault(session.get_bind().engine, {})
     known.pop(plan_id, None)
+    try:
+        content = contents.stored(session, plan_id)
+        if contents.contradicts(session, plan_id, content):
+            return CONTRADICTED
+    except (PatchmgrError, ValueError, LookupError, TypeError):
+        return UNREADABLE
+    found = content.hash
     known[plan_id] = _vouched(content, found, now)
     while len(known) > MOST_PLANS:
         known.pop(next(iter(known)))

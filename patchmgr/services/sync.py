@@ -23,6 +23,7 @@ from patchmgr.errors import FeedError, FeedHeldError, FeedMalformedError, InputE
 from patchmgr.feeds.base import Feed
 from patchmgr.feeds.crawl import Document, Harvest, crawl
 from patchmgr.feeds.files import Files
+from patchmgr.feeds.formats.dates import instant
 from patchmgr.feeds.formats.labels import PLATFORMS, labels_of, without_labels
 from patchmgr.feeds.kept import Kept
 from patchmgr.feeds.reader import reader_of
@@ -124,6 +125,7 @@ class _Task:
                 read_before=known,
             )
             _refuse_expired(harvest, self.now)
+            _refuse_older(harvest, self._last_counts().get(feed_store.MADE, {}))
             result = self.store(_whole(harvest), start=start) if harvest else self._unchanged()
         except FeedError as error:
             self._ended("failed", str(error))
@@ -185,7 +187,7 @@ class _Task:
         """
         if set(self._last_start()) != set(start) or _wants_more(self.db, self.feed):
             return {}
-        if _last_reader(self.db, self.feed) != reader_of(self.feed):
+        if self._last_counts().get(feed_store.READER) != reader_of(self.feed):
             return {}
         return _known(self.db, self.feed.name)
 
@@ -193,6 +195,17 @@ class _Task:
         """Return whether the feed becomes smaller because the fleet needs less of it."""
         is_own = bool(start) and self.feed.name not in self.settings.mirrors
         return is_own and asked(start) < asked(self._last_start())
+
+    def _last_counts(self) -> Mapping[str, Any]:
+        """Return what the feed's revision says of how it was read; nothing of one without any."""
+        row, revision = models.Feed, models.FeedRevision
+        with self.db.reading() as session:
+            counts = session.scalar(
+                select(revision.counts)
+                .join(row, row.revision_id == revision.id)
+                .where(row.name == self.feed.name)
+            )
+        return counts or {}
 
     def _last_start(self) -> list[str]:
         with self.db.reading() as session:
@@ -237,6 +250,21 @@ def _refuse_after(expires: datetime, where: str, now: datetime) -> None:
         )
 
 
+def _refuse_older(harvest: Harvest | None, made: Mapping[str, str]) -> None:
+    """Raise `FeedMalformedError` when a document is older than the one that was read there before.
+
+    It would hide what came since, as one that does not hold any more does.
+    """
+    for url, at in harvest.made.items() if harvest else ():
+        before = instant(made.get(url, ""))
+        if before is not None and at < before:
+            raise FeedMalformedError(
+                f"{url}: is of {at:%Y-%m-%d %H:%M} UTC, and the one read before of"
+                f" {before:%Y-%m-%d %H:%M}; the mirror went back, so ask the vendor or another one,"
+                " or read the vendor's files with --from to take it all the same"
+            )
+
+
 def _whole(harvest: Harvest | None) -> Harvest:
     """Return ``harvest``. Raises `FeedMalformedError` when there is nothing in it."""
     if harvest is None or harvest.is_empty:
@@ -264,18 +292,6 @@ def _wants_more(db: Database, feed: Feed) -> bool:
             return True
         named = exists().where(row.name == feed.name, advisory.changed_at >= row.succeeded_at)
         return feed.only_named and bool(session.scalar(select(named)))
-
-
-def _last_reader(db: Database, feed: Feed) -> str:
-    """Return what the documents of ``feed`` were last read with; "" when that is not known."""
-    row, revision = models.Feed, models.FeedRevision
-    with db.reading() as session:
-        counts = session.scalar(
-            select(revision.counts)
-            .join(row, row.revision_id == revision.id)
-            .where(row.name == feed.name)
-        )
-    return str((counts or {}).get(feed_store.READER, ""))
 
 
 def _storing(harvest: Harvest) -> str:

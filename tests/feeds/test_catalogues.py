@@ -20,6 +20,10 @@ DOCUMENTS = {name: next((HERE / name).glob("document.*")).read_bytes() for name 
 FIRST = "#model_version:v2025.03.14,score_date:2025-12-26T12:55:00Z"
 HEADER = "cve,epss,percentile"
 ROW = "CVE-1999-0001,0.01151,0.7802"
+KEV = (
+    '{WHEN "count": 1, "vulnerabilities": [{"cveID": "CVE-2024-1000",'
+    ' "dateAdded": "2024-01-02", "dueDate": "2024-01-23"}]}'
+)
 
 
 def read(feed, body):
@@ -39,6 +43,22 @@ def test_a_mutated_document_is_read_or_refused_and_nothing_else(feed, data):
 
     with suppress(FeedMalformedError):
         assert isinstance(read(feed, bytes(body)), Page)
+
+
+@pytest.mark.parametrize(
+    ("feed", "body", "made_at"),
+    [
+        ("epss", f"{FIRST}\n{HEADER}\n{ROW}", "2025-12-26T12:55:00+00:00"),
+        ("kev", KEV.replace("WHEN", '"dateReleased": "2024-01-05T17:01:17.2476Z",'),
+         "2024-01-05T17:01:17.247600+00:00"),
+        ("kev", KEV.replace("WHEN", '"dateReleased": "soon",'), None),
+        ("kev", KEV.replace("WHEN", ""), None),
+    ],
+)  # fmt: skip
+def test_a_catalogue_says_when_it_was_made(feed, body, made_at):
+    found = read(feed, body.encode()).made_at
+
+    assert (found and found.isoformat()) == made_at
 
 
 def values_in(document, path=()):

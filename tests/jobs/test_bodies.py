@@ -108,5 +108,5 @@ def test_every_feed_that_is_on_and_needed_has_its_job(db, settings, now):
 
     # A mirror of debian is set; what is known of flaws concerns every fleet.
     syncs = {"sync:debian", "sync:epss", "sync:kev"}
-    assert before == {"scan", "tick", "propose", "report", "housekeeping"} | syncs
+    assert before == {"scan", "tick", "propose", "forecast", "report", "housekeeping"} | syncs
     assert after == before - syncs

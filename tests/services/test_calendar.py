@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from icalendar import Calendar
 
+from patchmgr.db.queries import agenda
 from patchmgr.db.queries import freezes as freeze_queries
 from patchmgr.db.queries import windows as queries
 from patchmgr.domain.accounts import Role
@@ -11,7 +13,15 @@ from patchmgr.domain.freezes import RecurringFreeze, Times
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import BadFileError, ConflictError, ForbiddenError, InputError, NotFoundError
-from patchmgr.services import calendar_exports, calendar_files, freezes, planned_work, windows
+from patchmgr.services import (
+    calendar_exports,
+    calendar_files,
+    forecasts,
+    freezes,
+    kept_forecasts,
+    planned_work,
+    windows,
+)
 
 HOUR = timedelta(hours=1)
 NIGHTS = Window("nights", "FREQ=DAILY;BYHOUR=22", 4 * HOUR, "UTC")
@@ -218,6 +228,7 @@ def test_a_file_with_one_bad_event_changes_nothing(fleet):
 def test_approved_work_is_an_event_a_ring_under_the_same_name_for_ever(fleet):
     plan_id = fleet.started()
     freezes.add(fleet.db, Freeze("f", fleet.now + HOUR, fleet.now + 2 * HOUR, "b"), **who(fleet))
+    kept_forecasts.refresh(fleet.db, now=fleet.now)
 
     body = ask(fleet, planned_work.feed, now=fleet.now).replace(b"\r\n ", b"").decode()
 
@@ -226,5 +237,32 @@ def test_approved_work_is_an_event_a_ring_under_the_same_name_for_ever(fleet):
     assert uids[-1].startswith("UID:freeze-")
     assert "SEQUENCE:" in body
     fleet.tick(HOUR)
+    kept_forecasts.refresh(fleet.db, now=fleet.now)
     later = ask(fleet, planned_work.feed, now=fleet.now).replace(b"\r\n ", b"").decode()
     assert [line for line in later.splitlines() if line.startswith("UID:plan")] == uids[:-1]
+
+
+def test_the_feed_has_the_instants_of_the_forecast_and_says_which_are_only_expected(fleet):
+    plan_id = fleet.started()
+    fleet.tick(HOUR)
+    kept_forecasts.refresh(fleet.db, now=fleet.now)
+    with fleet.db.reading() as session:
+        made = forecasts.forecast(session, plan_id, now=fleet.now).forecast
+
+    events = Calendar.from_ical(ask(fleet, planned_work.feed, now=fleet.now)).walk("VEVENT")
+
+    assert [(one["DTSTART"].dt, one["DTEND"].dt) for one in events] == [
+        (ring.starts, ring.ends) for ring in made.rings
+    ]
+    assert [str(one["STATUS"]) for one in events] == ["CONFIRMED", "TENTATIVE"]
+
+
+def test_a_plan_without_a_forecast_is_named_and_has_no_rings_yet(fleet):
+    plan_id = fleet.started()
+
+    ahead = ask(fleet, agenda.rings_ahead)
+    assert (ahead.rings, [number for number, _ in ahead.unknown]) == ((), [plan_id])
+
+    kept_forecasts.refresh(fleet.db, now=fleet.now)
+    ahead = ask(fleet, agenda.rings_ahead)
+    assert ([one.ring.name for one in ahead.rings], ahead.unknown) == (["canary", "broad"], ())

@@ -198,10 +198,11 @@ def test_a_repository_is_no_feed_of_advisories(db, installed, bring):
 # Over the network: a signed index, and what it leads to.
 
 
-def index(body, valid_until):
+def index(body, valid_until, made=None):
     """An InRelease of Debian 12 that lists ``body`` as its only Packages."""
+    dated = f"Date: {made:%a, %d %b %Y %H:%M:%S} UTC\n" if made else ""
     text = (
-        "Origin: Debian\nSuite: oldstable\nCodename: bookworm\nArchitectures: amd64\n"
+        f"Origin: Debian\nSuite: oldstable\nCodename: bookworm\nArchitectures: amd64\n{dated}"
         f"Valid-Until: {valid_until:%a, %d %b %Y %H:%M:%S} UTC\nSHA256:\n"
         f" {hashlib.sha256(body).hexdigest()} {len(body)} main/binary-amd64/Packages\n"
     )
@@ -212,8 +213,8 @@ def index(body, valid_until):
 def serve(db, settings, server, now):
     """Return what syncs the archive from a server, ``hours`` from now, and what was asked of it."""
 
-    def answer(body, valid_until):
-        server.answer((200, {"ETag": '"1"'}, index(body, valid_until)), path=INDEX)
+    def answer(body, valid_until, made=None):
+        server.answer((200, {"ETag": '"1"'}, index(body, valid_until, made)), path=INDEX)
         server.answer((200, {}, body), path="/dists/bookworm/main/binary-amd64/Packages")
 
     def fetch(hours, *, unchanged=False):
@@ -282,6 +283,23 @@ def test_an_index_that_stays_the_same_until_it_expires_is_refused_as_well(instal
 
     with pytest.raises(FeedMalformedError, match="valid until"):
         fetch(3, unchanged=True)
+
+
+def test_a_mirror_that_goes_back_is_refused_and_what_it_said_stays(db, installed, serve, now):
+    answer, fetch = serve
+    installed(curl="7-1")
+    answer(packages(curl="7-3"), now + 99 * HOUR, made=now)
+    fetch(1)
+    answer(packages(curl="7-2"), now + 99 * HOUR, made=now - HOUR)
+
+    for hours in (2, 3):  # and it is not forgotten
+        with pytest.raises(FeedMalformedError, match=r"is of 2026-03-02 08:30 UTC.*went back"):
+            fetch(hours)
+        assert updates(db) == [("curl", "7-3")]
+
+    answer(packages(curl="7-4"), now + 99 * HOUR, made=now)  # of the same moment is not older
+    fetch(4)
+    assert updates(db) == [("curl", "7-4")]
 
 
 def test_files_with_an_expired_index_change_nothing(db, settings, now, tmp_path):

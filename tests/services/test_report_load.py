@@ -3,7 +3,8 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from threading import Barrier
+from threading import Barrier, Thread
+from time import sleep
 
 import pytest
 from sqlalchemy import func, select
@@ -188,6 +189,27 @@ def test_who_waits_too_long_is_refused_and_takes_no_turn():
         pass
     with turns.taken():
         pass
+
+
+def test_turns_are_taken_in_the_order_in_which_they_were_asked_for():
+    turns = Turns(at_once=1, waiting=10, patience=60, ask_again=7)
+    order, threads = [], []
+
+    def take(name):
+        with turns.taken():
+            order.append(name)
+
+    with turns.taken():
+        for name in range(5):
+            threads.append(Thread(target=take, args=(name,)))
+            threads[-1].start()
+            while turns.waiting < len(threads):
+                sleep(0)
+    take("who came last")  # finds the turn handed over already, however quick it asks
+    for thread in threads:
+        thread.join()
+
+    assert order == [0, 1, 2, 3, 4, "who came last"]
 
 
 def test_an_error_in_a_turn_ends_it():

@@ -326,6 +326,9 @@ def test_passing_trouble_is_not_a_failure(fetch, server):
         ((200, {"Content-Length": "9999"}, TWO), FeedUnreachableError, "the body is cut off"),
         ((200, {}, b"\x89PNG\r\n"), FeedMalformedError, "not whole JSON"),
         ((302, {"Location": "http://169.254.169.254/"}, b""), FeedUnreachableError, "metadata"),
+        ((302, {"Location": "/data/json"}, b""), FeedUnreachableError, "more than 5 redirects"),
+        ((302, {"Location": "ftp://127.0.0.1/x"}, b""), FeedUnreachableError, "not an http"),
+        ((200, {"Content-Length": str(len(TWO) - 9)}, TWO), FeedMalformedError, "not whole JSON"),
     ],
 )  # fmt: skip
 def test_a_feed_that_fails_keeps_its_data_and_says_why(db, fetch, server, now, answer, error, why):

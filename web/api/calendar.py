@@ -129,6 +129,9 @@ class CalendarOut(Out):
     ends: When
     zone: str
     entries: list[EntryOut]
+    without_forecast: list[int] = Field(
+        description="Approved plans whose rings are not among them: their forecast is being made."
+    )
 
 
 @route("GET", "/windows", tag="calendar", answer=list[WindowOut])
@@ -211,10 +214,15 @@ def show_calendar(query: CalendarQuery) -> object:
         raise InputError({"zone": f"{query.zone!r} is no IANA time zone"})
     after, before = agenda.span(_monday(query.first), query.weeks, query.zone)
     lines = queries.windows(session(), now=now())
-    found = agenda_queries.entries(session(), lines, after, before, now())
+    found = agenda_queries.agenda(session(), lines, after, before)
     kinds = (query.kind,) if query.kind else agenda.KINDS
-    entries = agenda.chosen(found, kinds, query.window)
-    return {"starts": after, "ends": before, "zone": query.zone, "entries": entries}
+    return {
+        "starts": after,
+        "ends": before,
+        "zone": query.zone,
+        "entries": agenda.chosen(found.entries, kinds, query.window),
+        "without_forecast": [plan for plan, _ in found.unknown],
+    }
 
 
 @route("GET", "/calendar.ics", tag="calendar", gives=FILE)

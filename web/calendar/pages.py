@@ -106,12 +106,13 @@ def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -
     view = View.asked()
     shown = window_queries.overview(session(), now=now())
     after, before = agenda.span(view.first, view.weeks, view.zone)
-    found = queries.entries(session(), shown.windows, after, before, now())
-    entries = agenda.chosen(found, view.kinds, view.window)
+    found = queries.agenda(session(), shown.windows, after, before)
+    entries = agenda.chosen(found.entries, view.kinds, view.window)
     length = before - after
     return render_template(
         "calendar/index.html",
         view=view,
+        unknown=found.unknown if "ring" in view.kinds else (),
         asked=f"?{view.query}" if view.query else "",
         grids=[
             grid.draw(week, view.zone, now())

@@ -4,19 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchmgr.db.queries import freezes, holds, plan_content, plan_review
+from patchmgr.db.queries import forecasts, freezes, holds, plan_content, plan_review
+from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plans import PlanDetail
-from patchmgr.domain import timing
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import coverage_words, window_from_json
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS, PlanState
+from patchmgr.domain.simulation.forecast import RingForecast
 from patchmgr.domain.terms import may_approve, words
 from web import risks, timeline
 from web.context import now, session, settings, viewer, zone
 
+# What is done to hosts that made a plan stop: command of the step -> endpoint and button.
+HOST_STEPS = {
+    "retry": ("retry", "Another turn"),
+    "roll-back": ("roll_back", "Roll back"),
+    "acknowledge-hosts": ("accept", "Accept as they are"),
+}
 UNDECIDED = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
@@ -32,11 +39,14 @@ def around(
     here: str,
     found: list[risks.Risk] | None = None,
     held: Sequence[tuple[Change, Hold]] = (),
+    kept: KeptForecast | None = None,
 ) -> dict[str, Any]:
-    """Return what stands around every page of a plan; ``held`` where the page has asked for it."""
+    """Return what stands around every page of a plan; ``held``, ``kept`` where it has asked."""
     worst = [risk for risk in found or () if risk.tone == "bad"]
     if found is None and plan.state in UNDECIDED:
-        worst = [*risks.worst(plan, Plotted(plan).stages, now()), *risks.held(held)]
+        known = kept or forecasts.of_plan(session(), plan.id)
+        found = [*risks.worst(plan, known, now()), *risks.held(held)]
+        worst = [risk for risk in found if risk.tone == "bad"]
     serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
     tabs = [
         *([Tab("rollout", "Rollout")] if plan.started_at else []),
@@ -44,6 +54,7 @@ def around(
         Tab("hosts", "Hosts", plan.summary["hosts"]),
         Tab("why", "Why", plan.summary["advisories"]),
         Tab("times", "Rings and windows", len(plan.rings)),
+        *([Tab("forecast", "Forecast")] if plan.state in OPEN_PLANS else []),
         *([Tab("risk_list", "Risks", serious or None)] if plan.state in OPEN_PLANS else []),
         Tab("history", "History"),
     ]
@@ -63,6 +74,7 @@ def around(
             for one in plan.summary.get("coverage", ())
         ],
         "asked": words(plan.terms.approvers),
+        "HOST_STEPS": HOST_STEPS,
         "may_break_glass": _may_break_glass(plan),
         "may_review": _may_review(plan),
     }
@@ -134,28 +146,17 @@ def _rings_to_approve(plan: PlanDetail) -> list[str]:
     ]
 
 
-class Plotted:
-    """The timing of a plan, worked out once."""
-
-    def __init__(self, plan: PlanDetail, placement: timing.Placement | None = None) -> None:
-        self.rollout = timeline.rollout_of(plan)
-        self.placement = placement or plan_review.placement(session(), plan.id)
-        self.windows = {name: window_from_json(one) for name, one in plan.windows.items()}
-        self.freezes = freezes.freezes_between(session(), now(), now() + timing.HORIZON)
-        self.stages = timing.estimate(
-            self.rollout, self.placement, self.windows, self.freezes, now()
-        )
-
-    def picture(self) -> timeline.Picture:
-        return timeline.draw(
-            self.stages,
-            self.rollout,
-            placement=self.placement,
-            windows=self.windows,
-            freezes=self.freezes,
-            now=now(),
-            days=timeline.Days(zone()),
-        )
+def picture(plan: PlanDetail, stages: Sequence[RingForecast]) -> timeline.Picture:
+    """Return the time line of ``stages``. Two queries."""
+    return timeline.draw(
+        stages,
+        plan,
+        placement=plan_review.placement(session(), plan.id),
+        windows={name: window_from_json(one) for name, one in plan.windows.items()},
+        freezes=freezes.freezes_between(session(), now(), now() + timeline.HORIZON),
+        now=now(),
+        days=timeline.Days(zone()),
+    )
 
 
 def risks_of(plan: PlanDetail) -> list[risks.Risk]:
@@ -165,7 +166,7 @@ def risks_of(plan: PlanDetail) -> list[risks.Risk]:
     return risks.of(
         plan,
         standing,
-        stages=Plotted(plan, standing.placement).stages,
+        kept=forecasts.of_plan(session(), plan.id),
         excluded=plan_content.reasons(session(), plan.id) if plan.summary["excluded"] else {},
         bad=holds.of_plan(session(), plan.id, now()),
         now=now(),

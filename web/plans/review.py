@@ -18,7 +18,7 @@ from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
 from web.auth import requires
 from web.context import now, session
-from web.plans.frame import Plotted, around, risks_of
+from web.plans.frame import around, risks_of
 from web.plans.pages import pages
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
@@ -146,20 +146,6 @@ def why(plan_id: int) -> ResponseReturnValue:
     return answer("plans/why.html", WHY, fetch, **around(plan, "why"))
 
 
-@pages.get("/<int:plan_id>/times")
-@requires(Role.VIEWER)
-def times(plan_id: int) -> ResponseReturnValue:
-    """Show rings, windows, freezes and soaks on a time line."""
-    plan = queries.get(session(), plan_id, now=now())
-    plotted = Plotted(plan)
-    return render_template(
-        "plans/times.html",
-        picture=plotted.picture(),
-        stages=plotted.stages,
-        **around(plan, "times"),
-    )
-
-
 @pages.get("/<int:plan_id>/risks")
 @requires(Role.VIEWER)
 def risk_list(plan_id: int) -> ResponseReturnValue:
@@ -173,8 +159,14 @@ def risk_list(plan_id: int) -> ResponseReturnValue:
 def history(plan_id: int) -> ResponseReturnValue:
     plan = queries.get(session(), plan_id, now=now())
     with_hosts = request.args.get("hosts") == "yes"
-    cursor = request.args.get("cursor", "")
-    found = plan_progress.events(session(), plan_id, tasks=with_hosts, limit=100, cursor=cursor)
+    cursor, host = request.args.get("cursor", ""), request.args.get("host", "")
+    found = plan_progress.events(
+        session(), plan_id, host=host, tasks=with_hosts, limit=100, cursor=cursor
+    )
     return render_template(
-        "plans/history.html", events=found, with_hosts=with_hosts, **around(plan, "history")
+        "plans/history.html",
+        events=found,
+        with_hosts=with_hosts,
+        of_host=host,
+        **around(plan, "history"),
     )

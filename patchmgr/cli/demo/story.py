@@ -28,6 +28,7 @@ from patchmgr.services import (
     exceptions,
     feeds,
     freezes,
+    kept_forecasts,
     plans,
     policies,
     reports,
@@ -319,3 +320,4 @@ def _today(story: Story) -> None:
     _live(story, 0.14)
     _excepted(story, Scope(package="python3.11"), "Waits for the interpreter's own fix.", 0.3)
     rollouts.tick(story.db, now=story.now)
+    kept_forecasts.refresh(story.db, now=story.now)

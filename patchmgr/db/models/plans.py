@@ -135,6 +135,22 @@ class PlanVersion(Base):
     settings: Mapped[dict[str, Any]]  # patchmgr.domain.plans.Content, without changes and hosts
 
 
+class PlanForecast(Base):
+    """The last forecast of an open plan, and what it was made from: a newer one takes its place."""
+
+    __tablename__ = "plan_forecast"
+
+    plan_id: Mapped[int] = mapped_column(
+        ForeignKey("plan.id"), primary_key=True, autoincrement=False
+    )
+    made_at: Mapped[datetime]
+    took_ms: Mapped[int]  # of the computer's time
+    content_hash: Mapped[Word]  # of the plan, then
+    plan_changed_at: Mapped[datetime]  # `Plan.changed_at`, then
+    freezes: Mapped[Word]  # SHA-256 of the freezes that were not over, hex
+    document: Mapped[dict[str, Any]]  # patchmgr.domain.simulation.outlook
+
+
 class Ring(Base):
     """A stage of a plan: its settings (frozen with the content) and where it stands."""
 

@@ -4,7 +4,6 @@
 tasks.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,7 +90,6 @@ class Standing:
     retired: tuple[str, ...]
     without_window: tuple[str, ...]
     elsewhere: tuple[tuple[int, str, int], ...]  # open plans that share hosts: id, title, hosts
-    placement: tuple[tuple[int, str | None, int], ...]  # as `placement` gives it
     first_time: tuple[str, ...]  # packages whose change no host of the fleet has verified yet
 
 
@@ -173,10 +171,8 @@ def standing(session: Session, plan_id: int, *, now: datetime, silent_days: int)
             host.reboot_pending,
             host.retired_at,
             task.window,
-            ring.position,
         )
         .join(task, task.host_id == host.id)
-        .join(ring, ring.id == task.ring_id)
         .where(task.plan_id == plan_id)
         .order_by(host.hostname)
     ).all()
@@ -193,14 +189,8 @@ def standing(session: Session, plan_id: int, *, now: datetime, silent_days: int)
         silent=tuple(name for name, at, *_ in rows if at is not None and at < since),
         never_reported=tuple(name for name, at, *_ in rows if at is None),
         reboot_pending=tuple(name for name, _, pending, *_ in rows if pending),
-        retired=tuple(name for name, *_, retired, _, _ in rows if retired is not None),
-        without_window=tuple(name for name, *_, window, _ in rows if window is None),
-        placement=tuple(
-            (position, window, hosts)
-            for (position, window), hosts in Counter(
-                (position, window) for *_, window, position in rows
-            ).items()
-        ),
+        retired=tuple(name for name, *_, retired, _ in rows if retired is not None),
+        without_window=tuple(name for name, *_, window in rows if window is None),
         elsewhere=tuple((number, title, count) for number, title, count in elsewhere),
         first_time=_first_time(session, plan_id),
     )

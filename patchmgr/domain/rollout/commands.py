@@ -256,7 +256,8 @@ def _let_lapse(work: Work, at: datetime) -> None:
 
 
 def _approvals(work: Work) -> int:
-    return sum(not one.ring for one in work.plan.approvals)
+    plan = work.plan
+    return sum(not one.ring and one.by not in plan.authors for one in plan.approvals)
 
 
 def _needs(work: Work) -> str:

@@ -18,6 +18,9 @@ from patchmgr.errors import InputError
 
 LOOK_AHEAD = timedelta(days=366)  # for a window that a host fits into
 MOST_LATE = 1000  # hosts that are named; all are counted
+OVERDUE = "the due date has passed"
+NO_WINDOW = "no window before the due date"
+TOO_LATE = "its ring comes too late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,16 @@ class LateHost:
 
 
 @dataclass(frozen=True, slots=True)
+class LateHosts:
+    """How many hosts of a ring are late for one reason, and when the last of them can begin."""
+
+    ring: str
+    reason: str
+    hosts: int
+    earliest: datetime | None  # None: not in sight for one of them
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """The expected course of a plan."""
 
@@ -66,6 +79,7 @@ class Forecast:
     late: tuple[LateHost, ...] = ()
     late_hosts: int = 0
     done: Mapping[str, datetime] = field(default_factory=dict)  # hostname -> verified
+    late_by: tuple[LateHosts, ...] = ()  # all of them, by ring and reason
 
 
 def changed(rollout: Rollout, windows: Mapping[str, Window], what_if: WhatIf) -> Rollout:
@@ -154,7 +168,16 @@ def forecast(
         outcome = line.reason if line.kind == "ended" else outcome
     starts = min((one.starts for one in rings.values() if one.starts), default=None)
     late = _late(rollout, done, now=now, windows=windows, freezes=freezes, names=names)
-    return Forecast(tuple(rings.values()), starts, ends, outcome, late[:MOST_LATE], len(late), done)
+    return Forecast(
+        tuple(rings.values()),
+        starts,
+        ends,
+        outcome,
+        late[:MOST_LATE],
+        len(late),
+        done,
+        _late_by(rollout, late),
+    )
 
 
 def earliest(
@@ -226,15 +249,36 @@ def _late(
                 task.window,
                 expected,
                 firsts[key],
-                _why(task, settings, firsts[key], rollout.due),
+                _why(task, settings, firsts[key], rollout.due, now),
             )
         )
     return tuple(sorted(found, key=lambda one: (one.reason, one.name)))
 
 
-def _why(task: Task, ring: RingSettings, first: datetime | None, due: datetime) -> str:
+def _late_by(rollout: Rollout, late: Sequence[LateHost]) -> tuple[LateHosts, ...]:
+    """Return ``late`` counted, ring by ring."""
+    found: dict[tuple[str, str], list[datetime | None]] = {}
+    for one in late:
+        found.setdefault((one.ring, one.reason), []).append(one.earliest)
+    order = {ring.name: position for position, ring in enumerate(rollout.rings)}
+    return tuple(
+        LateHosts(ring, reason, len(firsts), _last(firsts))
+        for (ring, reason), firsts in sorted(found.items(), key=lambda one: order[one[0][0]])
+    )
+
+
+def _last(firsts: Sequence[datetime | None]) -> datetime | None:
+    known = [first for first in firsts if first is not None]
+    return max(known) if known and len(known) == len(firsts) else None
+
+
+def _why(
+    task: Task, ring: RingSettings, first: datetime | None, due: datetime, now: datetime
+) -> str:
+    if due <= now:
+        return OVERDUE
     if first is None:
         return f"no opening of its window {task.window} is long enough"
     if first + ring.needed_time > due:
-        return "no window before the due date"
-    return "its ring comes too late"
+        return NO_WINDOW
+    return TOO_LATE

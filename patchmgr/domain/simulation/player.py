@@ -202,10 +202,10 @@ class Player:
             yield from self._hosts()
             yield from self._probes()
             yield from self._tick()
-            approvals = list(self._approve_rings())
-            yield from approvals
+            decided = [*self._approve_rings(), *self._decide()]
+            yield from decided
             is_quiet = self._world.next is None or self._world.next > self.at
-            if is_quiet and not approvals:
+            if is_quiet and not decided:
                 return
 
     def _hosts(self) -> Iterator[Line]:

@@ -30,7 +30,7 @@ EDGE = "edge"  # the branch without releases; a host has it as alpine:rolling
 _BRANCH = re.compile(r"v(?P<release>[0-9]{1,3}\.[0-9]{1,3})|edge")
 _RELEASE = re.compile(r"alpine:([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]+)?")
 _REMARK = re.compile(r"\([^)]*\)?")
-_CVE = re.compile(r"CVE[-_]([0-9]{4})-([0-9]{4,})")
+_CVE = re.compile(r"CVE[-_]([0-9]{4})-([0-9]{4,})", re.IGNORECASE)
 _OTHER_ID = re.compile(r"(?<![\w.-])(?!CVE)[A-Z]{2,}(?:-[0-9A-Za-z]+)+")
 _FIRST_WITH_COMMUNITY = (3, 3)
 
@@ -144,7 +144,8 @@ class _Reading:
         if not is_name(package.name):
             self._put_aside("", where, where, "its name cannot be stored")
             return
-        for version, texts in (package.secfixes or {}).items():
+        for key, texts in (package.secfixes or {}).items():
+            version = key.strip()
             for text in texts or ():
                 ids = tuple(_ids(text))
                 if ids and is_name(version) and all(map(is_name, ids)):

@@ -15,6 +15,7 @@ from typing import ClassVar
 from patchmgr.domain.flaws import FlawNote
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.dates import instant
 
 ADDRESS = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
 HEADER = "cve,epss,percentile"
@@ -36,7 +37,7 @@ class Epss(Feed):
         Raises `FeedMalformedError` for a document without the date of its scores, with another
         header, or of which more than a quarter is odd.
         """
-        rows = _rows(url, body)
+        made_at, rows = _rows(url, body)
         notes: list[FlawNote] = []
         odd: list[SetAside] = []
         for number, row in enumerate(rows, 3):
@@ -50,16 +51,18 @@ class Epss(Feed):
             notes.append(FlawNote(cve, epss=values[0], epss_percentile=values[1]))
         if len(odd) * ODD_SHARE > len(odd) + len(notes):
             raise FeedMalformedError(f"{url}: {odd[0].where}: {odd[0].reason}")
-        return Page(notes=tuple(notes), set_aside=tuple(odd))
+        return Page(notes=tuple(notes), set_aside=tuple(odd), made_at=made_at)
 
 
-def _rows(url: str, body: bytes) -> list[str]:
+def _rows(url: str, body: bytes) -> tuple[datetime, list[str]]:
+    """Return when the scores were made, and their rows."""
     try:
         lines = body.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise FeedMalformedError(f"{url}: not UTF-8: {error}") from error
     first = _FIRST.fullmatch(lines[0].strip()) if lines else None
-    if first is None or not _is_instant(first[1]):
+    made_at = instant(first[1]) if first else None
+    if made_at is None:
         raise FeedMalformedError(
             f"{url}: the first line does not say of which day the scores are "
             "(#model_version:...,score_date:...)"
@@ -69,15 +72,7 @@ def _rows(url: str, body: bytes) -> list[str]:
     rows = [line.strip() for line in lines[2:] if line.strip()]
     if not rows:
         raise FeedMalformedError(f"{url}: a header without any score")
-    return rows
-
-
-def _is_instant(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    return made_at, rows
 
 
 _NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII | re.IGNORECASE)

@@ -18,6 +18,7 @@ import msgspec
 from patchmgr.domain.flaws import FlawNote
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds.base import Feed, Page, SetAside
+from patchmgr.feeds.formats.dates import instant
 
 ADDRESS = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
 TEXT = 400  # characters kept of what is required
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
 class Catalogue(msgspec.Struct, frozen=True):
     vulnerabilities: list[msgspec.Raw]
     count: int
+    released: str | None = msgspec.field(name="dateReleased", default=None)
 
 
 class Kev(Feed):
@@ -57,7 +59,8 @@ class Kev(Feed):
         An entry whose CVE can be read is listed, whatever else of it cannot be.
         Raises `FeedMalformedError` for what is not the whole catalogue.
         """
-        entries = _entries(url, body)
+        catalogue = _catalogue(url, body)
+        entries = catalogue.vulnerabilities
         notes: dict[str, FlawNote] = {}
         odd: list[SetAside] = []
         for number, raw in enumerate(entries, 1):
@@ -71,14 +74,18 @@ class Kev(Feed):
                 f"{url}: {len(odd)} of {len(entries)} entries are not the catalogue's, such as "
                 f"{odd[0].where}: {odd[0].reason}"
             )
-        return Page(notes=tuple(notes.values()), set_aside=tuple(odd))
+        return Page(
+            notes=tuple(notes.values()),
+            set_aside=tuple(odd),
+            made_at=instant(catalogue.released or ""),
+        )
 
 
 _decode_entry = msgspec.json.Decoder(Entry).decode
 _decode_named = msgspec.json.Decoder(Named).decode
 
 
-def _entries(url: str, body: bytes) -> list[msgspec.Raw]:
+def _catalogue(url: str, body: bytes) -> Catalogue:
     try:
         catalogue = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8), type=Catalogue)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -91,7 +98,7 @@ def _entries(url: str, body: bytes) -> list[msgspec.Raw]:
             f"{url}: says that it has {catalogue.count} entries and has {listed}: not the whole "
             "catalogue"
         )
-    return catalogue.vulnerabilities
+    return catalogue
 
 
 def _read(raw: msgspec.Raw) -> tuple[FlawNote | None, str]:

@@ -161,3 +161,26 @@ def test_the_first_chance_lies_outside_of_freezes():
     assert earliest(night, HOUR, [freeze], NOW) == NOW + 11 * HOUR
     assert earliest(None, HOUR, [replace(freeze, starts=NOW)], NOW) == NOW + 11 * HOUR
     assert earliest(night, 5 * HOUR, [], NOW) is None
+
+
+def test_a_halt_for_a_window_that_is_far_off_ends_at_once_and_the_forecast_goes_on():
+    scenario = scenario_from_json(
+        {
+            "start": START,
+            "due": "2026-04-30T00:00:00Z",
+            "hosts": [{"name": "a", "window": "far"}],
+            "rings": [{"name": "all", "wait": "14d"}],
+            "windows": [
+                {"name": "far", "rrule": "FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=27", "duration": "8h",
+                 "zone": "UTC"},
+            ],
+        }
+    )  # fmt: skip
+
+    made = forecast_of(scenario)
+
+    opens = datetime(2026, 12, 27, tzinfo=UTC)
+    assert opens <= made.done["a"] < opens + HOUR
+    (late,) = made.late
+    assert (late.earliest, late.reason) == (opens, "no window before the due date")
+    assert [(one.ring, one.hosts, one.earliest) for one in made.late_by] == [("all", 1, opens)]

@@ -17,7 +17,7 @@ from inventory.intake import import_packages
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
-from patchmgr.services import accounts, plans, rollouts
+from patchmgr.services import accounts, kept_forecasts, plans, rollouts
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
@@ -90,6 +90,10 @@ class Works:
 
     def tick(self):
         return rollouts.tick(self.db, now=self.clock())
+
+    def forecast(self):
+        """Let the service make its forecasts, as it does every quarter of a minute."""
+        return kept_forecasts.refresh(self.db, now=self.clock())
 
     def create(self, rings=RINGS, actor="ann", **more):
         return plans.create(

@@ -46,15 +46,16 @@ def release(url: str, body: bytes, platform: str) -> Page:
         raise FeedMalformedError(f"{url}: a Release without Codename and Suite")
     _check_place(url, codename, suite)
     where = _platform(url, fields.get("Origin", "").strip(), codename, platform)
-    expires = _valid_until(url, fields.get("Valid-Until", "").strip())
+    expires = _date(url, "Valid-Until", fields)
+    made_at = _date(url, "Date", fields)
     if fields.get("NotAutomatic", "").strip() == "yes":
-        return Page(expires=expires)
+        return Page(expires=expires, made_at=made_at)
     # Debian's Suite changes meaning with time ("oldstable"), Ubuntu's names the pocket.
     name = suite if suite.startswith(codename) and suite else codename
     lists, set_aside = _lists(url, text, fields)
     labels = {"platform": where, "suite": name}
     follow = tuple(labelled(place, **labels, sha256=digest) for place, digest in lists)
-    return Page(follow=follow, set_aside=set_aside, expires=expires)
+    return Page(follow=follow, set_aside=set_aside, expires=expires, made_at=made_at)
 
 
 def _check_place(url: str, codename: str, suite: str) -> None:
@@ -72,14 +73,15 @@ def _platform(url: str, origin: str, codename: str, given: str) -> str:
     return found or platform_of(url, given, "debian:12")
 
 
-def _valid_until(url: str, text: str) -> datetime | None:
+def _date(url: str, name: str, fields: dict[str, str]) -> datetime | None:
+    text = fields.get(name, "").strip()
     if not text:
         return None
     try:
         found = parsedate_to_datetime(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError) as error:
-        raise FeedMalformedError(f"{url}: Valid-Until {text[:80]!r} is no date") from error
+        raise FeedMalformedError(f"{url}: {name} {text[:80]!r} is no date") from error
 
 
 def _lists(
