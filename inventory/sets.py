@@ -43,7 +43,7 @@ class Encoded:
 
 def encode(session: Session, platform: Platform, packages: Sequence[Package]) -> Encoded:
     """Return ids and digests of ``packages``, storing those never seen on ``platform``."""
-    digests = [_digest(platform, package) for package in packages]
+    digests = [digest(platform, package) for package in packages]
     known = _known_versions(session, platform, digests)
     missing = {
         digest: package
@@ -182,7 +182,8 @@ def package(row: models.PackageVersion) -> Package:
 
 
 @lru_cache(maxsize=1 << 16)  # hosts of a fleet have most of their packages in common
-def _digest(platform: Platform, package: Package) -> bytes:
+def digest(platform: Platform, package: Package) -> bytes:
+    """Return what names a package of a platform."""
     fields = (
         platform,
         package.manager,

@@ -21,8 +21,9 @@ from wtforms.widgets import DateInput
 
 from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
 from patchmgr.domain.exceptions import Type as ExceptionType
+from patchmgr.domain.numbers import whole
 from patchmgr.errors import InputError
-from patchmgr.services.accounts import THEMES
+from patchmgr.services.accounts import RUNNER, THEMES
 from patchmgr.services.enrolment import HOURS, MOST_HOURS, MOST_USES
 
 TYPES = [
@@ -59,6 +60,18 @@ class DayField(StringField):  # type: ignore[misc] # WTForms is published withou
     """A day, in the browser's own way of choosing one."""
 
     widget = DateInput()
+
+
+class CountField(IntegerField):  # type: ignore[misc] # WTForms is published without types
+    """A whole number, no larger than any of ours: validators cannot compare with every one."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Take the number. Raises `ValueError`, which WTForms shows at the field."""
+        if not valuelist:
+            return
+        self.data = whole(valuelist[0].strip())
+        if self.data is None:
+            raise ValueError("Enter a whole number.")
 
 
 class SignInForm(Form):
@@ -104,20 +117,24 @@ class TokenForm(Form):
     name = StringField(
         "Name", [InputRequired("Enter a name.")], description="Who or what will use it."
     )
-    role = SelectField("Role", choices=ROLES)
+    role = SelectField(
+        "Role",
+        choices=[*ROLES, SelectChoice(RUNNER, "Runner")],
+        description="Runner: fetches orders of plans and reports on them, and nothing else.",
+    )
 
 
 class EnrolmentForm(Form):
     name = StringField(
         "Name", [InputRequired("Enter a name.")], description="What it is for: a site, a rollout."
     )
-    uses = IntegerField(
+    uses = CountField(
         "Machines",
         [InputRequired("Say how many."), NumberRange(1, MOST_USES)],
         default=1,
         description="How many may enrol with it.",
     )
-    hours = IntegerField(
+    hours = CountField(
         "Hours", [InputRequired("Say how long."), NumberRange(1, MOST_HOURS)], default=HOURS
     )
     host = StringField(

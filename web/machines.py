@@ -96,8 +96,8 @@ def add_token() -> ResponseReturnValue:
             token_id, key = enrolment.create_token(
                 db(),
                 form.name.data,
-                uses=form.uses.data,
-                hours=form.hours.data,
+                uses=form.uses.data or 0,
+                hours=form.hours.data or 0,
                 host=(form.host.data or "").strip(),
                 actor=viewer().name,
                 now=now(),

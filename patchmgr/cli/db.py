@@ -11,13 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DatabaseError
 
+from inventory import soundness as packages
 from patchmgr.cli.app import App, pass_app
 from patchmgr.db import migrate, models  # noqa: F401 -- registers every table
 from patchmgr.db.base import Base
 from patchmgr.db.session import READ_ONLY, Database
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.jobs import leader
-from patchmgr.services import audit, installations
+from patchmgr.services import audit, installations, soundness
 
 PAGES = 4096  # pages copied at a time, so that writers get their turn
 
@@ -47,7 +48,10 @@ def check(app: App) -> None:
     problems = [*_damage(app.db), *_differences(app.db), *_broken_audit(app.db)]
     if not problems:
         with app.db.reading(snapshot=True) as session:
-            problems = installations.wrong(session)
+            problems = soundness.wrong(session, app.now) or [
+                *packages.wrong(session),
+                *installations.wrong(session),
+            ]
     if problems:
         raise ConflictError("\n".join(problems))
     click.echo("the database is sound: schema, data, counts, audit log")

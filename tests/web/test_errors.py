@@ -162,3 +162,10 @@ def test_a_file_is_no_answer_to_a_question_for_words(app, admin):
         answer = admin.post(rule.rule, data=sent, content_type="multipart/form-data")
         assert answer.status_code < 500, rule.rule
         assert admin.post(rule.rule, json=[5]).status_code < 500, rule.rule
+
+
+@pytest.mark.parametrize("hours", ["9" * 400, "1e3", "-1", "\u0663", ""])
+def test_a_number_in_a_form_may_be_anything(admin, hours):
+    sent = {"name": "x", "uses": "1", "hours": hours}
+
+    assert admin.post("/admin/users/enrolment", data=sent).status_code in (200, 422)

@@ -33,6 +33,7 @@ class Hosts:
     reporting: int
     never: int  # that never reported
     refused: bool  # whether the fleet has machines that were refused, of whatever host
+    not_judged: int = 0  # entries of their reports of which no package could be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,14 @@ def fleet(session: Session, since: datetime) -> list[Hosts]:
             func.count().filter(host.reported_at >= since),
             func.count().filter(host.reported_at.is_(None)),
             select(conflict.id).where(conflict.state == "open").exists(),
+            func.sum(host.not_judged),
         )
         .where(host.retired_at.is_(None))
         .group_by(host.platform, entitled)
     )
     return [
-        Hosts(platform, tuple(json.loads(words)), count, reporting, never, bool(refused))
-        for platform, words, count, reporting, never, refused in rows
+        Hosts(platform, tuple(json.loads(words)), count, reporting, never, bool(refused), int(left))
+        for platform, words, count, reporting, never, refused, left in rows
     ]
 
 
