@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plan_review import Standing
@@ -11,6 +12,7 @@ from patchmgr.domain.holds import Hold
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
 from patchmgr.domain.simulation.forecast import NO_WINDOW, TOO_LATE, LateHosts
+from patchmgr.domain.terms import Targets
 from web.show import plural
 
 NAMED = 3  # hosts named in a sentence
@@ -171,6 +173,8 @@ def _changes(
         rest = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
         words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{rest}."
         found.append(Risk("info", words))
+    if plan.terms.targets is Targets.EXACT:
+        found += [_superseded(one) for one in plan.summary.get("superseded_targets", ())[:NAMED]]
     if standing.first_time and plan.state not in ACTIVE_PLANS:
         names = ", ".join(standing.first_time[:NAMED])
         more = len(standing.first_time) - NAMED
@@ -195,6 +199,16 @@ def _changes(
             Risk("warn", "All hosts are in one ring: nothing is tried on a few first.", "timeline")
         )
     return found
+
+
+def _superseded(one: Mapping[str, Any]) -> Risk:
+    many = plural(one["hosts"], "host")
+    words = (
+        f"{many} would get {one['package']} {one['target']} exactly, and "
+        f"{'its' if one['hosts'] == 1 else 'their'} repositories put {one['offered']} first: where "
+        "they keep only that, the exact version cannot be installed. Versions at least as new can."
+    )
+    return Risk("warn", words, "hosts")
 
 
 def _named(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 
+from patchmgr.domain import durations
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.recurrence import in_words
@@ -88,6 +89,7 @@ def register(app: Flask) -> None:
         tone=tone,
         severity_word=severity_word,
         span=span,
+        length_words=durations.words,
         plural=plural,
         percent=percent,
         capitalize_first=capitalize_first,

@@ -8,7 +8,7 @@ is a link, and its CSV is exactly that view, all pages of it.
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -231,14 +231,16 @@ def answer(
     fetch: Fetch,
     *,
     options: Mapping[str, Options] | None = None,
+    path: str = "",
     **values: Any,
 ) -> ResponseReturnValue:
     """Answer with the page of the view that the address asks for, or with its CSV.
 
     ``template`` gets ``listing`` beside ``values``; ``options`` gives choices of filters that
-    depend on the data.
+    depend on the data; ``path`` is the page's own, where a part of it is asked for.
     """
     view = read(table, request.args, options)
+    view = replace(view, path=path) if path else view
     if request.args.get("format") == "csv":
         return _csv(view, fetch)
     fetched = fetch(view, PAGE, view.cursor or None)

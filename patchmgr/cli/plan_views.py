@@ -14,6 +14,7 @@ from patchmgr.db.queries.plan_progress import EventLine, TaskLine
 from patchmgr.db.queries.plans import PlanDetail, RingView
 from patchmgr.domain import durations
 from patchmgr.domain.content import coverage_words
+from patchmgr.domain.rollout.advice import Stop, commands
 from patchmgr.domain.terms import Terms
 from patchmgr.domain.terms import words as terms_words
 
@@ -44,6 +45,7 @@ def detail_json(
         "changed": list(plan.changed),
         "counts": dict(plan.counts),
         "signals": [asdict(signal) for signal in plan.signals],
+        "stops": [_stop(plan, stop) for stop in plan.stops],
         "approvals": [asdict(one) for one in plan.approvals],
         "windows": list(plan.windows.values()),
         "groups": list(plan.groups),
@@ -91,12 +93,12 @@ def print_detail(
     """Print a plan for people."""
     click.echo(f"plan {plan.id}: {plan.title}")
     click.echo(f"{plan.state.value} since {instant(plan.state_since)} by {plan.state_by}")
-    if plan.reason and not plan.signals:
+    if plan.reason and not plan.stops:
         click.echo(f"reason: {plan.reason}")
     if plan.awaits:
         click.echo(f"waits for: {plan.awaits}")
-    for signal in plan.signals:
-        click.echo(f"halt signal: {signal.why} (since {instant(signal.at)})")
+    for stop in plan.stops:
+        _print_stop(plan, stop)
     if plan.frozen:
         click.echo(f"frozen: {plan.frozen}")
     click.echo(f"author {plan.author}, content {plan.content_hash}")
@@ -153,6 +155,27 @@ def print_detail(
     )
 
 
+def _print_stop(plan: PlanDetail, stop: Stop) -> None:
+    """Print why a plan stands still, which hosts made it, and what to type."""
+    what = "halt signal" if stop.is_halt else "stands still"
+    click.echo(f"{what}: {stop.why}" + (f" (since {instant(stop.at)})" if stop.at else ""))
+    for one in stop.hosts:
+        said = ": ".join(filter(None, (one.package, one.said)))
+        click.echo(f"  {one.host}, {one.state.value}" + (f": {said}" if said else ""))
+    for step, line in zip(stop.steps, commands(plan.id, stop), strict=True):
+        click.echo(f"  - {step.words}" + (f"\n      {line}" if line else ""))
+
+
+def _stop(plan: PlanDetail, stop: Stop) -> dict[str, Any]:
+    typed = commands(plan.id, stop)
+    return {
+        **asdict(stop),
+        "steps": [
+            {**asdict(step), "typed": line} for step, line in zip(stop.steps, typed, strict=True)
+        ],
+    }
+
+
 def _print_terms(plan: PlanDetail) -> None:
     terms = plan.terms
     if terms.approvers:
@@ -160,6 +183,11 @@ def _print_terms(plan: PlanDetail) -> None:
     click.echo(f"target versions: {terms.targets.value}")
     if terms.include_held:
         click.echo(f"held packages are changed too: {plan.summary.get('held_included', 0)}")
+    for one in plan.summary.get("superseded_targets", ()):
+        click.echo(
+            f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
+            f"{one['package']} {one['target']}"
+        )
     for one in plan.summary.get("phased", ()):
         click.echo(f"phased, so not offered to every host yet: {one}")
     for reached in plan.summary.get("coverage", ()):

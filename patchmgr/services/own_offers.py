@@ -1,8 +1,9 @@
 """What the repositories of hosts themselves say of the fixes that a plan wants to install."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,7 +13,10 @@ from patchmgr.db.bulk import in_lists
 from patchmgr.domain.advisories import Status
 from patchmgr.domain.facts import Candidate, Installable, installable, why_not
 from patchmgr.domain.offers import shared_out
-from patchmgr.domain.plans import Finding, Own, Proposal, Statement
+from patchmgr.domain.packages import SCHEME_OF_MANAGER
+from patchmgr.domain.plans import Change, Finding, Own, Proposal, Statement
+from patchmgr.domain.versions import SCHEMES
+from patchmgr.errors import VersionError
 
 OwnOffers = Mapping[int, Mapping[int, int]]  # host -> package version -> `Exposure.candidate_id`
 
@@ -86,3 +90,32 @@ def phased(
                 elif one.phased is not None:
                     found.add(shared_out(one.name, one.version, one.phased))
     return sorted(found)
+
+
+def superseded(
+    proposal: Proposal, offered: OwnOffers, known: Mapping[int, Candidate]
+) -> list[dict[str, Any]]:
+    """Return the targets that hosts' own repositories have left behind for a newer version.
+
+    Repositories that keep only the newest version cannot give such a host the exact one.
+    """
+    hosts: Counter[tuple[str, str, str]] = Counter()
+    for group in proposal.groups:
+        for host in group.hosts:
+            for number, change in group.changes.items():
+                one = known.get(offered.get(host, {}).get(number, 0))
+                if one is not None and _is_newer(one, change):
+                    hosts[change.package, change.to_version, one.version_as(change.match)] += 1
+    return [
+        {"package": package, "target": target, "offered": newer, "hosts": count}
+        for (package, target, newer), count in sorted(hosts.items())
+    ]
+
+
+def _is_newer(one: Candidate, change: Change) -> bool:
+    """Return whether the version on offer is another than the target; unreadable ones are not."""
+    key = SCHEMES[SCHEME_OF_MANAGER[change.manager]]
+    try:
+        return key(one.version_as(change.match)) > key(change.to_version)
+    except VersionError:
+        return False

@@ -31,7 +31,7 @@ from patchmgr.domain.plans import (
     propose_items,
 )
 from patchmgr.domain.rings import HostFacts, RingSettings
-from patchmgr.domain.terms import Terms
+from patchmgr.domain.terms import Targets, Terms
 from patchmgr.domain.window_rules import WindowRule, window_of
 from patchmgr.domain.windows import Window, Windows
 from patchmgr.errors import ConflictError, NotFoundError
@@ -112,6 +112,9 @@ def draft(
     summary = _summary(content, proposal, left_out, phased)
     reached = coverage(content, [one for one in facts if one.id in places])
     summary["coverage"] = [one.to_json() for one in reached]
+    newer = own_offers.superseded(proposal, offered, candidates)
+    if newer and terms.targets is Targets.EXACT:
+        summary["superseded_targets"] = newer
     if terms.include_held:
         summary["held_included"] = _held_included(proposal, held)
     return Draft(content, proposal, due, summary)

@@ -41,6 +41,7 @@ from patchmgr.domain.rollout.states import (
     TaskState,
 )
 from patchmgr.errors import NotFoundError
+from patchmgr.services import group_shares
 
 _task = models.Task
 
@@ -77,12 +78,18 @@ def load(
         select(models.Ring).where(models.Ring.plan_id == plan_id).order_by(models.Ring.position)
     ).all()
     rings = [ring_of(row) for row in rows]
-    tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at)
+    if plan.groups and wanted.tick is not None:
+        group_shares.wait_for_turn(session)
+    # A forecast sees a plan alone: nobody knows when others give back what they have taken.
+    is_alone = wanted.everything or not plan.groups
+    taken = {} if is_alone else group_shares.taken_by_others(session, plan_id)
+    spent = group_shares.is_spent(session, plan_id, taken)
+    tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at, spent=spent)
     groups: dict[str, Budget] = {}
     group_ids: dict[str, int] = {}
     if plan.groups:
         _add_groups(session, plan_id, rows, tasks, task_ids)
-        groups, group_ids = _budgets(session, plan_id, tasks)
+        groups, group_ids = _budgets(session, plan_id, tasks, taken)
     rollout = rollout_of(session, plan, rings, tasks, groups=groups)
     return Loaded(plan, rows, rollout, task_ids, group_ids)
 
@@ -95,10 +102,11 @@ def _tasks(
     *,
     wanted: Wanted,
     at: datetime,
+    spent: ColumnElement[bool],
 ) -> tuple[dict[int, Task], dict[int, int]]:
     tasks: dict[int, Task] = {}
     ids: dict[int, int] = {}
-    for conditions, limit in _wanted(plan, rows, rings, wanted, at):
+    for conditions, limit in _wanted(plan, rows, rings, wanted, at, spent):
         _take(session, plan.id, rows, tasks, ids, *conditions, limit=limit)
     return tasks, ids
 
@@ -109,6 +117,7 @@ def _wanted(
     rings: Sequence[Ring],
     wanted: Wanted,
     at: datetime,
+    spent: ColumnElement[bool],
 ) -> Iterable[tuple[Sequence[ColumnElement[bool]], int | None]]:
     """Yield what to load, a selection after the other, each with how many at most."""
     if wanted.everything:
@@ -124,7 +133,7 @@ def _wanted(
         for row, ring, room in _turns(rows, rings, wanted.tick):
             free = [] if room is None else _free(ring, wanted.tick)
             if plan.groups and room is not None:
-                free += [~_has_spent_group(), ~_is_behind()]
+                free += [~_has_spent_group(spent), ~_is_behind()]
             yield [_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free], room
 
 
@@ -190,9 +199,9 @@ def _memberships(session: Session, plan_id: int, hosts: Collection[int]) -> dict
 
 
 def _budgets(
-    session: Session, plan_id: int, tasks: Mapping[int, Task]
+    session: Session, plan_id: int, tasks: Mapping[int, Task], taken: Mapping[str, int]
 ) -> tuple[dict[str, Budget], dict[str, int]]:
-    """Return the groups that ``tasks`` are in, and their ids."""
+    """Return the groups that ``tasks`` are in, less what others have ``taken``, and their ids."""
     row = models.PlanGroup
     budgets: dict[str, Budget] = {}
     ids: dict[str, int] = {}
@@ -202,18 +211,19 @@ def _budgets(
                 row.plan_id == plan_id, row.key.in_(part)
             )
         ):
-            budgets[key], ids[key] = Budget(limit, unavailable), number
+            budgets[key] = Budget(limit - taken.get(key, 0), unavailable)
+            ids[key] = number
     return budgets, ids
 
 
-def _has_spent_group() -> ColumnElement[bool]:
-    """A group of the host can spare no other one now."""
+def _has_spent_group(spent: ColumnElement[bool]) -> ColumnElement[bool]:
+    """A group of the host can spare no other one now; ``spent``: others use it up."""
     member, group = models.PlanGroupHost, models.PlanGroup
     return exists().where(
         member.plan_id == _task.plan_id,
         member.host_id == _task.host_id,
         group.id == member.group_id,
-        group.unavailable >= group.limit,
+        or_(group.unavailable >= group.limit, spent),
     )
 
 

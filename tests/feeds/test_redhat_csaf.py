@@ -12,6 +12,7 @@ from patchmgr.domain.advisories import Severity, Status
 from patchmgr.errors import FeedMalformedError
 from patchmgr.feeds import FEEDS
 from patchmgr.feeds.crawl import Document, crawl
+from patchmgr.feeds.formats import redhat
 
 URL = "https://feed.example/2024/doc.json"
 HERE = Path(__file__).parents[1] / "data" / "feeds" / "redhat-csaf"
@@ -346,6 +347,21 @@ def test_advisory_and_vex_of_one_fix_are_one_statement():
     assert [fix.severity for each in joined for fix in each.fixes] == [Severity.HIGH]
 
 
+def test_a_record_without_a_fix_gives_way_to_an_advisory_that_has_one():
+    fixed = ["rhel8:rpm/redhat/a@1-2?arch=x86_64"]
+    open_ = ["rhel8:rpm/redhat/a", "rhel8:rpm/redhat/b", "rhel86-eus:rpm/redhat/a"]
+    record = read(document({"known_affected": open_})).advisories
+    advisory = read(document({"fixed": fixed}, ref="RHSA-2024:0001")).advisories
+
+    assert lines(CSAF.join(record + advisory)) == {
+        "CVE-2024-1000": [
+            "rhel:8 binary b no_fix no fixed version yet",
+            "rhel:8.6 binary a no_fix eus no fixed version yet",
+        ],
+        "RHSA-2024:0001": ["rhel:8 binary a affected 1-2"],
+    }
+
+
 def test_joining_keeps_what_no_advisory_fixes():
     (record,) = read(
         document(
@@ -447,3 +463,32 @@ def read_or_refused(body):
         return
     for fix in (fix for each in page.advisories for fix in each.fixes):
         assert bool(fix.fixed) == (fix.status is Status.AFFECTED)
+
+
+@pytest.mark.parametrize(
+    ("streams", "expected"),
+    [
+        (("rhel-9.7.z", "rhel-9.8.z.eus::appstream"), {"rhel-9.8.z.eus::appstream"}),
+        (("rhel-9.9.z", "rhel-9.8.z.eus", "rhel-9.6.z.eus"), set()),
+        (("rhel-9.7.z", "rhel-9.6.z.eus", "rhel-9.8.z.eus"), {"rhel-9.8.z.eus"}),
+        (("rhel-9.8.z.eus", "rhel-10.2.z.eus", "rhel-10.1.z"), {"rhel-10.2.z.eus"}),
+        (("rhel-8.4.0.z.eus", "rhel-8.10.z"), set()),
+        (("rhel-9.7.z", "rhel-9.8.z.e4s", "AppStream-9.8.0.Z.EUS"), set()),
+        ((), set()),
+    ],
+)
+def test_the_newest_minor_release_is_the_main_stream_whatever_it_is_named(streams, expected):
+    assert redhat.current(streams) == expected
+
+
+def test_what_has_a_fixed_build_on_a_stream_is_not_without_a_fix_there():
+    fixed = "rhel8:rpm/redhat/a@1-2?arch=x86_64"
+    open_ = ["rhel8-apps:rpm/redhat/a", "rhel86-eus:rpm/redhat/a", "rhel8:rpm/redhat/b"]
+
+    assert says({"fixed": [fixed], "known_affected": open_}) == {
+        "CVE-2024-1000": [
+            "rhel:8 binary a affected 1-2",
+            "rhel:8 binary b no_fix no fixed version yet",
+            "rhel:8.6 binary a no_fix eus no fixed version yet",
+        ]
+    }

@@ -478,6 +478,59 @@ def test_the_forecast_of_a_stored_plan_says_when_and_what_each_ring_brings(fleet
     assert fleet.get(plan_id).state == "draft"
 
 
+TWINS = (GroupSettings("twins", hosts=("c1", "b1")),)
+AT_ONCE = (RingSettings("all", window="any"),)
+
+
+def test_two_plans_never_have_two_of_a_group_down_at_once(fleet):
+    first = fleet.started(
+        rings=AT_ONCE, groups=TWINS, selection=Selection(packages=("openssl",), hosts=("c1",))
+    )
+    second = fleet.started(
+        rings=AT_ONCE, groups=TWINS, selection=Selection(packages=("curl",), hosts=("b1", "b2"))
+    )
+    fleet.tick(MINUTE)
+    assert fleet.states(first) == {"c1": "leased"}
+    assert fleet.states(second) == {"b1": "queued", "b2": "leased"}
+
+    fleet.report(first, "c1", outcome=Outcome.FAILED, package="openssl")
+    fleet.tick(MINUTE)
+    assert fleet.states(second)["b1"] == "queued"  # failed: still down
+
+    fleet.do("acknowledge", first, hosts=["c1"], reason="known")
+    fleet.tick(MINUTE)
+    assert fleet.states(second)["b1"] == "leased"
+    with fleet.db.reading() as session:
+        taken = session.scalars(select(models.PlanGroup.unavailable).order_by(models.PlanGroup.id))
+        assert list(taken) == [0, 1]  # each has its own alone
+
+
+def test_a_plan_of_another_group_waits_for_nobody(sqlite_fleet):
+    fleet = sqlite_fleet
+    one = Selection(packages=("openssl",), hosts=("c1",))
+    fleet.started(rings=AT_ONCE, groups=TWINS, selection=one)
+    others = (GroupSettings("others", hosts=("c1", "b1")),)
+    other = Selection(packages=("curl",), hosts=("b1",))
+
+    second = fleet.started(rings=AT_ONCE, groups=others, selection=other)
+
+    fleet.tick(MINUTE)
+    assert fleet.states(second) == {"b1": "leased"}
+
+
+def test_a_forecast_sees_a_plan_alone(sqlite_fleet):
+    fleet = sqlite_fleet
+    one = Selection(packages=("openssl",), hosts=("c1",))
+    fleet.started(rings=AT_ONCE, groups=TWINS, selection=one)
+    other = Selection(packages=("curl",), hosts=("b1",))
+    second = fleet.create(rings=AT_ONCE, groups=TWINS, selection=other)
+
+    with fleet.db.reading() as session:
+        made = forecasts.forecast(session, second, now=fleet.now)
+
+    assert made.forecast.outcome == "the plan is completed"
+
+
 def _tick_dying_at(fleet, nth):
     """Tick, dying before the ``nth`` statement; return whether it came to its end before."""
     return _dying_at(fleet, nth, lambda: rollouts.tick(fleet.db, now=fleet.now))

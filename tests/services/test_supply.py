@@ -10,6 +10,7 @@ from patchmgr.db.queries import explanations, hosts, plan_content
 from patchmgr.db.queries import plans as plan_queries
 from patchmgr.domain.offers import NOT_YET
 from patchmgr.domain.plans import Selection
+from patchmgr.domain.terms import Targets, Terms
 from patchmgr.errors import ConflictError
 from patchmgr.services import sync
 from tests.services.conftest import OLD
@@ -223,6 +224,38 @@ def test_what_a_pin_keeps_back_is_left_out_with_that_reason(fleet, own):
 
     with pytest.raises(ConflictError, match="the host's pin to priority -1 keeps it back"):
         fleet.create(selection=Selection(hosts=("b1",), packages=("curl",)))
+
+
+@pytest.mark.parametrize(
+    ("on_offer", "targets_are", "said"),
+    [
+        ("7.88.1-10+deb12u9", Targets.EXACT, None),
+        ("7.88.1-10+deb12u14", Targets.AT_LEAST, None),
+        (
+            "7.88.1-10+deb12u14",
+            Targets.EXACT,
+            [
+                {
+                    "package": "curl",
+                    "target": "7.88.1-10+deb12u9",
+                    "offered": "7.88.1-10+deb12u14",
+                    "hosts": 1,
+                }
+            ],
+        ),
+    ],
+)
+def test_an_exact_target_stays_and_where_only_a_newer_one_is_on_offer_the_plan_says_so(
+    fleet, own, on_offer, targets_are, said
+):
+    own(curl=on_offer)
+
+    plan_id = fleet.create(
+        selection=Selection(hosts=("b1",), packages=("curl",)), terms=Terms(targets=targets_are)
+    )
+
+    assert targets(fleet, plan_id)["curl"][0] == "7.88.1-10+deb12u9"
+    assert fleet.get(plan_id).summary.get("superseded_targets") == said
 
 
 def test_what_is_phased_is_planned_and_said(fleet, own):

@@ -90,6 +90,36 @@ class Signal(Out):
     at: When
 
 
+class Culprit(Out):
+    """A host that ended without success, and that nobody has accepted so far."""
+
+    host: str
+    ring: str
+    state: str
+    package: str = Field(description="The one that failed.")
+    said: str
+    not_back: bool = Field(description="From its reboot.")
+
+
+class Step(Out):
+    """Something to do, the most useful first."""
+
+    command: str = Field(description="A command of the plan, or `look`, `wait`, `remake`.")
+    words: str
+
+
+class Stop(Out):
+    """Why a plan stands still, and what to do about it."""
+
+    kind: str
+    why: str
+    at: When | None
+    ring: str
+    package: str
+    hosts: list[Culprit] = Field(description="That it comes from, at most 20.")
+    steps: list[Step]
+
+
 class TermsOut(Out):
     """Which versions are good, who must agree, and for how long that holds."""
 
@@ -143,6 +173,7 @@ class PlanInFull(Out):
     finished_at: When | None
     expires_at: When | None
     signals: list[Signal]
+    stops: list[Stop] = Field(description="Why it stands still; empty: it moves.")
     rings: list[Ring]
     live: int = Field(description="Hosts that are not over.")
     awaits: str = Field(description="Who must act before it goes on; empty: nobody.")

@@ -1,5 +1,6 @@
 """What people change on the calendar: windows, who has them, freezes, and files of both."""
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from flask import Response, flash, redirect, request, url_for
@@ -161,14 +162,31 @@ def _file(body: bytes, name: str) -> Response:
 
 
 def _window(given: Given) -> Window:
-    """Return the window that was typed. Raises `InputError` with all that is wrong with it."""
-    return _typed(Window, given)
+    """Return the window that was typed. Raises `InputError` with all that is wrong with it.
+
+    A rule a line: the window opens by each of them, as long as the form says, but for its days.
+    """
+    lines = [line.strip() for line in given.get("rrule", "").splitlines() if line.strip()]
+    first, *others = lines or [""]
+    one = _typed(Window, given, first)
+    found, problems = [], []
+    for line in others:
+        try:
+            found.append(replace(one, rrule=line))
+        except InputError as error:
+            problems += [f"{line[:80]}: {why}" for why in error.problems.values()]
+    if problems:
+        raise InputError({"rrule": "; ".join(problems)})
+    try:
+        return replace(one, also=tuple(found))
+    except InputError as error:
+        raise InputError({"rrule": "; ".join(error.problems.values())}) from error
 
 
 def _freeze(given: Given) -> Freeze | RecurringFreeze:
     if given.get("rrule", "").strip():
         reason = given.get("reason", "").strip()
-        return RecurringFreeze(_typed(Times, given), reason)
+        return RecurringFreeze(_typed(Times, given, given.get("rrule", "").strip()), reason)
     return Freeze(
         given.get("name", "").strip(),
         times.read(given.get("starts", ""), "starts"),
@@ -180,7 +198,7 @@ def _freeze(given: Given) -> Freeze | RecurringFreeze:
 W = TypeVar("W", bound=Window)
 
 
-def _typed(kind: type[W], given: Given) -> W:
+def _typed(kind: type[W], given: Given, rrule: str) -> W:
     problems: dict[str, str] = {}
     length = kind.LONGEST / 2  # stands in for one that cannot be read, to check all else
     try:
@@ -201,7 +219,7 @@ def _typed(kind: type[W], given: Given) -> W:
     try:
         made = kind(
             given.get("name", "").strip(),
-            given.get("rrule", "").strip(),
+            rrule,
             length,
             given.get("zone", "").strip() or "UTC",
             tuple(sorted(set(excluded))),

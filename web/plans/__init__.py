@@ -4,7 +4,26 @@ Every view hangs on the one blueprint of `pages`; to add a page of a plan, write
 module of its idea, and give it a tab in `frame`.
 """
 
-from web.plans import commands, forecasts, listing, making, review, rollout, work
+from web.plans import (
+    commands,
+    forecasts,
+    listing,
+    making,
+    overrides,
+    review,
+    rollout,
+    work,
+)
 from web.plans.pages import pages
 
-__all__ = ["commands", "forecasts", "listing", "making", "pages", "review", "rollout", "work"]
+__all__ = [
+    "commands",
+    "forecasts",
+    "listing",
+    "making",
+    "overrides",
+    "pages",
+    "review",
+    "rollout",
+    "work",
+]

@@ -18,6 +18,12 @@ from patchmgr.domain.terms import may_approve, words
 from web import risks, timeline
 from web.context import now, session, settings, viewer, zone
 
+# What is done to hosts that made a plan stop: command of the step -> endpoint and button.
+HOST_STEPS = {
+    "retry": ("retry", "Another turn"),
+    "roll-back": ("roll_back", "Roll back"),
+    "acknowledge-hosts": ("accept", "Accept as they are"),
+}
 UNDECIDED = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
@@ -68,6 +74,7 @@ def around(
             for one in plan.summary.get("coverage", ())
         ],
         "asked": words(plan.terms.approvers),
+        "HOST_STEPS": HOST_STEPS,
         "may_break_glass": _may_break_glass(plan),
         "may_review": _may_review(plan),
     }

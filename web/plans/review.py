@@ -159,8 +159,14 @@ def risk_list(plan_id: int) -> ResponseReturnValue:
 def history(plan_id: int) -> ResponseReturnValue:
     plan = queries.get(session(), plan_id, now=now())
     with_hosts = request.args.get("hosts") == "yes"
-    cursor = request.args.get("cursor", "")
-    found = plan_progress.events(session(), plan_id, tasks=with_hosts, limit=100, cursor=cursor)
+    cursor, host = request.args.get("cursor", ""), request.args.get("host", "")
+    found = plan_progress.events(
+        session(), plan_id, host=host, tasks=with_hosts, limit=100, cursor=cursor
+    )
     return render_template(
-        "plans/history.html", events=found, with_hosts=with_hosts, **around(plan, "history")
+        "plans/history.html",
+        events=found,
+        with_hosts=with_hosts,
+        of_host=host,
+        **around(plan, "history"),
     )

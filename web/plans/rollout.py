@@ -1,7 +1,9 @@
 """The page on which people follow a rollout: rings and their gates, hosts, failures first."""
 
+import hashlib
 from collections.abc import Mapping
 
+from flask import Response, make_response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import plan_progress
@@ -19,11 +21,14 @@ from patchmgr.domain.rollout.states import (
     TaskState,
 )
 from web.auth import requires
-from web.context import now, session
+from web.context import now, session, viewer
 from web.plans.frame import around
 from web.plans.pages import pages
 from web.plans.review import changes_page
+from web.show import words
 from web.tables import Column, Fetched, Filter, Table, View, answer
+
+LIVE_EVERY = 3  # seconds after which a page asks again
 
 TASKS = Table(
     "tasks",
@@ -58,7 +63,35 @@ def rollout(plan_id: int) -> ResponseReturnValue:
     return _rollout_page(queries.get(session(), plan_id, now=now()))
 
 
-def _rollout_page(plan: PlanDetail) -> ResponseReturnValue:
+@pages.get("/<int:plan_id>/_rollout")
+@requires(Role.VIEWER)
+def rollout_fragment(plan_id: int) -> ResponseReturnValue:
+    """Answer with what moves on the page, or that nothing has: that costs one small query.
+
+    Everything that a step changes is in the plan's stamp. What time alone changes, the browser
+    counts by itself, and it gets all of it anew once a minute.
+    """
+    mark = _mark(plan_progress.stamp(session(), plan_id))
+    if request.if_none_match.contains_weak(mark):
+        answered = Response(status=304)
+    else:
+        answered = make_response(
+            _rollout_page(queries.get(session(), plan_id, now=now()), part=True)
+        )
+    answered.set_etag(mark, weak=True)
+    answered.headers["Cache-Control"] = "private, no-cache"
+    return answered
+
+
+def _mark(stamp: str) -> str:
+    """Return the name of what one viewer is shown in one minute of one state of the plan."""
+    who = viewer()
+    minute = int(now().timestamp()) // 60
+    shown = (stamp, minute, who.name, who.role.value, who.zone, request.query_string.decode())
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:32]
+
+
+def _rollout_page(plan: PlanDetail, *, part: bool = False) -> ResponseReturnValue:
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = plan_progress.tasks(
             session(),
@@ -72,15 +105,26 @@ def _rollout_page(plan: PlanDetail) -> ResponseReturnValue:
         return Fetched.of(found)
 
     return answer(
-        "plans/rollout.html",
+        "plans/_rollout.html" if part else "plans/rollout.html",
         TASKS,
         fetch,
+        path=url_for(".show", plan_id=plan.id),
+        said=_said(plan),
+        live_arguments={name: request.args.getlist(name) for name in request.args},
+        LIVE_EVERY=LIVE_EVERY,
         groups=GROUPS,
         may_report=_may_report,
         outcomes=Outcome,
         is_live=plan.state in ACTIVE_PLANS or (plan.started_at and plan.live > 0),
         **around(plan, "rollout"),
     )
+
+
+def _said(plan: PlanDetail) -> str:
+    """Return what is read aloud when it changes: states, and why it stands still; no counts."""
+    rings = ", ".join(f"ring {one.name} {words(one.state)}" for one in plan.rings)
+    why = "".join(f" {stop.why}." for stop in plan.stops)
+    return f"The plan is {words(plan.state)}: {rings}.{why}"
 
 
 GROUPS: Mapping[str, tuple[tuple[TaskState, ...], str]] = {

@@ -20,7 +20,10 @@ FORMS = {"csv": "csv", "yml": "ansible", "zip": "ansible-zip"}  # by the suffix 
 @pages.get("/<int:plan_id>/work.<suffix>")
 @requires(Role.OPERATOR)
 def export(plan_id: int, suffix: str) -> ResponseReturnValue:
-    """Give the work that may be done now as a file; ``?whole=yes`` gives the plan for reading."""
+    """Give the work that may be done now as a file; ``?whole=yes`` gives the plan for reading.
+
+    ``?rollback=yes`` gives the way back of hosts that must be rolled back.
+    """
     if suffix not in FORMS:
         raise NotFoundError("form of the work", suffix)
     made = exports.export(
@@ -28,6 +31,7 @@ def export(plan_id: int, suffix: str) -> ResponseReturnValue:
         plan_id,
         FORMS[suffix],
         whole=request.args.get("whole") == "yes",
+        rollback=request.args.get("rollback") == "yes",
         actor=viewer().name,
         role=viewer().role,
         now=now(),

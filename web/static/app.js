@@ -21,7 +21,12 @@ document.addEventListener("change", (event) => {
 });
 
 // Of tabs that do not fit, the present one is in sight.
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// Only sideways: the page itself begins at its top.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const bar = tab.closest(".tabs");
+  const at = tab.getBoundingClientRect().left - bar.getBoundingClientRect().left + bar.scrollLeft;
+  bar.scrollLeft = at - (bar.clientWidth - tab.offsetWidth) / 2;
+}
 
 // A filter that is not set has no place in the address.
 document.addEventListener("htmx:configRequest", (event) => {

@@ -11,7 +11,8 @@ from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.leases import Holding, holdings
 from patchmgr.db.queries.paging import Page
-from patchmgr.domain.rollout.states import WAITING_TASKS, PlanState, RingState, TaskState
+from patchmgr.domain.rollout.states import CHANGED, WAITING_TASKS, PlanState, RingState, TaskState
+from patchmgr.errors import NotFoundError
 
 _plan, _task, _ring = models.Plan, models.Task, models.Ring
 _host, _event = models.Host, models.PlanEvent
@@ -55,6 +56,13 @@ class TaskLine:
     reported_by: str
     next: str  # a sentence: what the machine does, or waits for, next
     held: Holding | None = None  # who has its order; None: nobody fetched it
+    acknowledged: bool = False  # a person has accepted that it ended without success
+    undo: str = ""  # why it must be rolled back; empty: it need not
+
+    @property
+    def may_go_back(self) -> bool:
+        """Whether it has something new that nobody has asked to take back."""
+        return self.attempt > 0 and not self.undo and self.state in CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +123,39 @@ def tasks(
     return Page(lines, total, follows)
 
 
+def stamp(session: Session, plan_id: int) -> str:
+    """Return what is another whenever anything of a plan's rollout has changed. One small query.
+
+    Every step writes the plan's row, also one that only concerns a task. Raises `NotFoundError`.
+    """
+    row = session.execute(
+        select(_plan.revision, _plan.changed_at).where(_plan.id == plan_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError("plan", plan_id)
+    return f"{row.revision}-{row.changed_at.isoformat()}"
+
+
 def events(
     session: Session,
     plan_id: int,
     *,
     host_id: int | None = None,
+    host: str = "",
     tasks: bool = False,
     limit: int = paging.PAGE,
     cursor: str = "",
 ) -> Page[EventLine]:
     """Return a plan's timeline, the newest first; ``tasks`` includes what concerns one host.
 
-    With ``host_id`` it is the history of that host's part. Two queries.
+    With ``host_id``, or ``host`` by name, it is the history of that host's part. Two queries.
     """
     conditions: list[ColumnElement[bool]] = [_event.plan_id == plan_id]
     if host_id is not None:
         conditions.append(_event.host_id == host_id)
+    elif host:
+        named = select(_host.id).where(func.lower(_host.hostname) == host.lower())
+        conditions.append(_event.host_id.in_(named))
     elif not tasks:
         conditions.append(_event.host_id.is_(None))
     counted = select(func.count()).select_from(_event).where(*conditions)
@@ -171,6 +196,8 @@ def _line(row: models.Task, host: str, ring: models.Ring, plan: PlanState) -> Ta
         row.output,
         row.reported_by,
         _next(row, state, ring, plan),
+        acknowledged=row.acknowledged,
+        undo=row.undo,
     )
 
 

@@ -12,6 +12,7 @@ from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.freezes import freezes_at
 from patchmgr.db.queries.paging import Page
+from patchmgr.db.queries.plan_stops import stops_of
 from patchmgr.db.queries.rollouts import reason_of, ring_of, rollout_of
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
@@ -19,6 +20,7 @@ from patchmgr.domain.content import difference
 from patchmgr.domain.freezes import Freezes
 from patchmgr.domain.numbers import whole
 from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.advice import Stop
 from patchmgr.domain.rollout.gates import Condition, gate
 from patchmgr.domain.rollout.machine import awaited_person, current_ring
 from patchmgr.domain.rollout.model import Rollout, Signal, Tally
@@ -173,6 +175,7 @@ class PlanDetail:
     superseded_by: int | None
     break_glass: BreakGlass | None  # started without its approvals
     changed: tuple[str, ...]  # since the last approval that fell; empty: nothing, or none fell
+    stops: tuple[Stop, ...]  # why it stands still, and what to do about it; empty: it moves
     revision: int
 
 
@@ -219,7 +222,7 @@ def listing(
 
 
 def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
-    """Return one plan. Raises `NotFoundError`. Five queries."""
+    """Return one plan. Raises `NotFoundError`. At most six queries."""
     plan = session.get(models.Plan, plan_id)
     if plan is None:
         raise NotFoundError("plan", plan_id)
@@ -273,6 +276,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         superseded_by=plan.superseded_by,
         break_glass=_break_glass(plan),
         changed=_changed(session, plan, approvals),
+        stops=stops_of(session, plan, rollout, freezes.frozen, now),
         revision=plan.revision,
     )
 

@@ -35,7 +35,8 @@ def enough_attempted(tally: Tally, settings: RingSettings) -> bool:
 
 
 def enough_succeeded(tally: Tally, settings: RingSettings) -> bool:
-    judged = tally.attempted - tally.accepted  # what a person let pass counts for nothing
+    # What a person let pass counts for nothing.
+    judged = tally.attempted - tally.accepted - tally.lost_accepted
     return tally.succeeded * 100 >= settings.success_pct * judged
 
 

@@ -9,6 +9,7 @@ from patchmgr.domain.rollout.model import Task
 from patchmgr.domain.rollout.rules import needs_reason, renew, require
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
+    CHANGED,
     LIVE_TASKS,
     OVER_RINGS,
     STOPPED_RINGS,
@@ -24,7 +25,6 @@ from patchmgr.errors import ConflictError, NotFoundError
 # Plans whose hosts can still be judged, though nothing is handed out any more.
 _ENDED = (PlanState.COMPLETED_WITH_FAILURES, PlanState.COMPLETED, PlanState.CANCELLED,
           PlanState.SUPERSEDED)  # fmt: skip
-_CHANGED = (*UNSUCCESSFUL, TaskState.INSTALLED, TaskState.REBOOT_PENDING, TaskState.VERIFIED)
 
 
 def retry(work: Work, event: Retry) -> None:
@@ -94,9 +94,9 @@ def roll_back(work: Work, event: RollBack) -> None:
     require(work, "roll back", *ACTIVE_PLANS, *_ENDED)
     needs_reason(event.reason, "rolled back", "the hosts are")
     for task in _tasks(work, event.hosts):
-        if task.state not in _CHANGED or task.attempt == 0:
+        if task.state not in CHANGED or task.attempt == 0:
             raise ConflictError(f"host {task.host} is {task.state}; nothing to roll back")
-        if task.state is TaskState.ROLLED_BACK or task.undo:
+        if task.undo:
             raise ConflictError(f"host {task.host} is rolled back already")
         work.put(replace(task, undo=event.reason))
         ring = work.rings[task.ring].name

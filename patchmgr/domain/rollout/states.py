@@ -66,4 +66,12 @@ LIVE_TASKS = (*WAITING_TASKS, *IN_FLIGHT)  # all others are final, unless a late
 # Hosts that may be down, and count against their groups until they are verified or a person
 # acknowledges them.
 UNAVAILABLE = (*IN_FLIGHT, TaskState.FAILED, TaskState.TIMED_OUT, TaskState.LOST)
+# Hosts that may have something new, which can be taken back.
+CHANGED = (
+    TaskState.FAILED,
+    TaskState.TIMED_OUT,
+    TaskState.LOST,
+    *UNVERIFIED,
+    TaskState.VERIFIED,
+)
 UNSUCCESSFUL = (TaskState.FAILED, TaskState.TIMED_OUT, TaskState.LOST, TaskState.ROLLED_BACK)

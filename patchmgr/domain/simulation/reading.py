@@ -82,14 +82,14 @@ def scenario_from_json(document: object) -> Scenario:
         hosts.add_fleet(one, at)
     if not hosts.made:
         raise InputError({"hosts": "a scenario needs hosts or fleets"})
-    rings = _rings(root.get("rings"), windows)
+    rings = _rings(root.get("rings"), windows, hosts.names)
     return Scenario(
         tuple(hosts.made),
         rings,
         start,
         windows=_used(hosts.made, rings, hosts.windows),
         freezes=read_freezes(root.get("freezes", []), start, start + until + AHEAD),
-        groups=_groups(root.get("groups", [])),
+        groups=_groups(root.get("groups", []), hosts.names),
         people=_people(root.get("people", []), hosts.names, rings),
         answers=_answers(root.get("probes", []), rings),
         plan=read_word(root.get("plan", "1"), "plan"),
@@ -162,6 +162,8 @@ class _Hosts:
         zone: str,
         behaviour: Behaviour,
     ) -> None:
+        if not name.strip():
+            raise InputError({f"{at}.name": "a host needs a name"})
         if name in self.names:
             raise InputError({f"{at}.name": f"two hosts are called {name!r}"})
         self.names.add(name)
@@ -198,13 +200,16 @@ class _Hosts:
         return moved
 
 
-def _rings(documents: object, windows: Mapping[str, Window]) -> tuple[RingSettings, ...]:
+def _rings(
+    documents: object, windows: Mapping[str, Window], names: set[str]
+) -> tuple[RingSettings, ...]:
     if documents is None:
         return DEFAULT_RINGS
     rings = []
     for at, one in each_of(documents, "rings", ring_settings.MOST_RINGS):
         with located(at, is_table=True):
             ring = ring_settings.from_json(one)
+        _check_names(ring.hosts, names, f"{at}.hosts")
         if not (ring.hosts or ring.fields or ring.percent):
             # A ring that names nobody has the hosts that name it.
             ring = replace(ring, fields={"ring": ring.name})
@@ -215,11 +220,12 @@ def _rings(documents: object, windows: Mapping[str, Window]) -> tuple[RingSettin
         return ring_settings.checked(rings)
 
 
-def _groups(documents: object) -> tuple[group_settings.GroupSettings, ...]:
+def _groups(documents: object, names: set[str]) -> tuple[group_settings.GroupSettings, ...]:
     groups = []
     for at, one in each_of(documents, "groups", group_settings.MOST_GROUPS):
         with located(at, is_table=True):
             groups.append(group_settings.from_json(one))
+        _check_names(groups[-1].hosts, names, f"{at}.hosts")
     with located("groups"):
         return group_settings.checked(groups)
 
@@ -238,15 +244,23 @@ def _people(
         except ValueError:
             raise InputError({f"{at}.do": f"{row['do']!r} is none of {', '.join(Act)}"}) from None
         hosts = read_words(row.get("hosts", row.get("host", [])), f"{at}.hosts")
-        if unknown := [name for name in hosts if name not in names]:
-            raise InputError({f"{at}.hosts": f"there is no host {unknown[0]!r}"})
+        _check_names(hosts, names, f"{at}.hosts")
+        if act in (Act.ACCEPT, Act.RETRY) and not hosts:
+            raise InputError({f"{at}.hosts": f"say which hosts to {act}"})
         ring = read_word(row.get("ring", ""), f"{at}.ring")
         if ring not in ("", *(one.name for one in rings)):
             raise InputError({f"{at}.ring": f"there is no ring {ring!r}"})
+        if act in (Act.SKIP, Act.APPROVE) and not ring:
+            raise InputError({f"{at}.ring": f"say which ring to {act}"})
         when = read_instant(row["at"], f"{at}.at")
         reason = read_word(row.get("reason", ""), f"{at}.reason")
         found.append(PersonActs(when, act, reason, ring, hosts))
     return tuple(found)
+
+
+def _check_names(hosts: Iterable[str], names: set[str], at: str) -> None:
+    if unknown := [name for name in hosts if name not in names]:
+        raise InputError({at: f"there is no host {unknown[0]!r}"})
 
 
 def _answers(documents: object, rings: Sequence[RingSettings]) -> tuple[ProbeSays, ...]:

@@ -50,6 +50,9 @@ def read_freezes(documents: object, start: datetime, end: datetime) -> tuple[Fre
         name = read_word(row.get("name", "freeze"), f"{at}.name")
         reason = read_word(row.get("reason", name), f"{at}.reason")
         if "rrule" in row:
+            if both := [key for key in ("from", "until") if key in row]:
+                why = "a freeze is once, from and until, or recurs: rrule and duration"
+                raise InputError({f"{at}.{both[0]}": why})
             _need(row, ("duration",), at, "a freeze that recurs")
             times = _times(row, at)
             with located(at, is_table=True):

@@ -7,7 +7,7 @@ have none.
 """
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -100,11 +100,12 @@ _decode_vulnerability = msgspec.json.Decoder(Vulnerability).decode
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """What a status speaks of: a product, the module it is in, the CPE of the stream it is of."""
+    """What a status speaks of: a product, the module it is in, the stream it is of and its CPE."""
 
     product: str  # "" for the stream itself
     module: str
     cpe: str
+    stream: str = ""  # id of it
 
 
 class OddProductError(Exception):
@@ -130,6 +131,11 @@ class Document:
                 ref = self.about.tracking.id[:80]
                 self.set_aside.append(SetAside(ref, f"vulnerability {number}", str(error)))
 
+    @property
+    def products(self) -> Iterable[str]:
+        """Return the ids of all products of the tree."""
+        return self._products
+
     def component(self, product: str) -> Component:
         """Return what the id ``product`` stands for. Raises `OddProductError`."""
         named, module = "", ""
@@ -145,7 +151,7 @@ class Document:
                 within = package_url(self._purl(reference))
                 module = module or (within.module if within else "")
             at = relationship.relates_to_product_reference
-        return Component(named, module, self._helper(at).cpe or "")
+        return Component(named, module, self._helper(at).cpe or "", at)
 
     def package(self, component: Component) -> Package | None:
         """Return the package that ``component`` is; None for a stream or a module itself.

@@ -7,6 +7,7 @@ and its like are bought apart, anything else (``satellite``, ``openshift``) is a
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from patchmgr.domain.advisories import Severity
@@ -31,6 +32,10 @@ CHANNELS = {
 }
 ELS = "els"  # and rhel_extras_rt_els, of what comes with a release that is past its support
 INVESTIGATED = "under investigation"
+# rhel-9.7.z, rhel-9.6.z.eus::appstream, rhel-9.2.0.z.eus
+_MINOR = re.compile(
+    r"rhel-(?P<major>\d{1,3})\.(?P<minor>\d{1,3})(?:\.0)?\.z(?P<kind>\.eus)?(?:::.+)?"
+)
 _VERSION = re.compile(r"(\d{1,3})(?:\.\d{1,3})?")
 
 
@@ -62,6 +67,27 @@ def stream(cpe: str) -> Stream | None:
         return Stream(f"rhel:{release[1]}")
     channel = ELS if extra else CHANNELS.get(product, "")
     return Stream(f"rhel:{version}", channel) if channel else None
+
+
+def current(streams: Iterable[str]) -> frozenset[str]:
+    """Return those of the ids ``streams`` that are also the main stream of their release.
+
+    Since 2026 a minor release that gets EUS later is named as that from its first day, and the main
+    stream is what came before it: beside ``rhel-9.7.z``, ``rhel-9.8.z.eus`` is what every
+    subscriber has.
+    """
+    minors: dict[str, dict[str, int]] = {"": {}, ".eus": {}}
+    named = [found for each in streams if (found := _MINOR.fullmatch(each))]
+    for found in named:
+        newest = minors[found["kind"] or ""]
+        newest[found["major"]] = max(newest.get(found["major"], 0), int(found["minor"]))
+    return frozenset(
+        found[0]
+        for found in named
+        if found["kind"]
+        and int(found["minor"]) == minors[".eus"][found["major"]]
+        and int(found["minor"]) > minors[""].get(found["major"], int(found["minor"]))
+    )
 
 
 def product(cpe: str) -> str:

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from patchmgr.db.queries import freezes, windows
 from patchmgr.domain.accounts import Role
 
 WINDOW = {
@@ -131,6 +132,56 @@ def test_a_form_goes_back_to_the_weeks_and_filters_that_were_chosen(works, opera
     assert action in refused.text
     assert added.location == f"/calendar?{asked}"
     assert operator.post("/calendar/windows", data=WINDOW).location == "/calendar"
+
+
+def test_a_window_opens_by_every_rule_of_the_form_but_for_its_days(works, operator):
+    rules = "FREQ=WEEKLY;BYDAY=SA;BYHOUR=22\r\nFREQ=WEEKLY;BYDAY=TU;BYHOUR=2\r\n"
+    given = {**WINDOW, "rrule": rules, "exdates": "2026-03-07 2026-03-10", "first": ""}
+
+    assert operator.post("/calendar/windows", data=given).status_code == 303
+
+    with works.db.reading() as session:
+        window = windows.known_windows(session)[WINDOW["name"]]
+    assert [one.rrule for one in window.parts] == rules.split()
+    assert {one.exdates for one in window.parts} == {("2026-03-07", "2026-03-10")}
+
+
+@pytest.mark.parametrize(
+    ("rules", "complaint"),
+    [
+        ("FREQ=WEEKLY;BYDAY=SA;BYHOUR=22\nFREQ=OFTEN", "FREQ=OFTEN: "),
+        ("\n".join(f"FREQ=DAILY;BYHOUR={n % 24}" for n in range(999)), "at most"),
+        ("", ""),
+    ],
+)
+def test_a_rule_that_cannot_be_is_named_and_kept_in_its_field(operator, rules, complaint):
+    answer = operator.post("/calendar/windows", data={**WINDOW, "rrule": rules, "first": ""})
+
+    assert answer.status_code == 422
+    field = answer.text.split('id="window-rrule"')[1].split("</div>")[0]
+    assert 'class="problem"' in field
+    assert complaint in field
+    assert rules.split("\n")[0] in field
+
+
+def test_a_freeze_that_recurs_can_have_days_left_out(works, operator):
+    given = {
+        "name": "weekends",
+        "rrule": "FREQ=WEEKLY;BYDAY=FR;BYHOUR=16",
+        "duration": "62h",
+        "zone": "UTC",
+        "exdates": "2026-03-06",
+        "first": "",
+        "reason": "nobody is here",
+    }
+    page = operator.get("/calendar").text
+    assert {f'id="freeze-{name}"' in page for name in given} == {True}
+
+    assert operator.post("/calendar/freezes", data=given).status_code == 303
+
+    with works.db.reading() as session:
+        (line,) = freezes.freezes(session, now=works.clock())
+    assert line.recurs.times.exdates == ("2026-03-06",)
 
 
 def test_a_ring_of_approved_work_is_a_bar_with_its_link(works, operator):

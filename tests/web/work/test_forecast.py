@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from patchmgr.db import models
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rings import RingSettings
@@ -233,3 +234,16 @@ def test_the_time_line_says_what_the_forecast_says(works, operator, made):
     assert f"the last ring ends {days(broad.ends)}" in said
     assert '<rect class="soak"' in page
     assert page.count('class="frozen"') == 1
+
+
+def test_an_exact_version_that_repositories_have_left_behind_is_a_risk(works, operator):
+    plan_id = works.create()
+    newer = {"package": "openssl", "target": "3.0.17", "offered": "3.0.18", "hosts": 2}
+    with works.db.writing() as session:
+        plan = session.get(models.Plan, plan_id)
+        plan.summary = {**plan.summary, "superseded_targets": [newer]}
+
+    said = text(operator.get(f"/plans/{plan_id}/risks"))
+
+    assert "2 hosts would get openssl 3.0.17 exactly" in said
+    assert "their repositories put 3.0.18 first" in said

@@ -63,8 +63,8 @@ class RedhatCsaf(Feed):
     def join(self, advisories: tuple[Advisory, ...]) -> tuple[Advisory, ...]:
         """Return ``advisories`` with one statement for what several documents say of a build.
 
-        What a CVE's record says is fixed without naming the advisory is left out where an advisory
-        fixes that CVE in the same package of the same stream.
+        What a CVE's record says is fixed without naming the advisory, or has no fix, is left out
+        where an advisory fixes that CVE in the same package of the same stream.
         """
         covered = {
             (cve, *_subject(fix))
@@ -82,7 +82,7 @@ def _joined(advisory: Advisory, covered: set[tuple[str, ...]]) -> Advisory:
         for fix in advisory.fixes
         if not (
             advisory.is_record
-            and fix.status is Status.AFFECTED
+            and fix.status in (Status.AFFECTED, Status.NO_FIX)
             and (advisory.ref, *_subject(fix)) in covered
         )
     )

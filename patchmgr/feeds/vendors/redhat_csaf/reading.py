@@ -1,14 +1,16 @@
 """One CSAF document of Red Hat: what it tells of advisories, and of CVEs without one.
 
 Unfixed products name source packages, or all binaries of one beside it: then the binaries are
-taken. What is not affected is left out, but for a binary of a source package that is. Streams of
-RHEL are told by their CPE; layered products, containers and flatpaks are counted as skipped.
+taken. Those of which a stream has a fixed build are older ones, and that build tells which: they
+are left out. What is not affected is left out, but for a binary of a source package that is.
+Streams of RHEL are told by their CPE; layered products, containers and flatpaks are counted as
+skipped.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from patchmgr.domain.advisories import Advisory, Fix, Match, Severity, Status
@@ -36,6 +38,9 @@ class _Found:
     published: datetime | None = None
 
 
+_By = tuple[str, datetime | None]  # the advisory that fixes something, "" for none, and its date
+
+
 class Reading:
     def __init__(self, document: csaf.Document) -> None:
         self._document = document
@@ -47,11 +52,13 @@ class Reading:
         self._unaffected: list[Fix] = []
         self._skipped: dict[str, str] = {}  # product -> what it is of
         self._odd: dict[str, str] = {}  # product -> why
+        self._current = redhat.current(document.products)
         self._products = 0
 
     def page(self, url: str) -> Page:
         for vulnerability in self._document.vulnerabilities:
-            self._add(vulnerability)
+            for fix, by in self._without_fixed(self._said(vulnerability)):
+                self._say(fix, by, vulnerability.cve or "")
         odd = [SetAside(self._ref, product[:200], why) for product, why in self._odd.items()]
         _refuse(url, "products", odd, self._products)
         aside = self._document.set_aside
@@ -64,20 +71,30 @@ class Reading:
             in_part=tuple(ref for ref in self._found if ref != self._ref),
         )
 
-    def _add(self, vulnerability: csaf.Vulnerability) -> None:
+    def _said(self, vulnerability: csaf.Vulnerability) -> Iterator[tuple[Fix, _By]]:
+        """Yield what is said of a flaw, and by which advisory it is fixed."""
         words = Words(vulnerability)
         self._products += len({p for ps in vulnerability.product_status.values() for p in ps})
         for status, products in vulnerability.product_status.items():
             for product in products:
-                fix = self._fix(status, product, words)
-                if fix is None:
-                    continue
-                if fix.status is Status.NOT_AFFECTED:
-                    self._unaffected.append(fix)
-                    continue
-                self._say(fix, words.fixed_by(product), vulnerability.cve or "")
+                for fix in self._fixes(status, product, words):
+                    if fix.status is Status.NOT_AFFECTED:
+                        self._unaffected.append(fix)
+                    else:
+                        yield fix, words.fixed_by(product)
 
-    def _say(self, fix: Fix, by: tuple[str, datetime | None], cve: str) -> None:
+    @staticmethod
+    def _without_fixed(said: Iterable[tuple[Fix, _By]]) -> list[tuple[Fix, _By]]:
+        """Return ``said`` without what has no fix on a stream that has a fixed build of it."""
+        everything = list(said)
+        fixed = {_package(fix) for fix, _by in everything if fix.status is Status.AFFECTED}
+        return [
+            (fix, by)
+            for fix, by in everything
+            if fix.status is not Status.NO_FIX or _package(fix) not in fixed
+        ]
+
+    def _say(self, fix: Fix, by: _By, cve: str) -> None:
         ref, published = by
         if ERRATUM.fullmatch(self._ref) or fix.status is not Status.AFFECTED or not ref:
             ref, published = self._ref, instant(self._about.tracking.initial_release_date or "")
@@ -89,18 +106,18 @@ class Reading:
         if CVE.fullmatch(cve):
             found.cves[cve] = None
 
-    def _fix(self, status: str, product: str, words: Words) -> Fix | None:
-        """Return what ``status`` says of ``product``; None where it is no package of RHEL."""
+    def _fixes(self, status: str, product: str, words: Words) -> Iterator[Fix]:
+        """Yield what ``status`` says of ``product``; nothing where it is no package of RHEL."""
         placed = self._placed(product)
         if placed is None:
-            return None
-        stream, package = placed
+            return
+        stream, package, is_current = placed
         told = words.told(status, product, package.version)
         if told is None or rpmfixes.is_debug(package.name):
-            return None
+            return
         said, fixed, reason = told
         source = package.arch in rpmfixes.SOURCE_ARCHES
-        return Fix(
+        fix = Fix(
             platform=stream.platform,
             package=package.name,
             match=Match.SOURCE if source else Match.BINARY,
@@ -113,8 +130,12 @@ class Reading:
             module=package.module,
             channel=stream.channel,
         )
+        yield fix
+        if is_current:
+            yield replace(fix, platform=f"rhel:{stream.release}", channel="")
 
-    def _placed(self, product: str) -> tuple[redhat.Stream, purl.Package] | None:
+    def _placed(self, product: str) -> tuple[redhat.Stream, purl.Package, bool] | None:
+        """Return stream and package of ``product``, and whether the main stream is the same."""
         if product in self._odd or product in self._skipped:
             return None
         try:
@@ -135,7 +156,7 @@ class Reading:
         if not rpmfixes.is_name(package.name) or not rpmfixes.is_name(package.version or "0"):
             self._odd[product] = "not the name and version of a package"
             return None
-        return stream, package
+        return stream, package, component.stream in self._current
 
     def _advisory(self, ref: str) -> Advisory:
         found = self._found[ref]
@@ -159,6 +180,10 @@ class Reading:
         for fix in rpmfixes.united(self._unaffected):
             if fix.match is Match.BINARY and (fix.platform, fix.channel) in sources:
                 yield fix
+
+
+def _package(fix: Fix) -> tuple[str, ...]:
+    return fix.platform, fix.channel, fix.module, fix.match, fix.package
 
 
 def _refuse(url: str, what: str, odd: list[SetAside], total: int) -> None:

@@ -1,0 +1,121 @@
+"""Why a plan stands still: each signal has its hosts, a first step that helps, and commands."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.advice import Culprit, commands, stops
+from patchmgr.domain.rollout.events import MACHINE
+from patchmgr.domain.rollout.model import Ring, Rollout, Signal, Tally
+from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
+
+T0 = datetime(2026, 3, 2, tzinfo=UTC)
+FAILED = Culprit("web-1", "canary", TaskState.FAILED, "openssl", "no space left")
+LOST = Culprit("web-2", "canary", TaskState.LOST, not_back=True)
+ELSEWHERE = Culprit("db-1", "broad", TaskState.FAILED, "curl")
+EVERYBODY = (FAILED, LOST, ELSEWHERE)
+
+
+def rollout(state=PlanState.RUNNING, ring=RingState.ROLLING, signals=(), **more):
+    canary = Ring(RingSettings("canary", **more.pop("settings", {})), state=ring, since=T0)
+    rings = (replace(canary, tally=more.pop("tally", Tally())), Ring(RingSettings("broad")))
+    return Rollout(rings, {}, frozenset({"ann"}), "a" * 64, state=state, signals=signals, **more)
+
+
+def halted(kind, subject="canary", ring=RingState.ROLLING):
+    signal = Signal(kind, subject, 1, "because", T0)
+    return rollout(PlanState.HALTED, ring, (signal,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "ring", "hosts", "first", "last"),
+    [
+        ("failures", "canary", RingState.ROLLING, (FAILED,), "retry", "cancel"),
+        ("package", "openssl", RingState.ROLLING, (FAILED,), "hold", "cancel"),
+        ("reboot", "", RingState.ROLLING, (LOST,), "look", "cancel"),
+        ("gate", "canary", RingState.FAILED, (FAILED, LOST), "retry", "cancel"),
+        ("gate", "canary", RingState.INCONCLUSIVE, (FAILED, LOST), "look", "cancel"),
+        ("probe", "canary/shop", RingState.ROLLING, (FAILED, LOST), "look", "cancel"),
+        ("waiting", "canary", RingState.WAITING_GATE, (), "look", "cancel"),
+        ("withdrawn", "DSA-1", RingState.ROLLING, (), "look", "acknowledge"),
+        ("content", "", RingState.ROLLING, (), "cancel", "look"),
+        ("hold", "7", RingState.ROLLING, (), "cancel", "acknowledge"),
+        ("person", "ann", RingState.ROLLING, (), "look", "cancel"),
+    ],
+)
+def test_each_signal_names_its_hosts_and_what_to_do(kind, subject, ring, hosts, first, last):
+    (stop,) = stops(halted(kind, subject, ring), EVERYBODY)
+
+    assert stop.hosts == hosts
+    assert (stop.steps[0].command, stop.steps[-1].command) == (first, last)
+    assert stop.is_halt
+    assert len(commands(42, stop)) == len(stop.steps)
+
+
+def test_changed_content_is_never_advised_to_be_let_pass():
+    (stop,) = stops(halted("content", ""))
+
+    assert "acknowledge" not in [step.command for step in stop.steps]
+
+
+def test_steps_on_hosts_are_left_out_where_no_host_made_it():
+    (stop,) = stops(halted("probe", "canary/shop"))
+
+    assert "roll-back" not in [step.command for step in stop.steps]
+
+
+def test_commands_can_be_typed():
+    (stop,) = stops(halted("failures"), EVERYBODY)
+    typed = commands(42, stop)
+
+    assert typed[0] == "patchmgr plans retry 42 web-1 --reason TEXT"
+    assert "patchmgr holds add openssl --version VERSION --reason TEXT" in typed
+
+
+def test_a_ring_that_only_lost_hosts_waits_for_their_inventories():
+    (stop,) = stops(halted("gate", "canary", RingState.FAILED), (LOST,))
+
+    assert stop.steps[0].words.startswith("Let the hosts report")
+
+
+@pytest.mark.parametrize(
+    ("by", "commands_"), [("ann", ["resume", "cancel"]), (MACHINE, ["look", "resume", "cancel"])]
+)
+def test_a_pause_ends_by_resuming_after_a_look_where_a_probe_made_it(by, commands_):
+    (stop,) = stops(rollout(PlanState.PAUSED, by=by, reason="look"))
+
+    assert (stop.why, [step.command for step in stop.steps]) == ("look", commands_)
+
+
+def test_a_signal_over_a_pause_comes_first_and_resuming_is_not_advised():
+    signal = Signal("failures", "canary", 1, "because", T0)
+    first, second = stops(rollout(PlanState.PAUSED, signals=(signal,), by="ann"))
+
+    assert (first.kind, second.kind) == ("failures", "paused")
+    assert "resume" not in [step.command for step in second.steps]
+
+
+def test_a_freeze_a_window_and_an_approval_say_when_it_goes_on():
+    (frozen,) = stops(rollout(), frozen="peak until noon (sales)")
+    opens = {"nights": T0 + timedelta(hours=1), "days": T0 + timedelta(hours=9)}
+    (closed,) = stops(rollout(ring=RingState.WAITING_WINDOW), opens=opens)
+    (missing,) = stops(rollout(ring=RingState.WAITING_GATE, settings={"needs_approval": True}), ())
+
+    assert (frozen.why, frozen.steps[0].command) == ("Frozen: peak until noon (sales)", "wait")
+    assert "2026-03-02 01:00 UTC" in closed.steps[0].words
+    assert (missing.kind, missing.steps[0].command) == ("approval", "approve")
+
+
+def test_a_group_that_can_spare_nobody_names_who_keeps_it():
+    waiting = rollout(tally=Tally({TaskState.QUEUED: 2, TaskState.FAILED: 1}))
+
+    assert stops(waiting, EVERYBODY) == ()
+    (stop,) = stops(waiting, EVERYBODY, is_grouped=True)
+    assert (stop.kind, stop.hosts) == ("group", (FAILED, LOST))
+
+
+def test_a_plan_that_moves_or_is_over_stands_still_for_nothing():
+    for state in (PlanState.DRAFT, PlanState.RUNNING, PlanState.COMPLETED, PlanState.CANCELLED):
+        assert stops(rollout(state), EVERYBODY) == ()
