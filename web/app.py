@@ -13,6 +13,7 @@ from patchmgr.db.session import Database
 from patchmgr.domain.numbers import whole
 from web import (
     auth,
+    bodies,
     context,
     errors,
     frame,
@@ -40,6 +41,7 @@ def create_app(db: Database, settings: Settings, clock: Callable[[], datetime]) 
     """Return the app over ``db``; ``clock`` is asked once a request. Tests pass their own."""
     app = Flask("web", static_folder=None)
     app.url_map.converters["int"] = Id
+    app.wsgi_app = bodies.Whole(app.wsgi_app)  # type: ignore[method-assign] # Werkzeug's documented way
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.upload_mb * MEBIBYTE,
