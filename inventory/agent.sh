@@ -179,9 +179,19 @@ first_word() {
     done
 }
 
+# The server's address, or any that is not of this network where there is no server yet.
+server_address() {
+    wanted=$(printf '%s' "$server" | sed 's,^[a-z]*://,,; s,/.*,,; s,:[0-9]*$,,; s/[][]//g')
+    found=''
+    if [ -n "$wanted" ] && has getent; then
+        found=$(getent ahosts "$wanted" 2>/dev/null | sed -n '1s/ .*//p')
+    fi
+    printf '%s' "${found:-192.0.2.1}"
+}
+
 own_address() {
     if has ip; then
-        ip -o route get 192.0.2.1 2>/dev/null | sed -n 's/.* src \([0-9a-fA-F.:]*\).*/\1/p'
+        ip -o route get "$(server_address)" 2>/dev/null | sed -n 's/.* src \([0-9a-fA-F.:]*\).*/\1/p'
     else
         hostname -i 2>/dev/null | sed 's/ .*//'
     fi

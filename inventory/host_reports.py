@@ -132,7 +132,7 @@ def _store(
 ) -> Taken:
     before = host.platform
     set_platform(session, host, report.os, now)
-    made = store_report(session, host, report.listing, report=report, now=now)
+    made = store_report(session, host, report.listing, REPORT, report=report, now=now)
     host.report_digest = digest
     changed = bool(made.new or made.changed) or host.platform != before
     if host.platform != before:

@@ -179,7 +179,7 @@ def submit_report(
     system = _system(os, listing)
     with db.writing(alone=True) as session:
         row = _reporting_host(session, host, system, now, is_given=bool(os))
-        difference = store_report(session, row, listing, report=report, now=now)
+        difference = store_report(session, row, listing, format, report=report, now=now)
         difference.format = format
         if difference.new or difference.changed:
             details = {"format": format, **difference.summary()}
@@ -200,13 +200,15 @@ def store_report(
     session: Session,
     row: models.Host,
     listing: Listing,
+    format: str,  # noqa: A002 -- the word of the command line and the API
     *,
     report: Report | None = None,
     now: datetime,
 ) -> Difference:
     """Store what ``listing`` says a host has installed, in the transaction of who brought it.
 
-    With a whole ``report`` also what else the host says; without one that stays as it is.
+    What of it cannot be judged replaces what the last report of this ``format`` left so. With a
+    whole ``report`` also what else the host says; without one that stays as it is.
     """
     difference = Difference(
         rows=len(listing.packages),
@@ -218,6 +220,7 @@ def store_report(
     is_new = row.package_set_id is None
     if listing.held is not None:
         row.held = sorted(listing.held)
+    _keep_not_judged(row, listing, format)
     row.reported_at = now
     if row.retired_at is not None:
         row.retired_at = None
@@ -233,6 +236,14 @@ def store_report(
     kind = _kind(is_new=is_new, changed=changed or bool(told))
     difference.count(Change(row.hostname, kind, tuple(told)))
     return difference
+
+
+def _keep_not_judged(row: models.Host, listing: Listing, format: str) -> None:  # noqa: A002 -- as above
+    of = {name: left for name, left in row.not_judged_of.items() if name != format}
+    if listing.not_judged:
+        of[format] = [listing.not_judged, list(listing.not_judged_why)]
+    if of != row.not_judged_of:
+        row.not_judged_of, row.not_judged = of, sum(count for count, _ in of.values())
 
 
 def _checked_os(os: str) -> str:
@@ -352,7 +363,20 @@ def _store_packages(
             )
             moved.append((host.id, set_id))
     _point(session, moved, now)
-    _reported(session, [hosts[name.lower()].id for name in file.hosts], now)
+    named = [hosts[name.lower()].id for name in file.hosts]
+    _reported(session, named, now)
+    if mode == "snapshot":
+        _judge_all(session, named)
+
+
+def _judge_all(session: Session, host_ids: Sequence[int]) -> None:
+    """Forget what earlier reports left unjudged: the file names everything its hosts have."""
+    host = models.Host
+    left = set(session.scalars(select(host.id).where(host.not_judged > 0)))
+    for part in in_lists(sorted(left.intersection(host_ids))):
+        session.execute(
+            update(host).where(host.id.in_(part)).values(not_judged=0, not_judged_of={})
+        )
 
 
 def _come_and_gone(has: Ids, had: Ids | None) -> tuple[int, int]:

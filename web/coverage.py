@@ -66,6 +66,18 @@ UNSUPPORTED = Table(
 )
 
 
+LEFT = Table(
+    "left",
+    (
+        Column("hostname", "Host"),
+        Column("platform", "Platform"),
+        Column("of", "Reports", value=lambda row: ", ".join(row.of)),
+        Column("why", "Why", value=lambda row: "; ".join(row.why)),
+        Column("entries", "Entries", numeric=True),
+    ),
+)
+
+
 @pages.get("")
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
@@ -84,6 +96,7 @@ def index() -> ResponseReturnValue:
         platforms=plain(found.platforms, PLATFORMS),
         silent=plain(found.silent, SILENT),
         unclear=plain(found.unclear, UNCLEAR),
+        left=plain(found.left, LEFT),
         releases=plain(found.releases, RELEASES),
         unsupported=plain(found.unsupported, UNSUPPORTED),
         conflicts=plain(identity.conflicts(session()) if found.refused else [], CONFLICTS),

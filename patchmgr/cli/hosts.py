@@ -121,17 +121,23 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         "held": list(detail.held),
         "running_kernel": detail.running_kernel,
         "entitlements": list(detail.entitlements),
+        "not_judged": detail.not_judged,
     }
     if as_json:
         listed = [past.package_json(each) for each in packages]
         steps = [past.step_json(each) for each in timeline]
         newer = None if said.updates is None else [asdict(each) for each in said.updates]
         told = fact_queries.facts_json(detail, said)
-        show_json(
-            facts | {"facts": told, "package_versions": listed, "updates": newer, "history": steps}
-        )
+        why = {of: first for of, (_, first) in detail.not_judged_of.items()}
+        more = {"facts": told, "not_judged_why": why, "package_versions": listed}
+        show_json(facts | more | {"updates": newer, "history": steps})
         return
     past.show_facts(facts)
+    for of, (count, first) in detail.not_judged_of.items():
+        for each in first:
+            click.echo(f"  not judged of {of}: {each}")
+        if count > len(first):
+            click.echo(f"  not judged of {of}: and {count - len(first)} more")
     show_facts(detail, said)
     click.echo()
     past.show_packages(packages)

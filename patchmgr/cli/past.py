@@ -111,6 +111,11 @@ def coverage(app: App, as_json: bool) -> None:
             [(s.hostname, s.platform, s.reported_at, s.silent_since) for s in found.silent],
         ),
         (
+            "entries of reports that cannot be judged",
+            ("host", "platform", "entries", "reports", "the first of them"),
+            [(n.hostname, n.platform, n.entries, " ".join(n.of), n.why[0]) for n in found.left],
+        ),
+        (
             "releases past their standard support",
             ("platform", "ended", "carried on", "hosts", "without fixes"),
             [
@@ -144,6 +149,7 @@ def coverage_json(found: coverage_queries.Coverage) -> dict[str, Any]:
             for line in found.releases
         ],
         "stale_feeds": [line.name for line in found.stale],
+        "not_judged_hosts": [asdict(line) for line in found.left],
     }
 
 

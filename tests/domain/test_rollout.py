@@ -27,7 +27,7 @@ from patchmgr.domain.rollout.events import (
     Tick,
     Withdrawn,
 )
-from patchmgr.domain.rollout.gates import gate, soak_length
+from patchmgr.domain.rollout.gates import enough_succeeded, gate, soak_length
 from patchmgr.domain.rollout.machine import advance, deadline_of
 from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
@@ -185,6 +185,23 @@ class TestApproval:
             after(waiting, Approve("bob", T0, HASH, ring="canary"))
         with pytest.raises(NotFoundError):
             after(waiting, Approve("bob", T0, HASH, ring="none"))
+
+    def test_people_hear_once_that_a_ring_waits_for_its_own_approval(self):
+        guarded = replace(CANARY, needs_approval=True)
+        rollout = after(plan(1, 1, rings=(guarded, BROAD)), *APPROVED, Start("ann", T0, HASH))
+
+        waiting, effects = play(rollout, tick_at(T0))
+        _, later = play(waiting, tick_at(T0 + HOUR))
+
+        said = "ring canary waits for an approval of its own"
+        assert of(effects, Notify) == [Notify("approval", said)]
+        assert of(later, Notify) == []
+
+    def test_an_accepted_lost_host_counts_no_longer_among_those_that_should_succeed(self):
+        tally = Tally({TaskState.VERIFIED: 4, TaskState.LOST: 1})
+
+        assert not enough_succeeded(tally, BROAD)
+        assert enough_succeeded(replace(tally, lost_accepted=1), BROAD)
 
     def test_content_that_changed_under_a_running_plan_stops_it_before_the_next_ring(self):
         rollout = after(plan(1, 1), *APPROVED, Start("ann", T0, HASH))

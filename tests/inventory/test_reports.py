@@ -124,3 +124,49 @@ def test_what_is_not_judged_is_audited(on_sqlite):
     with on_sqlite.db.reading() as session:
         entry = session.scalars(select(models.AuditEntry)).all()[-1]
     assert entry.details["not_judged"] == 1
+
+
+# --- what of reports cannot be judged stays known
+
+
+def document(*components):
+    whole = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": list(components)}
+    return json.dumps(whole)
+
+
+GEM = {"type": "library", "name": "rails", "version": "7", "purl": "pkg:gem/rails@7"}
+NAMELESS = {"type": "library", "name": "nginx", "version": "1.2"}
+FOREIGN = {"type": "library", "name": "perl", "version": "5", "purl": "pkg:cpan/perl@5"}
+
+
+def left(inventory, name="web1"):
+    host = inventory.host(name)
+    return host.not_judged, host.not_judged_of
+
+
+def test_entries_that_cannot_be_judged_are_kept_with_why_by_format(inventory):
+    inventory.report("web1", document(GEM, NAMELESS, FOREIGN), format="cyclonedx")
+    editable = {"name": "x", "version": "1", "editable_project_location": "/x"}
+    inventory.report("web1", json.dumps([editable]), format="pip")
+    inventory.report("web1", "bash\t5.2-1\tamd64\n")
+
+    count, of = left(inventory)
+    numbers = {each: number for each, (number, _) in of.items()}
+    assert (count, numbers) == (3, {"cyclonedx": 2, "pip": 1})
+    assert of["cyclonedx"][1] == [
+        "nginx 1.2: has no package URL",
+        "perl 5: is of type cpan, of which no feed speaks",
+    ]
+
+
+def test_the_next_report_of_a_format_and_a_snapshot_of_everything_replace_them(inventory):
+    inventory.report("web1", document(GEM, NAMELESS), format="cyclonedx")
+    inventory.report("web2", document(GEM, NAMELESS), format="cyclonedx")
+    inventory.report("web1", document(GEM), format="cyclonedx")
+    assert left(inventory) == (0, {})
+
+    rows = "hostname,manager,name,version\nweb2,dpkg,bash,5.2-1\n"
+    inventory.packages(rows, mode="merge")
+    assert left(inventory, "web2")[0] == 1
+    inventory.packages(rows)
+    assert left(inventory, "web2") == (0, {})

@@ -2,12 +2,13 @@
 
 import csv
 import io
+import json
 import re
 from datetime import timedelta
 
 import pytest
 
-from inventory.intake import import_packages
+from inventory.intake import import_packages, submit_report
 from patchmgr.config import Settings
 from patchmgr.domain.accounts import Role
 from patchmgr.services import accounts
@@ -104,6 +105,31 @@ def test_a_name_with_strokes_is_a_package_like_any(fleet, admin, sqlite_db, cloc
     assert "1.2.3" in admin.get(address).text
     assert admin.get("/software/npm/nothing").status_code == 404
     assert admin.get("/software/nobody/curl").status_code == 404
+
+
+def test_what_reports_leave_unjudged_is_shown_with_why(fleet, admin, api, sqlite_db, clock):
+    assert "Not judged" not in words(admin.get("/hosts/web-1").text)
+    parts = [
+        {"name": "rails", "version": "7", "purl": "pkg:gem/rails@7"},
+        {"name": "nginx", "version": "1.2"},
+        {"name": "odd", "purl": "pkg:gem/odd"},
+    ]
+    submit_report(
+        sqlite_db,
+        host="web-1",
+        os="",
+        format="cyclonedx",
+        text=json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": parts}),
+        actor="test",
+        now=clock(),
+    )
+
+    coverage, found = words(admin.get("/coverage").text), api("/coverage")
+    assert "nginx 1.2: has no package URL and 1 more odd: has no version" in coverage
+    assert (found["not_judged"], found["not_judged_hosts"][0]["of"]) == (2, {"cyclonedx": 2})
+    page, host = words(admin.get("/hosts/web-1").text), api("/hosts/web-1")
+    assert "2 entries of the last report in cyclonedx: nginx 1.2: has no package URL" in page
+    assert host["not_judged_why"]["cyclonedx"][1] == "odd: has no version"
 
 
 def test_every_number_of_coverage_is_as_long_as_its_list(fleet, admin, api):

@@ -39,6 +39,16 @@ class Release(Out):
     uncovered: int = Field(description="Of these, hosts that get no fixes any more.")
 
 
+class NotJudged(Out):
+    """A host with entries in its reports of which no package could be made."""
+
+    hostname: str
+    platform: str
+    entries: int
+    of: dict[str, int] = Field(description="Format of the report -> how many of them.")
+    why: Words = Field(description="The first of them, each with why.")
+
+
 class Coverage(Out):
     """What the service can and cannot judge; lists have at most 50 lines, the longest first."""
 
@@ -56,10 +66,12 @@ class Coverage(Out):
     undetermined: int = Field(description="Verdicts that could not be reached.")
     unknown_source: int = Field(description="Packages whose source is not known.")
     foreign_origin: int = Field(description="Packages that another than the vendor built.")
+    not_judged: int = Field(description="Entries of reports that name no package to judge.")
     platforms: list[Platform]
     silent_hosts: list[SilentHost]
     releases: list[Release]
     stale_feeds: Words
+    not_judged_hosts: list[NotJudged]
 
 
 @route("GET", "/coverage", tag="coverage", answer=Coverage)
@@ -86,4 +98,5 @@ def get_coverage() -> object:
             for line in found.releases
         ],
         "stale_feeds": [line.name for line in found.stale],
+        "not_judged_hosts": found.left,
     }

@@ -119,6 +119,8 @@ class HostInFull(Out):
     updated_at: When
     findings_by_severity: dict[str, int]
     facts: Facts
+    not_judged: int = Field(description="Entries of its reports that name no package to judge.")
+    not_judged_why: dict[str, Words] = Field(description="Format of the report -> the first.")
     updates: list[Update] | None = Field(
         description=(
             "By its own repositories where it reported them; `null`: not known, and no repository "
@@ -242,6 +244,8 @@ def get_host(hostname: str) -> object:
         "updated_at": found.updated_at,
         "findings_by_severity": found.by_severity,
         "facts": facts.facts_json(found, said),
+        "not_judged": found.not_judged,
+        "not_judged_why": {of: first for of, (_, first) in found.not_judged_of.items()},
         "updates": said.updates,
     }
 

@@ -61,6 +61,10 @@ class Host(Base):
     last_address: Mapped[Word] = mapped_column(server_default="")
     # SHA-256 of the last report; None when what is stored did not come from one alone.
     report_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    # Entries of its reports of which no package could be made, and of each format of report the
+    # number and the first of them with why: {"cyclonedx": [3, ["perl 5: has no package URL"]]}.
+    not_judged: Mapped[int] = mapped_column(server_default="0", default=0)
+    not_judged_of: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
 
     package_set: Mapped["PackageSet | None"] = relationship(lazy="raise")
 

@@ -50,6 +50,17 @@ class Unclear:
 
 
 @dataclass(frozen=True, slots=True)
+class NotJudged:
+    """A host with entries in its reports of which no package could be made."""
+
+    hostname: str
+    platform: str
+    entries: int
+    of: Mapping[str, int]  # format of the report -> how many of them
+    why: tuple[str, ...]  # the first of them
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     platforms: tuple[PlatformLine, ...]  # those without a feed first
     silent: tuple[Silent, ...]  # at most `SHOWN`, the longest silent first
@@ -61,6 +72,8 @@ class Coverage:
     never: int  # hosts that never reported, of the silent ones
     doubtful: Mapping[str, int]  # packages by `software.DOUBTS`
     refused: bool  # whether there are machines that were refused
+    not_judged: int  # entries of reports of which no package could be made
+    left: tuple[NotJudged, ...]  # at most `SHOWN` hosts that have such, most of them first
 
     @property
     def hosts(self) -> int:
@@ -107,6 +120,7 @@ class Coverage:
             "undetermined": self.undetermined,
             "unknown_source": self.doubtful["no_source"],
             "foreign_origin": self.doubtful["foreign"],
+            "not_judged": self.not_judged,
         }
 
     @property
@@ -116,13 +130,14 @@ class Coverage:
 
 
 def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: int) -> Coverage:
-    """Return what the service can and cannot judge as of ``now``. At most nine queries."""
+    """Return what the service can and cannot judge as of ``now``. At most ten queries."""
     since = now - timedelta(days=silent_days)
     statuses = feeds.listing(session, now=now, stale_hours=stale_hours)
     spoken_of = {platform for one in statuses for platform in one.counts.get("platforms", ())}
     unclear, undetermined = _unclear(session)
     hosts, told = lifecycle.fleet(session, since), lifecycle.said(session)
     all_report = all(each.reporting == each.count for each in hosts)
+    not_judged = sum(each.not_judged for each in hosts)
     return Coverage(
         platforms(hosts, spoken_of),
         () if all_report else _silent(session, since, timedelta(days=silent_days)),
@@ -134,6 +149,8 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
         sum(each.never for each in hosts),
         software.doubtful(session),
         any(each.refused for each in hosts),
+        not_judged,
+        _left(session) if not_judged else (),
     )
 
 
@@ -169,6 +186,26 @@ def _silent(session: Session, since: datetime, longest: timedelta) -> tuple[Sile
     return tuple(
         Silent(name, where, owner, at, at + longest if at else None)
         for name, where, owner, at in rows
+    )
+
+
+def _left(session: Session) -> tuple[NotJudged, ...]:
+    host = models.Host
+    rows = session.execute(
+        select(host.hostname, host.platform, host.not_judged, host.not_judged_of)
+        .where(host.retired_at.is_(None), host.not_judged > 0)
+        .order_by(host.not_judged.desc(), host.hostname)
+        .limit(SHOWN)
+    )
+    return tuple(
+        NotJudged(
+            name,
+            where,
+            entries,
+            {each: count for each, (count, _) in of.items()},
+            tuple(why for _, first in of.values() for why in first),
+        )
+        for name, where, entries, of in rows
     )
 
 

@@ -98,6 +98,9 @@ class HostDetail:
     # What it said then, as it is stored: patchmgr.db.queries.facts.
     facts: Mapping[str, Any] | None = field(repr=False, compare=False)
     own_offers: OwnOffers | None = field(repr=False, compare=False)
+    not_judged: int  # entries of its reports of which no package could be made
+    # Format of the report -> how many of them, and the first with why.
+    not_judged_of: Mapping[str, Any] = field(repr=False, compare=False)
     installed: package_sets.Ids = field(repr=False, compare=False)  # ids of package versions
 
 
@@ -181,6 +184,8 @@ def get(session: Session, name: str | int) -> HostDetail:
         host.facts_at,
         models.FactSet.content,
         *own_offers.COLUMNS,
+        host.not_judged,
+        host.not_judged_of,
         *(getattr(count, severity.word) for severity in Severity),
         *package_sets.WHOLE,
         *MACHINE,
@@ -194,8 +199,8 @@ def get(session: Session, name: str | int) -> HostDetail:
     if row is None:
         raise NotFoundError("host", name)
     *columns, more, lacks, of_base = row[: -len(MACHINE)]
-    kernel, entitlements, held, created_at, updated_at, set_id, *rest = columns[-17:]
-    facts_at, facts, everything, named, offered, *counts = rest
+    kernel, entitlements, held, created_at, updated_at, set_id, *rest = columns[-19:]
+    facts_at, facts, everything, named, offered, not_judged, not_judged_of, *counts = rest
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
     return HostDetail(
         _line(row),
@@ -210,6 +215,8 @@ def get(session: Session, name: str | int) -> HostDetail:
         facts_at,
         facts,
         own_offers.own((everything, named, offered)),
+        not_judged,
+        not_judged_of,
         package_sets.whole(more, lacks, of_base),
     )
 

@@ -33,6 +33,7 @@ class Hosts:
     reporting: int
     never: int  # that never reported
     refused: bool  # whether the fleet has machines that were refused, of whatever host
+    not_judged: int = 0  # entries of their reports of which no package could be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +109,31 @@ def fleet(session: Session, since: datetime) -> list[Hosts]:
             func.count().filter(host.reported_at >= since),
             func.count().filter(host.reported_at.is_(None)),
             select(conflict.id).where(conflict.state == "open").exists(),
+            func.sum(host.not_judged),
         )
         .where(host.retired_at.is_(None))
         .group_by(host.platform, entitled)
     )
     return [
-        Hosts(platform, tuple(json.loads(words)), count, reporting, never, bool(refused))
-        for platform, words, count, reporting, never, refused in rows
+        Hosts(platform, tuple(json.loads(words)), count, reporting, never, bool(refused), int(left))
+        for platform, words, count, reporting, never, refused, left in rows
     ]
 
 
 def packages(session: Session, told: Sequence[Support], on: date) -> tuple[UnsupportedLine, ...]:
     """Return the installed packages without full security support, the most widespread first.
 
-    Three queries; none when nothing is said of packages.
+    Two queries; none when nothing is said of packages.
     """
     against = _versions_against(session, told, on)
     if not against.versions:
         return ()
     used = (host.package_set_id == package_set.id, host.retired_at.is_(None))
     count = select(func.count(host.id)).where(*used).scalar_subquery()
-    in_use = package_set.id.in_(select(host.package_set_id).where(host.retired_at.is_(None)))
+    of_hosts = select(host.package_set_id).where(host.retired_at.is_(None))
+    differing = aliased(package_set)  # with the sets that those in use differ from, of no host
+    of_sets = select(differing.base_id).where(differing.id.in_(of_hosts))
+    in_use = or_(package_set.id.in_(of_hosts), package_set.id.in_(of_sets))
     stored = package_sets.Stored(session, in_use, count)
     places, kinds = _found(stored, against)
     weights = np.array([number for (number,) in stored.more], np.int64)[places]
