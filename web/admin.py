@@ -177,8 +177,8 @@ def add_token() -> ResponseReturnValue:
     form = TokenForm(prefix="token")
     if form.validate_on_submit():
         try:
-            token_id, key = accounts.create_token(
-                db(), form.name.data, Role(form.role.data), actor=viewer().name, now=now()
+            token_id, key = accounts.create_token_for(
+                db(), form.name.data, form.role.data, actor=viewer().name, now=now()
             )
         except InputError as error:
             form.take(error)

@@ -23,7 +23,7 @@ from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
 from patchmgr.domain.exceptions import Type as ExceptionType
 from patchmgr.domain.numbers import whole
 from patchmgr.errors import InputError
-from patchmgr.services.accounts import THEMES
+from patchmgr.services.accounts import RUNNER, THEMES
 from patchmgr.services.enrolment import HOURS, MOST_HOURS, MOST_USES
 
 TYPES = [
@@ -117,7 +117,11 @@ class TokenForm(Form):
     name = StringField(
         "Name", [InputRequired("Enter a name.")], description="Who or what will use it."
     )
-    role = SelectField("Role", choices=ROLES)
+    role = SelectField(
+        "Role",
+        choices=[*ROLES, SelectChoice(RUNNER, "Runner")],
+        description="Runner: fetches orders of plans and reports on them, and nothing else.",
+    )
 
 
 class EnrolmentForm(Form):

@@ -184,8 +184,9 @@ def _why_nothing(explanation: Explanation, each: Explained) -> Iterator[str]:
 def _say_considered(said: Consideration) -> None:
     click.echo(f"  {said.advisory}: {sentence(said)}")
     click.echo(
-        f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}; matched "
-        f"on {said.match} {said.matched_name}; compared as {said.scheme}"
+        f"    {said.feed} revision {said.revision} of {instant(said.revision_at)}"
+        + (f", document {said.document}" if said.document else "")
+        + f"; matched on {said.match} {said.matched_name}; compared as {said.scheme}"
         + (f"; due {instant(said.due)} by {said.due_row}" if said.due else "")
     )
     for line in said.notes:

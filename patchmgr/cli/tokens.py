@@ -26,15 +26,7 @@ def tokens() -> None:
 @pass_app
 def create(app: App, name: str, role: str, as_json: bool) -> None:
     """Make a token for NAME and print its key, which cannot be shown again."""
-    is_runner = role == accounts.RUNNER
-    token_id, key = accounts.create_token(
-        app.db,
-        name,
-        Role.OPERATOR if is_runner else Role(role),
-        actor=app.actor,
-        now=app.now,
-        is_runner=is_runner,
-    )
+    token_id, key = accounts.create_token_for(app.db, name, role, actor=app.actor, now=app.now)
     if as_json:
         show_json({"id": token_id, "name": name, "role": role, "key": key})
         return
@@ -89,7 +81,7 @@ def list_(app: App, enrol: bool, as_json: bool) -> None:
         (
             each.id,
             each.name,
-            each.role.value,
+            each.may,
             "revoked" if each.revoked_at else "active",
             each.created_by,
             each.created_at,

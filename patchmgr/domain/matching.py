@@ -32,6 +32,7 @@ _SAID = {"<": "is older than", "=": "is", ">": "is newer than"}
 _EVERY_ARCH = {"noarch", "all", "any"}
 # Channels that carry on where the release's own support ends: everybody is affected, the fix is
 # for those who subscribe. The fixes of every other channel are a line of their own.
+NEEDS = "the fix needs"
 NAMES = {  # channel -> what must be subscribed to
     "esm-infra": "Ubuntu Pro (esm-infra)",
     "esm-infra-legacy": "Ubuntu Pro with Legacy support (esm-infra-legacy)",
@@ -240,7 +241,7 @@ def assess(subject: Subject, fix: Fix, modules: Catalogue = NO_MODULES) -> Verdi
         and fix.channel in EXTENDING
         and fix.channel not in channels(subject.platform)
     ):
-        needs = f"{verdict.reason}; the fix needs {NAMES[fix.channel]}"
+        needs = f"{verdict.reason}; {NEEDS} {NAMES[fix.channel]}"
         return Verdict(Status.AFFECTED, needs)
     return verdict
 

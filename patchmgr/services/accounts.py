@@ -323,6 +323,15 @@ def create_token(
         return row.id, key
 
 
+def create_token_for(
+    db: Database, name: str, what: str, *, actor: str, now: datetime
+) -> tuple[int, str]:
+    """Make a token for ``what``: a role, or `RUNNER`. Raises `InputError`."""
+    is_runner = what == RUNNER
+    role = Role.OPERATOR if is_runner else Role(what)
+    return create_token(db, name, role, actor=actor, now=now, is_runner=is_runner)
+
+
 def revoke_token(db: Database, token_id: int, *, actor: str, now: datetime) -> None:
     """Make a token useless. Raises `NotFoundError`, `ConflictError` when it is revoked."""
     with db.writing() as session:

@@ -201,6 +201,8 @@ def test_explaining_says_which_statement_of_which_revision_and_what_would_change
     )
     assert "would change: an inventory with source openssl at 3.0.1-2 or newer" in lines
     assert "CVE-2026-0003: not affected: 3.0.1-1 is 3.0.1-1" in lines
+    assert "would change: an inventory with source openssl before 3.0.1-1" in lines
+    assert any(", document " in line and "; matched on source openssl;" in line for line in lines)
 
 
 def test_explaining_what_has_no_finding_says_why(run, scanned):

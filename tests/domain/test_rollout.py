@@ -27,7 +27,7 @@ from patchmgr.domain.rollout.events import (
     Tick,
     Withdrawn,
 )
-from patchmgr.domain.rollout.gates import gate, soak_length
+from patchmgr.domain.rollout.gates import enough_succeeded, gate, soak_length
 from patchmgr.domain.rollout.machine import advance, deadline_of
 from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
@@ -185,6 +185,23 @@ class TestApproval:
             after(waiting, Approve("bob", T0, HASH, ring="canary"))
         with pytest.raises(NotFoundError):
             after(waiting, Approve("bob", T0, HASH, ring="none"))
+
+    def test_people_hear_once_that_a_ring_waits_for_its_own_approval(self):
+        guarded = replace(CANARY, needs_approval=True)
+        rollout = after(plan(1, 1, rings=(guarded, BROAD)), *APPROVED, Start("ann", T0, HASH))
+
+        waiting, effects = play(rollout, tick_at(T0))
+        _, later = play(waiting, tick_at(T0 + HOUR))
+
+        said = "ring canary waits for an approval of its own"
+        assert of(effects, Notify) == [Notify("approval", said)]
+        assert of(later, Notify) == []
+
+    def test_an_accepted_lost_host_counts_no_longer_among_those_that_should_succeed(self):
+        tally = Tally({TaskState.VERIFIED: 4, TaskState.LOST: 1})
+
+        assert not enough_succeeded(tally, BROAD)
+        assert enough_succeeded(replace(tally, lost_accepted=1), BROAD)
 
     def test_content_that_changed_under_a_running_plan_stops_it_before_the_next_ring(self):
         rollout = after(plan(1, 1), *APPROVED, Start("ann", T0, HASH))
@@ -353,6 +370,19 @@ class TestWindows:
         assert rollout.state is PlanState.HALTED
         assert "has waited too long for a window" in rollout.reason
         assert asked_again.state is PlanState.RUNNING
+
+
+def test_a_host_is_handed_out_when_the_one_before_it_has_begun():
+    made = plan(2, 1)
+    tasks = made.tasks | {1: replace(made.tasks[1], after=(2,))}
+    begun = after(replace(made, tasks=tasks), *APPROVED, Start("ann", T0, HASH))
+    first, orders = play(begun, tick_at(T0))
+    still, none = play(first, tick_at(T0 + MINUTE))
+    second = play(still, result(2, Outcome.RUNNING), tick_at(T0 + 2 * MINUTE))[1]
+
+    assert [one.host for one in of(orders, Dispatch)] == [2]
+    assert of(none, Dispatch) == []
+    assert [one.host for one in of(second, Dispatch)] == [1]
 
 
 class TestHalts:

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from patchmgr.db import models
 from patchmgr.db.queries import explained
-from patchmgr.domain.advisories import Advisory, Kind, Match
+from patchmgr.domain.advisories import Advisory, Kind, Match, Status
 from patchmgr.feeds.crawl import Harvest
 from patchmgr.services import feed_store
 from tests.services.test_scan import Fleet, advisory, fix
@@ -97,3 +97,43 @@ def test_who_else_tells_a_flaw_is_named_with_its_feed(fleet):
     assert finding.also == (("OSV-1", "osv"),)
     told = next(said for said in only(fleet, "x").considered if said.advisory == "OSV-1")
     assert told.yields == "DSA-1 of feed made-up tells the same flaw"
+
+
+def test_every_statement_says_what_would_turn_it(fleet):
+    fleet.packages(a=["x 1.5-1", "odd v1_x"])
+    fleet.advise(
+        advisory("OLDER", fix("x", "2-1")),
+        advisory("PAID", fix("x", "2-1", channel="esm-infra")),
+        advisory("NEWER", fix("x", "1-1")),
+        advisory("BEFORE", fix("x", "3-1", introduced="2-1")),
+        advisory("NOTHING", fix("x", status=Status.NO_FIX)),
+        advisory("NEVER", fix("x", status=Status.NOT_AFFECTED)),
+        advisory("ASKED", fix("x", status=Status.UNDETERMINED)),
+        advisory("PAST", fix("x", status=Status.NO_FIX, last_affected="1-1")),
+        advisory("MISWRITTEN", fix("x", "v2_x")),
+        advisory("UNREADABLE", fix("odd", "2-1")),
+    )
+    fleet.scan()
+
+    turns = {
+        said.advisory: explained.what_would_change(said)
+        for package in ("x", "odd")
+        for said in only(fleet, package).considered
+    }
+    sentences = {said.advisory: explained.sentence(said) for said in only(fleet, "x").considered}
+
+    source = "would change: an inventory with source"
+    assert turns == {
+        "OLDER": f"{source} x at 2-1 or newer",
+        "PAID": f"{source} x at 2-1 or newer",
+        "NEWER": f"{source} x before 1-1",
+        "BEFORE": f"{source} x at 2-1 or newer",
+        "NOTHING": "would change: the vendor publishing a fix, or removing the package",
+        "NEVER": "would change: the vendor's verdict",
+        "ASKED": "would change: the vendor's verdict",
+        "PAST": "would change: the vendor's verdict",
+        "MISWRITTEN": "would change: the vendor stating a version that can be read",
+        "UNREADABLE": f"{source} odd at a version that can be read",
+    }
+    assert sentences["OLDER"] == "affected: 1.5-1 is older than 2-1, which fixes OLDER"
+    assert sentences["PAID"].endswith("fixes PAID; the fix needs Ubuntu Pro (esm-infra)")

@@ -10,7 +10,7 @@ import pytest
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
-from patchmgr.services import audit
+from patchmgr.services import accounts, audit
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
@@ -278,6 +278,40 @@ def test_the_key_of_a_token_is_shown_once(admin):
     assert "pm_" not in admin.get("/admin/users").text
 
 
+def test_a_runners_token_is_made_on_the_page_and_by_the_api_and_audited(
+    admin, client, sqlite_db, clock
+):
+    page = admin.post("/admin/tokens", data={"token-name": "ansible", "token-role": "runner"})
+    _, key = accounts.create_token(sqlite_db, "root", Role.ADMIN, actor="test", now=clock())
+    program = {"headers": {"Authorization": f"Bearer {key}"}}
+    made = client(None).post("/api/v1/tokens", json={"name": "awx", "role": "runner"}, **program)
+    listed = client(None).get("/api/v1/tokens", **program).json
+    runner = {"Authorization": f"Bearer {made.json['key']}"}
+
+    assert "pmr_" in page.text
+    assert made.status_code == 201
+    assert {one["name"]: one["role"] for one in listed} == {
+        "ansible": "runner", "awx": "runner", "root": "admin"}  # fmt: skip
+    assert client(None).post("/api/v1/leases", json={}, headers=runner).json == []
+    assert client(None).get("/api/v1/plans", headers=runner).status_code == 403
+    revoked = client(None).post(f"/api/v1/tokens/{made.json['id']}/revoke", **program)
+    assert revoked.status_code == 200
+    assert client(None).post("/api/v1/leases", json={}, headers=runner).status_code == 401
+    log = admin.get("/admin/audit?action=token.create").text
+    assert log.count("runner") >= 2
+    assert "token:root" in log
+
+
+def test_only_an_admin_makes_tokens_by_the_api(client, sqlite_db, clock):
+    _, key = accounts.create_token(sqlite_db, "op", Role.APPROVER, actor="test", now=clock())
+    headers = {"Authorization": f"Bearer {key}"}
+
+    for method in ("GET", "POST"):
+        body = {"json": {"name": "x", "role": "admin"}} if method == "POST" else {}
+        answer = client(None).open("/api/v1/tokens", method=method, headers=headers, **body)
+        assert answer.status_code == 403
+
+
 def test_a_scan_of_nothing_does_not_hide_what_to_do_first(sqlite_db, settings, clock, admin):
     scan(sqlite_db, now=clock(), settings=settings)
 
@@ -380,7 +414,6 @@ def test_a_database_without_tables_is_not_ready(client, sqlite_db):
 
 
 def test_the_numbers_of_the_fleet_are_for_those_who_may_read_it(fleet, client, sqlite_db, clock):
-    from patchmgr.services import accounts
 
     _, key = accounts.create_token(sqlite_db, "scraper", Role.VIEWER, actor="test", now=clock())
     browser = client(None)

@@ -26,6 +26,7 @@ from web.api import (
     policies,
     reports,
     software,
+    tokens,
 )
 from web.api.routing import pages
 
@@ -51,4 +52,5 @@ __all__ = [
     "policies",
     "reports",
     "software",
+    "tokens",
 ]

@@ -29,6 +29,7 @@ TAGS = {
     "imports": "Files of hosts and packages.",
     "reports": "Compliance reports.",
     "operations": "Feeds and jobs.",
+    "tokens": "Keys of programs and runners.",
     "about": "This API.",
 }
 _PROBLEMS = {

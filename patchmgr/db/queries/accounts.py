@@ -33,6 +33,12 @@ class Token:
     created_at: datetime
     used_at: datetime | None
     revoked_at: datetime | None
+    kind: str = "api"  # or "runner": carries out orders, and nothing else
+
+    @property
+    def may(self) -> str:
+        """What it may do: a role, or "runner"."""
+        return self.kind if self.kind == "runner" else self.role.value
 
 
 def users(session: Session) -> list[Account]:
@@ -73,6 +79,7 @@ def tokens(session: Session) -> list[Token]:
             row.created_at,
             row.used_at,
             row.revoked_at,
+            row.kind,
         )
         for row in rows
     ]

@@ -10,6 +10,7 @@ from patchmgr.domain.advisories import Match, Severity, Status
 from patchmgr.domain.facts import Installable
 from patchmgr.domain.flaws import Danger
 from patchmgr.domain.lifecycle import Support
+from patchmgr.domain.matching import NEEDS
 from patchmgr.domain.offers import Supply
 from patchmgr.domain.urgency import word_of
 
@@ -136,9 +137,10 @@ def sentence(said: Consideration) -> str:
 
 def _verdict(said: Consideration) -> str:
     if said.status == Status.AFFECTED:
+        needs = "".join(f"; {part}" for part in said.comparison.split("; ") if NEEDS in part)
         return (
             f"affected: {said.matched_version} is older than {said.fixed}, which fixes "
-            f"{_flaws(said)}"
+            f"{_flaws(said)}{needs}"
         )
     if said.status == Status.NO_FIX:
         why = f" ({said.comparison})" if said.comparison else ""
@@ -156,19 +158,28 @@ def _flaws(said: Consideration) -> str:
 
 
 def what_would_change(said: Consideration) -> str:
-    """Return what would turn the verdict; empty when nothing on the host would."""
-    if said.yields:
-        return ""
+    """Return what would turn the verdict; empty where another statement has the word."""
+    return "" if said.yields else f"would change: {_turning(said)}"
+
+
+def _turning(said: Consideration) -> str:
+    package = f"an inventory with {said.match} {said.matched_name}"
     if said.status == Status.AFFECTED:
-        return (
-            f"would change: an inventory with {said.match} {said.matched_name} at {said.fixed} or "
-            "newer"
-        )
+        return f"{package} at {said.fixed} or newer"
     if said.status == Status.NO_FIX:
-        return "would change: the vendor publishing a fix, or removing the package"
+        return "the vendor publishing a fix, or removing the package"
+    if said.stated == said.status:
+        return "the vendor's verdict"
     if said.status == Status.UNDETERMINED:
-        return "would change: the vendor's verdict, or a version that can be read"
-    return ""
+        if said.comparison.startswith(repr(said.matched_version)):
+            return f"{package} at a version that can be read"
+        if said.comparison.startswith("'"):
+            return "the vendor stating a version that can be read"
+        return f"{package} that tells its module stream or service pack"
+    before = f"{said.matched_version} is older than {said.introduced}"
+    if said.introduced and said.comparison.startswith(before):
+        return f"{package} at {said.introduced} or newer"
+    return f"{package} before {said.fixed}" if said.fixed else "the vendor's verdict"
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:

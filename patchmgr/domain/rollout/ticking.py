@@ -191,6 +191,8 @@ def _begin(work: Work, position: int, event: Tick) -> None:
         wait = settings.approval if missing else settings.wait
         why = "it waits for its own approval" if missing else "it is its turn"
         work.move_ring(position, RingState.WAITING_GATE, event.at, why, deadline=event.at + wait)
+        if missing:
+            work.notify("approval", f"ring {settings.name} waits for an approval of its own")
 
 
 def _enter_gate(work: Work, position: int, event: Tick) -> None:

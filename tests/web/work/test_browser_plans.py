@@ -112,6 +112,49 @@ def test_a_plan_is_made_without_javascript(works, open_page):
     expect(page.get_by_role("heading", name="Ring early")).to_have_count(0)
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_what_if_is_asked_and_answered_beside_the_forecast(works, open_page, script):
+    """With scripts the answer comes into the page; without, it is a page of its own."""
+    plan_id = works.create()
+    page = open_page(Role.VIEWER, java_script_enabled=script)
+    page.goto(f"/plans/{plan_id}")
+    page.get_by_role("link", name="Forecast", exact=True).click()
+    expect(page.get_by_text("Computing: the plan is played")).to_be_visible()
+
+    works.forecast()
+
+    if not script:
+        page.reload()
+    expect(page.get_by_role("region", name="Rings")).to_be_visible()  # by itself within seconds
+    page.get_by_label("Soak").fill("soon")
+    page.get_by_role("button", name="Show what would change").click()
+    expect(page.get_by_text("is not a duration")).to_be_visible()
+    page.get_by_label("Soak").fill("12h")
+    page.get_by_role("button", name="Show what would change").click()
+    compared = page.get_by_role("region", name="As it is and as it would be")
+    canary = compared.get_by_role("row").filter(has_text="canary")
+    expect(canary).to_contain_text("11 h 45 min later")
+    expect(page).to_have_url(re.compile("soak=12h"))
+
+
+def test_groups_are_edited_beside_the_rings(works, open_page):
+    plan_id = works.create(actor="ann")
+    page = open_page(Role.OPERATOR, java_script_enabled=False)
+    page.goto(f"/plans/{plan_id}")
+
+    page.get_by_role("link", name="Edit rings and groups").click()
+    page.get_by_role("button", name="Add a group").click()
+    group = page.get_by_role("group", name="Group 1")
+    group.get_by_label("Is made of").select_option(label="these hosts")
+    group.get_by_label("Which").fill("web-1 web-2")
+    page.get_by_role("button", name="Save").click()
+    expect(group.get_by_text("A group needs a name")).to_be_visible()
+    group.get_by_label("Name", exact=True).fill("pair")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("at most 1 unavailable at a time, of 2 named hosts")).to_be_visible()
+
+
 def test_a_file_is_imported_after_its_columns_were_named(works, open_page, scheduler):
     path = works.file("machines.csv", "Server;Env;Color\nnew-1;test;red\nnew-2;test;blue\n")
     page = open_page(Role.OPERATOR)
@@ -161,8 +204,10 @@ def test_axe_finds_nothing_and_nothing_overflows(works, open_page, violations, s
     page.goto("/reports")
     page.get_by_role("button", name="Make the report").click()
     report = page.url
-    tabs = ("", "/changes", "/hosts", "/why", "/times", "/risks", "/history", "/rings", "/cancel")
-    paths = [f"/plans/{proposed}{tab}" for tab in tabs]
+    works.forecast()
+    tabs = ("", "/changes", "/hosts", "/why", "/times", "/forecast", "/risks", "/history", "/rings")
+    paths = [f"/plans/{proposed}{tab}" for tab in (*tabs, "/cancel")]
+    paths += [f"/plans/{proposed}/forecast/what-if?soak=1h", f"/plans/{running}/forecast"]
     paths += [f"/plans/{running}", f"/plans/{halted}", "/plans", "/plans/new", "/calendar"]
     paths += ["/hosts/web-1"]
     found = []
