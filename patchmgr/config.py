@@ -18,11 +18,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from patchmgr.domain import plain_documents
+from patchmgr.domain.numbers import whole
 from patchmgr.errors import InputError, SettingsError
 
 PREFIX = "PATCHMGR_"
 FOR_EVER = ("keep_history_days", "keep_findings_days", "keep_jobs_days", "keep_reports_days")
 MAY_BE_ZERO = {"proxy_hops", "feed_shrink_percent", *FOR_EVER}  # 0 keeps everything
+LARGEST_NUMBER = 10**6  # of a setting that has no other limit: ages of the clock, no more
 YEAR = 8760  # hours
 CENTURY = 36_525  # days
 LARGEST = {
@@ -186,11 +188,13 @@ def _convert(name: str, text: str) -> str | int | bool:
 
 
 def _number(name: str, text: str, most: int | None) -> int:
-    if not (text.isascii() and text.isdigit()) or not (int(text) or name in MAY_BE_ZERO):
-        raise SettingsError({PREFIX + name.upper(): f"{text!r} is not a whole number above zero"})
-    if most is not None and int(text) > most:
-        raise SettingsError({PREFIX + name.upper(): f"{text!r} is more than {most}"})
-    return int(text)
+    most = LARGEST_NUMBER if most is None else most
+    if not (text.isascii() and text.isdigit()) or not (text.strip("0") or name in MAY_BE_ZERO):
+        why = f"{text[:80]!r} is not a whole number above zero"
+        raise SettingsError({PREFIX + name.upper(): why})
+    if (number := whole(text.lstrip("0") or "0", most)) is None:
+        raise SettingsError({PREFIX + name.upper(): f"{text[:80]!r} is more than {most}"})
+    return number
 
 
 def _check_address(setting: str, url: str) -> None:

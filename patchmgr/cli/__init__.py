@@ -5,10 +5,11 @@ imported when the noun is used, so that ``patchmgr versions compare`` does not w
 """
 
 from importlib import import_module
+from typing import Any
 
 import click
 
-from patchmgr.cli.app import App, Commands
+from patchmgr.cli.app import App, Commands, prepare_output
 
 NOUNS = {  # name of the command and of its object -> module in this package
     "advisories": "advisories",
@@ -44,6 +45,10 @@ NOUNS = {  # name of the command and of its object -> module in this package
 
 class Nouns(Commands):
     """The commands of `NOUNS`."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        prepare_output()
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(NOUNS)

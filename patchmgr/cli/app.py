@@ -1,7 +1,11 @@
 """What every command shares: settings, the database, the clock, output, and errors said once."""
 
+import codecs
+import contextlib
+import errno
 import gc
 import getpass
+import io
 import json
 import os
 import sys
@@ -28,6 +32,8 @@ from patchmgr.errors import (
 
 EXIT: dict[type[PatchmgrError], int] = {InputError: 2, FeedError: 75, BusyError: 75}
 EXIT_REFUSED = 1
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_ESCAPED = "patchmgr.escaped"  # how a sign is written that the output has no form for
 EXIT_TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
 
 
@@ -47,14 +53,12 @@ class App:
 
         Raises `ConflictError` when the schema is older or newer than this program.
         """
-        try:
-            db = Database(self.settings.database_url)
-        except (ArgumentError, ImportError, OSError) as error:
-            raise SettingsError({config.PREFIX + "DATABASE_URL": str(error)}) from error
+        db = self.unchecked_db()
         state = migrate.state(db)
         if state.is_empty and db.is_sqlite:
             migrate.upgrade(db)
         elif not state.is_current:
+            migrate.refuse_unknown(state.current)
             raise ConflictError(
                 f"the database is at schema {state.current or 'none'}, this program needs "
                 f"{state.head}; run: patchmgr db upgrade"
@@ -63,6 +67,13 @@ class App:
         # would cost more than a scan of what one new advisory changes.
         gc.freeze()
         return db
+
+    def unchecked_db(self) -> Database:
+        """Return the database, whatever its schema. Raises `SettingsError` for what is none."""
+        try:
+            return Database(self.settings.database_url)
+        except (ArgumentError, ImportError, OSError, ValueError) as error:
+            raise SettingsError({config.PREFIX + "DATABASE_URL": str(error)}) from error
 
     @property
     def now(self) -> datetime:
@@ -94,8 +105,12 @@ class Commands(click.Group):
             _misused(error, ctx)
         except BrokenPipeError:
             # The reader of a pipe went away (``| head``): not an error of ours.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()
             sys.exit(0)
+        except OSError as error:
+            _give_up_output()
+            code = EXIT_TRY_LATER if error.errno in _PASSING else EXIT[InputError]
+            fail(f"{error.filename or 'the output'}: {error.strerror or error}", code)
         except OperationalError as error:
             why = str(error.orig).partition("\n")[0]
             fail(f"the database did not answer: {why}; try again", EXIT_TRY_LATER)
@@ -114,6 +129,30 @@ class Commands(click.Group):
         except click.UsageError as error:
             _misused(error, parent)
             raise
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Write signs as JSON escapes, so that JSON stays JSON in an output that is not Unicode."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 -- registered for outputs alone
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPED, _escaped)
+
+
+def prepare_output() -> None:
+    """Let whatever is printed be written: in any locale, and nowhere where that is closed."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 -- for all that is left
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123 -- as above
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _give_up_output() -> None:
+    """Let what is still to be written to stdout go nowhere: it cannot be written any more."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _misused(error: click.UsageError, ctx: click.Context | None) -> None:

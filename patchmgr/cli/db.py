@@ -32,7 +32,7 @@ def db() -> None:
 @pass_app
 def upgrade(app: App) -> None:
     """Bring the schema to what this program needs; safe to repeat."""
-    database = Database(app.settings.database_url)
+    database = app.unchecked_db()
     before = migrate.state(database)
     migrate.upgrade(database)
     if before.is_current:
@@ -93,7 +93,7 @@ def restore(app: App, file: Path) -> None:
     What was there stays beside it, with ".before-restore" added to its name.
     """
     target = _embedded(app)
-    with _nobody_at_work(Database(app.settings.database_url)), _draft(target) as draft:
+    with _nobody_at_work(app.unchecked_db()), _draft(target) as draft:
         _copy(file, draft)
         _verify(draft, file)
         if target.exists():
@@ -103,7 +103,7 @@ def restore(app: App, file: Path) -> None:
             click.echo(f"the database that was there is kept as {kept}")
         for leftover in ("-wal", "-shm"):
             target.with_name(target.name + leftover).unlink(missing_ok=True)
-    restored = Database(app.settings.database_url)
+    restored = app.unchecked_db()
     migrate.upgrade(restored)  # a backup of an older program becomes one of this
     restored.close()
     click.echo(f"{target} is now what {file} holds")
@@ -111,7 +111,7 @@ def restore(app: App, file: Path) -> None:
 
 def _embedded(app: App) -> Path:
     """Return the file of the embedded database. Raises `ConflictError` for PostgreSQL."""
-    url = Database(app.settings.database_url).engine.url
+    url = app.unchecked_db().engine.url
     if url.get_backend_name() != "sqlite":
         raise ConflictError("PostgreSQL has its own tools for this: pg_dump and pg_restore")
     return Path(str(url.database))

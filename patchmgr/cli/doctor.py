@@ -63,7 +63,11 @@ def _checks(app: App) -> Iterator[Check]:
         return
     yield _configuration(settings)
     yield _disk(settings)
-    db = Database(settings.database_url)
+    try:
+        db = app.unchecked_db()
+    except PatchmgrError as error:
+        yield Check("database", str(error), "see docs/settings.md")
+        return
     database = _database(db)
     yield database
     if not database.remedy:

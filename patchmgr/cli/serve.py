@@ -108,7 +108,7 @@ def scheduler(app: App) -> None:
 def _ready(app: App) -> Database:
     """Return the database at the current schema; an embedded one is brought there."""
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
-    db = Database(app.settings.database_url)
+    db = app.unchecked_db()
     if db.is_sqlite and not migrate.state(db).is_current:
         migrate.upgrade(db)
     db.close()
@@ -184,7 +184,7 @@ def _gunicorn(app: App, fd: int) -> None:
 
             # Built in each worker after the fork: a database connection must not cross one.
             return create_app(
-                db=Database(app.settings.database_url),
+                db=app.unchecked_db(),
                 settings=app.settings,
                 clock=lambda: app.now,
             )

@@ -52,11 +52,24 @@ def head() -> str:
     return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
+def refuse_unknown(revision: str | None) -> None:
+    """Raise `ConflictError` for a schema that a later program made."""
+    if revision is not None and revision not in revisions():
+        raise ConflictError(
+            f"the database is at schema {revision}, this program knows {head()} and older; "
+            "install the patchmgr that wrote it"
+        )
+
+
 def upgrade(db: Database, revision: str = "head") -> None:
-    """Bring the schema of ``db`` to ``revision``, in one transaction."""
+    """Bring the schema of ``db`` to ``revision``, in one transaction.
+
+    Raises `ConflictError` for a schema that this program does not know.
+    """
     from alembic import command
 
     settings = configuration()
+    refuse_unknown(state(db).current)
     with changing(db) as connection:
         settings.attributes["connection"] = connection
         command.upgrade(settings, revision)

@@ -199,10 +199,15 @@ def _rows(session: Session, where: ColumnElement[bool], *more: ColumnElement[Any
 
 
 def _bases(session: Session, rows: Iterable[Any]) -> dict[int, Ids]:
+    """Return the members of the bases of ``rows``. One query, unless the rows have them all."""
     ids = {row[1] for row in rows if row[1] is not None}
-    query = select(package_set.id, package_set.members).where(among(session, package_set.id, ids))
-    found = session.connection().execute(query).cursor.fetchall() if ids else ()
-    return {number: unpack(packed) for number, packed in found}
+    bases = {row[0]: unpack(row[2]) for row in rows if row[0] in ids}
+    if missing := ids - bases.keys():
+        wanted = among(session, package_set.id, missing)
+        query = select(package_set.id, package_set.members).where(wanted)
+        found = session.connection().execute(query).cursor.fetchall()
+        bases |= {number: unpack(packed) for number, packed in found}
+    return bases
 
 
 class Stored:

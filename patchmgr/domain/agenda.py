@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from patchmgr.domain.rules import instant
+from patchmgr.errors import InputError
 
 KINDS = ("window", "freeze", "ring")
 MOST_WEEKS = 12
@@ -57,12 +58,16 @@ class Week:
 
 def monday(of: date) -> date:
     """Return the Monday of the week that ``of`` is in."""
-    return of - of.weekday() * _DAY
+    return of - min(of.weekday(), of.toordinal() - 1) * _DAY
 
 
 def span(first: date, weeks: int, zone: str) -> tuple[datetime, datetime]:
-    """Return when ``weeks`` weeks from the day ``first`` on begin and end."""
-    return _midnight(first, zone), _midnight(first + weeks * 7 * _DAY, zone)
+    """Return when ``weeks`` weeks from the day ``first`` on begin and end. Raises `InputError`."""
+    try:
+        return _midnight(first, zone), _midnight(first + weeks * 7 * _DAY, zone)
+    except OverflowError as error:
+        why = f"the weeks from {first} on are not all in the calendar"
+        raise InputError({"from": why}) from error
 
 
 def weeks_of(entries: Iterable[Entry], first: date, weeks: int, zone: str) -> tuple[Week, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import requests
-from stores import Store, environment
+from stores import Store, cpu, environment
 
 PAGE_BUDGET = 200  # ms within which 95 % of the answers come
 REQUESTS = 20  # of each
@@ -56,22 +56,25 @@ LISTINGS = (
 def pages(store: Store) -> list[dict[str, object]]:
     """Ask for every page and listing a few times; print and return how long they took."""
     found = []
-    with served(store) as address, requests.Session() as person:
+    with served(store) as (address, service), requests.Session() as person:
         sign_in(person, address)
         key = made(store, ["tokens", "create", "bench", "--role", "viewer"]).split()[-1]
         for path in (*PAGES, *LISTINGS):
             headers = {"Authorization": f"Bearer {key}"} if path.startswith("/api") else {}
+            before = cpu(service) + cpu(store.postmaster)
             times = sorted(asked(person, address + path.format(host=HOST), headers))
+            used = cpu(service) + cpu(store.postmaster) - before
             found.append(
                 {
                     "page": path,
                     "median_ms": round(statistics.median(times)),
                     "p95_ms": round(times[int(len(times) * 0.95) - 1]),
+                    "cpu_ms": round(used / (REQUESTS + 1) * 1000),
                 }
             )
-    print(f"\n{'page':42} median ms  p95 ms (budget {PAGE_BUDGET})")
+    print(f"\n{'page':42} median ms  p95 ms (budget {PAGE_BUDGET})  cpu ms")
     for one in found:
-        print(f"{one['page']:42} {one['median_ms']:9}  {one['p95_ms']:6}")
+        print(f"{one['page']:42} {one['median_ms']:9}  {one['p95_ms']:6} {one['cpu_ms']:20}")
     return found
 
 
@@ -91,8 +94,11 @@ def asked(person: requests.Session, url: str, headers: dict[str, str]) -> Iterat
 
 
 @contextmanager
-def served(store: Store) -> Iterator[str]:
-    """Serve pages and API, without a schedule that would come between, until the block ends."""
+def served(store: Store) -> Iterator[tuple[str, int]]:
+    """Serve pages and API, without a schedule that would come between, until the block ends.
+
+    Yields the address and the process that serves.
+    """
     made(store, ["users", "add", NAME, "--role", "viewer", "--password-stdin"], PASSWORD + "\n")
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
@@ -105,7 +111,7 @@ def served(store: Store) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(address)
-        yield address
+        yield address, web.pid
     finally:
         web.terminate()
         web.wait(PATIENCE)

@@ -66,7 +66,9 @@ def environment(store: Store) -> dict[str, str]:
 
 
 def cpu(pid: int) -> float:
-    """Return the CPU seconds of a process, of those it waited for, and of all below it."""
+    """Return the CPU seconds of a process, of those it waited for, and of all below it; of 0, 0."""
+    if not pid:
+        return 0.0
     try:
         # After the name, which may hold anything: proc(5), fields 14 to 17 of all.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

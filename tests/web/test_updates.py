@@ -1,7 +1,11 @@
 """What repositories offer and what has no support any more, on the pages and in the API."""
 
 import pytest
+from sqlalchemy import select
 
+from inventory import machines
+from patchmgr.db import models
+from patchmgr.domain.identity import Clash, Identity, Kind
 from patchmgr.services.sync import sync
 
 PACKAGES = """\
@@ -65,6 +69,23 @@ def test_a_page_says_so_in_few_statements(admin, statements, address, said):
     text = admin.get(address).text
 
     assert [each for each in said if each not in text] == []
+    assert len(statements) <= 12, "\n".join(s[:110] for s in statements)
+
+
+@pytest.mark.usefixtures("told")
+def test_coverage_takes_few_statements_also_when_it_has_something_of_everything(
+    admin, statements, sqlite_db, clock
+):
+    with sqlite_db.reporting() as session:
+        host_id = session.scalar(select(models.Host.id).where(models.Host.hostname == "web-1"))
+    clash = Clash(Kind.SAME_NAME, host_id, "another machine has its name")
+    machines.note(sqlite_db, machines.TwoMachinesError(Identity("web-1"), clash), now=clock())
+    statements.clear()
+
+    text = admin.get("/coverage").text
+
+    for said in ("Refused machines", "Silent hosts", "No security support", "Past standard"):
+        assert said in text
     assert len(statements) <= 12, "\n".join(s[:110] for s in statements)
 
 

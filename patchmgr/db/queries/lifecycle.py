@@ -123,14 +123,17 @@ def fleet(session: Session, since: datetime) -> list[Hosts]:
 def packages(session: Session, told: Sequence[Support], on: date) -> tuple[UnsupportedLine, ...]:
     """Return the installed packages without full security support, the most widespread first.
 
-    Three queries; none when nothing is said of packages.
+    Two queries; none when nothing is said of packages.
     """
     against = _versions_against(session, told, on)
     if not against.versions:
         return ()
     used = (host.package_set_id == package_set.id, host.retired_at.is_(None))
     count = select(func.count(host.id)).where(*used).scalar_subquery()
-    in_use = package_set.id.in_(select(host.package_set_id).where(host.retired_at.is_(None)))
+    of_hosts = select(host.package_set_id).where(host.retired_at.is_(None))
+    differing = aliased(package_set)  # with the sets that those in use differ from, of no host
+    of_sets = select(differing.base_id).where(differing.id.in_(of_hosts))
+    in_use = or_(package_set.id.in_(of_hosts), package_set.id.in_(of_sets))
     stored = package_sets.Stored(session, in_use, count)
     places, kinds = _found(stored, against)
     weights = np.array([number for (number,) in stored.more], np.int64)[places]
