@@ -21,6 +21,7 @@ from web import (
     show,
     static_files,
 )
+from web.bodies import Whole
 
 MEBIBYTE = 1024 * 1024
 FORM_HOURS = 12
@@ -51,6 +52,7 @@ def create_app(db: Database, settings: Settings, clock: Callable[[], datetime]) 
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Werkzeug's documented way
+    app.wsgi_app = Whole(app.wsgi_app)  # type: ignore[assignment,method-assign] # Werkzeug's documented way
     context.install(app, context.Context(db, settings, clock))
     security.register(app, settings)
     static_files.register(app)
