@@ -13,7 +13,6 @@ from patchmgr.db.session import Database
 from patchmgr.domain.numbers import whole
 from web import (
     auth,
-    bodies,
     context,
     errors,
     frame,
@@ -22,6 +21,7 @@ from web import (
     show,
     static_files,
 )
+from web.bodies import Whole
 
 MEBIBYTE = 1024 * 1024
 FORM_HOURS = 12
@@ -41,7 +41,6 @@ def create_app(db: Database, settings: Settings, clock: Callable[[], datetime]) 
     """Return the app over ``db``; ``clock`` is asked once a request. Tests pass their own."""
     app = Flask("web", static_folder=None)
     app.url_map.converters["int"] = Id
-    app.wsgi_app = bodies.Whole(app.wsgi_app)  # type: ignore[method-assign] # Werkzeug's documented way
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.upload_mb * MEBIBYTE,
@@ -53,6 +52,7 @@ def create_app(db: Database, settings: Settings, clock: Callable[[], datetime]) 
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Werkzeug's documented way
+    app.wsgi_app = Whole(app.wsgi_app)  # type: ignore[assignment,method-assign] # Werkzeug's documented way
     context.install(app, context.Context(db, settings, clock))
     security.register(app, settings)
     static_files.register(app)

@@ -1,12 +1,15 @@
-"""Bodies of requests, whole or not at all: what a sender breaks off must not pass for a short file.
+"""Bodies of requests: whole, or none.
 
-A server that ends a body by itself, as gunicorn does, hands over what came before a connection was
-lost as if it were all. And what it makes of a chunk that is none is an error of reading.
+A server that ends the input itself, as gunicorn does, ends it without a word where the client went
+away; the part of a file that had come would then be taken for the file. With the length announced,
+Werkzeug counts and refuses what is shorter. What it makes of a chunk that is none is an error of
+reading, and the sender's.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 if TYPE_CHECKING:
@@ -14,18 +17,16 @@ if TYPE_CHECKING:
 
 
 class Whole:
-    """A WSGI application whose request bodies are as long as they were said to be."""
+    """Have the bodies of requests to ``app`` counted, where their length is announced."""
 
     def __init__(self, app: "WSGIApplication") -> None:
-        self._app = app
+        self.app = app
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        if environ.get("CONTENT_LENGTH"):
-            environ.pop("wsgi.input_terminated", None)  # so that Werkzeug counts what comes
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
+            environ.pop("wsgi.input_terminated", None)
         environ["wsgi.input"] = _Read(environ["wsgi.input"])
-        return self._app(environ, start_response)
+        return self.app(environ, start)
 
 
 class _Read:
@@ -40,3 +41,11 @@ class _Read:
         except Exception as error:  # the server's own, each of which means that the body is none
             raise ClientDisconnected from error
         return body
+
+
+def read(most: int) -> bytes:
+    """Return the body of the current request, at most one byte more than ``most``."""
+    body = bytearray()
+    while len(body) <= most and (piece := request.stream.read(most + 1 - len(body))):
+        body += piece
+    return bytes(body)

@@ -1,8 +1,9 @@
 """A rollout of many hosts through the API while the service is killed; then it is judged.
 
 Web server and scheduler are real processes, which end by SIGKILL at random. The hosts are played by
-`playing_host`; each keeps a journal of what was done on it. At the end a checker that knows nothing
-of the service's code reads journals and timeline. Called by ``soak.py`` and by a test.
+`playing_host`; each keeps a journal of what was done on it. Every other host has a window, which is
+open for most of each minute. At the end a checker that knows nothing of the service's code reads
+journals and timeline. Called by ``make soak``, for SQLite and PostgreSQL, and by a test.
 """
 
 import json
@@ -25,19 +26,30 @@ from typing import Any
 
 import requests
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "execution"))
 from playing_host import AwayError, PlayingHost
+from stores import Store, environment, opened
 
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import migrate, models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts, enrolment, scan, sync
+from patchmgr.domain.windows import Window
+from patchmgr.services import accounts, enrolment, scan, sync, windows
 
 OLD, NEW = "3.0.15-1~deb12u1", "3.0.17-1~deb12u2"
 CANARIES = 5
 PLAYERS = 6  # threads that play hosts
+OPEN_FROM, OPEN_SECONDS = 10, 40  # of each minute, the window that every other host has
+EXPECTED = 1  # seconds of work, which must fit into what is left of a window
+EACH_MINUTE = Window(
+    "each minute",
+    f"FREQ=HOURLY;BYMINUTE={','.join(map(str, range(60)))};BYSECOND={OPEN_FROM}",
+    timedelta(seconds=OPEN_SECONDS),
+    "Europe/Berlin",
+)
 
 
 @dataclass
@@ -50,6 +62,7 @@ class Found:
     plan: str
     freezes: list[tuple[float, float]]
     at_once: int  # hosts of a ring that may be at work
+    windowed: frozenset[str]  # hosts that have a window
     kills: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -57,8 +70,8 @@ class Found:
 class Service:
     """Web server and scheduler as processes that can be killed and started again."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.kills: Counter[str] = Counter()
         self.start("web", "--port", "0")
@@ -68,9 +81,7 @@ class Service:
         self.start("scheduler")
 
     def start(self, half: str, *arguments: str) -> None:
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHMGR_")}
-        environ |= {
-            "PATCHMGR_HOME": str(self._home),
+        environ = environment(self._store) | {
             "PATCHMGR_TICK_SECONDS": "1",
             "PATCHMGR_SCAN_MINUTES": "60",
             "PATCHMGR_DEBIAN_URL": "http://127.0.0.1:9/",  # nobody listens there
@@ -101,33 +112,41 @@ class Service:
             self.kill(half)
 
 
-def soak(hosts: int, *, kill_every: float, limit: float, seed: int = 1) -> Found:
+def soak(
+    hosts: int, *, kill_every: float, limit: float, seed: int = 1, database: str = "sqlite"
+) -> Found:
     """Carry out a plan of ``hosts`` hosts, for at most ``limit`` seconds; return what became."""
-    with tempfile.TemporaryDirectory(prefix="patchmgr-soak-") as folder:
-        home = Path(folder) / "home"
-        db, keys, operator, approver = prepare(Path(folder), home, hosts)
-        service = Service(home)
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as name,
+        opened(database, Path(name)) as store,
+    ):
+        folder = Path(name) / "files"
+        folder.mkdir()
+        db, keys, operator, approver = prepare(folder, store, hosts)
+        service = Service(store)
         try:
-            return _Soak(db, service, Path(folder), keys, operator, seed).run(
-                approver, kill_every, limit
-            )
+            return _Soak(db, service, folder, keys, operator, seed).run(approver, kill_every, limit)
         finally:
             service.end()
             db.close()
 
 
 def prepare(
-    folder: Path, home: Path, hosts: int
+    folder: Path, store: Store, hosts: int
 ) -> tuple[Database, dict[str, tuple[int, str]], str, str]:
     """Make the fleet; return its database, id and token by host, and two people's tokens."""
-    settings = config.load({"PATCHMGR_HOME": str(home)})
+    settings = config.load(dict(store.environ))
     now = datetime.fromtimestamp(time.time(), UTC)
     db = Database(settings.database_url)
     migrate.upgrade(db)
     names = [f"h{number:05}" for number in range(hosts)]
-    rings = ("canary" if number < CANARIES else "" for number in range(hosts))
-    lines = (f"{name},debian,12,{ring}\n" for name, ring in zip(names, rings, strict=True))
-    _write(folder / "hosts.csv", "hostname,os_id,os_release,ring\n", lines)
+    windows.add(db, EACH_MINUTE, actor="soak", role=Role.ADMIN, now=now)
+    lines = (
+        f"{name},debian,12,{'canary' if number < CANARIES else ''},"
+        f"{EACH_MINUTE.name if number % 2 else ''}\n"
+        for number, name in enumerate(names)
+    )
+    _write(folder / "hosts.csv", "hostname,os_id,os_release,ring,window\n", lines)
     host_import.import_hosts(db, folder / "hosts.csv", actor="soak", now=now)
     header = "hostname,manager,name,version,arch,source,source_version\n"
     lines = (f"{name},dpkg,openssl,{OLD},amd64,openssl,{OLD}\n" for name in names)
@@ -202,7 +221,7 @@ class _Soak:
         """Make the plan, and start it, as two people would."""
         common = {
             "max_concurrent": self._at_once,
-            "expected": "1s",
+            "expected": f"{EXPECTED}s",
             "reboot_reserve": "0s",
             "soak": "0s",
             "lease": "1m",
@@ -296,8 +315,18 @@ class _Soak:
             time.sleep(0.2)
 
     def _kill(self, every: float) -> None:
+        """End a half of the service again and again, but not before it has come back."""
         while not self._stop.wait(every * (0.5 + self._random.random())):
             self._service.again(self._random.choice(("web", "scheduler")))
+            while not self._stop.is_set() and not self._is_up():
+                time.sleep(0.1)
+
+    def _is_up(self) -> bool:
+        try:
+            answer = self._session.get(f"{self._service.address}/healthz", timeout=10)
+        except requests.RequestException:
+            return False
+        return answer.status_code == 200
 
     @property
     def _session(self) -> requests.Session:
@@ -351,6 +380,7 @@ class _Soak:
             state,
             self._freezes,
             self._at_once,
+            frozenset(list(self._keys)[1::2]),
             self._service.kills,
             seconds,
         )
@@ -396,6 +426,20 @@ def _twice_or_lost(found: Found) -> list[str]:
 
 
 def _outside(found: Found) -> list[str]:
+    """Return what was handed out or begun in a freeze, or when no window is open long enough."""
+    return [
+        *(
+            f"{host}: {kind} outside its window, at second {at % 60:.1f}"
+            for at, kind, _, host in found.events
+            if kind in ("dispatched", "task_running")
+            and host in found.windowed
+            and not OPEN_FROM <= at % 60 <= OPEN_FROM + OPEN_SECONDS - EXPECTED
+        ),
+        *_frozen(found),
+    ]
+
+
+def _frozen(found: Found) -> list[str]:
     return [
         f"{host}: {kind} in a freeze"
         for at, kind, _, host in found.events
@@ -429,17 +473,24 @@ def _before_its_ring(found: Found) -> list[str]:
     return bad
 
 
-def main(hosts: int, limit: float) -> None:
-    found = soak(hosts, kill_every=10, limit=limit)
-    bad = problems(found)
-    states = Counter(found.states.values())
-    kills = ", ".join(f"{half} {count}" for half, count in found.kills.items())
-    print(f"rollout of {hosts} hosts in {found.seconds:.0f} s: {dict(states)}; killed: {kills}")
-    for problem in bad[:20]:
-        print(f"  {problem}")
-    if bad:
+def main(hosts: int, limit: float, *databases: str) -> None:
+    has_failed = False
+    for database in databases or ("sqlite", "postgresql"):
+        found = soak(hosts, kill_every=10, limit=limit, database=database)
+        bad = problems(found)
+        states = Counter(found.states.values())
+        kills = ", ".join(f"{half} {count}" for half, count in found.kills.items())
+        print(
+            f"{database}: rollout of {hosts} hosts in {found.seconds:.0f} s: {dict(states)}; "
+            f"killed: {kills}",
+            flush=True,
+        )
+        for problem in bad[:20]:
+            print(f"  {problem}")
+        has_failed = has_failed or bool(bad)
+    if has_failed:
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:])

@@ -20,9 +20,9 @@ def soaking():
     return module
 
 
-@pytest.fixture(scope="module")
-def found(soaking):
-    return soaking.soak(15, kill_every=2.5, limit=120)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def found(soaking, request):
+    return soaking.soak(15, kill_every=2.5, limit=300, database=request.param)
 
 
 def test_nothing_is_done_twice_lost_or_outside_however_the_service_is_killed(soaking, found):
@@ -43,9 +43,13 @@ def test_the_checker_notices_a_freeze_a_full_ring_and_a_ring_too_early(soaking, 
     at = next(at for at, kind, *_ in found.events if kind == "task_running")
     frozen = replace(found, freezes=[(at, at + 1)])
     crowded = replace(found, at_once=1)
+    late = [(at - at % 60, *rest) if rest[0] == "dispatched" else (at, *rest)
+            for at, *rest in found.events]  # fmt: skip
     reordered = replace(found, events=[e for e in found.events if e[1] != "ring_passed"])
 
     assert any("in a freeze" in problem for problem in soaking.problems(frozen))
+    outside = soaking.problems(replace(found, events=late))
+    assert sum("outside its window" in problem for problem in outside) >= 7
     assert any("hosts at work" in problem for problem in soaking.problems(crowded))
     assert any("before the canary" in problem for problem in soaking.problems(reordered))
     assert Counter(found.states.values()) == {"verified": 15}

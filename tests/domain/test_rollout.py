@@ -372,6 +372,19 @@ class TestWindows:
         assert asked_again.state is PlanState.RUNNING
 
 
+def test_a_host_is_handed_out_when_the_one_before_it_has_begun():
+    made = plan(2, 1)
+    tasks = made.tasks | {1: replace(made.tasks[1], after=(2,))}
+    begun = after(replace(made, tasks=tasks), *APPROVED, Start("ann", T0, HASH))
+    first, orders = play(begun, tick_at(T0))
+    still, none = play(first, tick_at(T0 + MINUTE))
+    second = play(still, result(2, Outcome.RUNNING), tick_at(T0 + 2 * MINUTE))[1]
+
+    assert [one.host for one in of(orders, Dispatch)] == [2]
+    assert of(none, Dispatch) == []
+    assert [one.host for one in of(second, Dispatch)] == [1]
+
+
 class TestHalts:
     def halted(self, *events, sizes=(5, 1), **values) -> Rollout:
         return after(started(*sizes, **values), *events)

@@ -22,6 +22,7 @@ from patchmgr.services import calendar_exports, calendar_files, planned_work
 from patchmgr.services import windows as service
 from web.api.routing import Raw, route, who
 from web.api.values import Document, Flag, In, Out, Plain, When, Words
+from web.bodies import read
 from web.context import db, now, session
 
 FILE = Raw((MEDIA,), "iCalendar (RFC 5545).", is_binary=True)
@@ -242,7 +243,7 @@ def ics(body: bytes) -> Response:
 
 
 def body_of_file() -> bytes:
-    return request.stream.read(LARGEST + 1)
+    return read(LARGEST)
 
 
 def recurrence(body: RecurrenceIn) -> tuple[Any, ...]:

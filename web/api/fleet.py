@@ -18,6 +18,7 @@ from patchmgr.services import jobs
 from web.api import machines
 from web.api.routing import Raw, actor, route
 from web.api.values import In, Out, PageOf, Paging, Plain, SeverityWord, When, Words, page
+from web.bodies import read
 from web.context import db, now, session, settings, speaker_or_none
 
 REPORT_MB = 32  # of a host's listing, unpacked
@@ -328,9 +329,9 @@ def _unpacked() -> bytes:
     most = REPORT_MB * MEBIBYTE
     match request.headers.get("Content-Encoding", "identity").strip().lower():
         case "identity" | "":
-            body = request.stream.read(most + 1)
+            body = read(most)
         case "gzip":
-            body = bodies.gunzip(request.stream.read(most + 1), most=most, name="body")
+            body = bodies.gunzip(read(most), most=most, name="body")
         case other:
             raise InputError({"Content-Encoding": f"{other[:40]!r} is not gzip"})
     if len(body) > most:

@@ -72,7 +72,7 @@ class Exposure(Base):
     __tablename__ = "exposure"
     __table_args__ = (
         Index("ix_exposure_host", "host_id", "until"),
-        Index("ix_exposure_package_version", "package_version_id", "until"),
+        Index("ix_exposure_package_version", "package_version_id", "until", "candidate_id"),
     )
 
     id: Mapped[Id]

@@ -81,6 +81,12 @@ def listing(
     by = finding_order.order(sort, finding_due.due(asked.policy), is_descending=descending)
     last = paging.decode(cursor, len(by.columns)) if cursor else None
     versions = _versions_matching(session, asked)
+    counted = None
+    if asked.filters.installable and at is None and last is None:
+        # Counted by what is offered over what; to find none by looking takes all there is.
+        counted = finding_totals.total(session, asked, versions)
+        if not counted:
+            return Page((), 0, None)
     page = query(asked).add_columns(*by.columns).order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
         page = page.where(by.after(last))
@@ -95,8 +101,11 @@ def listing(
     if len(rows) > limit:
         follows = paging.encode(rows[limit - 1][-len(by.columns) :])
     is_all = last is None and follows is None
-    total = len(found) if is_all else finding_totals.total(session, asked, versions)
-    return Page(found, total, follows)
+    if is_all:
+        return Page(found, len(found), follows)
+    if counted is None:
+        counted = finding_totals.total(session, asked, versions)
+    return Page(found, counted, follows)
 
 
 def _asked(

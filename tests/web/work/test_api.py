@@ -192,6 +192,28 @@ def test_a_report_that_cannot_be_read_is_refused(works, ask, body, encoding):
     assert answer.status_code == 422
 
 
+@pytest.mark.parametrize(
+    "path", ["/imports?kind=hosts", "/imports/hosts", "/hosts/web-1/reports?format=dpkg"]
+)
+def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(works, ask, path):
+    before = ask("GET", "/imports").json["items"]
+    packages = ask("GET", "/hosts/web-1").json["host"]["packages"]
+    body = b"bash\t5.2-1\n" if "reports" in path else b"hostname\nnew-1\n"
+
+    answer = ask(  # as gunicorn gives it, when the client went away
+        "POST",
+        path,
+        data=body,
+        environ_overrides={"CONTENT_LENGTH": "99999", "wsgi.input_terminated": True},
+    )
+
+    assert answer.status_code == 400
+    assert ask("GET", "/imports").json["items"] == before
+    assert ask("GET", "/hosts/web-1").json["host"]["packages"] == packages
+    assert ask("GET", "/hosts/new-1").status_code == 404
+    assert not list(works.settings.uploads.glob("*"))
+
+
 # A plan, by programs
 
 
