@@ -13,7 +13,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Whole:
