@@ -1,15 +1,20 @@
 """A small Debian fleet that went through the real doors: imports, feed, scan."""
 
 import json
+import shutil
+from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, func, select
 
 from inventory import host_import, intake
 from patchmgr import config
+from patchmgr.db import models
 from patchmgr.db.queries import plan_content, plan_progress
 from patchmgr.db.queries import plans as plan_queries
+from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
@@ -41,6 +46,10 @@ OLD = (
 EVERYTHING = Selection()
 CANARY = RingSettings("canary", fields={"ring": "canary"}, max_failures=0, soak=2 * HOUR)
 BROAD = RingSettings("broad", max_failures=1)
+
+
+class Crash(BaseException):
+    """Not an error of ours: as if the process were killed."""
 
 
 class Fleet:
@@ -149,6 +158,55 @@ class Fleet:
         with self.db.reading() as session:
             return list(session.scalars(select(model).order_by(model.id)))
 
+    def is_consistent(self):
+        """The stored counters are what the stored tasks say, whatever happened before."""
+        task, ring = models.Task, models.Ring
+        with self.db.reading() as session:
+            for row in session.scalars(select(ring)):
+                counted = dict(
+                    session.execute(
+                        select(task.state, func.count())
+                        .where(task.ring_id == row.id)
+                        .group_by(task.state)
+                    ).all()
+                )
+                assert row.tally["states"] == counted
+            for plan in session.scalars(select(models.Plan).where(models.Plan.state != "running")):
+                leased = select(func.count()).where(task.plan_id == plan.id, task.state == "leased")
+                assert session.scalar(leased) == 0
+        return True
+
+    def dying_at(self, nth, work):
+        """Do ``work``, dying before the ``nth`` statement or commit; return whether it ended.
+
+        ``nth`` can be "commit", or "after it": before what follows the first commit, if anything.
+        """
+        seen, commits = 0, 0
+
+        def die(*_):
+            nonlocal seen
+            seen += 1
+            if seen == nth or (nth == "after it" and commits):
+                raise Crash
+
+        def commit(*_):
+            nonlocal commits
+            die()
+            if nth == "commit":
+                raise Crash
+            commits += 1
+
+        event.listen(self.db.engine, "before_cursor_execute", die)
+        event.listen(self.db.engine, "commit", commit)
+        try:
+            work()
+        except Crash:
+            return False
+        finally:
+            event.remove(self.db.engine, "before_cursor_execute", die)
+            event.remove(self.db.engine, "commit", commit)
+        return True
+
     def _file(self, name, text):
         path = self.folder / name
         path.write_text(text)
@@ -168,3 +226,28 @@ def sqlite_fleet(sqlite_db, tmp_path, now):
     made = Fleet(sqlite_db, tmp_path, now)
     made.set_up()
     return made
+
+
+@pytest.fixture
+def copied(fleet, request, tmp_path):
+    """What opens a copy of the fleet as it stands at the first call, for as long as it is used."""
+    url, numbers = fleet.db.engine.url, count(1)
+
+    @contextmanager
+    def copy():
+        fleet.db.close()  # so that the file is whole, and the server lets it be a template
+        name = f"{url.database}_{next(numbers)}"
+        if fleet.db.is_sqlite:
+            shutil.copy(url.database, name)
+        else:
+            server = request.getfixturevalue("_postgresql")
+            server.run(f"CREATE DATABASE {name} TEMPLATE {url.database} STRATEGY FILE_COPY")
+        db = Database(url.set(database=name).render_as_string(hide_password=False))
+        try:
+            yield Fleet(db, tmp_path, fleet.now)
+        finally:
+            db.close()
+            if not fleet.db.is_sqlite:
+                server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return copy

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, event, func, select, update
+from sqlalchemy import delete, func, select, update
 
 from patchmgr.db import models
 from patchmgr.domain import leases as rules
@@ -178,10 +178,6 @@ def test_who_hears_too_late_that_it_may_begin_does_not(fleet, why):
     assert hosts.refused("begin", "c1", order) == "too-late"
 
 
-class CrashError(Exception):
-    """The process dies here."""
-
-
 @pytest.mark.parametrize("call", ["ask", "begin", "result"])
 def test_a_crash_at_any_statement_leaves_a_call_that_was_whole_or_none(fleet, hosts, plan, call):
     (order,) = hosts.ask("c1")
@@ -193,8 +189,8 @@ def test_a_crash_at_any_statement_leaves_a_call_that_was_whole_or_none(fleet, ho
         "result": lambda: hosts.call("result", "c1", order, DONE),
     }
     before, leased = fleet.states(plan), len(fleet.rows(models.Lease))
-    number = 0
-    while crashes(fleet.db, acts[call], number):
+    number = 1
+    while not fleet.dying_at(number, acts[call]):
         assert fleet.states(plan) == before
         assert len(fleet.rows(models.Lease)) == leased
         number += 1
@@ -202,25 +198,6 @@ def test_a_crash_at_any_statement_leaves_a_call_that_was_whole_or_none(fleet, ho
     after = {"ask": "leased", "begin": "running", "result": "installed"}[call]
     assert number > 3
     assert fleet.states(plan)["c2" if call == "ask" else "c1"] == after
-
-
-def crashes(db, act, number):
-    """Do ``act``, and die before its statement ``number``; return whether it came to that."""
-    left = [number]
-
-    def count(*_):
-        if left[0] == 0:
-            raise CrashError
-        left[0] -= 1
-
-    event.listen(db.engine, "before_cursor_execute", count)
-    try:
-        act()
-    except CrashError:
-        return True
-    finally:
-        event.remove(db.engine, "before_cursor_execute", count)
-    return False
 
 
 def test_of_two_clients_at_once_one_begins(fleet, hosts, plan):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import select, update
 
 from inventory import intake
 from patchmgr.db import models
@@ -54,26 +54,6 @@ def new(*hosts):
     return dict.fromkeys(hosts, NEW)
 
 
-def consistent(fleet):
-    """The stored counters are what the stored tasks say, whatever happened before."""
-    task, ring = models.Task, models.Ring
-    with fleet.db.reading() as session:
-        for row in session.scalars(select(ring)):
-            counted = dict(
-                session.execute(
-                    select(task.state, func.count())
-                    .where(task.ring_id == row.id)
-                    .group_by(task.state)
-                ).all()
-            )
-            assert row.tally["states"] == counted
-        for plan in session.scalars(select(models.Plan)):
-            if plan.state != "running":
-                leased = select(func.count()).where(task.plan_id == plan.id, task.state == "leased")
-                assert session.scalar(leased) == 0
-    return True
-
-
 def test_a_whole_plan_from_findings_to_completed(fleet):
     plan_id = fleet.started()
     assert fleet.states(plan_id) == {
@@ -103,7 +83,7 @@ def test_a_whole_plan_from_findings_to_completed(fleet):
     assert detail.reason == "hosts: 5 verified"
     assert (detail.live, detail.counts) == (0, {"verified": 5})
     assert detail.finished_at is not None
-    assert consistent(fleet)
+    assert fleet.is_consistent()
     fleet.scan()
     with fleet.db.reading() as session:
         assert queries.running(session) == []
@@ -146,7 +126,7 @@ def test_one_failure_in_the_canary_halts_and_a_person_lets_it_go_on(fleet):
     assert (tasks["c1"].state, tasks["c1"].attempt) == ("leased", 2)
     assert (tasks["c2"].state, tasks["c2"].attempt) == ("leased", 2)
     assert fleet.get(plan_id).rings[0].tally.failures == 0
-    assert consistent(fleet)
+    assert fleet.is_consistent()
 
 
 def test_results_are_checked_whole(fleet):
@@ -272,7 +252,7 @@ def test_a_cancelled_plan_follows_what_runs_to_its_end(fleet):
     assert fleet.states(plan_id)["c1"] == "verified"
     assert fleet.get(plan_id).live == 0
     assert fleet.tick().plans == 0
-    assert consistent(fleet)
+    assert fleet.is_consistent()
 
 
 def test_effects_leave_through_the_outbox_once(fleet):
@@ -335,10 +315,6 @@ def test_ticks_at_once_hand_out_each_host_once(fleet):
     assert {task.attempt for task in fleet.tasks(plan_id).values()} == {1}
 
 
-class Crash(BaseException):
-    """Not an error of ours: as if the process were killed."""
-
-
 def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fleet):
     """Whatever statement a tick dies at, the next one arrives where it would have arrived."""
     plan_id = fleet.started()
@@ -353,7 +329,7 @@ def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fle
             break
         crashes += 1
         assert _story(fleet, plan_id) == before
-        assert consistent(fleet)
+        assert fleet.is_consistent()
     after = _story(fleet, plan_id)
 
     assert crashes > 10
@@ -391,7 +367,7 @@ def test_a_crash_leaves_groups_and_probes_as_they_were_too(fleet, step):
         fleet.now += timedelta(days=3)
     before = _groups_and_probes(fleet), _story(fleet, plan_id)
     for nth in range(1, 200):
-        if _dying_at(fleet, nth, work):
+        if fleet.dying_at(nth, work):
             break
         assert (_groups_and_probes(fleet), _story(fleet, plan_id)) == before
 
@@ -533,27 +509,7 @@ def test_a_forecast_sees_a_plan_alone(sqlite_fleet):
 
 def _tick_dying_at(fleet, nth):
     """Tick, dying before the ``nth`` statement; return whether it came to its end before."""
-    return _dying_at(fleet, nth, lambda: rollouts.tick(fleet.db, now=fleet.now))
-
-
-def _dying_at(fleet, nth, work):
-    """Do ``work``, dying before the ``nth`` statement; return whether it came to its end."""
-    seen = 0
-
-    def die(*_):
-        nonlocal seen
-        seen += 1
-        if seen == nth:
-            raise Crash
-
-    event.listen(fleet.db.engine, "before_cursor_execute", die)
-    try:
-        work()
-    except Crash:
-        return False
-    finally:
-        event.remove(fleet.db.engine, "before_cursor_execute", die)
-    return True
+    return fleet.dying_at(nth, lambda: rollouts.tick(fleet.db, now=fleet.now))
 
 
 def _story(fleet, plan_id):
@@ -594,4 +550,4 @@ def test_a_host_that_was_retired_gets_no_turn(fleet):
     tasks = fleet.tasks(plan_id)
     assert (tasks["b1"].state, tasks["b1"].reason) == ("skipped", "the host was retired")
     assert tasks["c1"].state == "skipped"
-    assert consistent(fleet)
+    assert fleet.is_consistent()
