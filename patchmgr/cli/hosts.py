@@ -8,7 +8,7 @@ import click
 
 from inventory import host_import, intake, machines
 from patchmgr.cli import imports, past, software
-from patchmgr.cli.app import AT, App, pass_app, show_json, show_listing, show_table
+from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.host_facts import show_facts
 from patchmgr.db.queries import facts as fact_queries
 from patchmgr.db.queries import hosts as queries
@@ -188,7 +188,7 @@ def conflicts(app: App, also_old: bool, as_json: bool) -> None:
 
 
 @hosts.command()
-@click.argument("conflict_id", metavar="ID", type=int)
+@click.argument("conflict_id", metavar="ID", type=ID)
 @click.option(
     "--as",
     "resolution",
