@@ -68,7 +68,7 @@ class BadFileError(InputError):
         self.file = file
         self.rows = tuple(rows)
         self.total = total if total is not None else len(self.rows)
-        said = list(dict.fromkeys(f"{file}: {row}" for row in self.rows))
+        said = list(dict.fromkeys(f"{file}: {row}".replace("\n", "\\n") for row in self.rows))
         shown = said[: self.SHOWN]
         more = (self.total - len(self.rows)) + len(said) - len(shown)
         if more > 0:

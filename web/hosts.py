@@ -8,7 +8,7 @@ from itertools import groupby
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import facts, overview, past, windows
+from patchmgr.db.queries import facts, feeds, overview, past, windows
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.finding_filters import FindingFilter
@@ -186,6 +186,7 @@ def show(name: str) -> ResponseReturnValue:
         unfixed=plain(groups[Status.NO_FIX], WAITING),
         unclear=plain(groups[Status.UNDETERMINED], WAITING),
         said=said,
+        has_feed=bool(groups[Status.AFFECTED]) or feeds.has_feed(session(), host.line.platform),
         facts=host_facts.words(said.facts),
         updates=None if newer is None else plain(newer, UPDATES),
         history=past.timeline(session(), host.line.id, limit=HISTORY_SHOWN, total=False),

@@ -22,6 +22,7 @@ from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
 from patchmgr.errors import (
+    BadFileError,
     BusyError,
     ConflictError,
     FeedError,
@@ -35,6 +36,9 @@ EXIT_REFUSED = 1
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _ESCAPED = "patchmgr.escaped"  # how a sign is written that the output has no form for
 EXIT_TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
+_LONGEST = 2000  # characters of a line on stderr; what a value has beyond is of no use there
+_END = 300  # of those, how many are of its end, where the remedy stands
+ID = click.IntRange(0, 2**63 - 1)  # what numbers a row; a database holds no larger one
 
 
 @dataclass
@@ -99,8 +103,12 @@ class Commands(click.Group):
             answer = super().invoke(ctx)
             sys.stdout.flush()  # a closed pipe is noticed here, not when the program ends
             return answer
-        except PatchmgrError as error:
+        except (BadFileError, ConflictError) as error:  # these have a line for each problem
             fail(str(error), exit_code(error))
+        except PatchmgrError as error:
+            fail(_one_line(str(error)), exit_code(error))
+        except UnicodeEncodeError as error:
+            fail(f"{error.object!r:.80} is not UTF-8; give it in UTF-8", EXIT[InputError])
         except click.UsageError as error:
             _misused(error, ctx)
         except BrokenPipeError:
@@ -110,7 +118,8 @@ class Commands(click.Group):
         except OSError as error:
             _give_up_output()
             code = EXIT_TRY_LATER if error.errno in _PASSING else EXIT[InputError]
-            fail(f"{error.filename or 'the output'}: {error.strerror or error}", code)
+            where = _one_line(str(error.filename or "the output"))
+            fail(f"{where}: {error.strerror or error}", code)
         except OperationalError as error:
             why = str(error.orig).partition("\n")[0]
             fail(f"the database did not answer: {why}; try again", EXIT_TRY_LATER)
@@ -176,9 +185,16 @@ def fail(message: str, code: int) -> None:
     What a terminal would obey instead of show, such as an escape in a file's value, is spelt out.
     """
     for line in message.split("\n"):
+        if len(line) > _LONGEST:
+            line = f"{line[: _LONGEST - _END]} … {line[-_END:]}"  # noqa: PLW2901 -- the same, shorter
         shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
         click.echo(f"patchmgr: {shown}", err=True)
     sys.exit(code)
+
+
+def _one_line(text: str) -> str:
+    """Spell out what would begin another line, as a file's name may have it."""
+    return text.replace("\n", "\\n")
 
 
 class At(click.ParamType[datetime]):

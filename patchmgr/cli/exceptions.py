@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import AT, App, pass_app, show_json, show_table
+from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_table
 from patchmgr.db.queries import exceptions as queries
 from patchmgr.db.queries.exceptions import STATES, ExceptionLine
 from patchmgr.domain.exceptions import Scope, Type
@@ -89,7 +89,7 @@ def list_exceptions(app: App, state: str, as_json: bool) -> None:
 
 
 @exceptions.command()
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=ID)
 @as_option
 @pass_app
 def approve(app: App, number: int, as_name: str | None) -> None:
@@ -100,7 +100,7 @@ def approve(app: App, number: int, as_name: str | None) -> None:
 
 
 @exceptions.command()
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=ID)
 @click.option("--reason", default="", help="Why it ends.")
 @as_option
 @pass_app

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 import click
 
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import AT, App, pass_app, show_json, show_table
+from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_table
 from patchmgr.db.queries import holds as queries
 from patchmgr.db.queries.holds import STATES, HoldLine
 from patchmgr.domain.holds import USUAL, Hold
 from patchmgr.services import holds as service
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-_id = click.argument("number", metavar="ID", type=int)
+_id = click.argument("number", metavar="ID", type=ID)
 COLUMNS = ("id", "state", "package", "versions", "platform", "reason", "owner", "expires_at")
 
 

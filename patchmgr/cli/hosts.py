@@ -8,11 +8,11 @@ import click
 
 from inventory import host_import, intake, machines
 from patchmgr.cli import imports, past, software
-from patchmgr.cli.app import AT, App, pass_app, show_json, show_listing, show_table
+from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.host_facts import show_facts
 from patchmgr.db.queries import facts as fact_queries
+from patchmgr.db.queries import feeds, identity
 from patchmgr.db.queries import hosts as queries
-from patchmgr.db.queries import identity
 from patchmgr.db.queries import past as past_queries
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
@@ -116,12 +116,14 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         packages = queries.packages(session, set_id) if set_id is not None else []
         timeline = past_queries.timeline(session, detail.line.id).lines
         said = fact_queries.of_host(session, detail)
+        has_feed = feeds.has_feed(session, detail.line.platform)
     facts = asdict(detail.line) | {
         "worst": detail.line.worst.word,
         "held": list(detail.held),
         "running_kernel": detail.running_kernel,
         "entitlements": list(detail.entitlements),
         "not_judged": detail.not_judged,
+        "has_feed": has_feed,
     }
     if as_json:
         listed = [past.package_json(each) for each in packages]
@@ -188,7 +190,7 @@ def conflicts(app: App, also_old: bool, as_json: bool) -> None:
 
 
 @hosts.command()
-@click.argument("conflict_id", metavar="ID", type=int)
+@click.argument("conflict_id", metavar="ID", type=ID)
 @click.option(
     "--as",
     "resolution",

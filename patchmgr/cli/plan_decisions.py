@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import App, pass_app, show_json
+from patchmgr.cli.app import ID, App, pass_app, show_json
 from patchmgr.cli.plan_views import detail_json
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain import durations
@@ -17,7 +17,7 @@ from patchmgr.services import approvals, superseding
 from patchmgr.services import plans as service
 
 _TARGETS = [each.value for each in Targets]
-_id = click.argument("plan_id", metavar="ID", type=int)
+_id = click.argument("plan_id", metavar="ID", type=ID)
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _reason = click.option("--reason", default="", help="Why; kept with the plan.")
 
@@ -102,8 +102,8 @@ def review(app: App, plan_id: int, reason: str, as_name: str | None, as_json: bo
 
 
 @click.command()
-@click.argument("new_id", metavar="NEW", type=int)
-@click.argument("old_id", metavar="OLD", type=int)
+@click.argument("new_id", metavar="NEW", type=ID)
+@click.argument("old_id", metavar="OLD", type=ID)
 @_reason
 @as_option
 @_json

@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import BEGINS, App, instant, pass_app, show_json, show_table
+from patchmgr.cli.app import BEGINS, ID, App, instant, pass_app, show_json, show_table
 from patchmgr.domain import durations
 from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.simulation.outlook import PlanForecast
 from patchmgr.services import forecasts
 from patchmgr.services import plans as service
 
-_id = click.argument("plan_id", metavar="ID", type=int)
+_id = click.argument("plan_id", metavar="ID", type=ID)
 _reason = click.option("--reason", default="", help="Why; kept with the plan.")
 SHOWN = 20  # late hosts that are printed for people
 

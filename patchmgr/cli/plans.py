@@ -9,7 +9,7 @@ import click
 
 from patchmgr.cli import plan_decisions
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import App, pass_app, show_json, show_listing
+from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
 from patchmgr.cli.plan_by_policy import by_policy, is_planning
 from patchmgr.cli.plan_decisions import terms_of, terms_options
 from patchmgr.cli.plan_files import read_bytes, read_stages, write_bytes
@@ -34,7 +34,7 @@ from patchmgr.services import (
 from patchmgr.services import plans as service
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-_id = click.argument("plan_id", metavar="ID", type=int)
+_id = click.argument("plan_id", metavar="ID", type=ID)
 _reason = click.option("--reason", default="", help="Why; kept with the plan.")
 
 

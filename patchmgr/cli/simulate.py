@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from patchmgr.cli.app import App, instant, pass_app, show_table
+from patchmgr.cli.app import ID, App, instant, pass_app, show_table
 from patchmgr.cli.plan_files import parsed, write_bytes
 from patchmgr.domain.simulation.lines import Line
 from patchmgr.domain.simulation.picture import Progress, draw
@@ -22,7 +22,7 @@ _WRONG = ("failed", "timed_out", "lost", "group_waits", "rolled_back")
 
 
 @click.command()
-@click.argument("plan_id", metavar="[PLAN_ID]", type=int, required=False)
+@click.argument("plan_id", metavar="[PLAN_ID]", type=ID, required=False)
 @click.option(
     "--scenario",
     "file",

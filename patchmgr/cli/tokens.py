@@ -2,7 +2,7 @@
 
 import click
 
-from patchmgr.cli.app import App, pass_app, show_json, show_listing
+from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
 from patchmgr.db.queries import accounts as queries
 from patchmgr.db.queries import identity
 from patchmgr.domain.accounts import Role
@@ -107,7 +107,7 @@ def _list_enrolment(app: App, as_json: bool) -> None:
 
 
 @tokens.command()
-@click.argument("token_id", metavar="ID", type=int)
+@click.argument("token_id", metavar="ID", type=ID)
 @pass_app
 def revoke(app: App, token_id: int) -> None:
     """Make token ID useless at once."""

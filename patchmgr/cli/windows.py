@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import App, pass_app, show_json, show_listing
+from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
 from patchmgr.cli.calendar_files import dry_run, read_file, show_imported, write_file, zone_option
 from patchmgr.db.queries import windows as queries
 from patchmgr.domain import durations, rules
@@ -138,7 +138,7 @@ def assign(app: App, /, name: str, as_name: str | None, **fields: str) -> None:
 
 
 @windows.command()
-@click.argument("rule", type=int)
+@click.argument("rule", type=ID)
 @as_option
 @pass_app
 def unassign(app: App, rule: int, as_name: str | None) -> None:

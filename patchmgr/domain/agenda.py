@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from patchmgr.domain.rules import instant
+from patchmgr.domain.rules import YEARS, instant
 from patchmgr.errors import InputError
 
 KINDS = ("window", "freeze", "ring")
@@ -63,11 +63,10 @@ def monday(of: date) -> date:
 
 def span(first: date, weeks: int, zone: str) -> tuple[datetime, datetime]:
     """Return when ``weeks`` weeks from the day ``first`` on begin and end. Raises `InputError`."""
-    try:
-        return _midnight(first, zone), _midnight(first + weeks * 7 * _DAY, zone)
-    except OverflowError as error:
+    if first.year not in YEARS:
         why = f"the weeks from {first} on are not all in the calendar"
-        raise InputError({"from": why}) from error
+        raise InputError({"from": f"{why}, which has the years {YEARS[0]} to {YEARS[-1]}"})
+    return _midnight(first, zone), _midnight(first + weeks * 7 * _DAY, zone)
 
 
 def weeks_of(entries: Iterable[Entry], first: date, weeks: int, zone: str) -> tuple[Week, ...]:

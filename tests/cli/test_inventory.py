@@ -97,6 +97,7 @@ def test_differences_and_listings_are_json_when_asked(run, file, fleet):
     shown = json.loads(run("hosts", "show", "A", "--json")[1])
     assert [each["name"] for each in shown["package_versions"]] == ["x", "y"]
     assert [each["until"] for each in shown["history"]] == [None]
+    assert shown["has_feed"] is False  # none has been synced
     report = run(
         "report",
         "submit",
@@ -353,15 +354,23 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(run, home):
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
 
 
-def test_an_older_or_newer_schema_is_refused_with_the_remedy(run, home):
+@pytest.mark.parametrize(
+    ("schema", "remedy"),
+    [
+        ("0001", "this program needs {head}; run: patchmgr db upgrade"),
+        ("9999", "this program knows {head} and older; install the patchmgr that wrote it"),
+    ],
+)
+def test_an_older_or_newer_schema_is_refused_with_the_remedy(run, home, schema, remedy):
     with closing(sqlite3.connect(home / "patchmgr.db")) as db:
-        db.execute("UPDATE alembic_version SET version_num = '9999'")
+        (head,) = db.execute("SELECT version_num FROM alembic_version").fetchone()
+        db.execute("UPDATE alembic_version SET version_num = ?", (schema,))
         db.commit()
 
     code, _, err = run("hosts", "list")
 
-    assert code == 1
-    assert err.endswith("run: patchmgr db upgrade\n")
+    said = f"patchmgr: the database is at schema {schema}, {remedy.format(head=head)}\n"
+    assert (code, err) == (1, said)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from inventory import host_import, intake
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import feeds, findings
+from patchmgr.db.queries import feeds, finding_lines, findings
 from patchmgr.db.queries import reports as report_queries
 from patchmgr.db.session import Database
 from patchmgr.domain.advisories import Advisory, Fix, Kind, Match, Severity, Status
@@ -281,7 +281,7 @@ def test_a_scan_finds_the_same_on_both_sides(sites):
         policies.ensure_default(site.db, now=site.now)
         scan.scan(site.db, now=site.now, settings=site.settings)
         with site.db.reading() as session:
-            found.append([findings.plain(line) for line in findings.every(session)])
+            found.append([finding_lines.plain(line) for line in findings.every(session)])
     assert found[0] == found[1]
     assert len(found[0]) > 2
 

@@ -32,6 +32,7 @@ NO_CONTENT = {
     "package_hold": "what is known to be bad, whatever plans say: it only stops",
     "plan_event": "the timeline: what has happened",
     "plan_exclusion": "what is not carried out, for people to read",
+    "plan_forecast": "what is expected, for people to read; it is made anew",
     "plan_version": "what the content was before, to show a difference",
     "planning_occasion": "which plan a policy has proposed, and when",
 }

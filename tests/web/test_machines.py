@@ -274,7 +274,7 @@ def test_the_key_of_an_enrolment_token_is_shown_once(admin, app):
     ("field", "value", "said"),
     [
         ("uses", "0", "Number must be between"),
-        ("hours", "x", "Not a valid integer"),
+        ("hours", "x", "Enter a whole number."),
         ("host", "nowhere", "no host"),
         ("name", "", "Enter a name"),
     ],

@@ -64,6 +64,8 @@ PAGES = {
     "/software/hosts?name=bash&than=1": "no host has",
     "/software/hosts?name=bash&compare=below&than=%23": "bash",
     "/hosts/silent-1": "has never reported",
+    "/hosts/web-2": "Affected, no fix yet",
+    "/hosts/old-1": "No feed speaks of centos:6",
     "/findings": "CVE-2026-1001",
     "/findings?status=no_fix": "curl",
     "/findings?severity=high%2B": "libssl3",
@@ -115,6 +117,18 @@ def test_a_host_without_a_recent_report_is_not_called_clean(fleet, admin):
     page = admin.get("/hosts/silent-1").text
 
     assert "counts as not compliant" in page
+
+
+@pytest.mark.parametrize(
+    ("host", "judged"), [("web-2", True), ("old-1", False)], ids=["feed", "no feed"]
+)
+def test_nothing_is_said_to_need_no_update_where_no_feed_speaks(fleet, admin, host, judged):
+    page = admin.get(f"/hosts/{host}").text
+    told = admin.get(f"/api/v1/hosts/{host}").json
+
+    assert told["has_feed"] is judged
+    assert ("No feed speaks of centos:6." in page) is not judged
+    assert "Nothing to install" not in page or judged
 
 
 def test_why_names_feed_revision_comparison_policy_row_and_what_would_change(fleet, admin):

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from inventory import bodies, documents, intake
 from inventory.bodies import MEBIBYTE
-from patchmgr.db.queries import facts
+from patchmgr.db.queries import facts, feeds
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
@@ -116,6 +116,9 @@ class HostInFull(Out):
     running_kernel: str
     entitlements: Words
     held: Words
+    has_feed: bool = Field(
+        description="Whether a feed speaks of its platform. If not, no finding means nothing."
+    )
     created_at: When
     updated_at: When
     findings_by_severity: dict[str, int]
@@ -241,6 +244,7 @@ def get_host(hostname: str) -> object:
         "running_kernel": found.running_kernel,
         "entitlements": list(found.entitlements),
         "held": found.held,
+        "has_feed": feeds.has_feed(session(), found.line.platform),
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "findings_by_severity": found.by_severity,

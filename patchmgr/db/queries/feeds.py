@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain.matching import platforms_of
 from patchmgr.errors import NotFoundError
 
 feed, revision, job = models.Feed, models.FeedRevision, models.ScheduledJob
@@ -109,6 +110,11 @@ def platforms_with_feed(session: Session) -> set[str]:
     """Return the platforms that some feed speaks of; all others are blind spots. One query."""
     counts = session.scalars(select(revision.counts).join(feed, feed.revision_id == revision.id))
     return {platform for each in counts for platform in each.get("platforms", ())}
+
+
+def has_feed(session: Session, platform: str) -> bool:
+    """Tell whether some feed speaks of ``platform``; without one its packages cannot be judged."""
+    return not platforms_with_feed(session).isdisjoint(platforms_of(platform))
 
 
 def _lines() -> Any:

@@ -31,6 +31,7 @@ from patchmgr.domain.compliance import (
     KevCatalogue,
     Report,
 )
+from patchmgr.domain.rules import YEARS
 from patchmgr.domain.urgency import Policy
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, NotFoundError
@@ -89,9 +90,12 @@ def make(
 
     ``policy`` names the one to measure by, its version then; by default the one in force at
     ``at``. ``out`` is a file with the suffix of the only format, or a folder for all files.
-    Raises `InputError` for a format or an ``out`` that cannot be, `NotFoundError` for the policy.
+    Raises `InputError` for a time, a format or an ``out`` that cannot be, `NotFoundError` for the
+    policy.
     """
     chosen = _forms(formats)
+    if at.year < YEARS[0]:
+        raise InputError({"at": f"{at:%Y-%m-%d} is before {YEARS[0]}, when no feed said anything"})
     place = None if out is None else target(out, chosen, SUFFIXES)
     with db.writing() as session:
         history.remember_hosts(session, at=now, silent_days=settings.silent_days)
