@@ -73,7 +73,8 @@ def found(page: Page, address: str) -> dict[str, str]:
         kinds[endpoint] = path
         page.goto(address + path)
         links = page.eval_on_selector_all(
-            "a[href]:not([download])", "links => links.map(each => each.href)"
+            "a[href]:not([download])",  # also those in drawings, whose href is no text
+            "links => links.map(each => new URL(each.getAttribute('href'), location.href).href)",
         )
         paths = {urlsplit(link).path: None for link in links if link.startswith(address)}
         queue += [path for path in paths if not LEFT_OUT.search(path)]
