@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
@@ -29,7 +28,7 @@ from inventory.report import Listing
 from inventory.sections import Report
 from patchmgr.db import models, package_sets
 from patchmgr.db.base import table_of
-from patchmgr.db.bulk import among, in_lists
+from patchmgr.db.bulk import CHUNK, among, chunks, in_lists
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.session import Database
 from patchmgr.domain import os_names
@@ -311,6 +310,17 @@ class _Host:
     set_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a file says that a host has, as it was read: wider numbers would double a fleet."""
+
+    host: _Host
+    codes: Ids  # of the file's packages, with repeats
+
+    def with_more(self, codes: Ids) -> "_Given":
+        return _Given(self.host, np.concatenate([self.codes, codes]))
+
+
 def _hosts_by_name(session: Session) -> dict[str, _Host]:
     host = models.Host
     rows = session.execute(
@@ -333,40 +343,45 @@ def _store_packages(
     mode: str,
     now: datetime,
 ) -> None:
-    by_platform: dict[Platform, list[tuple[_Host, npt.NDArray[np.intp]]]] = {}
+    by_platform: dict[Platform, list[_Given]] = {}
     for name, codes in file.hosts.items():
         host = hosts[name.lower()]
-        positions = np.frombuffer(codes, np.uint32).astype(np.intp)
-        by_platform.setdefault(host.platform, []).append((host, positions))
+        given = _Given(host, np.frombuffer(codes, np.uint32))
+        by_platform.setdefault(host.platform, []).append(given)
     moved: list[tuple[int, int]] = []
     for where, members in by_platform.items():
-        pairs = _joined(members)
+        fleet, packages = _joined(members), file.packages
         if mode == "merge":
-            encoded, pairs = _merged(session, where, file.packages, pairs)
-        else:
-            encoded, pairs = _used(session, where, file.packages, pairs)
-        set_ids = sets.store(session, encoded, [positions for _, positions in pairs], now)
-        current = _members(session, [host.set_id for host, _ in pairs], pairs, set_ids)
-        for (host, positions), set_id in zip(pairs, set_ids, strict=True):
-            if host.set_id == set_id:
-                difference.count(Change(host.hostname, "unchanged"))
-                continue
-            gets, loses = _come_and_gone(encoded.ids[positions], current.get(host.set_id or 0))
-            difference.added += gets
-            difference.removed += loses
-            difference.count(
-                Change(
-                    host.hostname,
-                    _kind(is_new=host.set_id is None, changed=True),
-                    (f"+{gets} packages", f"-{loses} packages"),
-                )
-            )
-            moved.append((host.id, set_id))
-    _point(session, moved, now)
+            fleet, packages = _merged(session, fleet, packages)
+        encoded, place = _used(session, where, fleet, packages)
+        set_ids = sets.store(session, encoded, (place[each.codes] for each in fleet), now)
+        pairs = zip(fleet, set_ids, strict=True)
+        for some in chunks(pairs, sets.TOGETHER):
+            left = [each.host.set_id for each, set_id in some if each.host.set_id != set_id]
+            had = package_sets.members(session, set(filter(None, left)))
+            for each, set_id in some:
+                if each.host.set_id == set_id:
+                    difference.count(Change(each.host.hostname, "unchanged"))
+                    continue
+                has = encoded.ids[place[each.codes]]
+                _change(each.host, has, had.get(each.host.set_id or 0), difference)
+                moved.append((each.host.id, set_id))
+    for some_moved in chunks(moved, CHUNK):
+        _point(session, some_moved, now)
     named = [hosts[name.lower()].id for name in file.hosts]
     _reported(session, named, now)
     if mode == "snapshot":
         _judge_all(session, named)
+
+
+def _change(host: _Host, has: Ids, had: Ids | None, difference: Difference) -> None:
+    """Count what a host gets and loses."""
+    gets, loses = _come_and_gone(has, had)
+    difference.added += gets
+    difference.removed += loses
+    kind = _kind(is_new=host.set_id is None, changed=True)
+    details = (f"+{gets} packages", f"-{loses} packages")
+    difference.count(Change(host.hostname, kind, details))
 
 
 def _judge_all(session: Session, host_ids: Sequence[int]) -> None:
@@ -387,55 +402,46 @@ def _come_and_gone(has: Ids, had: Ids | None) -> tuple[int, int]:
     return len(np.setdiff1d(now, had)), len(np.setdiff1d(had, now))
 
 
-def _joined(
-    members: Sequence[tuple[_Host, npt.NDArray[np.intp]]],
-) -> list[tuple[_Host, npt.NDArray[np.intp]]]:
+def _joined(members: Sequence[_Given]) -> list[_Given]:
     """Put together what names that differ only in case say of one host."""
-    joined: dict[int, tuple[_Host, npt.NDArray[np.intp]]] = {}
-    for host, positions in members:
-        _, before = joined.get(host.id, (host, positions[:0]))
-        joined[host.id] = (host, np.concatenate([before, positions]))
+    joined: dict[int, _Given] = {}
+    for each in members:
+        before = joined.get(each.host.id)
+        joined[each.host.id] = each if before is None else before.with_more(each.codes)
     return list(joined.values())
 
 
 def _used(
-    session: Session,
-    where: Platform,
-    packages: Sequence[Package],
-    pairs: list[tuple[_Host, npt.NDArray[np.intp]]],
-) -> tuple[sets.Encoded, list[tuple[_Host, npt.NDArray[np.intp]]]]:
-    """Encode only the packages that hosts of this platform have."""
+    session: Session, where: Platform, fleet: Sequence[_Given], packages: Sequence[Package]
+) -> tuple[sets.Encoded, sets.Positions]:
+    """Encode the packages that hosts of this platform have; return also the place of each code."""
     used = np.zeros(len(packages), bool)
-    for _, positions in pairs:
-        used[positions] = True
-    place = np.cumsum(used) - 1
+    for each in fleet:
+        used[each.codes] = True
     encoded = sets.encode(session, where, [packages[i] for i in map(int, np.flatnonzero(used))])
-    return encoded, [(host, place[positions]) for host, positions in pairs]
+    return encoded, np.cumsum(used) - 1
 
 
 def _merged(
-    session: Session,
-    where: Platform,
-    packages: Sequence[Package],
-    pairs: list[tuple[_Host, npt.NDArray[np.intp]]],
-) -> tuple[sets.Encoded, list[tuple[_Host, npt.NDArray[np.intp]]]]:
+    session: Session, fleet: Sequence[_Given], packages: Sequence[Package]
+) -> tuple[list[_Given], list[Package]]:
     """Add to each host's packages what it already has, unless the file has another version."""
     everything = list(packages)
     place = {package: position for position, package in enumerate(everything)}
     merged = []
-    for host, positions in pairs:
-        given = {_slot(packages[position]) for position in map(int, positions)}
+    for each in fleet:
+        given = {_slot(packages[code]) for code in map(int, each.codes)}
         kept = [
             package
-            for package in map(sets.package, _installed(session, host))
+            for package in map(sets.package, _installed(session, each.host))
             if _slot(package) not in given
         ]
         for package in kept:
             if place.setdefault(package, len(everything)) == len(everything):
                 everything.append(package)
-        more = np.fromiter((place[package] for package in kept), np.intp, len(kept))
-        merged.append((host, np.concatenate([positions, more])))
-    return _used(session, where, everything, merged)
+        more = np.fromiter((place[package] for package in kept), np.uint32, len(kept))
+        merged.append(each.with_more(more))
+    return merged, everything
 
 
 def _slot(package: Package) -> tuple[str, str, str]:
@@ -444,21 +450,6 @@ def _slot(package: Package) -> tuple[str, str, str]:
 
 def _installed(session: Session, host: _Host) -> list[models.PackageVersion]:
     return sets.packages_of(session, package_sets.members_of(session, host.set_id))
-
-
-def _members(
-    session: Session,
-    set_ids: Sequence[int | None],
-    pairs: Sequence[tuple[_Host, npt.NDArray[np.intp]]],
-    new_ids: Sequence[int],
-) -> dict[int, Ids]:
-    """Return the members of the sets that hosts leave."""
-    left = [
-        old
-        for (host, _), old, new in zip(pairs, set_ids, new_ids, strict=True)
-        if old is not None and old != new
-    ]
-    return package_sets.members(session, left) if left else {}
 
 
 def _point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) -> None:
