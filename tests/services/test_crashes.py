@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, event
 
-from inventory import host_import, import_work, intake, uploads
+from inventory import host_import, import_work, package_import, uploads
 from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
@@ -102,7 +102,7 @@ class Place:
     def packages(self):
         with self.opened() as db:
             path = self.file("packages.csv", PACKAGES)
-            intake.import_packages(db, path, actor="test", now=NOW)
+            package_import.import_packages(db, path, actor="test", now=NOW)
 
     def upload(self):
         """Send a file and confirm it, as a person does; nothing of it is carried out."""
