@@ -208,10 +208,13 @@ def _elsewhere_and_excluded(
         .where(left.plan_id == plan_id)
         .group_by(left.reason)
     )
-    rows = sorted(tuple(row) for row in session.execute(union_all(shared, reasons)))
-    elsewhere = tuple((number, title, count) for number, title, count, _ in rows if number)
-    excluded = {why: (count, int(hosts)) for number, why, count, hosts in rows if not number}
-    return elsewhere, excluded
+    elsewhere, excluded = [], {}
+    for number, words, count, hosts in session.execute(union_all(shared, reasons)):
+        if number:
+            elsewhere.append((int(number), str(words), int(count)))
+        else:
+            excluded[str(words)] = int(count), int(hosts)
+    return tuple(sorted(elsewhere)), dict(sorted(excluded.items()))
 
 
 def placement(session: Session, plan_id: int) -> list[tuple[int, str | None, int]]:

@@ -90,8 +90,17 @@ def seen(work: Work, event: InventorySeen) -> None:
         return
     reported_before = task.state in (_T.INSTALLED, _T.REBOOT_PENDING)
     why = "" if reported_before else "seen in the inventory; no result was reported"
-    news = {"begun": begun, "seen": event.at, "finished": event.at, "not_back": False}
-    _enter(work, task, _T.VERIFIED, event.at, why, **news)
+    _enter(
+        work,
+        task,
+        _T.VERIFIED,
+        event.at,
+        why,
+        begun=begun,
+        seen=event.at,
+        finished=event.at,
+        not_back=False,
+    )
 
 
 def _is_news(task: Task, at: datetime) -> bool:
