@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory import host_import, import_work, intake, uploads
+from inventory import host_import, import_work, package_import, uploads
 from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
@@ -110,7 +110,7 @@ class Place:
     def packages(self):
         with self.opened() as db:
             path = self.file("packages.csv", PACKAGES)
-            intake.import_packages(db, path, actor="test", now=NOW)
+            package_import.import_packages(db, path, actor="test", now=NOW)
 
     def upload(self):
         """Send a file and confirm it, as a person does; nothing of it is carried out."""
