@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from inventory import preview, sources
 from inventory.csv_header import NO_PRESET, Reading
-from inventory.intake import MODES, Difference
+from inventory.difference import Difference
+from inventory.package_import import MODES
 from inventory.presets import IGNORE
 from inventory.sources import KINDS
 from patchmgr.db import models

@@ -1,6 +1,7 @@
 """``patchmgr simulate``: play a rollout on a virtual fleet, and see what would happen."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -75,9 +76,10 @@ def _scenario(file: Path, seed: int | None) -> Played:
 
 
 def _print_log(lines: Iterable[Line], progress: Progress) -> None:
+    text = json.JSONEncoder(ensure_ascii=False).encode
     for line in lines:
         progress.add(line)
-        click.echo(json.dumps(line.to_json(), ensure_ascii=False))
+        sys.stdout.write(f"{text(line.to_json())}\n")  # `echo` would flush half a million times
 
 
 def _print_time_line(lines: Iterable[Line], progress: Progress, sizes: Mapping[str, int]) -> None:

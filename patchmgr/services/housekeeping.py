@@ -3,6 +3,7 @@
 What is kept only for so long, by a setting, is `patchmgr.services.retention`'s.
 """
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and n
 KEPT = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
 REJECTS = ".rejects.csv"  # of an upload, after its own name
 UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
+MAKING = timedelta(days=1)  # likewise a folder of a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
     for folder in _folders(settings.fetched):
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
     forgotten = retention.forget(db, settings=settings, now=now)
+    _remove_reports(db, settings.reports, before=now - MAKING)
     return Tidied(sign_ins, runs, uploads, unfinished, _forget_reported(db), forgotten)
 
 
@@ -119,6 +122,15 @@ def _forget_unfinished(session: Session, now: datetime) -> int:
 
 def _folders(place: Path) -> list[Path]:
     return [each for each in place.iterdir() if each.is_dir()] if place.is_dir() else []
+
+
+def _remove_reports(db: Database, reports: Path, *, before: datetime) -> None:
+    """Remove what a process left that ended while it made a report, or while it forgot one."""
+    with db.reading() as session:
+        named = set(session.scalars(select(models.Report.stored)))
+    for folder in _folders(reports):
+        if folder.name not in named and folder.stat().st_mtime < before.timestamp():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_files(folder: Path, kept: set[str], *, before: datetime) -> None:

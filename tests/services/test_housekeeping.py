@@ -129,3 +129,20 @@ def test_tidying_twice_finds_nothing_the_second_time(db, settings, now):
     tidy(db, settings=settings, now=now)
 
     assert str(tidy(db, settings=settings, now=now)) == ""
+
+
+def test_what_a_killed_process_left_of_a_report_goes_after_a_day(db, settings, now):
+    kept = {"named": 9 * DAY, "compliance-unnamed-yet": DAY / 2, ".making-now": DAY / 2}
+    for name, age in {**kept, "compliance-unnamed": 2 * DAY, ".making-once": 2 * DAY}.items():
+        folder = settings.reports / name
+        folder.mkdir(parents=True)
+        (folder / "report.csv").touch()
+        os.utime(folder, ((now - age).timestamp(),) * 2)
+    with db.writing() as session:
+        made = {"as_of": now, "made_at": now, "made_by": "ann", "kind": "compliance"}
+        empty = {"parameters": {}, "headline": {}, "files": {}}
+        session.add(models.Report(stored="named", **made, **empty))
+
+    tidy(db, settings=settings, now=now)
+
+    assert {path.name for path in settings.reports.iterdir()} == set(kept)

@@ -106,7 +106,7 @@ class Work:
             step = 1 if task.is_unavailable else -1
             for key in task.groups:
                 budget = self.groups[key]
-                self.groups[key] = replace(budget, unavailable=budget.unavailable + step)
+                self.groups[key] = Budget(budget.limit, budget.unavailable + step)
 
     def spent_group(self, task: Task) -> str:
         """Return the first of the task's groups that can spare no host; empty when all can."""
