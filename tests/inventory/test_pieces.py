@@ -1,4 +1,4 @@
-"""Files in pieces: what breaks off goes on, and nothing is lost, taken twice, or glued on another."""
+"""Files in pieces: what breaks off goes on; nothing is lost, taken twice, or glued on another."""
 
 from dataclasses import dataclass
 from typing import Any
