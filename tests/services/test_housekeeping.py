@@ -76,6 +76,41 @@ def test_a_file_still_being_uploaded_is_left_alone(db, settings, now):
     assert file.exists()
 
 
+def test_what_nobody_sent_the_rest_of_goes_a_week_after_its_last_piece(db, settings, now):
+    for age in (8, 6):
+        upload(db, settings, f"whole-{age}", now - age * DAY)
+        (settings.uploads / f"part-{age}").write_bytes(b"hos")
+        os.utime(settings.uploads / f"part-{age}", (0, (now - age * DAY).timestamp()))
+        with db.writing() as session:
+            for stored, import_id in (("part", None), ("whole", 1)):
+                session.add(
+                    models.Upload(
+                        wish={},
+                        filename="hosts.csv",
+                        stored=f"{stored}-{age}",
+                        size=9,
+                        modified=0,
+                        piece=3,
+                        received=3,
+                        digest="",
+                        uploaded_by="ann",
+                        begun_at=now - 9 * DAY,
+                        heard_at=now - age * DAY,
+                        import_id=import_id,
+                    )
+                )
+
+    done = tidy(db, settings=settings, now=now)
+
+    assert done.unfinished == 1
+    assert sorted(file.name for file in settings.uploads.iterdir()) == ["part-6", "whole-6"]
+    with db.reading() as session:
+        left = {row.stored for row in session.query(models.Upload)}
+        (entry,) = session.query(models.AuditEntry)
+    assert left == {"part-6", "whole-6"}
+    assert (entry.action, entry.details["received"]) == ("upload.forget", 3)
+
+
 def test_old_failed_sign_ins_go_and_the_audit_log_stays(db, settings, now):
     with db.writing() as session:
         session.add(models.LoginAttempt(subject="ann", at=now - 30 * DAY))
