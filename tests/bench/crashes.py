@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from patchmgr.db.session import Database
 from patchmgr.services import signing
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+LINES = 12  # that are printed of a problem
 DATABASES = ("sqlite", "postgresql")
 KEPT = {"PATCHMGR_KEEP_HISTORY_DAYS": "10", "PATCHMGR_KEEP_FINDINGS_DAYS": "10"}
 KEPT |= {"PATCHMGR_KEEP_JOBS_DAYS": "10", "PATCHMGR_KEEP_REPORTS_DAYS": "10"}
@@ -103,6 +105,13 @@ class Work:
     databases: Sequence[str] = DATABASES
     left: Callable[[Place], object] = lambda _place: None  # what else must be the same at the end
     again: Act | None = None  # how it is done again, if not by doing the same
+    is_counted: bool = False  # no two times it says the same; it has as many rows
+
+    def content(self, place: Place) -> Content:
+        found = place.content(self.without)
+        if self.is_counted:
+            return {name: Counter(rows=rows.total()) for name, rows in found.items()}
+        return found
 
 
 def words(*said: object, days_ago: float = 0, **settings: str) -> Act:
@@ -277,7 +286,7 @@ WORKS = {
         words("db", "restore", "{home}/one.backup"),
         (*FLEET, aged, MIDDLE, NEW), databases=("sqlite",),
     ),
-    "demo": Work(words("demo"), (words("db", "upgrade"),), False, ("user_account", *RUNS)),
+    "demo": Work(words("demo"), is_one=False, is_counted=True),
     **{
         f"upgrade-{revision}": Work(words("db", "upgrade"), (*PAST, older(revision)), is_one=False)
         for revision in migrate.revisions()[:-1]
@@ -355,8 +364,8 @@ def judge(bench: Bench, name: str, work: Work, kills: int, seed: int) -> list[st
     points = bench.do(work.do, undisturbed)
     seconds = time.perf_counter() - began
     ends = Ends(
-        None if name.startswith("upgrade") else start.content(work.without),
-        undisturbed.content(work.without),
+        None if name.startswith("upgrade") else work.content(start),
+        work.content(undisturbed),
         work.left(undisturbed),
     )
     bench.drop(undisturbed)
@@ -370,7 +379,7 @@ def judge(bench: Bench, name: str, work: Work, kills: int, seed: int) -> list[st
         outcome = in_a_process(partial(work.do, place), **each)
         killed += outcome.killed
         if wrong := ends.wrong(work, place):
-            problems.append(f"{name} {each}: " + "\n    ".join(wrong))
+            problems.append(f"{name} {each}: " + "\n    ".join(wrong[:LINES]))
         bench.drop(place)
     print(
         f"{name:18} {points:6} points {killed:4} kills {len(problems):3} problems"
@@ -396,14 +405,14 @@ class Ends:
         if wrong := _checked(place, is_old=self.untouched is None):
             return wrong
         if self.untouched is not None:
-            now = place.content(work.without)
+            now = work.content(place)
             happened = now == self.done
             if work.is_one and now not in (self.untouched, self.done):
                 return ["neither before nor done", *difference(self.done, now)]
         again = in_a_process(partial(work.again or work.do, place))
         if again.code:
             return [f"again: {again.said}"]
-        differs = difference(self.done, place.content(work.without))
+        differs = difference(self.done, work.content(place))
         new = [line for line in differs if not (happened and line.startswith(SAID))]
         if new:
             return ["done again differs", *new]
