@@ -11,6 +11,7 @@ from patchmgr.db import models
 from patchmgr.db.queries.freezes import freezes_between
 from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain.content import window_from_json
+from patchmgr.domain.rollout import rolling_back
 from patchmgr.domain.rollout.model import Rollout
 from patchmgr.domain.rollout.states import OPEN_PLANS, TaskState
 from patchmgr.domain.simulation import forecast as simulated
@@ -102,7 +103,7 @@ def _stage(session: Session, plan_id: int, now: datetime) -> _Stage:
     )
     approved = {name: window_from_json(one) for name, one in loaded.plan.windows.items()}
     return _Stage(
-        loaded.rollout,
+        rolling_back.set_aside(loaded.rollout),
         {**known_windows(session), **approved},
         freezes_between(session, now, now + FREEZES_AHEAD),
         {int(number): str(name) for number, name in names},

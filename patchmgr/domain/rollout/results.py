@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
-from patchmgr.domain.rollout import signals
+from patchmgr.domain.rollout import rolling_back
+from patchmgr.domain.rollout.entering import enter
 from patchmgr.domain.rollout.events import MACHINE, InventorySeen, Outcome, TaskReported
 from patchmgr.domain.rollout.model import Task
 from patchmgr.domain.rollout.states import (
@@ -52,10 +53,13 @@ def reported(work: Work, event: TaskReported) -> None:
         raise NotFoundError("task of host", event.host)
     if task.attempt == 0 and work.plan.state not in ACTIVE_PLANS:
         raise IllegalTransitionError(work.plan.state, "reporting a result")
+    if event.is_way_back:
+        rolling_back.reported(work, task, event)
+        return
     if why := refusal(task, event.outcome, event.attempt):
         raise ConflictError(f"host {event.host}: {why}")
     is_outdated = event.attempt is not None and event.attempt < task.attempt
-    if is_outdated and event.outcome not in _OF_EARLIER_ATTEMPTS:
+    if is_outdated and (event.outcome not in _OF_EARLIER_ATTEMPTS or task.state is _T.ROLLED_BACK):
         return
     if task.state in _MOVES[event.outcome]:
         _move(work, task, event)
@@ -72,7 +76,7 @@ def seen(work: Work, event: InventorySeen) -> None:
         runs = work.plan.state is PlanState.RUNNING
         if runs and event.verified and not event.reboot_pending:
             skipped = replace(task, finished=event.at, by=MACHINE)
-            _enter(work, skipped, _T.SKIPPED, event.at, "it has every target version already")
+            enter(work, skipped, _T.SKIPPED, event.at, "it has every target version already")
         return
     if task.state not in (*LIVE_TASKS, _T.LOST, _T.TIMED_OUT) or not _is_news(task, event.at):
         return
@@ -83,7 +87,7 @@ def seen(work: Work, event: InventorySeen) -> None:
         if task.state is _T.REBOOT_PENDING:
             work.put(replace(task, seen=event.at))
             return
-        _enter(
+        enter(
             work,
             replace(task, begun=task.begun or event.at, seen=event.at),
             _T.REBOOT_PENDING,
@@ -96,7 +100,7 @@ def seen(work: Work, event: InventorySeen) -> None:
     verified = replace(
         task, begun=task.begun or event.at, seen=event.at, finished=event.at, not_back=False
     )
-    _enter(work, verified, _T.VERIFIED, event.at, why)
+    enter(work, verified, _T.VERIFIED, event.at, why)
 
 
 def _is_news(task: Task, at: datetime) -> bool:
@@ -124,29 +128,12 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
     )
     said = event.output.strip().splitlines()[-1][:300] if event.output.strip() else ""
     why = f"{event.package}: {said}" if event.package and said else event.package or said
-    _enter(work, moved, state, event.at, late + why if why or late else "", by=event.by)
+    enter(work, moved, state, event.at, late + why if why or late else "", by=event.by)
 
 
 def _again_installed(work: Work, task: Task, event: TaskReported) -> None:
     """Take the news about the reboot from a host that had said before that it is done."""
     if task.state is _T.INSTALLED and event.reboot_pending:
-        _enter(work, task, _T.REBOOT_PENDING, event.at, "a reboot is pending", by=event.by)
+        enter(work, task, _T.REBOOT_PENDING, event.at, "a reboot is pending", by=event.by)
     elif task.state is _T.REBOOT_PENDING and not event.reboot_pending:
-        _enter(work, task, _T.INSTALLED, event.at, "rebooted", by=event.by)
-
-
-def _enter(
-    work: Work, task: Task, state: TaskState, at: datetime, why: str, *, by: str = MACHINE
-) -> None:
-    settings = work.settings(task)
-    wait = {
-        _T.RUNNING: settings.run,
-        _T.INSTALLED: settings.verify,
-        _T.REBOOT_PENDING: settings.reboot,
-    }.get(state)
-    deadline = None if wait is None else at + wait
-    work.put(replace(task, state=state, since=at, deadline=deadline, reason=why))
-    ring = work.rings[task.ring].name
-    work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=by)
-    signals.watch_groups(work, work.tasks[task.host], at)
-    signals.review(work, at)
+        enter(work, task, _T.INSTALLED, event.at, "rebooted", by=event.by)
