@@ -21,7 +21,7 @@ from patchmgr.domain.rollout.events import (
     Tick,
 )
 from patchmgr.domain.rollout.fitting import latest_start
-from patchmgr.domain.rollout.model import Rollout, Task, WayBack
+from patchmgr.domain.rollout.model import Task, WayBack
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, AT_WORK, CHANGED, ENDED_PLANS, TaskState
 from patchmgr.domain.rollout.work import Work
 from patchmgr.errors import ConflictError
@@ -104,16 +104,20 @@ def reported(work: Work, task: Task, event: TaskReported) -> None:
             work.put(replace(task, undo=replace(undo, begun=event.at, until=until)))
             _record(work, task, event.at, "roll_back_begun", "", event.by)
         case Outcome.ROLLED_BACK if task.state not in (_T.ROLLED_BACK, _T.SKIPPED):
-            back = replace(
+            late = "" if is_out else "late: it has gone back"
+            enter(
+                work,
                 task,
+                _T.ROLLED_BACK,
+                event.at,
+                late,
+                actor=event.by,
                 finished=event.at,
                 package="",
                 output=event.output or task.output,
                 not_back=False,
                 by=event.by,
             )
-            late = "" if is_out else "late: it has gone back"
-            enter(work, back, _T.ROLLED_BACK, event.at, late, by=event.by)
         case Outcome.FAILED if is_out:
             told = replace(task, output=event.output or task.output, by=event.by)
             fail(work, told, event.at, said or "it did not say why", event.by)
@@ -135,17 +139,8 @@ def fail(work: Work, task: Task, at: datetime, why: str, by: str = MACHINE) -> N
     if task.state is _T.FAILED:
         work.put(ended)
         return
-    enter(work, replace(ended, finished=at, package=""), _T.FAILED, at,
-          f"its roll-back failed: {why}", by=by)  # fmt: skip
-
-
-def set_aside(rollout: Rollout) -> Rollout:
-    """Return ``rollout`` as if nobody had asked for roll-backs: a forecast does not play them."""
-    work = Work(replace(rollout, orders_ways_back=False))
-    for task in list(work.tasks.values()):
-        if task.undo is not None:
-            work.put(replace(task, undo=None))
-    return work.done()[0]
+    said = f"its roll-back failed: {why}"
+    enter(work, ended, _T.FAILED, at, said, actor=by, finished=at, package="")
 
 
 def recall(work: Work, task: Task, why: str) -> None:
