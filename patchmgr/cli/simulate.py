@@ -1,5 +1,6 @@
 """``patchmgr simulate``: play a rollout on a virtual fleet, and see what would happen."""
 
+import gc
 import json
 import sys
 from collections import Counter
@@ -52,10 +53,14 @@ def simulate(
         with app.db.reading() as session:
             played = forecasts.played(session, plan_id, now=app.now, seed=seed or 0)
     progress = Progress(played.sizes)
-    if as_json:
-        _print_log(played.lines, progress)
-    else:
-        _print_time_line(played.lines, progress, played.sizes)
+    gc.disable()  # a simulation leaves no cycles, and looking for some is a fifth of its time
+    try:
+        if as_json:
+            _print_log(played.lines, progress)
+        else:
+            _print_time_line(played.lines, progress, played.sizes)
+    finally:
+        gc.enable()
     if picture is not None:
         drawn = draw(
             progress,

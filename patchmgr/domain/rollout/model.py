@@ -47,6 +47,9 @@ class Task:
     after: tuple[int, ...] = ()  # hosts that must have begun before it
     acknowledged: bool = False  # a person has seen that it ended without success
     undo: str = ""  # why a person wants it rolled back; empty: nobody does
+    hosts: int = (
+        1  # that it stands for: more where a forecast lets those that are alike move as one
+    )
 
     @property
     def is_unavailable(self) -> bool:

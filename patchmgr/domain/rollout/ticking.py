@@ -311,7 +311,7 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
         work.effects.append(Dispatch(task.host, attempt, latest))
         message = f"attempt {attempt}, to begin by {latest:%Y-%m-%d %H:%M} UTC"
         work.record(event.at, "dispatched", message, ring=ring.name, host=task.host)
-        free -= 1
+        free -= task.hosts
         sent = True
     if sent:
         deadline = event.at + ring.settings.wait

@@ -99,8 +99,8 @@ class Work:
     def put(self, task: Task) -> None:
         """Store ``task`` in place of what its host had, and keep the counters in line."""
         before = self.tasks[task.host]
-        self._counts[before.ring].add(before, -1)
-        self._counts[task.ring].add(task, +1)
+        self._counts[before.ring].add(before, -before.hosts)
+        self._counts[task.ring].add(task, +task.hosts)
         self.tasks[task.host] = task
         if task.groups and task.is_unavailable != before.is_unavailable:
             step = 1 if task.is_unavailable else -1
