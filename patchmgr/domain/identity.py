@@ -173,8 +173,8 @@ def _speaking(host: Known, said: Identity, known: Sequence[Known]) -> Decision:
     new = _new_about(host, said)
     if len(new) > 1 and OTHER_HARDWARE in new:
         why = (
-            f"it sent the token of {host.hostname}, but has {' and '.join(new)}: a copy of that host, "
-            "or all of this changed at once"
+            f"it sent the token of {host.hostname}, but has {' and '.join(new)}: a copy of that "
+            "host, or all of this changed at once"
         )
         kind = Kind.CLONED if host.machine_id == said.machine_id else Kind.OTHER_MACHINE
         return Clash(kind, host.host_id, why)
