@@ -34,6 +34,8 @@ AS_THEY_ARE = (
     "ring_soaking", "ring_passed", "ring_failed", "ring_inconclusive", "ring_skipped",
     "probe_passed", "probe_failed", "probe_inconclusive",
 )  # fmt: skip
+# The plan gets on by it, also where no host is named.
+GETS_ON = ("ring_started", "ring_rolling", "ring_soaking", "ring_passed", "ring_skipped")
 REBOOTING = "reboot_pending"
 STARTED, RESUMED = "plan_started", "resumed"
 
