@@ -184,8 +184,8 @@ def approve(
         after, effects = advance(loaded.rollout, event)
         session.add(_decision(plan_id, "approve", event, comment))
         store(session, loaded, after, effects, now)
-        details = {"hash": seen, **({"ring": ring} if ring else {})}
-        details["due"] = witnesses.due_of(loaded.plan)
+        due = witnesses.due_of(loaded.plan)
+        details = {"hash": seen, "due": due, **({"ring": ring} if ring else {})}
         _audit(session, "approve", plan_id, actor, now, **details, comment=comment)
         if after.state is PlanState.RUNNING:
             tick_plan(session, plan_id, now)
