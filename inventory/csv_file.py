@@ -107,7 +107,7 @@ def recognise(
         why = f"is missing from the header; it has {csv_header.shown(head.names)}"
         bad = [BadRow(head.lines, column, "", why) for column in missing]
     if bad:
-        raise BadFileError(text.path.name, bad)
+        raise BadFileError(text.path.name, [*_of_others(head, kind), *bad])
     return Layout(
         text,
         head.delimiter,
@@ -118,6 +118,18 @@ def recognise(
         watch or _nobody,
         head.above,
     )
+
+
+def _of_others(head: Head, kind: Kind) -> list[BadRow]:
+    """Say of an export that another command reads that it does."""
+    found = (presets.recognised(other, head.names) for other in presets.KINDS if other != kind.name)
+    return [
+        BadRow(
+            head.lines, "", each.title, f"is an export of {each.kind}: {each.kind} import reads it"
+        )
+        for each in found
+        if each is not None and not each.refused
+    ]
 
 
 def _unknown(

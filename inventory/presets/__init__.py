@@ -18,6 +18,7 @@ from functools import cache
 from importlib import resources
 
 IGNORE = "-"
+KINDS = ("hosts", "packages")
 
 
 @dataclass(frozen=True, slots=True)

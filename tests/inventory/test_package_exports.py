@@ -172,6 +172,13 @@ def test_what_cannot_be_judged_is_refused_with_its_place_and_a_remedy(fleet, cas
     assert fleet.size()["package_version"] == 0
 
 
+def test_an_export_of_the_other_kind_is_refused_with_the_command_that_reads_it(on_sqlite):
+    with pytest.raises(BadFileError, match="is an export of hosts: hosts import reads it"):
+        on_sqlite.packages((EXPORTS / "servicenow.csv").read_text())
+    with pytest.raises(BadFileError, match="is an export of packages: packages import reads it"):
+        on_sqlite.hosts((EXPORTS / "foreman-packages.csv").read_text())
+
+
 def test_programs_of_windows_are_left_out_and_named(fleet):
     difference = fleet.packages(f"{SERVICENOW}7-Zip,23.01,win0001\nlibssl3,3.0.15-1,lnx0002\n")
 
