@@ -50,7 +50,7 @@ def test_a_difference_is_a_link_that_says_who_and_when(fleet, admin):
     assert "web-1 compared with web-2" in page
     said = words(page)
     assert "libssl3 amd64 3.0.15-1~deb12u1 3.0.17-1~deb12u2 Newer" in said
-    assert "Environment production staging" in said
+    assert "Fact web-1 web-2 Environment production staging" in said
     rows = csv.DictReader(
         io.StringIO(admin.get("/hosts/web-1/difference?other=web-2&kind=removed&format=csv").text)
     )
@@ -93,6 +93,7 @@ def test_who_had_something_is_a_list_with_its_csv(fleet, admin):
     address = "/software/hosts?name=bash&at=2026-02-01T00:00"
 
     assert "5.2.15-2" in admin.get(address).text
+    assert "when the packages of 2 hosts were known" in words(admin.get(address).text)
     (row,) = csv.DictReader(io.StringIO(admin.get(f"{address}&format=csv").text))
     assert (row["hostname"], row["versions"]) == ("web-1", "5.2.15-2")
 
@@ -169,7 +170,21 @@ def test_the_api_answers_for_software(api):
     assert [v["hosts"] for v in api("/software/versions", manager="dpkg", name="libssl3")] == [1, 1]
     found = api("/software/installations", name="openssl", source="true", below="3.0.16")
     assert [(host["hostname"], len(host["packages"])) for host in found["items"]] == [("web-1", 2)]
-    assert (found["total"], found["unclear"]) == (1, [])
+    assert (found["total"], found["unclear"], found["hosts_known"]) == (1, [], 2)
+
+
+def test_before_anything_is_known_no_is_not_the_answer(fleet, admin, api):
+    page = admin.get("/software/hosts?name=bash&at=2020-03-03T00:00").text
+
+    assert "Nothing is known of that time" in words(page)
+    assert api("/software/installations", name="bash", at="2020-03-03T00:00:00Z")["total"] == 0
+    difference = api("/hosts/web-1/difference", **{"from": "2020-03-03T00:00:00Z"})
+    assert (difference["packages_compared"], difference["added"]) == (False, [])
+    page = words(admin.get("/hosts/web-1/difference?other=silent-1").text)
+    assert "Packages are not compared No inventory is known of one side." in page
+    then, now = api("/findings", at="2020-03-03T00:00:00Z"), api("/findings")
+    assert (then["total"], then["judged_since"]) == (0, now["judged_since"])
+    assert api("/findings", at=now["judged_since"])["total"] > 0
 
 
 @pytest.mark.parametrize(

@@ -74,18 +74,10 @@ def send_import(query: UploadQuery) -> object:
     """
     if (coding := request.headers.get("Content-Encoding", "")) not in ("", "identity", "gzip"):
         raise InputError({"Content-Encoding": f"{coding[:40]!r} is not gzip"})
-    wish = Wish(
-        query.kind,
-        query.mode,
-        query.source,
-        query.full_export,
-        query.save_mapping,
-        Reading(_mapping(query.map), query.preset, query.encoding),
-    )
     import_id = uploads.receive(
         db(),
         request.stream,
-        wish,
+        wish(query),
         filename=query.filename or f"{query.kind}.csv",
         uploads=settings().uploads,
         actor=actor(),
@@ -197,6 +189,18 @@ def delete_source(name: str) -> object:
     return None
 
 
+def wish(said: UploadQuery) -> Wish:
+    """Return what the sender says of a file."""
+    return Wish(
+        said.kind,
+        said.mode,
+        said.source,
+        said.full_export,
+        said.save_mapping,
+        Reading(_mapping(said.map), said.preset, said.encoding),
+    )
+
+
 def _now(import_id: int) -> object:
     with db().reading() as reading:
         return _upload(queries.get(reading, import_id))
@@ -217,6 +221,8 @@ def _upload(row: queries.ImportLine) -> dict[str, object]:
         "changes": found.get("changes", []),
         "gone": found.get("gone", []),
         "releases_without_feed": found.get("unfed", []),
+        "not_judged": found.get("not_judged", 0),
+        "not_judged_why": found.get("not_judged_why", []),
         "new_source": found.get("new_source", False),
         "rejects": found.get("rejects", []),
         "rejects_address": rejects,
@@ -240,4 +246,5 @@ def _import(kind: str, query: HostsQuery, mode: str) -> object:
         actor=actor(),
         now=now(),
     )
-    return {"dry_run": query.dry_run, "changes": made.changes, **made.summary()}
+    left = {"not_judged": made.not_judged, "not_judged_why": made.not_judged_why}
+    return {"dry_run": query.dry_run, "changes": made.changes, **left, **made.summary()}

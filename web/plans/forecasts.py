@@ -1,6 +1,6 @@
 """When a plan's rings run: the time line, the forecast, and what a change would do to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import forecasts as kept_forecasts
+from patchmgr.db.queries import plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.db.queries import windows as window_queries
 from patchmgr.db.queries.plans import PlanDetail
@@ -17,6 +18,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.rings import ANY_TIME
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
 from patchmgr.domain.simulation.forecast import RingForecast, WhatIf
+from patchmgr.domain.windows import Window
 from patchmgr.errors import InputError
 from patchmgr.services import forecasts as service
 from web import timeline
@@ -82,7 +84,7 @@ def times(plan_id: int) -> ResponseReturnValue:
     """Show rings, windows, freezes and soaks on a time line."""
     plan = queries.get(session(), plan_id, now=now())
     kept = kept_forecasts.of_plan(session(), plan_id)
-    stages = timeline.course(plan, kept)
+    stages = timeline.course(plan, kept, plan_progress.soaked(session(), plan_id))
     return render_template(
         "plans/times.html",
         kept=kept,
@@ -109,17 +111,19 @@ def what_if(plan_id: int) -> ResponseReturnValue:
         return _page(plan, form)
     try:
         asked = form.read()
-        base, changed = service.compared(session(), plan_id, now=now(), what_if=asked)
+        windows = window_queries.known_windows(session())
+        base, changed = service.compared(session(), plan, windows, now=now(), what_if=asked)
     except InputError as error:
         form.take(error)
         return _page(plan, form), 422
-    rings = zip(base.forecast.rings, changed.forecast.rings, strict=True)
+    rings = zip(base.rings, changed.rings, strict=True)
     return _page(
         plan,
         form,
-        as_it_is=base.forecast,
-        as_asked=changed.forecast,
-        later=apart(base.forecast.ends, changed.forecast.ends),
+        windows,
+        as_it_is=base,
+        as_asked=changed,
+        later=apart(base.ends, changed.ends),
         shifts=[Shift(ring, other) for ring, other in rings],
     )
 
@@ -128,15 +132,22 @@ def apart(before: datetime | None, after: datetime | None) -> timedelta | None:
     return None if before is None or after is None else after - before
 
 
-def _page(plan: PlanDetail, form: WhatIfForm, **compared: Any) -> str:
+def _page(
+    plan: PlanDetail,
+    form: WhatIfForm,
+    known: Mapping[str, Window] | None = None,
+    **compared: Any,
+) -> str:
     kept = kept_forecasts.of_plan(session(), plan.id) if plan.state in OPEN_PLANS else None
-    windows = sorted({*window_queries.known_windows(session()), *plan.windows})
+    known = window_queries.known_windows(session()) if known is None else known
+    windows = sorted({*known, *plan.windows})
     return render_template(
         "plans/forecast.html",
         kept=kept,
         named=NAMED,
         is_live=plan.state in ACTIVE_PLANS,
         form=form,
+        beside=kept_forecasts.beside(session(), plan.id) if plan.state in OPEN_PLANS else (),
         windows=[(ANY_TIME, "any time"), *((name, name) for name in windows)],
         **compared,
         **around(plan, "forecast", kept=kept),

@@ -1,8 +1,8 @@
 """The event log of a simulation: a line for everything that happens."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from patchmgr.domain.rollout.events import Record
 from patchmgr.domain.rollout.states import TaskState
@@ -34,12 +34,13 @@ AS_THEY_ARE = (
     "ring_soaking", "ring_passed", "ring_failed", "ring_inconclusive", "ring_skipped",
     "probe_passed", "probe_failed", "probe_inconclusive",
 )  # fmt: skip
+_TO_AND_FRO = ("dispatched", "recalled")  # of a host: nothing has happened to it
+_RING_GETS_ON = ("ring_started", "ring_rolling", "ring_soaking", "ring_passed", "ring_skipped")
 REBOOTING = "reboot_pending"
 STARTED, RESUMED = "plan_started", "resumed"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One event."""
 
     time: datetime
@@ -52,7 +53,7 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "time": self.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": _text(self.time),
             "plan": self.plan,
             "ring": self.ring,
             "host": self.host,
@@ -60,6 +61,16 @@ class Line:
             "kind": self.kind,
             "reason": self.reason,
         }
+
+
+@lru_cache(maxsize=4)  # a thousand hosts begin at one instant
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def gets_on(line: Line) -> bool:
+    """Return whether a host or a ring has got any further by what ``line`` says."""
+    return line.kind not in _TO_AND_FRO if line.host else line.kind in _RING_GETS_ON
 
 
 def kinds_of(record: Record, *, has_started: bool, has_ring_started: bool) -> tuple[str, ...]:

@@ -36,10 +36,11 @@ from patchmgr.domain.rollout.states import (
     RingState,
 )
 from patchmgr.domain.simulation.acting import event_of, needs_all_tasks
+from patchmgr.domain.simulation.alike import AlikeLedger
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.calendar import Calendar
 from patchmgr.domain.simulation.ledger import Ledger, rings_moved
-from patchmgr.domain.simulation.lines import UNTRIED, UNTRIED_SAID, Line, kinds_of
+from patchmgr.domain.simulation.lines import UNTRIED, UNTRIED_SAID, Line, gets_on, kinds_of
 from patchmgr.domain.simulation.scenario import (
     APPROVER,
     AUTHOR,
@@ -54,6 +55,8 @@ from patchmgr.domain.simulation.scenario import (
 from patchmgr.domain.simulation.world import World
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import PatchmgrError
+
+PATIENCE = 100  # times that somebody lets pass what stops the plan while no host gets anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Setting:
     plan: str = "1"
     names: Mapping[int, str] = field(default_factory=dict)  # hosts
     groups: Mapping[int, str] = field(default_factory=dict)  # hosts -> what the log names
+    told: frozenset[str] | None = None  # kinds of lines of hosts that are wanted; None: all
+    alike: bool = False  # every host does what its ring expects, and those alike move together
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,13 @@ class Player:
     def __init__(self, rollout: Rollout, setting: Setting) -> None:
         self.at = setting.start
         self._setting = setting
-        self._ledger = Ledger(rollout)
+        self._ledger = AlikeLedger(rollout) if setting.alike else Ledger(rollout)
         self._world = World(setting.behaviours, setting.seed)
         self._calendar = Calendar(setting.windows, setting.freezes)
         self._people = sorted(setting.people, key=lambda one: one.at)
         self._numbers = {name: number for number, name in setting.names.items()}
         self._stored = rollout.content_hash
+        self._patience = PATIENCE
         self._has_started = rollout.state not in OPEN_PLANS[:3]
         settings = {position: ring.settings for position, ring in enumerate(rollout.rings)}
         in_flight = [task for task in rollout.tasks.values() if task.state in IN_FLIGHT]
@@ -213,7 +219,7 @@ class Player:
             deeds = self._world.due(self.at)
             for host in deeds.rebooted:
                 ring = self.rollout.rings[self.tasks[host].ring].name
-                yield self._line("rebooted", "", ring=ring, host=host)
+                yield from self._host_lines("rebooted", "", ring, host)
             if deeds.events:
                 yield from self._step(deeds.events, {event.host for event in deeds.events})
 
@@ -253,6 +259,8 @@ class Player:
     def _decide(self) -> Iterator[Line]:
         """Let people do what the setting says that they always do."""
         halted, paused = self._decision_at(PlanState.HALTED), self._decision_at(PlanState.PAUSED)
+        if self._is_past(halted) or self._is_past(paused):
+            self._patience -= 1
         if halted is not None and halted <= self.at:
             yield from self._step([Acknowledge(OPERATOR, self.at, "looked at")])
         if paused is not None and paused <= self.at:
@@ -275,7 +283,7 @@ class Player:
         halted = state is PlanState.HALTED
         after = self._setting.acknowledge_after if halted else self._setting.resume_after
         plan = self.rollout
-        if after is None or plan.state is not state or plan.since is None:
+        if after is None or plan.state is not state or plan.since is None or not self._patience:
             return None
         return plan.since + after
 
@@ -292,9 +300,11 @@ class Player:
         if after.state is not before.state and self._ledger.leased - chosen:
             before = self._ledger.load(chosen, leased=True)
             after, effects = advance_all(before, events)
-        still_waits = self._ledger.take(after)
+        # Before it is taken: what an order is taken back from parts then.
         lines = [*self._lines(before, effects), *self._turns_lost(before, after, effects)]
-        return lines, still_waits
+        if any(gets_on(line) for line in lines):
+            self._patience = PATIENCE
+        return lines, self._ledger.take(after)
 
     def _lines(self, before: Rollout, effects: Iterable[Effect]) -> Iterator[Line]:
         """Hand the orders to the hosts, and yield what is worth a line."""
@@ -315,7 +325,12 @@ class Player:
                     if effect.kind == "running":
                         self._has_started = True
                     for kind in kinds:
-                        yield self._line(kind, effect.message, ring=effect.ring, host=effect.host)
+                        if effect.host is None:
+                            yield self._line(kind, effect.message, ring=effect.ring)
+                        else:
+                            yield from self._host_lines(
+                                kind, effect.message, effect.ring, effect.host
+                            )
 
     def _turns_lost(
         self, before: Rollout, after: Rollout, effects: Iterable[Effect]
@@ -326,7 +341,14 @@ class Player:
             kind = UNTRIED.get(task.state)
             if kind and task.state is not before.tasks[host].state and host not in said:
                 ring = after.rings[task.ring].name
-                yield self._line(kind, task.reason, ring=ring, host=host)
+                yield from self._host_lines(kind, task.reason, ring, host)
+
+    def _host_lines(self, kind: str, reason: str, ring: str, host: int) -> Iterator[Line]:
+        """Yield a line for each host that the task of ``host`` stands for."""
+        if self._setting.told is not None and kind not in self._setting.told:
+            return
+        for member in self._ledger.members(host):
+            yield self._line(kind, reason, ring=ring, host=member)
 
     def _line(self, kind: str, reason: str, *, ring: str = "", host: int | None = None) -> Line:
         setting = self._setting
