@@ -27,7 +27,18 @@ GONE_SHOWN = 1000  # hosts that a person can choose among; the API and the comma
 UNFED_SHOWN = 50  # releases
 REJECTS = ".rejects.csv"  # after the stored name
 _HINTS = {  # what others call our columns
-    "hostname": ("host", "fqdn", "server", "computer", "machine", "node", "system", "host name"),
+    "hostname": (
+        "host",
+        "host name",
+        "fqdn",
+        "dns name",
+        "name",
+        *(
+            each + name
+            for each in ("server", "computer", "machine", "node", "system", "device", "vm")
+            for name in ("", " name")
+        ),
+    ),
     "external_id": ("id", "uuid", "asset id", "asset", "cmdb id", "instance id", "serial"),
     "os_id": ("distribution id", "os id"),
     "os": ("distribution", "distro", "os name", "operating system", "operatingsystem", "platform"),
