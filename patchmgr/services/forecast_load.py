@@ -66,7 +66,9 @@ def with_hosts(
         # Those that are over have begun.
         after = tuple(first for first in before.get(number, ()) if first in tasks)
         tasks[number] = revised(tasks[number], groups=tuple(sorted(keys)), after=after)
-    return replace(rollout, tasks=tasks, groups=budgets), names
+    # Hosts that go back are not played.
+    whole = replace(rollout, tasks=tasks, groups=budgets, orders_ways_back=False)
+    return whole, names
 
 
 def _live(plan_id: int, *, is_grouped: bool) -> Select[Any]:

@@ -51,9 +51,7 @@ NOT_CONTENT = {
         ),
         **dict.fromkeys(("title", "selection", "summary", "policy"), FOR_PEOPLE),
         "series": "rings were drawn by it; which host is in which ring is content itself",
-        "author": "who made it; the chained audit log says so too",
-        "authors": "who may not approve: whoever is put in loses the approval that they gave",
-        "due": "shortens soaks, and never below the ring's own least, which is content",
+        "author": "said to people; `authors` says who may not approve",
     },
     "plan_ring": dict.fromkeys(
         ("state", "state_since", "started_at", "soak_until", "finished_at", "deadline", "reason",
@@ -63,13 +61,12 @@ NOT_CONTENT = {
     "task": dict.fromkeys(
         ("state", "state_since", "attempt", "misses", "deadline", "dispatched_at", "begun_at",
          "finished_at", "seen_at", "package", "not_back", "reason", "output", "reported_by",
-         "acknowledged", "undo"),
+         "acknowledged", "undo", "undo_asked_at", "undo_attempt", "undo_misses", "undo_until",
+         "undo_given_at", "undo_begun_at", "undo_over"),
         WHERE_IT_STANDS,
     ),
     "plan_group": {"unavailable": WHERE_IT_STANDS},
     "approval": {
-        "by": "who consented; the chained audit log says so too",
-        "at": "when; the chained audit log says so too",
         "comment": FOR_PEOPLE,
         "void_reason": FOR_PEOPLE,
     },

@@ -72,6 +72,17 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class Barred:
+    """Who approved may do so no longer: the account was disabled, or has another role."""
+
+    by: str
+    at: datetime
+    approver: str
+    ring: str  # whose approval it was; empty for the whole plan
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     by: str
     at: datetime
@@ -211,6 +222,7 @@ class TaskReported:
     package: str = ""  # the one that failed
     reboot_pending: bool = False
     output: str = ""
+    is_way_back: bool = False  # it answers an order to go back
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +243,7 @@ Event = (
     | Held
     | Reject
     | Edited
+    | Barred
     | Start
     | Pause
     | Resume
@@ -252,11 +265,12 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Let ``host`` begin its part, not after ``deadline``."""
+    """Let ``host`` begin its part, or go back, not after ``deadline``."""
 
     host: int
     attempt: int
     deadline: datetime
+    is_way_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
