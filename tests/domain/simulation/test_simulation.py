@@ -154,7 +154,7 @@ def test_the_random_scenarios_are_worth_it():
 
     rare = {"expired", "superseded", "skipped", "host_cancelled", "rolled_back", "roll_back",
             "cancelled", "completed", "probe_passed", "probe_failed",
-            "probe_inconclusive"}  # fmt: skip
+            "probe_inconclusive", "probe_error"}  # fmt: skip
     assert set(ALL_KINDS) - rare <= set(seen)
 
 
@@ -233,12 +233,14 @@ def answers(health):
 
 def test_three_failures_of_a_probe_halt_and_four_missing_answers_pause():
     failed = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("failed")))
-    silent = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("inconclusive")))
+    silent = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("error")))
+    vague = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("inconclusive")))
     fine = lines_of(scenario([{"name": "a"}], [PROBED]))
 
     assert of_kind(failed, "halted")[0]["time"] == "2026-03-27T13:20:00Z"
     assert of_kind(silent, "paused")[0]["time"] == "2026-03-27T13:30:00Z"
     assert "has not answered 4 times" in of_kind(silent, "paused")[0]["reason"]
+    assert "was inconclusive 4 times" in of_kind(vague, "paused")[0]["reason"]
     assert fine[-1]["reason"] == "the plan is completed"
 
 
