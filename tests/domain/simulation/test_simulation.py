@@ -470,6 +470,17 @@ def test_who_always_lets_a_halt_pass_gives_up_in_the_end(rings, more, after):
     assert lines[-1]["reason"].startswith("nothing can happen any more, the plan is ")
 
 
+def test_a_failure_that_became_a_success_is_no_room_for_another_one():
+    hangs = {"duration": "5h"}  # longer than the ring waits; its result comes late
+    hosts = [{"name": f"h{n}", "behaviour": hangs} for n in range(6)]
+    ring = {"name": "all", "max_failures": 0, "success_pct": 0, "max_concurrent": 1, "run": "1h"}
+
+    lines = lines_of(scenario(hosts, [ring], acknowledge_after="5h"))
+
+    timed_out, signals = of_kind(lines, "timed_out"), of_kind(lines, "signal")
+    assert {line["time"] for line in timed_out} <= {line["time"] for line in signals}
+
+
 def test_days_and_times_may_be_toml_s_own():
     night = NIGHT | {"exdates": [date(2026, 3, 28)], "first": datetime(2026, 3, 28, 2, 30)}  # noqa: DTZ001 -- a wall clock
     lines = lines_of(scenario([{"name": "a", "window": "night"}], windows=[night]))
