@@ -8,6 +8,7 @@ SOAK_SECONDS ?= 60
 SOAK_HOSTS ?= 2000
 SOAK_LIMIT ?= 900
 SOAK_EXAMPLES ?= 200
+SOAK_KILLS ?= 12
 MODULES ?=
 
 VENV := .venv
@@ -59,10 +60,11 @@ mutation: $(VENV)/.test ## change the matcher place by place, each time a test m
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[mutation]'
 	$(BIN)/python tests/bench/mutation.py $(MODULES)
 
-soak: $(VENV)/.test ## load a served demo (SOAK_SECONDS=60); then a rollout while the service is killed (SOAK_HOSTS=2000); then the stored engine dying at random statements (SOAK_EXAMPLES=200)
+soak: $(VENV)/.test ## load a served demo (SOAK_SECONDS=60); then a rollout while the service is killed (SOAK_HOSTS=2000); then the stored engine dying at random statements (SOAK_EXAMPLES=200); then each command killed anywhere (SOAK_KILLS=12)
 	$(BIN)/python tests/bench/soak.py $(SOAK_SECONDS)
 	$(BIN)/python tests/bench/rollout_soak.py $(SOAK_HOSTS) $(SOAK_LIMIT)
 	ROLLOUT_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/python -m pytest -q tests/services/test_rollout_machine.py
+	$(BIN)/python tests/bench/crashes.py $(SOAK_KILLS)
 
 screenshots: $(VENV)/.test ## every page in light, dark and 390 px, into screenshots/
 	@sh .ci/chromium

@@ -29,6 +29,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -50,6 +51,7 @@ LARGEST_REPORT = 30 * 1024 * 1024  # bytes; the service reads no more than 32 Mi
 LARGEST_ANSWER = 64 * 1024  # bytes
 TRIES = 6
 FIRST_WAIT, LONGEST_WAIT = 5, 600  # seconds between tries
+ROOM = 4096  # bytes that the token's file takes at most
 POLICIES = 400  # packages whose repositories are asked for
 
 DPKG = (
@@ -304,9 +306,10 @@ class Service:
             raise AgentError(
                 WRONG, "the certificates in %s cannot be read: %s" % (ca, error)
             ) from error
-        self.opener = urllib.request.build_opener(
-            Stay(), urllib.request.HTTPSHandler(context=context)
-        )
+        handlers = [Stay(), urllib.request.HTTPSHandler(context=context)]  # type: List[Any]
+        if parts.scheme == "http":  # what goes to this machine itself is no proxy's business
+            handlers.append(urllib.request.ProxyHandler({}))
+        self.opener = urllib.request.build_opener(*handlers)
 
     def post(self, path: str, body: bytes, **headers: str) -> Dict[str, Any]:
         """Return what the service answers. Raises `AgentError`; `LaterError` if it may do later."""
@@ -396,25 +399,27 @@ def enrol(options: argparse.Namespace) -> None:
     service = Service(options.server, ca=options.ca)
     said = host(options.hostname, options.server)
     body = json.dumps({"token": key, "host": said}).encode("utf-8")
-    check_writable(options.state)
-    answer = trying(lambda: service.post("/api/v1/enrolments", body), options.tries)
-    write_state(
-        options.state,
-        {
-            "server": service.server,
-            "ca": os.path.abspath(options.ca) if options.ca else "",
-            "host_id": answer["id"],
-            "token": answer["token"],
-            "hostname": options.hostname,
-        },
-    )
+    with kept_at(options.state) as keep_state:
+        answer = trying(lambda: service.post("/api/v1/enrolments", body), options.tries)
+        keep_state(
+            {
+                "server": service.server,
+                "ca": os.path.abspath(options.ca) if options.ca else "",
+                "host_id": answer["id"],
+                "token": answer["token"],
+                "hostname": options.hostname,
+            }
+        )
     say("enrolled as %s; the token is in %s" % (answer["host"], options.state))
 
 
 def report(options: argparse.Namespace) -> None:
     """Send a report, or say what one would be."""
     if options.dry_run:
-        found = collect(options.pip, options.hostname)
+        known = {"hostname": "", "server": ""}  # type: Dict[str, Any]
+        with contextlib.suppress(AgentError):  # shown without enrolment too
+            known = read_state(options.state)
+        found = collect(options.pip, options.hostname or known["hostname"], known["server"])
         print(json.dumps(json.loads(document(canonical(*found)).decode("utf-8")), indent=2))
         sys.stdout.flush()
         return
@@ -464,28 +469,43 @@ def read_state(path: str) -> Dict[str, Any]:
         raise AgentError(WRONG, "%s is damaged: enrol again" % path) from None
 
 
-def check_writable(path: str) -> None:
-    """See to it, before a one-time token is spent, that what it gives can be kept."""
+@contextlib.contextmanager
+def kept_at(path: str) -> Iterator[Callable[[Dict[str, Any]], None]]:
+    """Yield what keeps the state at ``path``, for this user alone, whole or not at all.
+
+    There is room for it before the block begins: a one-time token is spent in it.
+    """
     folder = os.path.dirname(os.path.abspath(path))
+    draft = ""
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix="token.", dir=folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(b" " * ROOM)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
-        raise AgentError(WRONG, "%s cannot be made: %s" % (folder, error.strerror)) from error
-    if not os.access(folder, os.W_OK):
-        raise AgentError(
-            WRONG, "%s cannot be written: run as root, or name another --state" % folder
-        )
+        remove(draft)
+        why = "%s cannot be written: %s; run as root, make room, or name another --state"
+        raise AgentError(WRONG, why % (folder, error.strerror)) from error
+
+    def keep_state(state: Dict[str, Any]) -> None:
+        with open(draft, "r+b") as file:
+            file.write(json.dumps(state).encode("utf-8"))
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+
+    try:
+        yield keep_state
+    finally:
+        remove(draft)
 
 
-def write_state(path: str, state: Dict[str, Any]) -> None:
-    """Write what only this user may read, whole or not at all."""
-    beside = "%s.%d" % (path, os.getpid())
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+def remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def say(text: str) -> None:

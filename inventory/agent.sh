@@ -28,13 +28,14 @@ POLICIES=400      # packages whose repositories are asked for
 
 state=/var/lib/patchmgr-agent/token.json
 server='' token='' ca='' name='' host_id=''
-spread=3600 tries=6 once='' dry_run='' with_pip=''
+spread=3600 tries=6 once='' dry_run='' with_pip='' draft=''
 
 say() { printf 'patchmgr-agent: %s\n' "$1" >&2; }
 fail() {
     say "$2"
     exit "$1"
 }
+full() { fail "$LATER" "$work cannot be written: is there no room?"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # What is collected: a file for each section, below $work/sections.
@@ -49,7 +50,7 @@ bounded() {
     running=$!
     (
         sleep "$PATIENCE"
-        kill -9 "$running"
+        kill -s KILL "$running"
     ) >/dev/null 2>&1 &
     watch=$!
     wait "$running"
@@ -59,18 +60,30 @@ bounded() {
 }
 
 # Make a section of what comes on stdin: text that JSON and databases take, and not too much of it.
+# Where it cannot be written whole the run ends: half a list would say that the rest is gone.
 keep() {
-    tr -d '\000' | head -c $((LARGEST + 1)) >"$work/raw"
-    if has iconv; then
-        iconv -c -f UTF-8 -t UTF-8 <"$work/raw" >"$work/text" 2>/dev/null
-    else
-        tr '\200-\377' '?' <"$work/raw" >"$work/text"
-    fi
+    tr -d '\000' | head -c $((LARGEST + 1)) 2>/dev/null >"$work/raw" || full
     if [ "$(wc -c <"$work/raw")" -gt "$LARGEST" ]; then
         say "section $1 is larger than $LARGEST bytes and left out"
-    else
-        mv "$work/text" "$work/sections/$1"
+        return
     fi
+    if has iconv; then
+        # It may end with an error for what is no text: whether all was written is said by cat.
+        iconv -c -f UTF-8 -t UTF-8 <"$work/raw" 2>/dev/null | cat >"$work/text" || full
+    else
+        tr '\200-\377' '?' <"$work/raw" >"$work/text" || full
+    fi
+    mv "$work/text" "$work/sections/$1" || full
+}
+
+# Run a command and keep what it prints in $work/out, as much as is looked at; $code is how it ended.
+output_of() {
+    {
+        bounded "$@" </dev/null 2>/dev/null
+        echo "$?" >"$work/code"
+    } | head -c $((LARGEST + 1)) 2>/dev/null >"$work/out" || full
+    read -r code <"$work/code" || full
+    [ "$(wc -c <"$work/out")" -le "$LARGEST" ] || code=0 # ended by us, and said where it is kept
 }
 
 # Make a section of what a command prints, if it is there and succeeds.
@@ -78,7 +91,8 @@ of_command() {
     section=$1
     shift
     has "$1" || return 1
-    if bounded "$@" </dev/null >"$work/out" 2>/dev/null; then
+    output_of "$@"
+    if [ "$code" -eq 0 ]; then
         keep "$section" <"$work/out"
     fi
 }
@@ -88,8 +102,7 @@ with_exit_code() {
     section=$1
     shift
     has "$1" || return 1
-    bounded "$@" </dev/null >"$work/out" 2>/dev/null
-    code=$?
+    output_of "$@"
     [ "$code" -lt 124 ] || return 0
     { cat "$work/out" && printf 'exit=%d\n' "$code"; } | keep "$section"
 }
@@ -134,14 +147,14 @@ collect() {
     fi
     for path in /boot/vmlinuz-* /lib/modules/*; do
         [ ! -e "$path" ] || printf '%s\n' "$path"
-    done >"$work/kernels"
+    done | cat >"$work/kernels" || full
     [ ! -s "$work/kernels" ] || keep kernels <"$work/kernels"
     upgradable=$(sed -n "s,^\([^/]*\)/.*,\1,p" "$work/sections/apt-upgradable" 2>/dev/null | head -n "$POLICIES")
     # shellcheck disable=SC2086 # names of packages, one word each
-    if [ -n "$upgradable" ] && has apt-cache &&
-        bounded apt-cache policy $upgradable </dev/null >"$work/out" 2>/dev/null; then
+    if [ -n "$upgradable" ] && has apt-cache; then
+        output_of apt-cache policy $upgradable
         # An address in sources.list may have a password in it, which is nobody's business.
-        sed 's,://[^/[:space:]@]*@,://,g' "$work/out" | keep apt-policy
+        [ "$code" -ne 0 ] || sed 's,://[^/[:space:]@]*@,://,g' "$work/out" | keep apt-policy
     fi
 }
 
@@ -220,17 +233,16 @@ content_json() {
     comma=''
     for path in "$work"/sections/*; do
         [ -e "$path" ] || continue
-        printf '%s"%s":' "$comma" "${path##*/}"
-        json_string <"$path"
+        printf '%s"%s":' "$comma" "${path##*/}" && json_string <"$path" || return 1
         comma=,
     done
     printf '}}'
 }
 
 document_json() {
-    printf '{"collected_at":"%s",' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-    sed -e 's/^{//' -e 's/}$//' "$work/content"
-    printf ',"version":1}'
+    printf '{"collected_at":"%s",' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" &&
+        sed -e 's/^{//' -e 's/}$//' "$work/content" &&
+        printf ',"version":1}'
 }
 
 sha256() {
@@ -260,6 +272,7 @@ post() {
     if has curl; then
         printf 'header = "%s"\n' "$@" >"$work/request"
         [ -z "$ca" ] || printf 'cacert = "%s"\n' "$ca" >>"$work/request"
+        [ "${server#http:}" = "$server" ] || echo 'noproxy = "*"' >>"$work/request" # stays here
         status=$(curl -q -sS -K "$work/request" --max-time "$TIMEOUT" --data-binary "@$file" \
             -D "$work/headers" -o "$work/answer" -w '%{http_code}' "$server$path" 2>"$work/error")
         code=$?
@@ -267,6 +280,7 @@ post() {
     elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
         printf 'header = %s\n' "$@" >"$work/request"
         [ -z "$ca" ] || printf 'ca_certificate = %s\n' "$ca" >>"$work/request"
+        [ "${server#http:}" = "$server" ] || echo 'use_proxy = off' >>"$work/request"
         WGETRC=$work/request wget --no-hsts -nv -S --content-on-error --max-redirect=0 --tries=1 \
             --timeout="$TIMEOUT" --post-file="$file" -O "$work/answer" "$server$path" 2>"$work/headers"
         code=$?
@@ -278,7 +292,7 @@ post() {
     [ -n "$status" ] || status=000
 }
 
-untrusted() { fail "$WRONG" "$server is not trusted: $(tail -n 1 "$work/error" 2>/dev/null)"; }
+untrusted() { fail "$WRONG" "$server is not trusted: $(head -n 1 "$work/error" 2>/dev/null)"; }
 
 # Post until it is taken; ends the program when it is refused, or was put off too often.
 deliver() {
@@ -330,7 +344,12 @@ enrol() {
     check_server
     folder=$(dirname "$state")
     mkdir -p "$folder" 2>/dev/null
-    [ -w "$folder" ] || fail "$WRONG" "$folder cannot be written: run as root, or name another --state"
+    # Before a one-time token is spent: as much as will be written, with room to spare.
+    if ! printf '%2000s' '' 2>/dev/null >"$state.$$"; then
+        rm -f "$state.$$"
+        fail "$WRONG" "$folder cannot be written: make room, run as root, or name another --state"
+    fi
+    draft=$state.$$
     {
         printf '{"host":%s,"token":' "$(host_json)"
         printf '%s' "$token" | json_string
@@ -345,15 +364,18 @@ enrol() {
     {
         printf '{"server": "%s", "ca": "%s", "host_id": %s, ' "$server" "$ca" "$host_id"
         printf '"token": "%s", "hostname": "%s"}' "$token" "$name"
-    } >"$state.$$"
-    mv "$state.$$" "$state" || fail "$WRONG" "$state cannot be written"
+    } >"$draft" && mv "$draft" "$state" || fail "$WRONG" "$state cannot be written"
     say "enrolled as $(value_of host <"$work/answer"); the token is in $state"
 }
 
 report() {
     if [ -n "$dry_run" ]; then
+        if [ -r "$state" ]; then # as it would be sent: by the name it was enrolled with
+            server=$(value_of server <"$state")
+            [ -n "$name" ] || name=$(value_of hostname <"$state")
+        fi
         collect
-        content_json >"$work/content"
+        content_json >"$work/content" || full
         document_json
         echo
         return
@@ -374,7 +396,7 @@ report() {
         tries=1
     fi
     collect
-    content_json >"$work/content"
+    content_json >"$work/content" || full
     address_of_report="/api/v1/hosts/$host_id/reports?digest=$(sha256 <"$work/content")"
     : >"$work/body"
     deliver "$address_of_report" "$work/body"
@@ -386,10 +408,10 @@ report() {
             ;;
         *) fail "$WRONG" 'the service does not answer as patchmgr does' ;;
     esac
-    document_json >"$work/body"
+    document_json >"$work/body" || full
     [ "$(wc -c <"$work/body")" -le "$MOST" ] || fail "$WRONG" "the report is larger than $MOST bytes"
     if has gzip; then
-        gzip -c <"$work/body" >"$work/body.gz"
+        gzip -c <"$work/body" >"$work/body.gz" || full
         deliver "$address_of_report" "$work/body.gz" 'Content-Encoding: gzip'
     else
         deliver "$address_of_report" "$work/body"
@@ -437,7 +459,7 @@ case $spread$tries in *[!0-9]*) fail "$WRONG" '--spread and --tries need whole n
 case $server$ca$name in *[\"\\]*) fail "$WRONG" 'no quotes or backslashes are taken here' ;; esac
 
 work=$(mktemp -d) || fail "$WRONG" 'no folder for temporary files can be made'
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" ${draft:+"$draft"}' EXIT
 trap 'exit 75' HUP INT TERM
 mkdir "$work/sections"
 

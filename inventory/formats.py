@@ -21,6 +21,8 @@ READERS: dict[str, Reader] = {
     **MANAGERS,
 }
 """Report format, as ``report submit --format`` names it, to its reader."""
+REPORT = "report"  # a whole document, beside those of single listings
+FORMATS = (*sorted(READERS), REPORT)
 
 
 def read(text: str, name: str = "") -> tuple[str, Listing]:

@@ -11,16 +11,10 @@ from sqlalchemy.orm import Session
 from inventory import csv_file, hosts_csv
 from inventory.csv_file import Watch
 from inventory.csv_header import AS_IT_IS, Reading
+from inventory.difference import Change, Difference, Then
+from inventory.host_rows import judged_platform, move_platform, new_host
 from inventory.hosts_csv import HostRow, HostsFile, Problem
-from inventory.intake import (
-    Change,
-    Difference,
-    Then,
-    judged_platform,
-    move_platform,
-    new_host,
-    retire_host,
-)
+from inventory.retirement import retire_host
 from patchmgr.db import models
 from patchmgr.db.queries import feeds
 from patchmgr.db.session import Database

@@ -13,7 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inventory import documents, machines, sections
-from inventory.intake import REPORT, set_platform, store_report
+from inventory.formats import REPORT
+from inventory.host_rows import set_platform
+from inventory.listings import store_report
 from inventory.sections import Report
 from patchmgr.db import models
 from patchmgr.db.session import Database

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from inventory import preview, sources, uploads
 from inventory.csv_file import Watch
 from inventory.csv_header import Reading
+from inventory.difference import Difference
 from inventory.host_import import EVERYTHING
-from inventory.intake import Difference
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError, NotFoundError, PatchmgrError

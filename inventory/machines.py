@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory import hosts_csv
 from inventory.host_import import NAME_KEPT
-from inventory.intake import new_host
+from inventory.host_rows import new_host
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.identity import (

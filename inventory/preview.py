@@ -12,8 +12,9 @@ from typing import Any
 from inventory import csv_file, csv_header, sources, text_file
 from inventory.csv_file import Watch
 from inventory.csv_header import NO_PRESET, REASON, Head, Kind, Reading
+from inventory.difference import Difference, Then
 from inventory.host_import import import_hosts
-from inventory.intake import Difference, Then, import_packages
+from inventory.package_import import import_packages
 from inventory.presets import IGNORE
 from inventory.sources import KINDS
 from patchmgr.db.session import Database

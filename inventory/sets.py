@@ -6,12 +6,12 @@ their order; so equal content has one name in every database. How a set's member
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.bulk import by_digest, in_lists, insert_new
+from patchmgr.db.bulk import by_digest, chunks, in_lists, insert_new
 from patchmgr.db.package_sets import Bases, Form, Ids, Near
 from patchmgr.domain.packages import Package, Platform
 from patchmgr.domain.signed import judged_source
 
 Digests = npt.NDArray[np.uint8]  # one row of 32 bytes a package
 
-T = TypeVar("T")
+Positions = npt.NDArray[np.intp]  # among packages that were given together
 
+TOGETHER = 5_000  # sets stored together, which bounds the memory of a large fleet
 LOOKED_UP = 2_000  # digests up to which asking for each beats reading a platform's all
 _FIELDS = attrgetter(*(each.name for each in fields(Package)))
 _SEPARATOR = "\x1f"
@@ -65,34 +66,39 @@ def encode(session: Session, platform: Platform, packages: Sequence[Package]) ->
 def store(
     session: Session,
     encoded: Encoded,
-    members: Sequence[npt.NDArray[np.intp]],
+    members: Iterable[Positions],
     now: datetime,
     *,
     near: Near | None = None,
 ) -> list[int]:
     """Return the id of each set, storing the new ones.
 
-    Each of ``members`` holds positions in ``encoded``, in any order and with repeats. A set that is
-    ``near`` to a known one is stored without a look at all the others.
+    Each of ``members`` holds positions in ``encoded``, in any order and with repeats; some are
+    taken at a time, so that those of a whole fleet never stand in memory. A set that is ``near`` to
+    a known one is stored without a look at all the others.
     """
-    if not members:
-        return []
     place = np.empty(len(encoded.ids), np.intp)
     place[np.lexsort(encoded.digests.T[::-1])] = np.arange(len(encoded.ids))
-    by_digest: dict[bytes, npt.NDArray[np.intp]] = {}
-    names = []
-    for positions in members:
-        distinct = without_repeats(positions)
-        ordered = distinct[np.argsort(place[distinct])]
-        name = hashlib.sha256(encoded.digests[ordered].tobytes()).digest()
-        by_digest[name] = distinct
-        names.append(name)
-    known = _known_sets(session, list(by_digest))
-    new = {name: encoded.ids[distinct] for name, distinct in by_digest.items() if name not in known}
-    if new:
-        _store_new(session, _but_near(session, new, near, now), now)
-        known |= _known_sets(session, list(new))
-    return [known[name] for name in names]
+    bases: Bases | None = None
+    found: list[int] = []
+    for some in chunks(members, TOGETHER):
+        by_digest: dict[bytes, Positions] = {}
+        names = []
+        for positions in some:
+            distinct = without_repeats(positions)
+            ordered = distinct[np.argsort(place[distinct])]
+            name = hashlib.sha256(encoded.digests[ordered].tobytes()).digest()
+            by_digest[name] = distinct
+            names.append(name)
+        known = _known_sets(session, list(by_digest))
+        new = {name: encoded.ids[each] for name, each in by_digest.items() if name not in known}
+        if left := _but_near(session, new, near, now):
+            bases = bases or Bases(session)
+            _store_new(session, left, bases, now)
+        if new:
+            known |= _known_sets(session, list(new))
+        found += [known[name] for name in names]
+    return found
 
 
 def _but_near(
@@ -107,16 +113,12 @@ def _but_near(
     return {name: ids for name, ids in new.items() if not forms.get(name)}
 
 
-def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> None:
+def _store_new(session: Session, new: Mapping[bytes, Ids], bases: Bases, now: datetime) -> None:
     """Store sets by name, each whole or by what it differs in from one that is like it."""
-    if not new:
-        return
-    bases = Bases(session)
-    first = len(bases.ids)
     forms = {name: bases.form(ids) for name, ids in new.items()}
     whole = [name for name, form in forms.items() if form.base is None]
     differing = [name for name, form in forms.items() if form.base is not None]
-    for names in filter(None, (whole, differing)):
+    for names in (whole, differing):
         rows = [
             _set_row(
                 name,
@@ -130,7 +132,7 @@ def _store_new(session: Session, new: Mapping[bytes, Ids], now: datetime) -> Non
         insert_new(session, models.PackageSet, rows)
         if names is whole:
             known = _known_sets(session, whole)
-            bases.ids[first:] = [known[name] for name in whole]
+            bases.stored([known[name] for name in whole])
 
 
 def _set_row(
@@ -158,7 +160,7 @@ def packages_of(session: Session, members: Ids) -> list[models.PackageVersion]:
     return [found[member] for member in members.tolist()]
 
 
-def without_repeats(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def without_repeats(positions: Positions) -> Positions:
     """Return ``positions`` sorted, each once. Quicker than `numpy.unique` for a host's few."""
     ordered = np.sort(positions)
     if len(ordered) < 2:  # nothing to compare

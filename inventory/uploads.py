@@ -7,7 +7,7 @@ its time: here it is only asked for, `inventory.import_work` does it.
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from inventory import preview, sources
 from inventory.csv_header import NO_PRESET, Reading
-from inventory.intake import MODES, Difference
+from inventory.difference import Difference
+from inventory.package_import import MODES
 from inventory.presets import IGNORE
 from inventory.sources import KINDS
 from patchmgr.db import models
@@ -58,41 +59,73 @@ def receive(
     ``filename`` is what the uploader calls it. Raises `InputError` for what cannot be wished, or
     an empty upload.
     """
-    how = _checked(db, wish)
-    stored = f"{wish.kind}-{secrets.token_hex(12)}.csv"
-    path = uploads / stored
-    size = _stored(content, path)
+    found = checked(db, wish)
+    stored = new_name(wish.kind)
+    size = _stored(content, uploads / stored)
     with db.writing() as session:
-        row = models.Import(
-            kind=wish.kind,
-            mode=_mode(wish.kind, wish.mode),
-            filename=Path(filename.replace("\\", "/")).name[:200] or "unnamed.csv",
+        return add(
+            session,
+            found,
+            filename=shown_name(filename),
             stored=stored,
-            state="waiting",
-            source=wish.source,
-            mapping=dict(how.mapping),
-            options={
-                "preset": how.preset,
-                "encoding": how.encoding,
-                "full_export": wish.full_export,
-                "save": wish.save,
-            },
-            preview={},
             size=size,
-            progress=0,
-            attempts=0,
-            uploaded_by=actor,
-            uploaded_at=now,
-            confirmed_by="",
-            finished_at=None,
-            error="",
+            actor=actor,
+            now=now,
         )
-        session.add(row)
-        session.flush()
-        details = {"file": row.filename, "kind": row.kind, "source": row.source}
-        _record(session, "import.upload", row.id, details, actor, now)
-        jobs.want(session, JOB, now=now)
-        return row.id
+
+
+def new_name(kind: str) -> str:
+    """Return a name that no file in the uploads folder has."""
+    return f"{kind}-{secrets.token_hex(12)}.csv"
+
+
+def shown_name(filename: str) -> str:
+    """Return what to call a file that its uploader calls ``filename``."""
+    return Path(filename.replace("\\", "/")).name[:200] or "unnamed.csv"
+
+
+def add(
+    session: Session,
+    wish: Wish,
+    *,
+    filename: str,
+    stored: str,
+    size: int,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Make an import of a file that lies in the uploads folder, and ask for a look into it."""
+    how = wish.how
+    row = models.Import(
+        kind=wish.kind,
+        mode=wish.mode,
+        filename=filename,
+        stored=stored,
+        state="waiting",
+        source=wish.source,
+        mapping=dict(how.mapping),
+        options={
+            "preset": how.preset,
+            "encoding": how.encoding,
+            "full_export": wish.full_export,
+            "save": wish.save,
+        },
+        preview={},
+        size=size,
+        progress=0,
+        attempts=0,
+        uploaded_by=actor,
+        uploaded_at=now,
+        confirmed_by="",
+        finished_at=None,
+        error="",
+    )
+    session.add(row)
+    session.flush()
+    details = {"file": row.filename, "kind": row.kind, "source": row.source}
+    _record(session, "import.upload", row.id, details, actor, now)
+    jobs.want(session, JOB, now=now)
+    return row.id
 
 
 def remap(
@@ -204,7 +237,7 @@ def direct(
     Raises `BadFileError` naming every bad row, `InputError`.
     """
     mode = _mode(kind, mode)
-    path = uploads / f"{kind}-{secrets.token_hex(12)}.csv"
+    path = uploads / new_name(kind)
     _stored(content, path)
     try:
         difference = preview.carry_out(
@@ -230,23 +263,23 @@ def reading(mapping: Mapping[str, str], options: Mapping[str, Any]) -> Reading:
     return Reading(mapping, options.get("preset", ""), options.get("encoding", ""))
 
 
-def _checked(db: Database, wish: Wish) -> Reading:
-    """Return how the file is read, with what is saved for its source. Raises `InputError`."""
+def checked(db: Database, wish: Wish) -> Wish:
+    """Return ``wish`` with what is saved for its source. Raises `InputError`."""
     if wish.kind not in KINDS:
         raise InputError({"kind": f"{wish.kind!r} is not one of {', '.join(KINDS)}"})
-    _mode(wish.kind, wish.mode)
+    wish = replace(wish, mode=_mode(wish.kind, wish.mode))
     sources.check(wish.kind, wish.how)
     if wish.source:
         sources.check_name(wish.source)
     elif wish.full_export or wish.save:
         raise InputError({"source": "is needed: a full export is all hosts of one source"})
     if not wish.source:
-        return wish.how
+        return wish
     try:
         with db.reading() as session:
-            return sources.reading(session, wish.source, wish.kind, wish.how)
+            return replace(wish, how=sources.reading(session, wish.source, wish.kind, wish.how))
     except NotFoundError:  # the first file of a source
-        return wish.how
+        return wish
 
 
 def _ask(session: Session, row: models.Import, state: str, now: datetime) -> None:

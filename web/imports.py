@@ -9,7 +9,7 @@ from flask_wtf.file import FileField, FileRequired
 from wtforms import BooleanField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 
-from inventory import csv_header, presets, sources, text_file, uploads
+from inventory import csv_header, pieces, presets, sources, text_file, uploads
 from inventory.csv_header import Reading
 from inventory.presets import IGNORE
 from inventory.sources import KINDS
@@ -67,6 +67,17 @@ CHANGES = Table(
         Column("details", "What changes", lambda change: ", ".join(change["details"])),
     ),
 )
+UNFINISHED = Table(
+    "unfinished",
+    (
+        Column("filename", "File"),
+        Column("kind", "Holds"),
+        Column("received", "Sent"),
+        Column("uploaded_by", "By"),
+        Column("heard_at", "Last piece"),
+        Column("next", ""),
+    ),
+)
 SOURCES = Table(
     "sources",
     (
@@ -115,10 +126,19 @@ class UploadForm(Form):
 @pages.get("")
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
-    return _index(UploadForm(formdata=None))
+    unfinished = queries.unfinished(session())
+    wanted = request.args.get("resume", "")
+    resumed = next((one for one in unfinished if str(one.id) == wanted), None)
+    said = {**resumed.wish, **resumed.wish["how"]} if resumed else {}
+    filled = {name: value for name, value in said.items() if value}
+    return _index(UploadForm(formdata=None, data=filled), unfinished, resumed)
 
 
-def _index(form: UploadForm) -> ResponseReturnValue:
+def _index(
+    form: UploadForm,
+    unfinished: list[queries.UploadLine],
+    resumed: queries.UploadLine | None = None,
+) -> ResponseReturnValue:
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = queries.listing(
             session(),
@@ -135,6 +155,8 @@ def _index(form: UploadForm) -> ResponseReturnValue:
         IMPORTS,
         fetch,
         form=form,
+        unfinished=plain(unfinished, UNFINISHED),
+        resumed=resumed,
         columns={name: (kind.columns, kind.required) for name, kind in KINDS.items()},
         largest=settings().upload_mb,
         sources=plain(saved, SOURCES),
@@ -154,22 +176,17 @@ def upload() -> ResponseReturnValue:
             form.take(error)
         else:
             return redirect(url_for(".show", import_id=import_id), code=303)
-    return _index(form), 422  # type: ignore[return-value] # a page and its status
+    return _index(form, queries.unfinished(session())), 422  # type: ignore[return-value] # a page and its status
 
 
-@pages.post("/file")
+@pages.post("/uploads/<int:upload_id>/discard")
 @requires(Role.OPERATOR)
-def upload_file() -> ResponseReturnValue:
-    """Keep a file that is the body itself, as the page's script sends it to show how far it is.
-
-    The other fields of the form are in the address. Answers with where to look, or what is wrong.
-    """
-    form = UploadForm(request.args)
-    try:
-        import_id = _receive(form, request.stream, request.args.get("name", ""))
-    except InputError as error:
-        return {"problem": str(error)}, 422
-    return {"address": url_for(".show", import_id=import_id)}, 201
+def discard_upload(upload_id: int) -> ResponseReturnValue:
+    """Throw away what is kept of a file that did not arrive whole."""
+    folder = settings().uploads
+    name = pieces.discard(db(), upload_id, uploads=folder, actor=viewer().name, now=now())
+    flash(f"What was kept of {name} is thrown away.")
+    return redirect(url_for(".index"), code=303)
 
 
 def _receive(form: UploadForm, content: IO[bytes], filename: str) -> int:

@@ -35,7 +35,6 @@ def of(
     standing: Standing,
     *,
     kept: KeptForecast | None,
-    excluded: Mapping[str, tuple[int, int]],
     now: datetime,
     bad: Sequence[tuple[Change, Hold]] = (),
 ) -> list[Risk]:
@@ -47,7 +46,7 @@ def of(
         *_signals(plan),
         *held(bad),
         *_hosts(standing),
-        *_changes(plan, standing, excluded),
+        *_changes(plan, standing),
     ]
     order = {"bad": 0, "warn": 1, "info": 2}
     return sorted(found, key=lambda risk: order[risk.tone])
@@ -151,11 +150,9 @@ def _hosts(standing: Standing) -> list[Risk]:
     return found
 
 
-def _changes(
-    plan: PlanDetail, standing: Standing, excluded: Mapping[str, tuple[int, int]]
-) -> list[Risk]:
+def _changes(plan: PlanDetail, standing: Standing) -> list[Risk]:
     found = []
-    for reason, (versions, _) in excluded.items():
+    for reason, (versions, _) in standing.excluded.items():
         found.append(
             Risk(
                 "info",

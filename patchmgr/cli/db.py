@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,22 +91,24 @@ def backup(app: App, file: Path) -> None:
 def restore(app: App, file: Path) -> None:
     """Put the backup FILE in the place of the embedded database. Stop the service first.
 
-    What was there stays beside it, with ".before-restore" added to its name.
+    What was there stays beside it, with ".before-restore" added to its name. However this ends,
+    there is the one database or the other.
     """
     target = _embedded(app)
-    with _nobody_at_work(app.unchecked_db()), _draft(target) as draft:
-        _copy(file, draft)
-        _verify(draft, file)
-        if target.exists():
-            kept = target.with_name(f"{target.name}.before-restore")
-            _fold_log(target)
-            target.replace(kept)
-            click.echo(f"the database that was there is kept as {kept}")
-        for leftover in ("-wal", "-shm"):
-            target.with_name(target.name + leftover).unlink(missing_ok=True)
-    restored = app.unchecked_db()
-    migrate.upgrade(restored)  # a backup of an older program becomes one of this
-    restored.close()
+    with _nobody_at_work(app.unchecked_db()):
+        for left in target.parent.glob(f"{target.name}.*.part*"):  # by one that was killed
+            left.unlink()
+        with _draft(target) as draft:
+            _copy(file, draft)
+            _verify(draft, file)
+            _upgrade(draft)  # a backup of an older program becomes one of this
+            if target.exists():
+                kept = target.with_name(f"{target.name}.before-restore")
+                _fold_log(target)
+                _keep(target, kept)
+                click.echo(f"the database that was there is kept as {kept}")
+            for leftover in ("-wal", "-shm"):
+                target.with_name(target.name + leftover).unlink(missing_ok=True)
     click.echo(f"{target} is now what {file} holds")
 
 
@@ -127,7 +130,8 @@ def _draft(file: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         draft.replace(file)
     finally:
-        draft.unlink(missing_ok=True)
+        for of_it in ("", "-wal", "-shm", "-line"):
+            draft.with_name(draft.name + of_it).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -161,6 +165,24 @@ def _copy(source: Path, target: Path) -> None:
             reading.backup(writing, pages=PAGES)
     except sqlite3.DatabaseError as error:
         raise InputError({str(source): f"not a patchmgr backup: {error}"}) from error
+
+
+def _upgrade(draft: Path) -> None:
+    """Bring a draft to this program's schema, all of it in the one file."""
+    with contextlib.closing(Database(f"sqlite:///{draft}")) as database:
+        migrate.upgrade(database)
+    _fold_log(draft)
+
+
+def _keep(file: Path, kept: Path) -> None:
+    """Have ``file`` under the name ``kept`` too, in the place of what that was."""
+    beside = kept.with_name(f"{kept.name}.{os.getpid()}")
+    try:
+        os.link(file, beside)
+    except OSError:  # a file system without links
+        shutil.copy2(file, beside)
+    beside.replace(kept)
+    beside.unlink(missing_ok=True)  # two names of one file are left as they are by a rename
 
 
 def _fold_log(file: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from inventory import host_import, intake, machines
+from inventory import host_import, machines, package_import, retirement
 from patchmgr.cli import imports, past, software
 from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.host_facts import show_facts
@@ -169,7 +169,7 @@ def _show_updates(updates: tuple[Update, ...] | None) -> None:
 @pass_app
 def retire(app: App, name: str) -> None:
     """Take a host out of lists and counts; its history stays."""
-    intake.retire(app.db, name, actor=app.actor, now=app.now)
+    retirement.retire(app.db, name, actor=app.actor, now=app.now)
     click.echo(f"{name} is retired")
 
 
@@ -214,7 +214,7 @@ def packages() -> None:
 @packages.command("import")
 @click.option(
     "--mode",
-    type=click.Choice(intake.MODES),
+    type=click.Choice(package_import.MODES),
     default="snapshot",
     show_default=True,
     help="Replace what each named host has, or add to it.",
@@ -223,7 +223,7 @@ def packages() -> None:
 @pass_app
 def import_packages(app: App, file: Path, ask: imports.Ask, *, mode: str) -> None:
     """Bring in packages.csv: what each host that it names has installed."""
-    difference = intake.import_packages(
+    difference = package_import.import_packages(
         app.db,
         file,
         actor=app.actor,

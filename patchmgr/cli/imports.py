@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from inventory import sources
 from inventory.csv_header import Reading
-from inventory.intake import Difference, Then
+from inventory.difference import Difference, Then
 from patchmgr.cli.app import App, show_json
 from patchmgr.errors import InputError
 

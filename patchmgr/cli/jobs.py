@@ -95,6 +95,7 @@ def _scheduled(app: App) -> "list[Job]":
 
 def _run_here(app: App, job: "Job") -> RunLine:
     """Run ``job`` in this process, which leads as long as that takes."""
+    service.interrupt(app.db, now=app.now)
     run_id = service.request(app.db, job.name, actor=app.actor, now=app.now, known=True)
     Runner(app.db, lambda: app.now, lambda: True).run(job.name, job.run, queued=run_id)
     with app.db.reading() as session:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from inventory import bodies, intake, os_release
-from inventory.intake import Difference
+from inventory import bodies, formats, os_release, submissions
+from inventory.difference import Difference
 from patchmgr.cli.app import App, pass_app, show_json
 from patchmgr.errors import BadFileError, InputError
 
@@ -35,7 +35,7 @@ def report() -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(intake.FORMATS),
+    type=click.Choice(formats.FORMATS),
     default=None,
     help="What this is: the listing of a package manager, another tool's document, or a whole "
     "report; recognised when left out.",
@@ -59,7 +59,7 @@ def submit(
         os_ = os_release.read(_text(os_file), os_file).system
     text = _text(file)
     try:
-        difference = intake.submit_report(
+        difference = submissions.submit_report(
             app.db,
             host=host,
             os=os_,
@@ -69,7 +69,7 @@ def submit(
             now=app.now,
         )
     except BadFileError as error:
-        where = f"{file}: {error.file}" if format_ == intake.REPORT else file
+        where = f"{file}: {error.file}" if format_ == formats.REPORT else file
         raise BadFileError(where, error.rows, error.total) from error
     host = difference.host
     if as_json:

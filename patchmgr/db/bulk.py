@@ -56,6 +56,8 @@ def by_digest(session: Session, model: type[Base], digests: Collection[bytes]) -
     statement takes SQLAlchemy longer than the database takes to find them. To PostgreSQL they go
     as one binary array, which nobody has to take apart as text.
     """
+    if not digests:
+        return {}
     connection = session.connection()
     select_ = f"SELECT digest, id FROM {table_of(model).name} WHERE digest"  # noqa: S608 -- our own names
     found: list[tuple[bytes, int]] = []

@@ -75,6 +75,17 @@ def upgrade(db: Database, revision: str = "head") -> None:
         command.upgrade(settings, revision)
 
 
+def anew(db: Database) -> None:
+    """Take everything out of ``db``: its schema is made again, empty, in one transaction."""
+    from alembic import command
+
+    settings = configuration()
+    with changing(db) as connection:
+        settings.attributes["connection"] = connection
+        command.downgrade(settings, "base")
+        command.upgrade(settings, "head")
+
+
 @contextmanager
 def changing(db: Database) -> Iterator[Connection]:
     """Yield a connection whose transaction may change the schema.

@@ -28,6 +28,7 @@ Places = npt.NDArray[np.intp]
 Pairs = npt.NDArray[np.int64]  # two ids in one number, so that sets of pairs are sets of numbers
 
 MEMBER = np.dtype("<u4")
+KEPT = 2_000  # members of sets stored whole that `Bases` remembers: those used last
 TOGETHER = 2  # hashes that must agree for two sets to be worth a comparison
 _HASHES = np.array(  # odd multipliers, without meaning; stored sketches depend on them
     [
@@ -95,12 +96,12 @@ class Bases:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.ids: list[int] = []  # of stored sets, by place; 0 until it is stored
-        self._members: list[Ids | None] = []
+        self._members: dict[int, Ids] = {}  # by place; of what is not stored yet, and of some more
         self._by_hashes: dict[bytes, int] = {}  # some least values -> the newest set with them
         query = select(package_set.id, package_set.sketch).where(package_set.base_id.is_(None))
         query = query.order_by(package_set.id)
         for number, sketch in session.connection().execute(query).cursor.fetchall():
-            self._remember(number, None, sketch)
+            self._remember(number, sketch)
 
     def form(self, ids: Ids) -> Form:
         """Return how to store a set of distinct ``ids``; stored whole, it is a base for others."""
@@ -111,19 +112,26 @@ class Bases:
             more, lacks = _differences(ids, self._whole(place))
             if 2 * (len(more) + len(lacks)) <= len(ids):
                 return Form(more.astype(MEMBER).tobytes(), place, lacks.astype(MEMBER).tobytes())
-        self._remember(0, ids, sketch)
+        self._members[len(self.ids)] = ids
+        self._remember(0, sketch)
         return Form(ids.astype(MEMBER).tobytes(), sketch=sketch)
 
-    def _remember(self, number: int, ids: Ids | None, sketch: bytes) -> None:
+    def stored(self, numbers: Sequence[int]) -> None:
+        """Take the ids of the last sets stored whole; their members can be read again now."""
+        self.ids[len(self.ids) - len(numbers) :] = numbers
+        for place in list(self._members)[:-KEPT]:
+            del self._members[place]
+
+    def _remember(self, number: int, sketch: bytes) -> None:
         self._by_hashes.update(dict.fromkeys(_keys(sketch), len(self.ids)))
         self.ids.append(number)
-        self._members.append(ids)
 
     def _whole(self, place: int) -> Ids:
-        found = self._members[place]
+        found = self._members.pop(place, None)
         if found is None:
             query = select(package_set.members).where(package_set.id == self.ids[place])
-            found = self._members[place] = unpack(self._session.execute(query).scalar_one())
+            found = unpack(self._session.execute(query).scalar_one())
+        self._members[place] = found  # now the one used last
         return found
 
 

@@ -1,14 +1,16 @@
 """Windows and freezes from iCalendar events.
 
 A time without a zone, and a day, is on the wall clock of the zone that the reader names, else the
-file, else UTC. COUNT becomes UNTIL. What cannot be kept exactly is refused with its line: single
-dates beside a rule (RDATE), changed instances (RECURRENCE-ID), a first day that its own rule does
-not name, zones that only the file knows.
+file, else UTC. COUNT becomes UNTIL. A changed instance (RECURRENCE-ID) is excluded from its event,
+and an event of its own unless it is cancelled. What cannot be kept exactly is refused with its
+line: single dates beside a rule (RDATE), a change of all later instances, a first day that its own
+rule does not name, zones that only the file knows.
 
-Source: RFC 5545, 3.8.2 (times), 3.8.5 (recurrences).
+Source: RFC 5545, 3.8.2 (times), 3.8.4.4 (changed instances), 3.8.5 (recurrences).
 """
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -21,6 +23,7 @@ from icalendar import vDuration
 from patchmgr.domain import rules
 from patchmgr.domain.freezes import RecurringFreeze, Times
 from patchmgr.domain.icalendar_lines import Property, RawEvent, read
+from patchmgr.domain.icalendar_zones import Zones
 from patchmgr.domain.rules import Recurrence, rule_parts, zone_exists
 from patchmgr.domain.windows import Freeze, Window, united
 from patchmgr.errors import BadFileError, BadRow, InputError
@@ -29,7 +32,6 @@ MOST_COUNT = 10_000  # instances that a rule may count
 _DAY = timedelta(days=1)
 _REFUSED = {
     "RDATE": "single dates beside a rule cannot be kept; make an event of each",
-    "RECURRENCE-ID": "a changed instance cannot be kept; exclude it and make it an event",
     "EXRULE": "a rule of exceptions cannot be kept; exclude each start (EXDATE)",
 }
 
@@ -104,14 +106,19 @@ def _read(file: str, body: bytes, zone: str, made: Callable[[_Event], T]) -> lis
     if zone and not zone_exists(zone):
         raise InputError({"zone": f"{zone!r} is no IANA time zone, such as Europe/Berlin or UTC"})
     calendar = read(file, body)
-    usual = zone or (calendar.zone if zone_exists(calendar.zone) else "") or "UTC"
+    zones = Zones(calendar.places)
+    usual = zone or zones.name(calendar.zone) or "UTC"
+    changed: dict[str, list[Property]] = defaultdict(list)  # UID -> instances of it
+    for raw in calendar.events:
+        changed[raw.text("UID")] += raw.all("RECURRENCE-ID")
     found: list[T] = []
     bad: list[BadRow] = []
     for raw in calendar.events:
         if raw.text("STATUS").upper() == "CANCELLED":
             continue
+        instances = [] if raw.one("RECURRENCE-ID") else changed[raw.text("UID")]
         try:
-            found.append(made(_event(raw, usual)))
+            found.append(made(_Reader(raw, usual, zones).event(instances)))
         except _Refusal as error:
             bad.append(error.bad)
         except InputError as error:
@@ -121,85 +128,103 @@ def _read(file: str, body: bytes, zone: str, made: Callable[[_Event], T]) -> lis
     return found
 
 
-def _event(raw: RawEvent, zone: str) -> _Event:
-    for name, remedy in _REFUSED.items():
-        for one in raw.all(name):
-            raise _Refusal(one.row, name, one.value, remedy)
-    begins = raw.one("DTSTART")
-    if begins is None:
-        raise _Refusal(raw.row, "DTSTART", "", "an event needs it")
-    start, own = _time(begins, begins.value, zone)
-    there = ZoneInfo(own)
-    first = start if isinstance(start, datetime) else datetime.combine(start, datetime.min.time())
-    lines = raw.all("RRULE")
-    if len(lines) > 1:
-        raise _Refusal(lines[1].row, "RRULE", lines[1].value, "one rule for each event")
-    exdates = tuple(sorted(_exdates(raw.all("EXDATE"), own)))
-    rule = _rule(lines[0], first, own) if lines else ""
-    if lines:
-        _check_first(begins, Recurrence(rule, own, first.isoformat()), first)
-    name = raw.text("SUMMARY") or raw.text("UID")
-    return _Event(
-        name,
-        first,
-        own,
-        _duration(raw, start, first, there),
-        rule,
-        exdates,
-        raw.text("DESCRIPTION"),
-    )
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One event, and whose wall clock its times are on."""
 
+    raw: RawEvent
+    usual: str  # zone of times without one
+    zones: Zones
 
-def _time(line: Property, text: str, zone: str) -> tuple[Value, str]:
-    """Return a time on a wall clock, and whose it is; a day as it is."""
-    text = text.strip()
-    named = line.parameters.get("TZID", "")
-    if named and not zone_exists(named):
-        remedy = f"the zone {named!r} is not an IANA time zone, such as Europe/Berlin"
-        raise _Refusal(line.row, line.name, text, remedy)
-    try:
-        if len(text) == len("20261125"):
-            return datetime.strptime(text, "%Y%m%d").date(), named or zone  # noqa: DTZ007 -- wall
-        if text.endswith("Z"):
-            return datetime.strptime(text, "%Y%m%dT%H%M%SZ"), "UTC"  # noqa: DTZ007 -- wall
-        return datetime.strptime(text, "%Y%m%dT%H%M%S"), named or zone  # noqa: DTZ007 -- wall
-    except ValueError as error:
-        remedy = "is no time; write 20261125T220000, with Z for UTC"
-        raise _Refusal(line.row, line.name, text, remedy) from error
+    def event(self, instances: Sequence[Property]) -> _Event:
+        """Return what the event says; ``instances`` of it are told by other events."""
+        raw = self.raw
+        for name, remedy in _REFUSED.items():
+            for one in raw.all(name):
+                raise _Refusal(one.row, name, one.value, remedy)
+        begins = raw.one("DTSTART")
+        if begins is None:
+            raise _Refusal(raw.row, "DTSTART", "", "an event needs it")
+        start, own = self._time(begins, begins.value, self.usual)
+        is_day = not isinstance(start, datetime)
+        first = datetime.combine(start, datetime.min.time()) if is_day else start
+        assert isinstance(first, datetime)  # noqa: S101 -- a day was made one
+        lines = [] if raw.one("RECURRENCE-ID") else raw.all("RRULE")
+        if len(lines) > 1:
+            raise _Refusal(lines[1].row, "RRULE", lines[1].value, "one rule for each event")
+        exdates = {*self._starts(raw.all("EXDATE"), own), *self._changed(instances, own)}
+        rule = _rule(lines[0], first, own) if lines else ""
+        if lines:
+            _check_first(begins, Recurrence(rule, own, first.isoformat()), first)
+        return _Event(
+            raw.text("SUMMARY") or raw.text("UID"),
+            first,
+            own,
+            self._duration(start, first, ZoneInfo(own)),
+            rule,
+            tuple(sorted(exdates)),
+            raw.text("DESCRIPTION"),
+        )
 
-
-def _duration(raw: RawEvent, start: Value, first: datetime, there: ZoneInfo) -> timedelta:
-    ends, lasts = raw.one("DTEND"), raw.one("DURATION")
-    if ends is not None:
-        value, zone = _time(ends, ends.value, there.key)
-        if isinstance(value, datetime) is not isinstance(start, datetime):
-            raise _Refusal(ends.row, "DTEND", ends.value, "is not of DTSTART's kind, day or time")
-        if not isinstance(value, datetime):
-            return datetime.combine(value, first.time()) - first
-        if zone == there.key and (value - first) >= _DAY:
-            return value - first  # whole days are those of the wall clock
-        return rules.instant(value, ZoneInfo(zone)) - rules.instant(first, there)
-    if lasts is not None:
+    def _time(self, line: Property, text: str, zone: str) -> tuple[Value, str]:
+        """Return a time on a wall clock, and whose it is; a day as it is."""
+        text = text.strip()
+        said = line.parameters.get("TZID", "")
+        named = self.zones.name(said)
+        if said and not named:
+            remedy = f"the zone {said!r} is no IANA time zone; put one there, such as Europe/Berlin"
+            raise _Refusal(line.row, line.name, text, remedy)
         try:
-            found = vDuration.from_ical(lasts.value)  # type: ignore[no-untyped-call]
-        except (ValueError, OverflowError) as error:
-            remedy = "is no duration, such as PT4H"
-            raise _Refusal(lasts.row, "DURATION", lasts.value, remedy) from error
-        if isinstance(found, timedelta):
-            return found
-    if not isinstance(start, datetime):
-        return _DAY
-    raise _Refusal(raw.row, "DTEND", "", "an event needs an end or a duration")
+            if len(text) == len("20261125"):
+                day = datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 -- wall
+                return day, named or zone
+            if text.endswith("Z"):
+                return datetime.strptime(text, "%Y%m%dT%H%M%SZ"), "UTC"  # noqa: DTZ007 -- wall
+            return datetime.strptime(text, "%Y%m%dT%H%M%S"), named or zone  # noqa: DTZ007 -- wall
+        except ValueError as error:
+            remedy = "is no time; write 20261125T220000, with Z for UTC"
+            raise _Refusal(line.row, line.name, text, remedy) from error
 
+    def _duration(self, start: Value, first: datetime, there: ZoneInfo) -> timedelta:
+        ends, lasts = self.raw.one("DTEND"), self.raw.one("DURATION")
+        if ends is not None:
+            value, zone = self._time(ends, ends.value, there.key)
+            if isinstance(value, datetime) is not isinstance(start, datetime):
+                remedy = "is not of DTSTART's kind, day or time"
+                raise _Refusal(ends.row, "DTEND", ends.value, remedy)
+            if not isinstance(value, datetime):
+                return datetime.combine(value, first.time()) - first
+            if zone == there.key and (value - first) >= _DAY:
+                return value - first  # whole days are those of the wall clock
+            return rules.instant(value, ZoneInfo(zone)) - rules.instant(first, there)
+        if lasts is not None:
+            try:
+                found = vDuration.from_ical(lasts.value)  # type: ignore[no-untyped-call]
+            except (ValueError, OverflowError) as error:
+                remedy = "is no duration, such as PT4H"
+                raise _Refusal(lasts.row, "DURATION", lasts.value, remedy) from error
+            if isinstance(found, timedelta):
+                return found
+        if not isinstance(start, datetime):
+            return _DAY
+        raise _Refusal(self.raw.row, "DTEND", "", "an event needs an end or a duration")
 
-def _exdates(lines: Iterable[Property], zone: str) -> Iterable[str]:
-    for line in lines:
-        for text in line.value.split(","):
-            value, own = _time(line, text, zone)
-            if isinstance(value, datetime) and own != zone:
-                there = rules.instant(value, ZoneInfo(own)).astimezone(ZoneInfo(zone))
-                value = there.replace(tzinfo=None)
-            yield value.isoformat()
+    def _changed(self, instances: Iterable[Property], zone: str) -> Iterable[str]:
+        for line in instances:
+            if "RANGE" in line.parameters:
+                remedy = "a change of all later instances cannot be kept; end the event before them"
+                raise _Refusal(line.row, line.name, line.value, remedy)
+        return self._starts(instances, zone)
+
+    def _starts(self, lines: Iterable[Property], zone: str) -> Iterable[str]:
+        """Yield the starts that ``lines`` name, on the wall clock of ``zone``."""
+        for line in lines:
+            for text in line.value.split(","):
+                value, own = self._time(line, text, zone)
+                if isinstance(value, datetime) and own != zone:
+                    there = rules.instant(value, ZoneInfo(own)).astimezone(ZoneInfo(zone))
+                    value = there.replace(tzinfo=None)
+                yield value.isoformat()
 
 
 def _rule(line: Property, first: datetime, zone: str) -> str:

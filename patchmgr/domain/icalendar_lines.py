@@ -1,12 +1,15 @@
 """The lines of an iCalendar file: events with the properties that windows and freezes have.
 
 Lines are numbered, so that what is refused is named where it stands. What is inside an event
-(alarms) and beside events (time zones, tasks) is passed over.
+(alarms) and beside events (tasks) is passed over, and of a property that nothing is read from also
+what is malformed or too long: programs write whole web pages and crooked names there.
 
 Source: RFC 5545, 3.1 (content lines), 3.6.1 (events).
 """
 
-from collections.abc import Iterator
+import re
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -18,6 +21,12 @@ LARGEST = 2_000_000  # bytes of a file
 MOST_EVENTS = 2_000
 LONGEST_LINE = 20_000  # characters, unfolded
 DEEPEST = 8  # components within one another
+_WANTED = frozenset((
+    "BEGIN", "END", "DTSTART", "DTEND", "DURATION", "RRULE", "EXDATE", "RDATE", "EXRULE",
+    "RECURRENCE-ID", "SUMMARY", "DESCRIPTION", "UID", "STATUS", "TZID", "X-LIC-LOCATION",
+    "X-WR-TIMEZONE",
+))  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9-]+(?=[;:])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +65,20 @@ class RawCalendar:
 
     zone: str
     events: tuple[RawEvent, ...]
+    places: Mapping[str, str]  # a zone of the file -> where it says that is (X-LIC-LOCATION)
 
 
 def read(file: str, body: bytes) -> RawCalendar:
     """Return the events of ``body``. Raises `BadFileError` when it is no iCalendar file."""
     if len(body) > LARGEST:
         raise BadFileError(file, [BadRow(0, "", "", f"is larger than {LARGEST:,} bytes")])
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        where = body.count(b"\n", 0, error.start) + 1
-        raise BadFileError(file, [BadRow(where, "", "", "is not UTF-8")]) from error
     reading = _Reading(file)
-    for row, line in _unfolded(text):
-        reading.take(_property(file, row, line))
+    for row, line in _unfolded(body.removeprefix(BOM_UTF8)):
+        if (one := _property(file, row, line)) is not None:
+            reading.take(one)
     if reading.inside or not reading.is_begun:
         raise BadFileError(file, [BadRow(0, "", "", "is cut off, or no iCalendar file")])
-    return RawCalendar(reading.zone, tuple(reading.events))
+    return RawCalendar(reading.zone, tuple(reading.events), reading.places)
 
 
 @dataclass(slots=True)
@@ -83,7 +89,9 @@ class _Reading:
     zone: str = ""
     inside: list[str] = field(default_factory=list)  # components that are open
     events: list[RawEvent] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
     is_begun: bool = False
+    _place_of: str = ""  # the time zone that is being told of
 
     def take(self, one: Property) -> None:
         if one.name == "BEGIN":
@@ -97,6 +105,11 @@ class _Reading:
             self.events[-1].properties.append(one)
         elif self.inside == ["VCALENDAR"] and one.name == "X-WR-TIMEZONE":
             self.zone = one.value.strip()
+        elif self.inside == ["VCALENDAR", "VTIMEZONE"]:
+            if one.name == "TZID":
+                self._place_of = one.value.strip()
+            elif one.name == "X-LIC-LOCATION":
+                self.places[self._place_of] = one.value.strip()
 
     def _begin(self, one: Property) -> None:
         self.inside.append(one.value.upper())
@@ -112,22 +125,32 @@ class _Reading:
         raise BadFileError(self.file, [BadRow(one.row, one.name, one.value[:80], why)])
 
 
-def _unfolded(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (number of its first line, line) of a text whose long lines go on after a space."""
-    start, parts = 0, list[str]()
-    for number, raw in enumerate(text.split("\n"), 1):
-        line = raw.removesuffix("\r")
-        if line[:1] in (" ", "\t") and parts:
+def _unfolded(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of its first line, line) of a file whose long lines go on after a space.
+
+    Before it is decoded: some programs fold in the middle of a character (RFC 5545, 3.1).
+    """
+    start, parts = 0, list[bytes]()
+    for number, raw in enumerate(body.split(b"\n"), 1):
+        line = raw.removesuffix(b"\r")
+        if line[:1] in (b" ", b"\t") and parts:
             parts.append(line[1:])
             continue
         if parts:
-            yield start, "".join(parts)
+            yield start, b"".join(parts)
         start, parts = number, [line] if line.strip() else []
     if parts:
-        yield start, "".join(parts)
+        yield start, b"".join(parts)
 
 
-def _property(file: str, row: int, line: str) -> Property:
+def _property(file: str, row: int, raw: bytes) -> Property | None:
+    """Return a line's property; None where nothing is read from it."""
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError as error:
+        raise BadFileError(file, [BadRow(row, "", "", "is not UTF-8")]) from error
+    if (named := _NAME.match(line)) and named[0].upper() not in _WANTED:
+        return None
     if len(line) > LONGEST_LINE:
         raise BadFileError(file, [BadRow(row, "", line[:40], "is too long a line")])
     try:

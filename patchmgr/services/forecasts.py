@@ -1,25 +1,26 @@
 """What a stored plan will do: the forecast of its rings, and what it brings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries.freezes import freezes_between
+from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.rollout.model import Rollout
 from patchmgr.domain.rollout.states import OPEN_PLANS, TaskState
 from patchmgr.domain.simulation import forecast as simulated
-from patchmgr.domain.simulation.forecast import WhatIf
+from patchmgr.domain.simulation.forecast import Forecast, WhatIf
 from patchmgr.domain.simulation.outlook import Compliance, PlanForecast
 from patchmgr.domain.simulation.player import Played
 from patchmgr.domain.windows import Freeze, Window
-from patchmgr.errors import IllegalTransitionError
-from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.forecast_load import open_plan, with_hosts, without_hosts
 
 FREEZES_AHEAD = timedelta(days=732)  # for those that recur; no plan takes so long
 _OVER = (TaskState.VERIFIED, TaskState.SKIPPED)
@@ -41,35 +42,41 @@ def forecast(
     Saves nothing. Raises `NotFoundError`, `IllegalTransitionError` for a plan that is over,
     `InputError` for a window that does not exist.
     """
-    return _made(session, plan_id, _stage(session, plan_id, now), now, what_if or WhatIf())
+    stage = _stage(session, plan_id, now)
+    made = _made(stage, plan_id, now, what_if or WhatIf())
+    return PlanForecast(made, stage.rollout.due, *_compliance(session, plan_id, stage.rollout))
 
 
 def compared(
-    session: Session, plan_id: int, *, now: datetime, what_if: WhatIf
-) -> tuple[PlanForecast, PlanForecast]:
-    """Return the forecast as it is and as ``what_if`` has it, of one instant. As `forecast`."""
-    stage = _stage(session, plan_id, now)
-    changed = _made(session, plan_id, stage, now, what_if)
-    return _made(session, plan_id, stage, now, WhatIf()), changed
+    session: Session,
+    plan: PlanDetail,
+    windows: Mapping[str, Window],
+    *,
+    now: datetime,
+    what_if: WhatIf,
+) -> tuple[Forecast, Forecast]:
+    """Return the forecast as it is and as ``what_if`` has it, of one instant. As `forecast`.
+
+    ``windows`` are all that there are. Three queries.
+    """
+    stage = _staged(session, plan.id, plan.rollout, plan.windows, windows, now, plan.groups)
+    changed = _made(stage, plan.id, now, what_if)
+    return _made(stage, plan.id, now, WhatIf()), changed
 
 
-def _made(
-    session: Session, plan_id: int, stage: _Stage, now: datetime, what_if: WhatIf
-) -> PlanForecast:
+def _made(stage: _Stage, plan_id: int, now: datetime, what_if: WhatIf) -> Forecast:
     rollout = simulated.changed(stage.rollout, stage.windows, what_if)
     begins = now
     if what_if.start is not None and rollout.state in OPEN_PLANS[:3]:
         begins = max(now, what_if.start)
-    played = _played(rollout, stage, plan_id, begins)
-    made = simulated.forecast(
+    return simulated.forecast(
         rollout,
-        played,
+        _played(rollout, stage, plan_id, begins, told=simulated.TOLD),
         now=begins,
         windows=stage.windows,
         freezes=stage.freezes,
         names=stage.names,
     )
-    return PlanForecast(made, rollout.due, *_compliance(session, plan_id, rollout))
 
 
 def played(session: Session, plan_id: int, *, now: datetime, seed: int = 0) -> Played:
@@ -78,7 +85,14 @@ def played(session: Session, plan_id: int, *, now: datetime, seed: int = 0) -> P
     return _played(stage.rollout, stage, plan_id, now, seed)
 
 
-def _played(rollout: Rollout, stage: _Stage, plan_id: int, now: datetime, seed: int = 0) -> Played:
+def _played(
+    rollout: Rollout,
+    stage: _Stage,
+    plan_id: int,
+    now: datetime,
+    seed: int = 0,
+    told: frozenset[str] | None = None,
+) -> Played:
     return simulated.expecting_success(
         rollout,
         now=now,
@@ -87,25 +101,31 @@ def _played(rollout: Rollout, stage: _Stage, plan_id: int, now: datetime, seed: 
         names=stage.names,
         plan=str(plan_id),
         seed=seed,
+        told=told,
     )
 
 
 def _stage(session: Session, plan_id: int, now: datetime) -> _Stage:
-    loaded = load(session, plan_id, Wanted(everything=True), now, lock=False)
-    if loaded.rollout.state not in OPEN_PLANS:
-        raise IllegalTransitionError(loaded.rollout.state, "a forecast")
-    host, task = models.Host, models.Task
-    names = session.execute(
-        select(host.id, host.hostname)
-        .join(task, task.host_id == host.id)
-        .where(task.plan_id == plan_id)
-    )
-    approved = {name: window_from_json(one) for name, one in loaded.plan.windows.items()}
+    plan = open_plan(session, plan_id)
+    rollout, windows = without_hosts(session, plan), known_windows(session)
+    return _staged(session, plan_id, rollout, plan.windows, windows, now, plan.groups)
+
+
+def _staged(
+    session: Session,
+    plan_id: int,
+    rollout: Rollout,
+    approved: Mapping[str, Mapping[str, Any]],
+    windows: Mapping[str, Window],
+    now: datetime,
+    groups: Sequence[Mapping[str, Any]],
+) -> _Stage:
+    whole, names = with_hosts(session, plan_id, rollout, is_grouped=bool(groups))
     return _Stage(
-        loaded.rollout,
-        {**known_windows(session), **approved},
+        whole,
+        {**windows, **{name: window_from_json(one) for name, one in approved.items()}},
         freezes_between(session, now, now + FREEZES_AHEAD),
-        {int(number): str(name) for number, name in names},
+        names,
     )
 
 
@@ -130,9 +150,10 @@ def _compliance(
         .group_by(ring.position, task.state, item.change_id)
     ):
         findings[position][state in _OVER] += count * worth[number]
-    hosts = {at: [0, 0] for at in findings}
-    for one in rollout.tasks.values():
-        hosts[one.ring][one.state in _OVER] += 1
+    hosts = {}
+    for position, one in enumerate(rollout.rings):
+        done = one.tally.of(*_OVER)
+        hosts[position] = sum(one.tally.states.values()) - done, done
     all_hosts = sum(map(sum, hosts.values()))
     all_findings = sum(map(sum, findings.values()))
     open_hosts = sum(left for left, _ in hosts.values())

@@ -3,6 +3,7 @@
 What is kept only for so long, by a setting, is `patchmgr.services.retention`'s.
 """
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,15 +14,16 @@ from sqlalchemy.orm import Session
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.services import accounts, jobs, retention
+from patchmgr.services import accounts, audit, jobs, retention
 from patchmgr.services.retention import Forgotten
 
 RUNS_KEPT = 500  # newest runs of each job
-UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed
+UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed, or sent the rest of
 FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and not gone on with
 KEPT = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
 REJECTS = ".rejects.csv"  # of an upload, after its own name
 UPLOADING = timedelta(days=1)  # a file younger than that may belong to an upload under way
+MAKING = timedelta(days=1)  # likewise a folder of a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Tidied:
     sign_ins: int
     runs: int
     uploads: int
+    unfinished: int  # uploads of which no further piece came
     reported: int  # sets of facts and offers that no host reports any more
     forgotten: Forgotten
 
@@ -39,6 +42,7 @@ class Tidied:
             "old sign-ins and attempts": self.sign_ins,
             "old job runs": self.runs,
             "stale uploads": self.uploads,
+            "unfinished uploads": self.unfinished,
             "sets of facts and offers": self.reported,
             "reports": self.forgotten.reports,
             "past states of hosts": self.forgotten.history,
@@ -56,14 +60,17 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
             session, keep=RUNS_KEPT, before=retention.before(now, settings.keep_jobs_days)
         )
         uploads = _discard_uploads(session, now)
-        kept = set(
-            session.scalars(select(models.Import.stored).where(models.Import.state.in_(KEPT)))
-        )
+        unfinished = _forget_unfinished(session, now)
+        kept = {
+            *session.scalars(select(models.Import.stored).where(models.Import.state.in_(KEPT))),
+            *session.scalars(select(models.Upload.stored).where(models.Upload.import_id.is_(None))),
+        }
     _remove_files(settings.uploads, kept, before=now - UPLOADING)
     for folder in _folders(settings.fetched):
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
     forgotten = retention.forget(db, settings=settings, now=now)
-    return Tidied(sign_ins, runs, uploads, _forget_reported(db), forgotten)
+    _remove_reports(db, settings.reports, before=now - MAKING)
+    return Tidied(sign_ins, runs, uploads, unfinished, _forget_reported(db), forgotten)
 
 
 def _forget_reported(db: Database) -> int:
@@ -93,8 +100,37 @@ def _discard_uploads(session: Session, now: datetime) -> int:
     return len(stale)
 
 
+def _forget_unfinished(session: Session, now: datetime) -> int:
+    """Forget the uploads of which nothing has come for long; return how many were not whole."""
+    stale = session.scalars(
+        select(models.Upload).where(models.Upload.heard_at < now - UPLOADS_KEPT)
+    ).all()
+    unfinished = [row for row in stale if row.import_id is None]
+    for row in unfinished:
+        audit.record(
+            session,
+            at=now,
+            actor=retention.ACTOR,
+            action="upload.forget",
+            subject=f"upload {row.id}",
+            details={"file": row.filename, "size": row.size, "received": row.received},
+        )
+    for row in stale:
+        session.delete(row)
+    return len(unfinished)
+
+
 def _folders(place: Path) -> list[Path]:
     return [each for each in place.iterdir() if each.is_dir()] if place.is_dir() else []
+
+
+def _remove_reports(db: Database, reports: Path, *, before: datetime) -> None:
+    """Remove what a process left that ended while it made a report, or while it forgot one."""
+    with db.reading() as session:
+        named = set(session.scalars(select(models.Report.stored)))
+    for folder in _folders(reports):
+        if folder.name not in named and folder.stat().st_mtime < before.timestamp():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_files(folder: Path, kept: set[str], *, before: datetime) -> None:

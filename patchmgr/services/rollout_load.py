@@ -52,7 +52,6 @@ class Wanted:
 
     hosts: Collection[int] = ()
     waiting: bool = False  # all that wait, as an end of the plan needs
-    everything: bool = False  # those that are over, too
     tick: Tick | None = None  # those whose turn it can be at this tick
 
 
@@ -80,9 +79,7 @@ def load(
     rings = [ring_of(row) for row in rows]
     if plan.groups and wanted.tick is not None:
         group_shares.wait_for_turn(session)
-    # A forecast sees a plan alone: nobody knows when others give back what they have taken.
-    is_alone = wanted.everything or not plan.groups
-    taken = {} if is_alone else group_shares.taken_by_others(session, plan_id)
+    taken = group_shares.taken_by_others(session, plan_id) if plan.groups else {}
     spent = group_shares.is_spent(session, plan_id, taken)
     tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at, spent=spent)
     groups: dict[str, Budget] = {}
@@ -120,9 +117,6 @@ def _wanted(
     spent: ColumnElement[bool],
 ) -> Iterable[tuple[Sequence[ColumnElement[bool]], int | None]]:
     """Yield what to load, a selection after the other, each with how many at most."""
-    if wanted.everything:
-        yield (), None
-        return
     yield [_task.state.in_([*AT_WORK, TaskState.DEFERRED])], None
     for part in in_lists(sorted(wanted.hosts)):
         yield [_task.host_id.in_(part)], None

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "execution"))
 from playing_host import AwayError, PlayingHost
 from stores import Store, environment, opened
 
-from inventory import host_import, intake
+from inventory import host_import, package_import
 from patchmgr import config
 from patchmgr.db import migrate, models
 from patchmgr.db.session import Database
@@ -151,7 +151,7 @@ def prepare(
     header = "hostname,manager,name,version,arch,source,source_version\n"
     lines = (f"{name},dpkg,openssl,{OLD},amd64,openssl,{OLD}\n" for name in names)
     _write(folder / "packages.csv", header, lines)
-    intake.import_packages(db, folder / "packages.csv", actor="soak", now=now)
+    package_import.import_packages(db, folder / "packages.csv", actor="soak", now=now)
     fix = {"status": "resolved", "urgency": "high", "fixed_version": NEW}
     release = {"bookworm": fix | {"repositories": {"bookworm": NEW}}}
     tracker = {"openssl": {"CVE-2026-1001": {"scope": "local", "releases": release}}}

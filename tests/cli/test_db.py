@@ -1,7 +1,10 @@
 """``patchmgr db``: backups that are whole, restores that cannot lose anything."""
 
 import sqlite3
+import sys
 from contextlib import closing
+from itertools import count
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +14,9 @@ from patchmgr.cli.app import App
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.jobs import leader
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+from dying import FILES, in_a_process
 
 
 @pytest.fixture
@@ -94,6 +100,26 @@ def test_a_backup_brings_back_what_was_there(call, home, tmp_path, now):
     with kept.reading() as session:
         assert session.query(models.LoginAttempt).count() == 2
     kept.close()
+
+
+def test_a_restore_that_is_killed_leaves_the_one_database_or_the_other(call, home, tmp_path, now):
+    call("db", "upgrade")
+    attempt(home, "before", now)
+    call("db", "backup", str(tmp_path / "backup.db"))
+    attempt(home, "after", now)
+    there = [["after", "before"]]
+
+    def restore():
+        call("db", "restore", str(tmp_path / "backup.db"))
+
+    for change in count():
+        if not in_a_process(restore, at=change, of=(FILES,)).killed:
+            break
+        there.append(attempts(home))
+
+    assert there[:-1] == sorted(there[:-1])  # there is one all the time, and it changes once
+    assert attempts(home) == ["before"]
+    assert not list(home.glob("*.part*"))
 
 
 def test_a_backup_never_overwrites(call, home, tmp_path):

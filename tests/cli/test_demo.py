@@ -1,5 +1,7 @@
 """The demo: every page has something true to show, and all of it came in by the front door."""
 
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,11 +14,14 @@ from sqlalchemy import func, select
 
 from patchmgr.cli import main
 from patchmgr.cli.app import App
-from patchmgr.cli.demo import fleet
-from patchmgr.db import models
+from patchmgr.cli.demo import fleet, story
+from patchmgr.db import migrate, models
 from patchmgr.db.queries import exceptions
 from patchmgr.domain.exceptions import State
 from patchmgr.services import audit
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+from dying import in_a_process
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +142,23 @@ def test_killed_while_loading_it_leaves_nothing_half_done(tmp_path):
         (hosts,) = database.execute("SELECT count(*) FROM host").fetchone()
     assert killed.returncode == -9
     assert hosts == 0
+
+
+def test_killed_on_postgresql_it_says_so_and_begins_anew(tmp_path, postgresql_url):
+    app = App({"PATCHMGR_HOME": str(tmp_path), "PATCHMGR_DATABASE_URL": postgresql_url})
+    migrate.upgrade(app.unchecked_db())
+    app.unchecked_db().close()
+
+    def loading():
+        with pytest.MonkeyPatch.context() as patch:  # as far as the second day
+            patch.setattr(story, "_plan", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            main(["demo"], obj=app)
+
+    first, second = in_a_process(loading), in_a_process(loading)
+
+    assert (first.killed, second.killed) == (True, True)
+    assert "begins anew" not in first.said
+    assert "an earlier loading of the demo was cut short; it begins anew" in second.said
+    with app.db.reading() as session:
+        assert session.scalar(select(func.count(models.Host.id))) == 198
+    app.db.close()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from inventory import host_import, intake
+from inventory import host_import, package_import
 from patchmgr.cli import main
 from patchmgr.cli.app import App
 from patchmgr.services import scan
@@ -32,7 +32,7 @@ def run(tmp_path, now):
     for at, versions in ((now, {"a": "3.0.9", "b": "3.0.9"}), (now + DAY, {"a": "3.0.15"})):
         rows = [f"{host},dpkg,openssl,{version}" for host, version in versions.items()]
         packages.write_text("\n".join(["hostname,manager,name,version", *rows, ""]))
-        intake.import_packages(app.db, packages, actor="test", now=at)
+        package_import.import_packages(app.db, packages, actor="test", now=at)
         scan.scan(app.db, now=at, settings=app.settings)
     return call
 

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from patchmgr.db import models
+from patchmgr.services import jobs
+
 PATIENCE = 30  # seconds
 
 
@@ -110,6 +113,17 @@ def test_the_halves_work_apart_on_postgresql(tmp_path, postgresql_url):
         assert ended(scheduler) == 0
 
     assert json.loads(scan.stdout)["state"] == "succeeded", scan.stderr
+
+
+def test_a_job_that_is_run_by_hand_finds_what_a_killed_one_left(tmp_path, sqlite_db, now):
+    dead = jobs.begin(sqlite_db, "scan", now=now)
+    url = {"PATCHMGR_DATABASE_URL": sqlite_db.url}
+
+    outcome = run(tmp_path, "jobs", "run", "propose", **url)
+
+    assert outcome.returncode == 0, outcome.stderr
+    with sqlite_db.reading() as session:
+        assert session.get(models.JobRun, dead).state == "interrupted"
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path):

@@ -32,7 +32,7 @@ def store(session, *sets):
         session.add(row)
         session.flush()
         if form.base is None:
-            bases.ids[-1] = row.id
+            bases.stored([row.id])
         numbers.append(row.id)
         whole += form.base is None
     return numbers, whole

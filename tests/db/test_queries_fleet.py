@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from inventory import host_import, intake
+from inventory import host_import, package_import, retirement
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import (
@@ -69,7 +69,7 @@ def fleet(db, tmp_path, now):
     path = tmp_path / "packages.csv"
     header = "hostname,manager,name,version,arch,source\n"
     path.write_text(header + "\n".join(rows) + "\n")
-    intake.import_packages(db, path, actor="test", now=now)
+    package_import.import_packages(db, path, actor="test", now=now)
     path = tmp_path / "tracker.json"
     path.write_text(json.dumps(TRACKER))
     given = {"settings": config.load({"PATCHMGR_HOME": str(tmp_path)}), "now": now}
@@ -80,7 +80,7 @@ def fleet(db, tmp_path, now):
         session.execute(update(models.Host).where(silent).values(reported_at=now - 30 * DAY))
         reboot = models.Host.hostname == names[10]
         session.execute(update(models.Host).where(reboot).values(reboot_pending=True))
-    intake.retire(db, names[5], actor="test", now=now)
+    retirement.retire(db, names[5], actor="test", now=now)
     return db
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import, retirement
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import installations, past, software
@@ -41,7 +41,7 @@ class Fleet:
             for name, version in packages.items()
         ]
         path = self._write("packages.csv", "hostname,manager,name,version,arch,source", rows)
-        intake.import_packages(self.db, path, actor="test", now=self.now)
+        package_import.import_packages(self.db, path, actor="test", now=self.now)
         scan.scan(self.db, now=self.now, settings=self.settings)
 
     def next_day(self):
@@ -161,7 +161,7 @@ def test_a_platform_a_manager_and_a_source_restrict_the_search(fleet):
 
 def test_a_host_is_looked_for_while_it_was_in_the_fleet(fleet, now):
     fleet.next_day()
-    intake.retire(fleet.db, "b", actor="test", now=fleet.now)
+    retirement.retire(fleet.db, "b", actor="test", now=fleet.now)
 
     assert "b" not in fleet.who("openssl")
     assert "b" in fleet.who("openssl", at=fleet.now - DAY)
@@ -258,7 +258,7 @@ def test_packages_in_doubt_are_counted_as_they_are_listed(fleet):
         "hostname,manager,name,version,arch,source,origin"[: -len(",origin")],
         ["a,dpkg,nodejs,20.1-1nodesource1,amd64,nodejs", "a,dpkg,tool,1,amd64,", "a,pypi,six,1,,"],
     )
-    intake.import_packages(fleet.db, path, actor="test", now=fleet.now, mode="merge")
+    package_import.import_packages(fleet.db, path, actor="test", now=fleet.now, mode="merge")
     with fleet.db.reading() as session:
         counts = software.doubtful(session)
         listed = {

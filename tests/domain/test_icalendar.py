@@ -125,7 +125,6 @@ START = ("DTSTART;TZID=Europe/Berlin:20261128T220000", "DURATION:PT4H")
 REFUSED = [
     (("DURATION:PT4H",), "row 2, column DTSTART", "needs it"),
     ((*START, "RDATE:20261201T000000Z"), "row 6, column RDATE", "make an event of each"),
-    ((*START, "RECURRENCE-ID:20261201T000000Z"), "row 6, column RECURRENCE-ID", "exclude it"),
     ((*START, "EXRULE:FREQ=DAILY"), "row 6, column EXRULE", "exclude each start"),
     ((*START, WEEKLY, "RRULE:FREQ=DAILY"), "row 7, column RRULE", "one rule for each event"),
     ((*START, "RRULE:FREQ=SECONDLY"), "row 6, column RRULE", "needs FREQ="),
@@ -133,7 +132,9 @@ REFUSED = [
     ((*START, "RRULE:FREQ=DAILY;COUNT=2;UNTIL=20271231"), "row 6", "only one can be"),
     ((*START, "RRULE:FREQ=WEEKLY;BYDAY=MO"), "row 4, column DTSTART", "not among the starts"),
     ((*START, "RRULE:FREQ=DAILY", "EXDATE:soon"), "row 7, column EXDATE", "is no time"),
-    (("DTSTART;TZID=Our own:20261128T220000", "DURATION:PT4H"), "row 4", "not an IANA"),
+    (("DTSTART;TZID=Our own:20261128T220000", "DURATION:PT4H"), "row 4", "no IANA time zone"),
+    ((*START, "UID:a", "RRULE:FREQ=DAILY", "END:VEVENT", "BEGIN:VEVENT", "UID:a",
+      "RECURRENCE-ID;RANGE=THISANDFUTURE:20261201T210000Z", *START), "row 11", "end the event"),
     (("DTSTART:20261128T220000",), "row 2, column DTEND", "needs an end"),
     (("DTSTART:20261128T220000", "DTEND;VALUE=DATE:20261130"), "row 5", "not of DTSTART's kind"),
     (("DTSTART:20261128T220000", "DTEND:20261128T200000"), "duration", "longer than nothing"),
@@ -149,6 +150,133 @@ def test_what_cannot_be_kept_is_refused_with_its_line(lines, where, why):
 
     assert where in str(refused.value)
     assert why in str(refused.value)
+
+
+# What programs write. The zone of each is Europe/Berlin, and its event is on Wednesdays at 22:00.
+OUTLOOK = """BEGIN:VCALENDAR
+PRODID:-//Microsoft Corporation//Outlook 16.0 MIMEDIR//EN
+VERSION:2.0
+METHOD:PUBLISH
+X-MS-OLK-FORCEINSPECTOROPEN:TRUE
+BEGIN:VTIMEZONE
+TZID:W. Europe Standard Time
+BEGIN:STANDARD
+DTSTART:16011028T030000
+RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10
+TZOFFSETFROM:+0200
+TZOFFSETTO:+0100
+END:STANDARD
+END:VTIMEZONE
+BEGIN:VEVENT
+CLASS:PUBLIC
+ORGANIZER;CN="Ops "night" team":mailto:ops@example.org
+DESCRIPTION:Patching\\n
+DTSTART;TZID="W. Europe Standard Time":20261202T220000
+DTEND;TZID="W. Europe Standard Time":20261203T020000
+RRULE:FREQ=WEEKLY;BYDAY=WE;WKST=SU
+EXDATE;TZID="W. Europe Standard Time":20261223T220000
+SUMMARY;LANGUAGE=de:Wartung, nachts
+UID:040000008200E00074C5B7101A82E008
+X-ALT-DESC;FMTTYPE=text/html:LONG
+X-MICROSOFT-CDO-ALLDAYEVENT:FALSE
+BEGIN:VALARM
+TRIGGER:-PT15M
+DTSTART:19700101T000000
+END:VALARM
+END:VEVENT
+END:VCALENDAR
+""".replace("LONG", "<p>" + "x" * LONGEST_LINE)
+EXCHANGE = """BEGIN:VCALENDAR
+PRODID:Microsoft Exchange Server 2010
+VERSION:2.0
+X-WR-TIMEZONE:W. Europe Standard Time
+BEGIN:VEVENT
+UID:1
+SUMMARY:Wartung, nachts
+DTSTART:20261202T220000
+DTEND:20261203T020000
+RRULE:FREQ=WEEKLY;UNTIL=20281231T210000Z;INTERVAL=1;BYDAY=WE
+EXDATE:20261223T220000
+END:VEVENT
+END:VCALENDAR
+"""
+GOOGLE = """BEGIN:VCALENDAR
+PRODID:-//Google Inc//Google Calendar 70.9054//EN
+CALSCALE:GREGORIAN
+X-WR-TIMEZONE:America/New_York
+BEGIN:VEVENT
+DTSTART;TZID=Europe/Berlin:20261202T220000
+DTEND;TZID=Europe/Berlin:20261203T020000
+RRULE:FREQ=WEEKLY;BYDAY=WE
+DTSTAMP:20261128T080000Z
+UID:x@google.com
+SUMMARY:Wartung\\, nachts
+TRANSP:OPAQUE
+END:VEVENT
+BEGIN:VEVENT
+DTSTART;TZID=Europe/Berlin:20261223T220000
+DTEND;TZID=Europe/Berlin:20261224T020000
+UID:x@google.com
+RECURRENCE-ID;TZID=Europe/Berlin:20261223T220000
+STATUS:CANCELLED
+SUMMARY:Wartung\\, nachts
+END:VEVENT
+END:VCALENDAR
+"""
+EVOLUTION = """BEGIN:VCALENDAR
+PRODID:-//Ximian//NONSGML Evolution Calendar//EN
+VERSION:2.0
+BEGIN:VTIMEZONE
+TZID:Local
+X-LIC-LOCATION:Europe/Berlin
+END:VTIMEZONE
+BEGIN:VEVENT
+UID:1
+DTSTART;TZID=/freeassociation.sourceforge.net/Tzfile/Europe/Berlin:20261202T220000
+DTEND;TZID=Local:20261203T020000
+RRULE:FREQ=WEEKLY
+EXDATE;TZID=Local:20261223T220000
+SUMMARY:Wartung\\, nachts
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@pytest.mark.parametrize("program", [OUTLOOK, EXCHANGE, GOOGLE, EVOLUTION])
+def test_what_programs_write_opens_when_they_say(program):
+    body = b"\xef\xbb\xbf" + program.replace("\n", "\r\n").encode()
+
+    (window,) = icalendar_in.windows("f.ics", body)
+
+    assert (window.name, window.zone) == ("Wartung, nachts", "Europe/Berlin")
+    opens = [
+        f"{start:%m-%d %H}" for start, _ in openings(window, at("2026-12-01"), at("2027-01-01"))
+    ]
+    assert opens == ["12-02 21", "12-09 21", "12-16 21", "12-30 21"]
+    assert openings(window, at("2027-06-01"), at("2027-06-08"))[0][0] == at("2027-06-02T20:00")
+
+
+def test_a_changed_instance_takes_the_place_of_its_own():
+    body = file(
+        *("SUMMARY:night", "UID:a", "DTSTART:20261201T220000Z", "DURATION:PT1H"),
+        *("RRULE:FREQ=DAILY;COUNT=3", "END:VEVENT", "BEGIN:VEVENT", "SUMMARY:night", "UID:a"),
+        *("RECURRENCE-ID:20261202T220000Z", "DTSTART:20261202T120000Z", "DURATION:PT2H"),
+    )
+
+    (window,) = icalendar_in.windows("f.ics", body)
+
+    assert openings(window, at("2026-12-01"), at("2027-01-01")) == (
+        (at("2026-12-01T22:00"), at("2026-12-01T23:00")),
+        (at("2026-12-02T12:00"), at("2026-12-02T14:00")),
+        (at("2026-12-03T22:00"), at("2026-12-03T23:00")),
+    )
+
+
+def test_a_line_may_be_folded_inside_of_a_character():
+    body = file("SUMMARY:Nächte", *START)
+    folded = body.replace("ä".encode(), b"\xc3\r\n \xa4")
+
+    assert icalendar_in.windows("f.ics", folded) == icalendar_in.windows("f.ics", body)
 
 
 GOOD = file("SUMMARY:night", *START, WEEKLY)

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from inventory import host_import, intake, sets
+from inventory import host_import, package_import, sets, submissions
 from patchmgr.db import models, package_sets
 
 INVENTORY = (
@@ -31,11 +31,11 @@ class Inventory:
 
     def packages(self, text, **options):
         given = {"actor": "test", "now": self.now} | options
-        return intake.import_packages(self.db, self.file("packages.csv", text), **given)
+        return package_import.import_packages(self.db, self.file("packages.csv", text), **given)
 
     def report(self, host, text, os="debian:12", **options):
         given = {"actor": "test", "now": self.now, "format": "dpkg"} | options
-        return intake.submit_report(self.db, host=host, os=os, text=text, **given)
+        return submissions.submit_report(self.db, host=host, os=os, text=text, **given)
 
     def host(self, name):
         with self.db.reading() as session:

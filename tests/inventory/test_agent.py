@@ -69,6 +69,19 @@ class Host:
             timeout=60,
         )
 
+    def without_room(self, collector, *words, said=""):
+        """Run a collector that can write no more than 512 bytes into a file."""
+        line = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", *COLLECTORS[collector]]
+        return subprocess.run(
+            [*line, *words, "--state", str(self.state)],
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            env={"PATH": f"{self.bin}:{os.environ['PATH']}", "TMPDIR": str(self.folder)},
+            input=said,
+            timeout=60,
+        )
+
     def enrol(self, collector, server, key):
         return self.run(
             *(collector, "enrol", "--server", server, "--token", "-"),
@@ -311,6 +324,48 @@ def test_it_comes_again_when_it_is_told_to(collector, host, posted):
     assert done.returncode == 0, done.stderr
     assert len(posted.asked) == 2
     assert json.loads(host.state.read_text())["host_id"] == 7
+
+
+def test_where_there_is_no_room_no_half_report_is_sent_and_no_token_spent(
+    any_collector, host, service
+):
+    key = service.key()
+    refused = host.without_room(
+        any_collector, "enrol", "--server", service.address, "--token", "-", said=f"{key}\n"
+    )
+    assert refused.returncode == 2
+    assert "cannot be written" in refused.stderr
+    assert not list(host.state.parent.iterdir())
+    assert host.enrol(any_collector, service.address, key).returncode == 0
+    service.sent.clear()
+    host.tool("dpkg-query", "".join(f"p{n}\t1\tall\tp\t1\tinstalled\n" for n in range(5000)))
+
+    sent = host.without_room(any_collector, "report", "--once")
+
+    if any_collector == "python":  # needs no files
+        assert sent.returncode == 0, sent.stderr
+    else:
+        assert (sent.returncode, service.sent) == (75, [])
+        assert "is there no room?" in sent.stderr
+
+
+def test_a_dry_run_shows_the_name_that_would_be_sent(collector, host, service):
+    host.enrol(collector, service.address, service.key())
+
+    shown = host.run(collector, "report", "--dry-run", "--state", str(host.state))
+
+    assert json.loads(shown.stdout)["host"]["hostname"] == "web-1"
+
+
+def test_what_goes_to_this_machine_goes_by_no_proxy(collector, host, service):
+    host.enrol(collector, service.address, service.key())
+
+    sent = host.run(
+        *(collector, "report", "--once", "--state", str(host.state)),
+        http_proxy="http://127.0.0.1:9",  # nobody listens there
+    )
+
+    assert sent.returncode == 0, sent.stderr
 
 
 @pytest.fixture

@@ -336,12 +336,12 @@ def test_two_machines_under_one_name_are_not_merged(inventory):
 
 
 def test_a_machine_takes_the_name_of_a_retired_one_which_keeps_its_history(inventory, now):
-    from inventory import intake
+    from inventory import retirement
 
     inventory.hosts("hostname,external_id\nweb1,i-1\n")
     inventory.packages("hostname,manager,name,version\nweb1,dpkg,x,1\n")
     old = inventory.host("web1").id
-    intake.retire(inventory.db, "WEB1", actor="test", now=now)
+    retirement.retire(inventory.db, "WEB1", actor="test", now=now)
 
     difference = inventory.hosts("hostname,external_id\nweb1,i-2\n")
 
@@ -353,10 +353,10 @@ def test_a_machine_takes_the_name_of_a_retired_one_which_keeps_its_history(inven
 
 
 def test_a_retired_host_that_is_in_a_file_again_is_back(inventory, now):
-    from inventory import intake
+    from inventory import retirement
 
     inventory.hosts("hostname\nweb1\n")
-    intake.retire(inventory.db, "web1", actor="test", now=now)
+    retirement.retire(inventory.db, "web1", actor="test", now=now)
     assert inventory.names() == []
 
     difference = inventory.hosts("hostname\nweb1\n")

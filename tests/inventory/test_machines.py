@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from inventory import documents, host_import, host_reports, intake, machines
+from inventory import documents, host_import, host_reports, machines, package_import, retirement
 from patchmgr.db import models
 from patchmgr.db.queries import identity as queries
 from patchmgr.domain.identity import Identity
@@ -240,7 +240,7 @@ def test_enrolling_again_ends_the_first_token(fleet):
 def test_retiring_a_host_ends_its_token(fleet):
     web = fleet.enrolled()
 
-    intake.retire(fleet.db, "web", actor="ann", now=fleet.now)
+    retirement.retire(fleet.db, "web", actor="ann", now=fleet.now)
 
     with pytest.raises(AuthenticationError, match="enrol the host again"):
         web.report()
@@ -288,7 +288,7 @@ def test_what_another_way_brought_in_makes_the_report_wanted_again(fleet):
     web.report()
     path = fleet.folder / "packages.csv"
     path.write_text("hostname,manager,name,version\nweb,dpkg,curl,1\n")
-    intake.import_packages(fleet.db, path, actor="ann", now=fleet.now)
+    package_import.import_packages(fleet.db, path, actor="ann", now=fleet.now)
 
     assert web.ask().wanted
 
@@ -583,7 +583,7 @@ def test_a_host_filed_under_its_machine_id_is_that_machine(fleet):
 
 def test_the_name_of_a_retired_host_is_free(fleet):
     fleet.enrolled().report()
-    intake.retire(fleet.db, "web", actor="ann", now=fleet.now)
+    retirement.retire(fleet.db, "web", actor="ann", now=fleet.now)
     gone = fleet.host("web").id
 
     other = fleet.enrolled(machine_id=M2, product_uuid=P2, boot_id=BOOTS[2])

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from inventory import csv_file, intake
+from inventory import csv_file, retirement
 from patchmgr.db import models
 from patchmgr.errors import BadFileError, InputError, NotFoundError
 
@@ -125,7 +125,7 @@ def test_rows_of_unknown_and_unnamed_hosts_are_refused_with_one_line_a_host(flee
 
 
 def test_rows_of_a_retired_host_are_refused(fleet, now):
-    intake.retire(fleet.db, "a", actor="test", now=now)
+    retirement.retire(fleet.db, "a", actor="test", now=now)
 
     assert "'a' is no host of the inventory" in refused(fleet, file("a,dpkg,x,1"))
 
@@ -260,7 +260,7 @@ def test_a_known_host_need_not_name_its_platform(fleet):
 
 
 def test_a_retired_host_that_reports_is_back(fleet, now):
-    intake.retire(fleet.db, "a", actor="test", now=now)
+    retirement.retire(fleet.db, "a", actor="test", now=now)
 
     fleet.report("a", "x\t1\n")
 
@@ -299,7 +299,7 @@ def test_held_packages_belong_to_the_host_and_not_to_its_set(inventory):
 def test_imports_reports_and_retirements_are_audited(fleet, now):
     fleet.packages(file("a,dpkg,x,1"))
     fleet.report("a", "x\t2\n")
-    intake.retire(fleet.db, "a", actor="test", now=now)
+    retirement.retire(fleet.db, "a", actor="test", now=now)
 
     with fleet.db.reading() as session:
         query = select(models.AuditEntry.action).order_by(models.AuditEntry.id)

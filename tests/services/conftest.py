@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from sqlalchemy import event, func, select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import plan_content, plan_progress
@@ -105,7 +105,7 @@ class Fleet:
         )
         header = "hostname,manager,name,version,arch,source,source_version\n"
         path = self._file("packages.csv", header + rows)
-        intake.import_packages(self.db, path, actor="test", now=self.now)
+        package_import.import_packages(self.db, path, actor="test", now=self.now)
 
     def create(self, rings=(CANARY, BROAD), selection=EVERYTHING, **more):
         return plans.create(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import feeds, finding_lines, findings
@@ -277,7 +277,7 @@ def test_a_scan_finds_the_same_on_both_sides(sites):
             "h2,dpkg,openssl,3.0-3,amd64,openssl,3.0-3\n"
         )
         host_import.import_hosts(site.db, hosts, actor="test", now=site.now)
-        intake.import_packages(site.db, packages, actor="test", now=site.now)
+        package_import.import_packages(site.db, packages, actor="test", now=site.now)
         policies.ensure_default(site.db, now=site.now)
         scan.scan(site.db, now=site.now, settings=site.settings)
         with site.db.reading() as session:

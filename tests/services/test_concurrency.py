@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import func, select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import, submissions
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import findings as queries
@@ -58,13 +58,13 @@ def test_imports_reports_dry_runs_and_scans_at_once(fleet, tmp_path, now, settin
                 rows = [f"h{number},dpkg,x,{version}" for number in range(HOSTS)]
                 rows += [f"h{number},dpkg,only-{who}-{turn},1" for number in range(HOSTS)]
                 path.write_text("hostname,manager,name,version\n" + "\n".join(rows) + "\n")
-                intake.import_packages(fleet, path, actor="test", now=now, dry_run=who == 2)
+                package_import.import_packages(fleet, path, actor="test", now=now, dry_run=who == 2)
 
         return work
 
     def report():
         for turn in range(ROUNDS):
-            intake.submit_report(
+            submissions.submit_report(
                 fleet,
                 host="h0",
                 os="debian:12",
@@ -134,7 +134,7 @@ def test_two_files_that_bring_the_same_new_host_make_one(fleet, tmp_path, now):
 
 def test_reports_of_one_new_host_at_once_make_one(fleet, now):
     def report(version):
-        return lambda: intake.submit_report(
+        return lambda: submissions.submit_report(
             fleet,
             host="new",
             os="debian:12",

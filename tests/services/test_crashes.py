@@ -1,21 +1,29 @@
-"""Killed at any statement: an import, a sync and a scan have happened whole, or not at all."""
+"""Killed at any statement: an import, a sync and a scan have happened whole, or not at all.
+
+``make soak`` kills all that the command can do, on both databases (``tests/bench/crashes.py``).
+"""
 
 import json
-import os
 import shutil
-import signal
 import sqlite3
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event
 
-from inventory import host_import, import_work, intake, uploads
+from inventory import host_import, import_work, package_import, uploads
 from patchmgr import config
 from patchmgr.db import migrate
 from patchmgr.db.session import Database
-from patchmgr.services import bundles, feeds, policies, scan, signing, sync
+from patchmgr.services import bundles, feeds, policies, rollouts, scan, signing, sync
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+from content import content, difference
+from dying import COMMIT, STATEMENTS, in_a_process
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 HOSTS = "hostname,external_id,os_id,os_release\n" + "".join(
@@ -85,9 +93,9 @@ def template(_sqlite_template):
 class Place:
     """A folder with a database; the files that come in lie in ``files``."""
 
-    def __init__(self, folder, files):
+    def __init__(self, folder, files, url=""):
         folder.mkdir(exist_ok=True)
-        self.folder, self.files = folder, files
+        self.folder, self.files, self.url = folder, files, url
         self.path = folder / "patchmgr.db"
 
     def file(self, name, content):
@@ -102,7 +110,7 @@ class Place:
     def packages(self):
         with self.opened() as db:
             path = self.file("packages.csv", PACKAGES)
-            intake.import_packages(db, path, actor="test", now=NOW)
+            package_import.import_packages(db, path, actor="test", now=NOW)
 
     def upload(self):
         """Send a file and confirm it, as a person does; nothing of it is carried out."""
@@ -158,7 +166,7 @@ class Place:
         return config.load({"PATCHMGR_HOME": str(self.folder)})
 
     def opened(self):
-        return closing(Database(f"sqlite:///{self.path}"))
+        return closing(Database(self.url or f"sqlite:///{self.path}"))
 
     def content(self, tables):
         """Return all rows of ``tables``; the database must be sound."""
@@ -194,23 +202,9 @@ def killed_at(point, work, place):
 
     Return whether it came that far.
     """
-    process = os.fork()
-    if process == 0:
-        left = [point]
-
-        def die(*_anything):
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        event.listen(Engine, "before_cursor_execute", die)
-        event.listen(Engine, "commit", die)
-        try:
-            work(place)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(process, 0)
-    return os.WIFSIGNALED(status)
+    outcome = in_a_process(partial(work, place), at=point, of=(STATEMENTS,))
+    assert outcome.killed or outcome.code == 0, outcome.said
+    return outcome.killed
 
 
 @pytest.mark.parametrize(("tables", "before", "work"), WORK.values(), ids=WORK)
@@ -240,6 +234,57 @@ def test_killed_anywhere_it_has_not_happened_and_can_be_done_again(
         point += 1
     assert place.content(tables) == done
     assert point > 5  # begin, statements, commit
+
+
+@pytest.mark.parametrize("name", ["packages", "sync", "scan"])
+def test_killed_on_postgresql_it_has_not_happened_either(tmp_path, postgresql_url, request, name):
+    _, before, work = WORK[name]
+    start = Place(tmp_path / "start", tmp_path, postgresql_url)
+    prepared(start, *before)
+    server = request.getfixturevalue("_postgresql")
+    template = postgresql_url.partition("?")[0].rpartition("/")[2]
+    numbers = count(1)
+
+    def copied():
+        made = f"{template}_{next(numbers)}"
+        server.run(f"CREATE DATABASE {made} TEMPLATE {template} STRATEGY FILE_COPY")
+        return Place(tmp_path / made, tmp_path, postgresql_url.replace(template, made))
+
+    def said(place):
+        with place.opened() as db, db.reading() as session:
+            return content(session)
+
+    untouched, undisturbed = said(start), copied()
+    work(undisturbed)
+    done = said(undisturbed)
+
+    place = copied()
+    for point in (3, COMMIT):
+        assert killed_at(point, work, place)
+        assert said(place) == untouched
+    work(place)
+
+    assert difference(done, said(place)) == []
+    assert done != untouched
+
+
+def test_a_killed_tick_of_a_rollout_hands_nothing_out_twice(fleet):
+    plan_id = fleet.started()
+    before = fleet.states(plan_id)
+
+    def tick():
+        with closing(Database(fleet.db.url)) as db:
+            rollouts.tick(db, now=fleet.now)
+
+    for point in (10, COMMIT):
+        assert in_a_process(tick, at=point, of=(STATEMENTS,)).killed
+        assert fleet.states(plan_id) == before
+    tick()
+    tick()
+
+    assert fleet.is_consistent()
+    assert fleet.states(plan_id)["c1"] == "leased"
+    assert {task.attempt for task in fleet.tasks(plan_id).values()} == {0, 1}
 
 
 def test_a_first_start_that_was_killed_can_be_made_again(tmp_path):

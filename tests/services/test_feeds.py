@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 from sqlalchemy import select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import feeds as queries
@@ -170,7 +170,7 @@ def test_packages_of_a_language_need_their_ecosystem(db, settings, hosts, tmp_pa
     (tmp_path / "packages.csv").write_text(
         "hostname,manager,name,version\ndebian-12,pypi,flask,3.0\n"
     )
-    intake.import_packages(db, tmp_path / "packages.csv", actor="test", now=now)
+    package_import.import_packages(db, tmp_path / "packages.csv", actor="test", now=now)
 
     with db.reading() as session:
         platforms = feeds.fleet(session)

@@ -76,6 +76,41 @@ def test_a_file_still_being_uploaded_is_left_alone(db, settings, now):
     assert file.exists()
 
 
+def test_what_nobody_sent_the_rest_of_goes_a_week_after_its_last_piece(db, settings, now):
+    for age in (8, 6):
+        upload(db, settings, f"whole-{age}", now - age * DAY)
+        (settings.uploads / f"part-{age}").write_bytes(b"hos")
+        os.utime(settings.uploads / f"part-{age}", (0, (now - age * DAY).timestamp()))
+        with db.writing() as session:
+            for stored, import_id in (("part", None), ("whole", 1)):
+                session.add(
+                    models.Upload(
+                        wish={},
+                        filename="hosts.csv",
+                        stored=f"{stored}-{age}",
+                        size=9,
+                        modified=0,
+                        piece=3,
+                        received=3,
+                        digest="",
+                        uploaded_by="ann",
+                        begun_at=now - 9 * DAY,
+                        heard_at=now - age * DAY,
+                        import_id=import_id,
+                    )
+                )
+
+    done = tidy(db, settings=settings, now=now)
+
+    assert done.unfinished == 1
+    assert sorted(file.name for file in settings.uploads.iterdir()) == ["part-6", "whole-6"]
+    with db.reading() as session:
+        left = {row.stored for row in session.query(models.Upload)}
+        (entry,) = session.query(models.AuditEntry)
+    assert left == {"part-6", "whole-6"}
+    assert (entry.action, entry.details["received"]) == ("upload.forget", 3)
+
+
 def test_old_failed_sign_ins_go_and_the_audit_log_stays(db, settings, now):
     with db.writing() as session:
         session.add(models.LoginAttempt(subject="ann", at=now - 30 * DAY))
@@ -94,3 +129,20 @@ def test_tidying_twice_finds_nothing_the_second_time(db, settings, now):
     tidy(db, settings=settings, now=now)
 
     assert str(tidy(db, settings=settings, now=now)) == ""
+
+
+def test_what_a_killed_process_left_of_a_report_goes_after_a_day(db, settings, now):
+    kept = {"named": 9 * DAY, "compliance-unnamed-yet": DAY / 2, ".making-now": DAY / 2}
+    for name, age in {**kept, "compliance-unnamed": 2 * DAY, ".making-once": 2 * DAY}.items():
+        folder = settings.reports / name
+        folder.mkdir(parents=True)
+        (folder / "report.csv").touch()
+        os.utime(folder, ((now - age).timestamp(),) * 2)
+    with db.writing() as session:
+        made = {"as_of": now, "made_at": now, "made_by": "ann", "kind": "compliance"}
+        empty = {"parameters": {}, "headline": {}, "files": {}}
+        session.add(models.Report(stored="named", **made, **empty))
+
+    tidy(db, settings=settings, now=now)
+
+    assert {path.name for path in settings.reports.iterdir()} == set(kept)

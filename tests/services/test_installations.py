@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from inventory import host_import, intake, sets
+from inventory import host_import, package_import, retirement, sets, submissions
 from patchmgr.db import migrate, models, package_sets
 from patchmgr.services import installations
 
@@ -39,7 +39,7 @@ class Fleet:
             for name, version, arch in sorted(installed)
         )
         self._step()
-        intake.submit_report(
+        submissions.submit_report(
             self.db,
             host=host,
             os="debian:12",
@@ -55,7 +55,7 @@ class Fleet:
     def retire(self, host, _installed):
         self._step()
         if host in self._active():
-            intake.retire(self.db, host, actor="test", now=self.now)
+            retirement.retire(self.db, host, actor="test", now=self.now)
 
     def take_back(self, host, _installed):
         self._platform(host, "12")
@@ -72,7 +72,7 @@ class Fleet:
         rows = [f"{host},dpkg,{','.join(each)}" for each in sorted(installed)]
         self._write("packages.csv", "hostname,manager,name,version,arch", rows)
         path = self.folder / "packages.csv"
-        intake.import_packages(self.db, path, actor="test", now=self.now, mode=mode)
+        package_import.import_packages(self.db, path, actor="test", now=self.now, mode=mode)
 
     def _active(self):
         with self.db.reading() as session:
@@ -215,7 +215,7 @@ def test_a_dry_run_and_a_refused_file_count_nothing(fleet):
     before = counted(fleet.db)
     fleet._write("packages.csv", "hostname,manager,name,version", ["a,dpkg,new,1"])
 
-    intake.import_packages(
+    package_import.import_packages(
         fleet.db, fleet.folder / "packages.csv", actor="test", now=fleet.now, dry_run=True
     )
 

@@ -10,7 +10,7 @@ from pysequoia import SignatureMode, Tsk, sign
 from sqlalchemy import select
 
 from inventory.host_import import import_hosts
-from inventory.intake import import_packages
+from inventory.package_import import import_packages
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import feeds, hosts, offers

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select, update
 
 from inventory.host_import import import_hosts
-from inventory.intake import import_packages, retire
+from inventory.package_import import import_packages
+from inventory.retirement import retire
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import report_endings, reports_made

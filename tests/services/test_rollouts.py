@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from inventory import intake
+from inventory import retirement
 from patchmgr.db import models
 from patchmgr.db.queries import plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
@@ -543,8 +543,8 @@ def test_a_page_of_tasks_goes_on_where_the_last_one_ended(fleet):
 def test_a_host_that_was_retired_gets_no_turn(fleet):
     plan_id = fleet.started()
     fleet.now += MINUTE
-    intake.retire(fleet.db, "b1", actor="ann", now=fleet.now)
-    intake.retire(fleet.db, "c1", actor="ann", now=fleet.now)
+    retirement.retire(fleet.db, "b1", actor="ann", now=fleet.now)
+    retirement.retire(fleet.db, "c1", actor="ann", now=fleet.now)
     fleet.tick()
 
     tasks = fleet.tasks(plan_id)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import, retirement, submissions
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import explained, explanations
@@ -75,12 +75,12 @@ class Fleet:
                 lines.append(f"{host},{manager},{name},{version},amd64,{(source or [''])[0]}")
         path = self.folder / "packages.csv"
         path.write_text("\n".join(lines) + "\n")
-        intake.import_packages(self.db, path, now=self.at, **WHEN)
+        package_import.import_packages(self.db, path, now=self.at, **WHEN)
 
     def report(self, host, packages, release="12"):
         """Let a host send its own listing; of a name with several versions the last stays."""
         lines = {each.split()[0]: each.split()[1] for each in packages}
-        intake.submit_report(
+        submissions.submit_report(
             self.db,
             host=host,
             os=f"debian:{release}",
@@ -122,12 +122,12 @@ class Fleet:
             "sections": sections,
         }
         text = json.dumps(document)
-        return intake.submit_report(
+        return submissions.submit_report(
             self.db, host="", os="", format="report", text=text, now=self.at, **WHEN
         )
 
     def retire(self, name):
-        intake.retire(self.db, name, now=self.at, **WHEN)
+        retirement.retire(self.db, name, now=self.at, **WHEN)
 
     def advise(self, *advisories):
         """Let the feed say just this from now on."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from inventory import intake
+from inventory import submissions
 from patchmgr.db.queries import explanations, hosts, plan_content
 from patchmgr.db.queries import plans as plan_queries
 from patchmgr.domain.offers import NOT_YET
@@ -167,7 +167,7 @@ def own(fleet):
                 "reboot-required": waits_for_reboot,
             },
         }
-        intake.submit_report(
+        submissions.submit_report(
             fleet.db,
             host="",
             os="",

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from sqlalchemy import update
 
 from inventory.host_import import import_hosts
-from inventory.intake import import_packages
+from inventory.package_import import import_packages
 from patchmgr.cli import main
 from patchmgr.cli.app import App
 from patchmgr.config import Settings

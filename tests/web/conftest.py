@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inventory.host_import import import_hosts
-from inventory.intake import import_packages
+from inventory.package_import import import_packages
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from inventory import intake
+from inventory import submissions
 from patchmgr.domain.accounts import Role
 from patchmgr.services import accounts
 from patchmgr.services.scan import scan
@@ -42,7 +42,7 @@ def document(**sections):
 @pytest.fixture
 def reported(fleet, sqlite_db, settings, clock):
     given = {"host": "", "os": "", "format": "report", "text": document(), "actor": "test"}
-    intake.submit_report(sqlite_db, now=clock(), **given)
+    submissions.submit_report(sqlite_db, now=clock(), **given)
     scan(sqlite_db, now=clock(), settings=settings)
 
 

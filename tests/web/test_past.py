@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from inventory.intake import import_packages, submit_report
+from inventory.package_import import import_packages
+from inventory.submissions import submit_report
 from patchmgr.config import Settings
 from patchmgr.domain.accounts import Role
 from patchmgr.services import accounts

@@ -27,6 +27,7 @@ from web.api import (
     reports,
     software,
     tokens,
+    uploads,
 )
 from web.api.routing import pages
 
@@ -53,4 +54,5 @@ __all__ = [
     "reports",
     "software",
     "tokens",
+    "uploads",
 ]

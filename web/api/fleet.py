@@ -6,7 +6,7 @@ from flask import request
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from inventory import bodies, documents, intake
+from inventory import bodies, documents, formats, submissions
 from inventory.bodies import MEBIBYTE
 from patchmgr.db.queries import facts, feeds
 from patchmgr.db.queries import hosts as queries
@@ -169,7 +169,7 @@ class ReportQuery(In):
     format: Plain = Field(
         "",
         description="What kind of listing it is; recognised when left out.",
-        json_schema_extra={"enum": ["", *intake.FORMATS]},
+        json_schema_extra={"enum": ["", *formats.FORMATS]},
     )
     os: Plain = Field(
         "",
@@ -291,7 +291,7 @@ def submit_report(hostname: str, query: ReportQuery) -> object:
     if whole(hostname) is not None and not query.os:
         with db().reading() as reading:
             hostname = _known(reading, hostname).line.hostname
-    made = intake.submit_report(
+    made = submissions.submit_report(
         db(),
         host=hostname,
         os=query.os,

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from web.api.values import PLAIN, Flag, In, Out, Plain, Text, When, Words
 
+LARGEST = 2**53 - 1  # number that every program reads as it was written
+
 
 class Change(Out):
     host: str
@@ -112,6 +114,42 @@ class UploadQuery(In):
     encoding: Text = Field("", description="Where it does not show by itself.")
     preset: Text = Field("", description="Whose export it is; `none`: of nobody known.")
     map: Text = Field("", description="Columns: `theirs=ours`, separated by commas.")
+
+
+class NewUpload(UploadQuery):
+    """A file that is to be sent in pieces."""
+
+    filename: Text = Field(min_length=1, description="What it is called where it comes from.")
+    size: int = Field(ge=0, le=LARGEST, description="Bytes, of the whole file.")
+    modified: int = Field(
+        0, ge=0, le=LARGEST, description="When it was last changed: milliseconds since 1970."
+    )
+    anew: bool = Field(False, description="Throw away what is kept of a file that looks the same.")
+
+
+class PieceQuery(In):
+    offset: int = Field(ge=0, le=LARGEST, description="Where in the file the piece begins.")
+    digest: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="Of the first piece: its SHA-256. Of a further one: SHA-256 over `digest` so "
+        "far and the SHA-256 of the piece, one after the other as they are written here.",
+    )
+
+
+class Unfinished(Out):
+    """A file that is sent in pieces, and how far it is."""
+
+    id: int
+    filename: str
+    kind: str
+    size: int = Field(description="Bytes, of the whole file.")
+    received: int = Field(description="Bytes that are kept: where the next piece begins.")
+    digest: str = Field(description="Of what is kept; hold it against your file to go on.")
+    piece: int = Field(description="Bytes of each piece but the last.")
+    uploaded_by: str
+    begun_at: When
+    heard_at: When = Field(description="When the last piece came.")
+    import_id: int | None = Field(description="The import that it became, once it is whole.")
 
 
 class Confirmation(In):

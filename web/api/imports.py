@@ -74,18 +74,10 @@ def send_import(query: UploadQuery) -> object:
     """
     if (coding := request.headers.get("Content-Encoding", "")) not in ("", "identity", "gzip"):
         raise InputError({"Content-Encoding": f"{coding[:40]!r} is not gzip"})
-    wish = Wish(
-        query.kind,
-        query.mode,
-        query.source,
-        query.full_export,
-        query.save_mapping,
-        Reading(_mapping(query.map), query.preset, query.encoding),
-    )
     import_id = uploads.receive(
         db(),
         request.stream,
-        wish,
+        wish(query),
         filename=query.filename or f"{query.kind}.csv",
         uploads=settings().uploads,
         actor=actor(),
@@ -195,6 +187,18 @@ def delete_source(name: str) -> object:
     """Forget how the files of a source are read; its hosts stay."""
     sources.delete(db(), name, actor=actor(), now=now())
     return None
+
+
+def wish(said: UploadQuery) -> Wish:
+    """Return what the sender says of a file."""
+    return Wish(
+        said.kind,
+        said.mode,
+        said.source,
+        said.full_export,
+        said.save_mapping,
+        Reading(_mapping(said.map), said.preset, said.encoding),
+    )
 
 
 def _now(import_id: int) -> object:

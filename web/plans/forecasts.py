@@ -1,6 +1,6 @@
 """When a plan's rings run: the time line, the forecast, and what a change would do to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.rings import ANY_TIME
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
 from patchmgr.domain.simulation.forecast import RingForecast, WhatIf
+from patchmgr.domain.windows import Window
 from patchmgr.errors import InputError
 from patchmgr.services import forecasts as service
 from web import timeline
@@ -109,17 +110,19 @@ def what_if(plan_id: int) -> ResponseReturnValue:
         return _page(plan, form)
     try:
         asked = form.read()
-        base, changed = service.compared(session(), plan_id, now=now(), what_if=asked)
+        windows = window_queries.known_windows(session())
+        base, changed = service.compared(session(), plan, windows, now=now(), what_if=asked)
     except InputError as error:
         form.take(error)
         return _page(plan, form), 422
-    rings = zip(base.forecast.rings, changed.forecast.rings, strict=True)
+    rings = zip(base.rings, changed.rings, strict=True)
     return _page(
         plan,
         form,
-        as_it_is=base.forecast,
-        as_asked=changed.forecast,
-        later=apart(base.forecast.ends, changed.forecast.ends),
+        windows,
+        as_it_is=base,
+        as_asked=changed,
+        later=apart(base.ends, changed.ends),
         shifts=[Shift(ring, other) for ring, other in rings],
     )
 
@@ -128,9 +131,15 @@ def apart(before: datetime | None, after: datetime | None) -> timedelta | None:
     return None if before is None or after is None else after - before
 
 
-def _page(plan: PlanDetail, form: WhatIfForm, **compared: Any) -> str:
+def _page(
+    plan: PlanDetail,
+    form: WhatIfForm,
+    known: Mapping[str, Window] | None = None,
+    **compared: Any,
+) -> str:
     kept = kept_forecasts.of_plan(session(), plan.id) if plan.state in OPEN_PLANS else None
-    windows = sorted({*window_queries.known_windows(session()), *plan.windows})
+    known = window_queries.known_windows(session()) if known is None else known
+    windows = sorted({*known, *plan.windows})
     return render_template(
         "plans/forecast.html",
         kept=kept,

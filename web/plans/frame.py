@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchmgr.db.queries import forecasts, freezes, holds, plan_content, plan_review
+from patchmgr.db.queries import forecasts, freezes, holds, plan_review
 from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
@@ -167,7 +167,6 @@ def risks_of(plan: PlanDetail) -> list[risks.Risk]:
         plan,
         standing,
         kept=forecasts.of_plan(session(), plan.id),
-        excluded=plan_content.reasons(session(), plan.id) if plan.summary["excluded"] else {},
         bad=holds.of_plan(session(), plan.id, now()),
         now=now(),
     )

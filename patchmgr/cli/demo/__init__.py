@@ -14,9 +14,12 @@ from patchmgr.cli.demo.story import Story
 from patchmgr.db import migrate, models
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError
+from patchmgr.jobs import leader
+from patchmgr.services import audit
 
 PASSWORD_FILE = "demo-password"  # noqa: S105 -- the name of a file
 DRAFT = "demo-draft.db"
+LOADING, LOADED = "demo.begin", "demo.end"  # in the audit log
 
 
 @click.command()
@@ -26,7 +29,9 @@ def demo(app: App) -> None:
 
     Fills an empty database only: with hosts or people of your own in it, nothing is done.
     """
-    if _is_loaded(app):
+    if _was_cut_short(app.db):
+        _begin_anew(app.db)
+    elif _is_loaded(app):
         click.echo("the demo is loaded already")
         return
     _refuse_unless_empty(app.db)
@@ -35,7 +40,7 @@ def demo(app: App) -> None:
         if app.db.is_sqlite:
             _fill_aside(app, password, Path(folder))
         else:
-            _fill(app, app.db, password, Path(folder))
+            _fill_in_place(app, password, Path(folder))
     click.echo(f"the demo is loaded; the password of its users is in {_password_file(app)}")
 
 
@@ -44,6 +49,36 @@ def _is_loaded(app: App) -> bool:
         hosts = session.scalar(select(func.count(models.Host.id)))
         people = set(session.scalars(select(models.User.name)))
     return bool(hosts) and people >= set(story.PEOPLE) and _password_file(app).exists()
+
+
+def _was_cut_short(db: Database) -> bool:
+    """Return whether an earlier loading of the demo ended before its end, with nothing beside it.
+
+    On PostgreSQL alone it can: there the demo is loaded in place.
+    """
+    with db.reading() as session:
+        entry = models.AuditEntry
+        first = session.scalar(select(entry.action).order_by(entry.id).limit(1))
+        ended = session.scalar(select(entry.id).where(entry.action == LOADED).limit(1))
+        people = set(session.scalars(select(models.User.name)))
+        hosts = set(session.scalars(select(models.Host.hostname)))
+    ours = {machine.hostname for machine in fleet.machines()}
+    return first == LOADING and ended is None and people <= set(story.PEOPLE) and hosts <= ours
+
+
+def _begin_anew(db: Database) -> None:
+    """Take half a demo out of the database. Raises `ConflictError` while somebody works on it."""
+    lock = leader.scheduler_lock(db)
+    if not lock.acquire():
+        raise ConflictError(
+            "the demo is being loaded, or was cut short and this database is being served since; "
+            "wait, or stop the service and load it again"
+        )
+    try:
+        click.echo("an earlier loading of the demo was cut short; it begins anew")
+        migrate.anew(db)
+    finally:
+        lock.release()
 
 
 def _refuse_unless_empty(db: Database) -> None:
@@ -75,6 +110,23 @@ def _fill_aside(app: App, password: str, folder: Path) -> None:
     draft.replace(target)
 
 
+def _fill_in_place(app: App, password: str, folder: Path) -> None:
+    """Fill the database itself, and note in it when that begins and when it has ended."""
+    lock = leader.scheduler_lock(app.db)
+    lock.acquire()  # so that nobody takes it for half a demo; who serves meanwhile has it already
+    try:
+        _note(app, LOADING)
+        _fill(app, app.db, password, folder)
+        _note(app, LOADED)
+    finally:
+        lock.release()
+
+
+def _note(app: App, action: str) -> None:
+    with app.db.writing() as session:
+        audit.record(session, at=app.now, actor=app.actor, action=action, subject="demo")
+
+
 def _fill(app: App, db: Database, password: str, folder: Path) -> None:
     with click.progressbar(length=100, label="Loading the demo") as bar:
         story.tell(
@@ -92,7 +144,8 @@ def _password_file(app: App) -> Path:
 def _password(path: Path) -> str:
     """Return the password of the demo's users, made and kept (mode 0600) on first use."""
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(12))
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(12), encoding="ascii")
+        draft.replace(path)  # whole or not at all
     return path.read_text(encoding="ascii").strip()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from inventory import host_import, intake
+from inventory import host_import, package_import
 from patchmgr.cli.demo import fleet
 from patchmgr.config import Settings
 from patchmgr.db import models
@@ -115,7 +115,7 @@ def _live(story: Story, day: float) -> None:
     fleet.write_feed(feed, days_ago=int(day))
     sync.sync(story.db, "debian", settings=story.settings, now=now, actor="scheduler", source=feed)
     fleet.write_packages(packages, story.machines, days_ago=int(day), patched=story.patched)
-    intake.import_packages(story.db, packages, actor=ADMIN, now=now + timedelta(minutes=10))
+    package_import.import_packages(story.db, packages, actor=ADMIN, now=now + timedelta(minutes=10))
     scan.scan(story.db, now=now + timedelta(minutes=15), settings=story.settings)
     rollouts.tick(story.db, now=now + timedelta(minutes=20))
     for plan_id, sources in story.working.items():

@@ -36,6 +36,7 @@ from patchmgr.db.models.hosts import (
     PackageSet,
     PackageVersion,
     Software,
+    Upload,
     VersionCount,
 )
 from patchmgr.db.models.operations import JobRun, Report, ScheduledJob
@@ -117,6 +118,7 @@ __all__ = [
     "Software",
     "Support",
     "Task",
+    "Upload",
     "UrgencyClass",
     "User",
     "UserSession",

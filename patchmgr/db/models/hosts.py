@@ -255,6 +255,29 @@ class Import(Base):
     error: Mapped[str] = mapped_column(Text)  # why the last attempt changed nothing
 
 
+class Upload(Base):
+    """A file that arrives in pieces; what has come of it is kept until it is whole, and an import.
+
+    The file may be longer than ``received``: what is beyond was written and not acknowledged.
+    """
+
+    __tablename__ = "upload"
+
+    id: Mapped[Id]
+    wish: Mapped[dict[str, Any]]  # what its uploader said of it, as an import keeps it
+    filename: Mapped[Name]  # as the uploader named it; shown, never used as a path
+    stored: Mapped[Name]  # name inside the home's uploads folder, chosen by us
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes, of the whole file
+    modified: Mapped[int] = mapped_column(BigInteger)  # ms since 1970, as its uploader's disk says
+    piece: Mapped[int]  # bytes of each piece but the last
+    received: Mapped[int] = mapped_column(BigInteger)  # bytes
+    digest: Mapped[Word]  # of the pieces received, see `inventory.pieces`
+    uploaded_by: Mapped[Name]
+    begun_at: Mapped[datetime]
+    heard_at: Mapped[datetime]  # when the last piece came
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))  # once it is whole
+
+
 class ImportSource(Base):
     """How the files of one source are read, so that it need not be said each time."""
 

@@ -67,6 +67,27 @@ class ImportLine:
         return int(self.preview.get("rejected", 0))
 
 
+@dataclass(frozen=True, slots=True)
+class UploadLine:
+    """A file that arrives in pieces: how far it is."""
+
+    id: int
+    filename: str
+    wish: Mapping[str, Any]  # what was said of it
+    size: int  # bytes, of the whole file
+    received: int
+    piece: int  # bytes of each piece but the last
+    digest: str  # of what was received, see `inventory.pieces`
+    uploaded_by: str
+    begun_at: datetime
+    heard_at: datetime
+    import_id: int | None  # once it is whole
+
+    @property
+    def kind(self) -> str:
+        return str(self.wish["kind"])
+
+
 def listing(
     session: Session,
     *,
@@ -94,6 +115,21 @@ def get(session: Session, import_id: int) -> ImportLine:
     if row is None:
         raise NotFoundError("import", import_id)
     return _line(row)
+
+
+def unfinished(session: Session) -> list[UploadLine]:
+    """Return the uploads of which pieces are missing, the latest begun first."""
+    row = models.Upload
+    query = select(row).where(row.import_id.is_(None)).order_by(row.id.desc())
+    return [_upload(found) for found in session.scalars(query)]
+
+
+def upload_line(session: Session, upload_id: int) -> UploadLine:
+    """Return one upload. Raises `NotFoundError`."""
+    row = session.get(models.Upload, upload_id)
+    if row is None:
+        raise NotFoundError("upload", upload_id)
+    return _upload(row)
 
 
 def sources(session: Session) -> list[SourceLine]:
@@ -148,4 +184,20 @@ def _line(row: models.Import) -> ImportLine:
         row.confirmed_by,
         row.finished_at,
         row.error,
+    )
+
+
+def _upload(row: models.Upload) -> UploadLine:
+    return UploadLine(
+        row.id,
+        row.filename,
+        row.wish,
+        row.size,
+        row.received,
+        row.piece,
+        row.digest,
+        row.uploaded_by,
+        row.begun_at,
+        row.heard_at,
+        row.import_id,
     )

@@ -4,7 +4,7 @@
 tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy import (
     or_,
     select,
     type_coerce,
+    union_all,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -91,6 +92,7 @@ class Standing:
     without_window: tuple[str, ...]
     elsewhere: tuple[tuple[int, str, int], ...]  # open plans that share hosts: id, title, hosts
     first_time: tuple[str, ...]  # packages whose change no host of the fleet has verified yet
+    excluded: Mapping[str, tuple[int, int]]  # why not planned -> versions, host x version pairs
 
 
 def listing(
@@ -176,24 +178,43 @@ def standing(session: Session, plan_id: int, *, now: datetime, silent_days: int)
         .where(task.plan_id == plan_id)
         .order_by(host.hostname)
     ).all()
-    other, shared = aliased(models.Task), func.count()
-    elsewhere = session.execute(
-        select(plan.id, plan.title, shared)
-        .join(task, task.plan_id == plan.id)
-        .join(other, and_(other.host_id == task.host_id, other.plan_id == plan_id))
-        .where(plan.id != plan_id, plan.state.in_([state.value for state in OPEN_PLANS]))
-        .group_by(plan.id, plan.title)
-        .order_by(plan.id)
-    )
+    elsewhere, excluded = _elsewhere_and_excluded(session, plan_id)
     return Standing(
         silent=tuple(name for name, at, *_ in rows if at is not None and at < since),
         never_reported=tuple(name for name, at, *_ in rows if at is None),
         reboot_pending=tuple(name for name, _, pending, *_ in rows if pending),
         retired=tuple(name for name, *_, retired, _ in rows if retired is not None),
         without_window=tuple(name for name, *_, window in rows if window is None),
-        elsewhere=tuple((number, title, count) for number, title, count in elsewhere),
+        elsewhere=elsewhere,
         first_time=_first_time(session, plan_id),
+        excluded=excluded,
     )
+
+
+def _elsewhere_and_excluded(
+    session: Session, plan_id: int
+) -> tuple[tuple[tuple[int, str, int], ...], dict[str, tuple[int, int]]]:
+    """Return the open plans that share hosts, and why how much is not planned. One query."""
+    other, left = aliased(models.Task), models.PlanExclusion
+    shared = (
+        select(plan.id, plan.title, func.count(), literal(0))
+        .join(task, task.plan_id == plan.id)
+        .join(other, and_(other.host_id == task.host_id, other.plan_id == plan_id))
+        .where(plan.id != plan_id, plan.state.in_([state.value for state in OPEN_PLANS]))
+        .group_by(plan.id, plan.title)
+    )
+    reasons = (
+        select(literal(0), left.reason, func.count(), func.coalesce(func.sum(left.hosts), 0))
+        .where(left.plan_id == plan_id)
+        .group_by(left.reason)
+    )
+    elsewhere, excluded = [], {}
+    for number, words, count, hosts in session.execute(union_all(shared, reasons)):
+        if number:
+            elsewhere.append((int(number), str(words), int(count)))
+        else:
+            excluded[str(words)] = int(count), int(hosts)
+    return tuple(sorted(elsewhere)), dict(sorted(excluded.items()))
 
 
 def placement(session: Session, plan_id: int) -> list[tuple[int, str | None, int]]:

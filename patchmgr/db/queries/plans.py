@@ -177,6 +177,7 @@ class PlanDetail:
     changed: tuple[str, ...]  # since the last approval that fell; empty: nothing, or none fell
     stops: tuple[Stop, ...]  # why it stands still, and what to do about it; empty: it moves
     revision: int
+    rollout: Rollout  # without its hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         changed=_changed(session, plan, approvals),
         stops=stops_of(session, plan, rollout, freezes.frozen, now),
         revision=plan.revision,
+        rollout=rollout,
     )
 
 

@@ -5,8 +5,10 @@ which every step keeps in line, so a tick costs what can change and not what the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
 
 from patchmgr.domain.probes import Standing
 from patchmgr.domain.rings import RingSettings
@@ -45,6 +47,9 @@ class Task:
     after: tuple[int, ...] = ()  # hosts that must have begun before it
     acknowledged: bool = False  # a person has seen that it ended without success
     undo: str = ""  # why a person wants it rolled back; empty: nobody does
+    hosts: int = (
+        1  # that it stands for: more where a forecast lets those that are alike move as one
+    )
 
     @property
     def is_unavailable(self) -> bool:
@@ -56,6 +61,24 @@ class Task:
             return False
         was_asked = self.begun is not None or self.misses > 0
         return self.state is not TaskState.TIMED_OUT or was_asked
+
+
+_NAMES = tuple(one.name for one in fields(Task))
+_values = attrgetter(*_NAMES)
+_SETTERS: Mapping[str, Any] = {name: getattr(Task, name).__set__ for name in _NAMES}
+
+
+def revised(task: Task, **changes: Any) -> Task:
+    """Return ``task`` with ``changes``: `dataclasses.replace` in less than half of its time.
+
+    A plan for 100,000 hosts is half a million of these, and little else.
+    """
+    found = object.__new__(Task)
+    for put, value in zip(_SETTERS.values(), _values(task), strict=True):
+        put(found, value)
+    for name, value in changes.items():
+        _SETTERS[name](found, value)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

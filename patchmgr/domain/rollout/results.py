@@ -1,15 +1,16 @@
 """What hosts report and what their inventories show. Late results count; repeated ones do not."""
 
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from patchmgr.domain.rollout import signals
 from patchmgr.domain.rollout.events import MACHINE, InventorySeen, Outcome, TaskReported
-from patchmgr.domain.rollout.model import Task
+from patchmgr.domain.rollout.model import Task, revised
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     AT_WORK,
     LIVE_TASKS,
+    UNSUCCESSFUL,
     UNVERIFIED,
     WAITING_TASKS,
     PlanState,
@@ -71,32 +72,35 @@ def seen(work: Work, event: InventorySeen) -> None:
     if task.state in WAITING_TASKS:
         runs = work.plan.state is PlanState.RUNNING
         if runs and event.verified and not event.reboot_pending:
-            skipped = replace(task, finished=event.at, by=MACHINE)
-            _enter(work, skipped, _T.SKIPPED, event.at, "it has every target version already")
+            why = "it has every target version already"
+            _enter(work, task, _T.SKIPPED, event.at, why, finished=event.at, by=MACHINE)
         return
     if task.state not in (*LIVE_TASKS, _T.LOST, _T.TIMED_OUT) or not _is_news(task, event.at):
         return
     if not event.verified:
-        work.put(replace(task, seen=event.at))
+        work.put(revised(task, seen=event.at))
         return
+    begun = task.begun or event.at
     if event.reboot_pending:
         if task.state is _T.REBOOT_PENDING:
-            work.put(replace(task, seen=event.at))
+            work.put(revised(task, seen=event.at))
             return
-        _enter(
-            work,
-            replace(task, begun=task.begun or event.at, seen=event.at),
-            _T.REBOOT_PENDING,
-            event.at,
-            "the new versions are there, a reboot is not",
-        )
+        why = "the new versions are there, a reboot is not"
+        _enter(work, task, _T.REBOOT_PENDING, event.at, why, begun=begun, seen=event.at)
         return
     reported_before = task.state in (_T.INSTALLED, _T.REBOOT_PENDING)
     why = "" if reported_before else "seen in the inventory; no result was reported"
-    verified = replace(
-        task, begun=task.begun or event.at, seen=event.at, finished=event.at, not_back=False
+    _enter(
+        work,
+        task,
+        _T.VERIFIED,
+        event.at,
+        why,
+        begun=begun,
+        seen=event.at,
+        finished=event.at,
+        not_back=False,
     )
-    _enter(work, verified, _T.VERIFIED, event.at, why)
 
 
 def _is_news(task: Task, at: datetime) -> bool:
@@ -113,8 +117,15 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
     is_over = state not in LIVE_TASKS
     is_expected = task.state in (*AT_WORK, *UNVERIFIED) or state is _T.SKIPPED
     late = "" if is_expected else "late: "
-    moved = replace(
+    said = event.output.strip().splitlines()[-1][:300] if event.output.strip() else ""
+    why = f"{event.package}: {said}" if event.package and said else event.package or said
+    _enter(
+        work,
         task,
+        state,
+        event.at,
+        late + why if why or late else "",
+        actor=event.by,
         begun=None if state is _T.SKIPPED else task.begun or event.at,
         finished=event.at if is_over else None,
         package=event.package if state is _T.FAILED else "",
@@ -122,22 +133,27 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
         not_back=False,
         by=event.by,
     )
-    said = event.output.strip().splitlines()[-1][:300] if event.output.strip() else ""
-    why = f"{event.package}: {said}" if event.package and said else event.package or said
-    _enter(work, moved, state, event.at, late + why if why or late else "", by=event.by)
 
 
 def _again_installed(work: Work, task: Task, event: TaskReported) -> None:
     """Take the news about the reboot from a host that had said before that it is done."""
     if task.state is _T.INSTALLED and event.reboot_pending:
-        _enter(work, task, _T.REBOOT_PENDING, event.at, "a reboot is pending", by=event.by)
+        _enter(work, task, _T.REBOOT_PENDING, event.at, "a reboot is pending", actor=event.by)
     elif task.state is _T.REBOOT_PENDING and not event.reboot_pending:
-        _enter(work, task, _T.INSTALLED, event.at, "rebooted", by=event.by)
+        _enter(work, task, _T.INSTALLED, event.at, "rebooted", actor=event.by)
 
 
 def _enter(
-    work: Work, task: Task, state: TaskState, at: datetime, why: str, *, by: str = MACHINE
+    work: Work,
+    task: Task,
+    state: TaskState,
+    at: datetime,
+    why: str,
+    *,
+    actor: str = MACHINE,
+    **news: Any,
 ) -> None:
+    """Bring ``task`` into ``state``; ``news`` is what else is known of it now."""
     settings = work.settings(task)
     wait = {
         _T.RUNNING: settings.run,
@@ -145,8 +161,11 @@ def _enter(
         _T.REBOOT_PENDING: settings.reboot,
     }.get(state)
     deadline = None if wait is None else at + wait
-    work.put(replace(task, state=state, since=at, deadline=deadline, reason=why))
+    moved = revised(task, state=state, since=at, deadline=deadline, reason=why, **news)
+    work.put(moved)
     ring = work.rings[task.ring].name
-    work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=by)
-    signals.watch_groups(work, work.tasks[task.host], at)
-    signals.review(work, at)
+    work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=actor)
+    signals.watch_groups(work, moved, at)
+    # Signals come of hosts without success: where one is neither left nor reached, none can be new.
+    if task.state in UNSUCCESSFUL or state in UNSUCCESSFUL:
+        signals.review(work, at)

@@ -19,7 +19,7 @@ from patchmgr.domain.rollout.gates import (
     proven,
     soak_length,
 )
-from patchmgr.domain.rollout.model import Ring, Signal, Task
+from patchmgr.domain.rollout.model import Ring, Signal, Task, revised
 from patchmgr.domain.rollout.states import (
     AT_WORK,
     DISPATCHING_RINGS,
@@ -141,7 +141,7 @@ def _unverified(work: Work, task: Task) -> str:
 
 def _end(work: Work, task: Task, state: TaskState, at: datetime, why: str) -> None:
     finished = None if state in WAITING_TASKS else at
-    work.put(replace(task, state=state, since=at, deadline=None, finished=finished, reason=why))
+    work.put(revised(task, state=state, since=at, deadline=None, finished=finished, reason=why))
     ring = work.rings[task.ring].name
     work.record(at, f"task_{state.value}", why, ring=ring, host=task.host)
     signals.watch_groups(work, work.tasks[task.host], at)
@@ -295,7 +295,7 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
         if latest is None or not work.is_its_turn(task):
             continue
         attempt = task.attempt + 1
-        leased = replace(
+        leased = revised(
             task,
             state=_T.LEASED,
             since=event.at,
@@ -311,7 +311,7 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
         work.effects.append(Dispatch(task.host, attempt, latest))
         message = f"attempt {attempt}, to begin by {latest:%Y-%m-%d %H:%M} UTC"
         work.record(event.at, "dispatched", message, ring=ring.name, host=task.host)
-        free -= 1
+        free -= task.hosts
         sent = True
     if sent:
         deadline = event.at + ring.settings.wait

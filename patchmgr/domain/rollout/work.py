@@ -99,14 +99,14 @@ class Work:
     def put(self, task: Task) -> None:
         """Store ``task`` in place of what its host had, and keep the counters in line."""
         before = self.tasks[task.host]
-        self._counts[before.ring].add(before, -1)
-        self._counts[task.ring].add(task, +1)
+        self._counts[before.ring].add(before, -before.hosts)
+        self._counts[task.ring].add(task, +task.hosts)
         self.tasks[task.host] = task
         if task.groups and task.is_unavailable != before.is_unavailable:
             step = 1 if task.is_unavailable else -1
             for key in task.groups:
                 budget = self.groups[key]
-                self.groups[key] = replace(budget, unavailable=budget.unavailable + step)
+                self.groups[key] = Budget(budget.limit, budget.unavailable + step)
 
     def spent_group(self, task: Task) -> str:
         """Return the first of the task's groups that can spare no host; empty when all can."""

@@ -21,6 +21,7 @@ MOST_LATE = 1000  # hosts that are named; all are counted
 OVERDUE = "the due date has passed"
 NO_WINDOW = "no window before the due date"
 TOO_LATE = "its ring comes too late"
+TOLD = frozenset(("verified",))  # lines of hosts that a forecast needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,13 @@ def expecting_success(
     names: Mapping[int, str],
     plan: str,
     seed: int = 0,
+    told: frozenset[str] | None = None,
 ) -> Played:
     """Return the simulation from ``now`` on in which every host does what is expected.
 
-    ``rollout`` has every task. What people must decide is decided at once: approvals are given, a
-    pause and a halt end.
+    ``rollout`` has every task that is not over. What people must decide is decided at once:
+    approvals are given, a pause and a halt end. ``told`` are the kinds of lines that hosts have,
+    all by default.
     """
     usual = [
         Behaviour(duration=(ring.settings.expected, ring.settings.expected))
@@ -132,6 +135,8 @@ def expecting_success(
         plan=plan,
         names=names,
         groups={host: ", ".join(task.groups) for host, task in rollout.tasks.items()},
+        alike=True,
+        told=told,
     )
     return played(
         replace(rollout, signals=() if rollout.since is None else rollout.signals), setting

@@ -5,8 +5,8 @@ here with heaps, so that a step costs what changes and not what the plan is larg
 """
 
 import heapq
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -40,6 +40,8 @@ class Ledger:
         # Hosts that cannot begin until a group can spare one, or until another host has begun.
         self._parked: dict[str, dict[_Queue, list[int]]] = defaultdict(lambda: defaultdict(list))
         self._behind: dict[int, list[int]] = defaultdict(list)
+        self._after = {host: task.after for host, task in self.tasks.items() if task.after}
+        self._picked: set[int] = set()  # taken out of the queues for the present tick
         for task in self.tasks.values():
             self._file(task)
 
@@ -52,6 +54,10 @@ class Ledger:
                 return at
             heapq.heappop(self._deadlines)
         return None
+
+    def members(self, host: int) -> Sequence[int]:
+        """Return the hosts that the task of ``host`` stands for."""
+        return (host,)
 
     def load(self, hosts: Iterable[int], *, leased: bool = False) -> Rollout:
         """Return the rollout with ``hosts`` and those before them; with ``leased`` all of these."""
@@ -66,18 +72,20 @@ class Ledger:
 
     def can_change(self, tick: Tick) -> set[int]:
         """Return the hosts that ``tick`` may move: late ones, and those whose turn it can be."""
-        hosts = set()
+        hosts: set[int] = set()
+        self._picked = set()
         while (at := self.next_deadline) is not None and at <= tick.at:
             hosts.add(heapq.heappop(self._deadlines)[1])
         plan = self.rollout
         if plan.deadline is not None and plan.deadline <= tick.at:
             return {*hosts, *self.waiting()}
+        taken: Counter[str] = Counter()  # of each group, by those that are picked
         for position, ring in enumerate(plan.rings):
             if ring.state in DISPATCHING_RINGS and patience.is_over(ring, tick):
                 hosts |= self.waiting(position)
             elif plan.state is PlanState.RUNNING and ring.state in _BEGINNING:
-                hosts |= self._turns(position, tick)
-        return hosts
+                self._picked |= self._turns(position, tick, taken)
+        return hosts | self._picked
 
     def waiting(self, ring: int | None = None) -> set[int]:
         """Return every host that waits for its turn, in one ring or in all."""
@@ -93,12 +101,13 @@ class Ledger:
         for host, task in after.tasks.items():
             before = self.tasks[host]
             if task is not before:
-                self.tasks[host] = task
+                for member in self.members(host):
+                    self.tasks[member] = task
                 if before.state is TaskState.LEASED:
                     self.leased.discard(host)
                 if task.state not in NOT_BEGUN:
-                    for other in self._behind.pop(host, ()):
-                        self._file(self.tasks[other])
+                    self._let_follow(host)
+                self._picked.discard(host)
                 self._file(task)
             still_waits = still_waits or task.state in WAITING_TASKS
         for key, budget in after.groups.items():
@@ -115,6 +124,14 @@ class Ledger:
             task = self.tasks[host]
             if task.state in WAITING_TASKS:
                 heapq.heappush(self._queues[task.ring, task.window], host)
+                for key in task.groups:
+                    self._unpark(key)  # others stood back for it
+
+    def _let_follow(self, first: int) -> None:
+        """Put those back into their queues that waited for one to begin."""
+        for host in self.members(first):
+            for other in self._behind.pop(host, ()):
+                self._file(self.tasks[other])
 
     def _file(self, task: Task) -> None:
         if task.state is TaskState.LEASED:
@@ -124,7 +141,7 @@ class Ledger:
         elif task.deadline is not None:
             heapq.heappush(self._deadlines, (task.deadline, task.host))
 
-    def _turns(self, position: int, tick: Tick) -> set[int]:
+    def _turns(self, position: int, tick: Tick, taken: Counter[str]) -> set[int]:
         """Take as many hosts out of the ring's queues as can be handed out now, lowest first."""
         ring = self.rollout.rings[position]
         latest = tick.at + ring.settings.needed_time
@@ -141,14 +158,17 @@ class Ledger:
             if not self._queues[key]:
                 keys.remove(key)
             task = self.tasks[host]
-            if task.state in WAITING_TASKS and host not in found and not self._park(task, key):
+            is_free = task.state in WAITING_TASKS and host not in found
+            if is_free and not self._park(task, key, taken):
                 found.add(host)
+                taken.update(task.groups)
         return found
 
-    def _park(self, task: Task, queue: _Queue) -> bool:
+    def _park(self, task: Task, queue: _Queue, taken: Mapping[str, int]) -> bool:
         """Set aside a host that cannot begin for its groups; return whether it was."""
-        spent = next((key for key in task.groups if self.budgets[key].is_spent), None)
-        before = next((h for h in task.after if self.tasks[h].state in NOT_BEGUN), None)
+        spent = next((key for key in task.groups if self._room(key, taken) < 1), None)
+        first = self._after.get(task.host, ())
+        before = next((h for h in first if self.tasks[h].state in NOT_BEGUN), None)
         if spent is not None:
             heapq.heappush(self._parked[spent][queue], task.host)
         elif before is not None:
@@ -157,9 +177,13 @@ class Ledger:
             return False
         # It does not use the room that its other groups have: that is for the next one there.
         for key in task.groups:
-            if not self.budgets[key].is_spent:
+            if self._room(key, taken) > 0:
                 self._unpark(key)
         return True
+
+    def _room(self, key: str, taken: Mapping[str, int]) -> int:
+        budget = self.budgets[key]
+        return budget.limit - budget.unavailable - taken.get(key, 0)
 
     def _unpark(self, key: str) -> None:
         """Put as many hosts back into each queue as the group can spare now."""

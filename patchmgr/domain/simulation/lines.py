@@ -1,8 +1,8 @@
 """The event log of a simulation: a line for everything that happens."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from patchmgr.domain.rollout.events import Record
 from patchmgr.domain.rollout.states import TaskState
@@ -38,8 +38,7 @@ REBOOTING = "reboot_pending"
 STARTED, RESUMED = "plan_started", "resumed"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One event."""
 
     time: datetime
@@ -52,7 +51,7 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "time": self.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": _text(self.time),
             "plan": self.plan,
             "ring": self.ring,
             "host": self.host,
@@ -60,6 +59,11 @@ class Line:
             "kind": self.kind,
             "reason": self.reason,
         }
+
+
+@lru_cache(maxsize=4)  # a thousand hosts begin at one instant
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def kinds_of(record: Record, *, has_started: bool, has_ring_started: bool) -> tuple[str, ...]:

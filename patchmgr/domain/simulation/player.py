@@ -36,6 +36,7 @@ from patchmgr.domain.rollout.states import (
     RingState,
 )
 from patchmgr.domain.simulation.acting import event_of, needs_all_tasks
+from patchmgr.domain.simulation.alike import AlikeLedger
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.calendar import Calendar
 from patchmgr.domain.simulation.ledger import Ledger, rings_moved
@@ -73,6 +74,8 @@ class Setting:
     plan: str = "1"
     names: Mapping[int, str] = field(default_factory=dict)  # hosts
     groups: Mapping[int, str] = field(default_factory=dict)  # hosts -> what the log names
+    told: frozenset[str] | None = None  # kinds of lines of hosts that are wanted; None: all
+    alike: bool = False  # every host does what its ring expects, and those alike move together
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class Player:
     def __init__(self, rollout: Rollout, setting: Setting) -> None:
         self.at = setting.start
         self._setting = setting
-        self._ledger = Ledger(rollout)
+        self._ledger = AlikeLedger(rollout) if setting.alike else Ledger(rollout)
         self._world = World(setting.behaviours, setting.seed)
         self._calendar = Calendar(setting.windows, setting.freezes)
         self._people = sorted(setting.people, key=lambda one: one.at)
@@ -213,7 +216,7 @@ class Player:
             deeds = self._world.due(self.at)
             for host in deeds.rebooted:
                 ring = self.rollout.rings[self.tasks[host].ring].name
-                yield self._line("rebooted", "", ring=ring, host=host)
+                yield from self._host_lines("rebooted", "", ring, host)
             if deeds.events:
                 yield from self._step(deeds.events, {event.host for event in deeds.events})
 
@@ -292,9 +295,9 @@ class Player:
         if after.state is not before.state and self._ledger.leased - chosen:
             before = self._ledger.load(chosen, leased=True)
             after, effects = advance_all(before, events)
-        still_waits = self._ledger.take(after)
+        # Before it is taken: what an order is taken back from parts then.
         lines = [*self._lines(before, effects), *self._turns_lost(before, after, effects)]
-        return lines, still_waits
+        return lines, self._ledger.take(after)
 
     def _lines(self, before: Rollout, effects: Iterable[Effect]) -> Iterator[Line]:
         """Hand the orders to the hosts, and yield what is worth a line."""
@@ -315,7 +318,12 @@ class Player:
                     if effect.kind == "running":
                         self._has_started = True
                     for kind in kinds:
-                        yield self._line(kind, effect.message, ring=effect.ring, host=effect.host)
+                        if effect.host is None:
+                            yield self._line(kind, effect.message, ring=effect.ring)
+                        else:
+                            yield from self._host_lines(
+                                kind, effect.message, effect.ring, effect.host
+                            )
 
     def _turns_lost(
         self, before: Rollout, after: Rollout, effects: Iterable[Effect]
@@ -326,7 +334,14 @@ class Player:
             kind = UNTRIED.get(task.state)
             if kind and task.state is not before.tasks[host].state and host not in said:
                 ring = after.rings[task.ring].name
-                yield self._line(kind, task.reason, ring=ring, host=host)
+                yield from self._host_lines(kind, task.reason, ring, host)
+
+    def _host_lines(self, kind: str, reason: str, ring: str, host: int) -> Iterator[Line]:
+        """Yield a line for each host that the task of ``host`` stands for."""
+        if self._setting.told is not None and kind not in self._setting.told:
+            return
+        for member in self._ledger.members(host):
+            yield self._line(kind, reason, ring=ring, host=member)
 
     def _line(self, kind: str, reason: str, *, ring: str = "", host: int | None = None) -> Line:
         setting = self._setting

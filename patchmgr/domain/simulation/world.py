@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from typing import NamedTuple
 
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Dispatch, InventorySeen, Outcome, Recall, TaskReported
@@ -34,8 +35,7 @@ class _Kind(IntEnum):
     SENDS_INVENTORY = 3
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Deed:
+class _Deed(NamedTuple):  # a tuple: the heap compares them more than anything else
     at: datetime
     kind: _Kind
     host: int
@@ -57,7 +57,8 @@ class World:
         self._behaviours = behaviours
         self._dice = Dice(seed)
         self._deeds: list[_Deed] = []
-        self._orders: dict[int, tuple[int, datetime, RingSettings]] = {}  # not begun: until when
+        # Attempt, until when it may begin, and how it goes.
+        self._orders: dict[int, tuple[int, datetime, RingSettings, Course]] = {}
 
     @property
     def next(self) -> datetime | None:
@@ -66,8 +67,9 @@ class World:
     def order(self, order: Dispatch, ring: RingSettings, at: datetime) -> None:
         """Let a host begin, if it does before the order's deadline."""
         behaviour, host = self._behaviours[order.host], order.host
-        self._orders[host] = order.attempt, order.deadline, ring
-        if course(behaviour, self._dice, host, order.attempt) is Course.OFFLINE:
+        how = course(behaviour, self._dice, host, order.attempt)
+        self._orders[host] = order.attempt, order.deadline, ring, how
+        if how is Course.OFFLINE:
             return
         begins = at + self._dice.length(behaviour.begin, host, order.attempt, "begin")
         if behaviour.offline_until is not None:
@@ -88,7 +90,7 @@ class World:
             if task.state is TaskState.LEASED and task.deadline is not None:
                 self.order(Dispatch(host, attempt, task.deadline), ring, at)
                 continue
-            self._orders[host] = attempt, at, ring
+            self._orders[host] = attempt, at, ring, self._course(host, attempt)
             if task.state is TaskState.RUNNING:
                 ends = (task.begun or at) + self._duration(host, attempt, ring)
                 self._plan(max(at, ends), _Kind.ENDS, host, attempt)
@@ -109,32 +111,32 @@ class World:
         while self._deeds and self._deeds[0].at <= at and self._deeds[0].kind is kind:
             deed = heapq.heappop(self._deeds)
             host, attempt = deed.host, deed.attempt
-            given, until, ring = self._orders.get(host, (0, at, None))
-            if given != attempt or ring is None:
+            order = self._orders.get(host)
+            if order is None or order[0] != attempt:
                 continue  # taken back before it began
+            _, until, ring, how = order
             match deed.kind:
                 case _Kind.BEGINS:
                     if at <= until:
                         events.append(self._report(deed, Outcome.RUNNING))
-                        self._begin(deed, ring)
+                        self._begin(deed, ring, how)
                 case _Kind.ENDS:
-                    events.append(self._end(deed, ring))
+                    events.append(self._end(deed, ring, how))
                 case _Kind.IS_BACK:
                     rebooted.append(host)
                     self._send_inventory(deed.at, host, attempt)
                 case _Kind.SENDS_INVENTORY:
-                    is_right = self._course(host, attempt) is not Course.UNVERIFIED
+                    is_right = how is not Course.UNVERIFIED
                     events.append(InventorySeen(host, deed.at, is_right, reboot_pending=False))
         return Deeds(tuple(events), tuple(rebooted))
 
-    def _begin(self, deed: _Deed, ring: RingSettings) -> None:
-        if self._course(deed.host, deed.attempt) is not Course.HANGS:
+    def _begin(self, deed: _Deed, ring: RingSettings, how: Course) -> None:
+        if how is not Course.HANGS:
             ends = deed.at + self._duration(deed.host, deed.attempt, ring)
             self._plan(ends, _Kind.ENDS, deed.host, deed.attempt)
 
-    def _end(self, deed: _Deed, ring: RingSettings) -> TaskReported:
+    def _end(self, deed: _Deed, ring: RingSettings, how: Course) -> TaskReported:
         host, attempt, behaviour = deed.host, deed.attempt, self._behaviours[deed.host]
-        how = self._course(host, attempt)
         if how is Course.FAILS:
             return self._report(deed, Outcome.FAILED, package=behaviour.package)
         if how is Course.LOST:

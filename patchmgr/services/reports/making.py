@@ -248,7 +248,9 @@ def _keep(draft: Path, reports: Path, at: datetime) -> Path:
     """Give the finished folder its name, which says its content: the same report is kept once."""
     digest = manifest.digest(draft / manifest.MANIFEST)
     folder = reports / f"{KIND}-{at:%Y%m%dT%H%M%SZ}-{digest[:16]}"
-    if not folder.exists():
+    if folder.exists():
+        folder.touch()  # it may be without a row yet, and housekeeping is not to take it for a rest
+    else:
         draft.rename(folder)
     return folder
 

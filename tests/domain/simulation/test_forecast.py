@@ -24,6 +24,14 @@ NIGHT = {"name": "night", "rrule": "FREQ=DAILY;BYHOUR=2", "duration": "4h", "zon
 SATURDAY = {"name": "sat", "rrule": "FREQ=WEEKLY;BYDAY=SA", "duration": "8h", "zone": "Asia/Tokyo"}
 
 
+GROUPS = (
+    [],
+    [{"by": "group", "max_unavailable": 1}],
+    [{"by": "group", "max_unavailable": "40%"}, {"by": "site", "max_unavailable": 3}],
+    [{"by": "group", "max_unavailable": 2, "order": "hostname"}],
+)
+
+
 def random_scenario(seed):
     dice = random.Random(seed)
     hosts = [
@@ -31,6 +39,7 @@ def random_scenario(seed):
             "name": f"h{number}",
             "ring": dice.choice(["one", "two"]),
             "group": dice.choice(["", "a", "b"]),
+            "site": dice.choice(["", "s", "t"]),
             "window": dice.choice(["", "night", "sat"]),
         }
         for number in range(dice.randrange(5, 40))
@@ -48,7 +57,7 @@ def random_scenario(seed):
             "rings": rings,
             "windows": [NIGHT, SATURDAY],
             "freezes": [freeze] if dice.random() < 0.5 else [],
-            "groups": [{"by": "group", "max_unavailable": 1}],
+            "groups": dice.choice(GROUPS),
         }
     )
 
@@ -66,6 +75,14 @@ def forecast_of(scenario, rollout=None, what_if=None, now=NOW):
     return simulated.forecast(rollout, played, **around)
 
 
+def log_of(scenario):
+    """Everything that the forecast's simulation says, in which hosts that are alike move as one."""
+    names = {host.facts.id: host.facts.hostname for host in scenario.hosts}
+    around = {"windows": scenario.windows, "freezes": scenario.freezes, "names": names}
+    played = simulated.expecting_success(draft(scenario), now=NOW, **around, plan="1")
+    return sorted(line._replace(group="") for line in played.lines)
+
+
 def expected_by_all(scenario):
     """The same scenario, in which every host takes what its ring expects."""
     rings = {task.host: task.ring for task in draft(scenario).tasks.values()}
@@ -76,11 +93,12 @@ def expected_by_all(scenario):
     return replace(scenario, hosts=tuple(hosts))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_the_forecast_is_what_the_simulation_does(seed):
     scenario = random_scenario(seed)
     made = forecast_of(scenario)
     lines = list(simulate(expected_by_all(scenario)))
+    assert log_of(scenario) == sorted(line._replace(group="") for line in lines)
 
     def times(ring, kind):
         return [line.time for line in lines if (line.ring, line.kind) == (ring, kind)]

@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 from inventory import import_work
 from inventory.host_import import import_hosts
-from inventory.intake import import_packages
+from inventory.package_import import import_packages
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings

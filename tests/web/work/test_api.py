@@ -1,12 +1,13 @@
 """The API: one route table, and a program that does what people do on the pages."""
 
 import gzip
+import hashlib
 import json
 import re
 
 import pytest
 
-from inventory import import_work
+from inventory import import_work, pieces
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.services.sync import sync
@@ -368,6 +369,38 @@ def test_a_file_that_was_sent_can_be_discarded(works, ask):
     assert ask("POST", f"{address}/discard").json["state"] == "discarded"
     assert ask("POST", f"{address}/confirm", json={}).status_code == 409
     assert list(works.settings.uploads.iterdir()) == []
+
+
+def test_a_file_is_sent_in_pieces_and_goes_on_where_it_stopped(works, ask, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE", 10)
+    file, said = b"hostname\nnew-1\n", {"kind": "hosts", "filename": "h.csv", "size": 15}
+    begun = ask("POST", "/uploads", json=said).json
+    at = f"/uploads/{begun['id']}"
+
+    def send(offset, digest):
+        return ask(
+            "POST",
+            f"{at}/pieces",
+            data=file[offset : offset + 10],
+            query_string={"offset": offset, "digest": digest},
+        )
+
+    first = hashlib.sha256(file[:10]).hexdigest()
+    second = hashlib.sha256((first + hashlib.sha256(file[10:]).hexdigest()).encode()).hexdigest()
+    assert send(10, second).status_code == 409
+    assert send(0, second).json["errors"].keys() == {"digest"}
+    assert send(0, first).json["received"] == 10
+    assert ask("POST", "/uploads", json=said).json == ask("GET", at).json
+    assert [one["digest"] for one in ask("GET", "/uploads").json] == [first]
+    whole = send(10, second).json
+    assert send(10, second).json == whole
+
+    assert ask("GET", f"/imports/{whole['import_id']}").json["state"] == "waiting"
+    assert ask("DELETE", at).status_code == 409
+    other = ask("POST", "/uploads", json=said).json["id"]
+    assert ask("DELETE", f"/uploads/{other}").status_code == 204
+    assert ask("GET", f"/uploads/{other}").status_code == 404
+    assert ask("POST", "/uploads", json={**said, "size": 2**60}).status_code == 422
 
 
 def test_a_full_export_without_its_source_is_refused(works, ask):
