@@ -65,7 +65,14 @@ class Layout:
         sign = {"\t": "tab"}.get(self.delimiter, self.delimiter)
         by = f" ({presets.presets()[self.preset].title})" if self.preset else ""
         where = f", header on line {self.lines}" if self.above else ""
+        if self.text.form:
+            return f"read as {self.text.form} in {self.text.encoding}{unpacked}{by}"
         return f"read as {self.text.encoding}{unpacked}, separated by {sign}{where}{by}"
+
+    @property
+    def first(self) -> int:
+        """Return the line of the file on which the rows begin."""
+        return self.lines + 1 - self.text.added
 
 
 def recognise(
@@ -78,6 +85,8 @@ def recognise(
     """
     head = csv_header.find(text, kind, how)
     preset = csv_header.preset_of(head, kind, how)
+    if preset is not None and preset.refused:
+        raise BadFileError(text.path.name, [BadRow(head.lines, "", preset.title, preset.refused)])
     ours = csv_header.renamed(head.names, kind, how, preset)
     index: dict[str, int] = {}
     bad, unknown = [], []
@@ -91,14 +100,14 @@ def recognise(
             bad.append(BadRow(head.lines, name, name, why))
         else:
             index[column] = position
-    missing = [column for column in kind.required if column not in index]
+    missing = kind.missing(index, preset)
     if unknown:
         bad += _unknown(head, unknown, kind, missing=bool(missing))
     if not bad:
         why = f"is missing from the header; it has {csv_header.shown(head.names)}"
         bad = [BadRow(head.lines, column, "", why) for column in missing]
     if bad:
-        raise BadFileError(text.path.name, bad)
+        raise BadFileError(text.path.name, [*_of_others(head, kind), *bad])
     return Layout(
         text,
         head.delimiter,
@@ -109,6 +118,18 @@ def recognise(
         watch or _nobody,
         head.above,
     )
+
+
+def _of_others(head: Head, kind: Kind) -> list[BadRow]:
+    """Say of an export that another command reads that it does."""
+    found = (presets.recognised(other, head.names) for other in presets.KINDS if other != kind.name)
+    return [
+        BadRow(
+            head.lines, "", each.title, f"is an export of {each.kind}: {each.kind} import reads it"
+        )
+        for each in found
+        if each is not None and not each.refused
+    ]
 
 
 def _unknown(
@@ -141,7 +162,7 @@ def records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """
     with open_text(layout.text) as text:
         past_header(text, layout)
-        yield from numbered(text, layout, first=layout.lines + 1, watched=text)
+        yield from numbered(text, layout, first=layout.first, watched=text)
 
 
 def past_header(text: TextIO, layout: Layout) -> None:

@@ -7,7 +7,7 @@ header has the most columns that we know. Titles and empty lines above the heade
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TextIO
@@ -59,6 +59,18 @@ class Kind:
     name: str  # "hosts" or "packages"
     columns: Sequence[str]
     required: Sequence[str]
+    instead: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what says the same
+
+    def missing(self, ours: Collection[str], preset: presets.Preset | None) -> list[str]:
+        """Return the required columns that neither ``ours`` nor the preset says."""
+        said = {"manager"} if preset is not None and preset.manager else set()
+        return [
+            column
+            for column in self.required
+            if column not in ours
+            and column not in said
+            and not any(other in ours for other in self.instead.get(column, ()))
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +128,11 @@ def _fits(head: Head, kind: Kind, how: Reading) -> bool:
     if len(head.names) > MAX_COLUMNS:
         return False
     try:
-        ours = renamed(head.names, kind, how, preset_of(head, kind, how))
+        preset = preset_of(head, kind, how)
+        ours = renamed(head.names, kind, how, preset)
     except InputError:
         return False
-    return all(column in ours for column in kind.required)
+    return not kind.missing(ours, preset)
 
 
 def _head(record: str, sign: str, line: int, kind: Kind, how: Reading) -> Head:

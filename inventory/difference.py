@@ -41,7 +41,7 @@ class Difference:
     refused: list[BadRow] = field(default_factory=list)
     layout: Layout | None = None  # how the file was read; None when it was none
     format: str = ""  # of a report, as it was named or recognised
-    not_judged: int = 0  # entries of a report of which no package could be made
+    not_judged: int = 0  # entries, or rows, of which no package could be made
     not_judged_why: tuple[str, ...] = ()  # the first of them
     notes: tuple[str, ...] = ()  # what limits how far a report can be judged
     host: str = ""  # of a report: whose it is

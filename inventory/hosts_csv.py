@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inventory import csv_file, presets, spreadsheets, text_file
+from inventory import csv_file, json_rows, presets, spreadsheets
 from inventory.csv_file import Layout, Refused, Watch
 from inventory.csv_header import AS_IT_IS, Kind, Reading
 from patchmgr.domain import os_names
@@ -132,7 +132,7 @@ class HostsFile:
 
 def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> HostsFile:
     """Return the rows of ``path``, good and bad. Raises `BadFileError` when it is no such file."""
-    with text_file.opened(path, how.encoding) as text:
+    with json_rows.opened(path, how.encoding) as text:
         return _read(csv_file.recognise(text, KIND, how, watch))
 
 

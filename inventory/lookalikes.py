@@ -15,6 +15,10 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
         f"is dpkg -l, which cuts names off; {_DPKG}",
     ),
     (
+        r"^[a-z0-9][\w+.:-]*\t+(?:install|deinstall|hold|purge)$",
+        f"is dpkg --get-selections, which names no versions; {_DPKG}",
+    ),
+    (
         r"^[a-z0-9][\w+.-]*/\S+ \S+ \S+ \[",
         f"is apt list, which names no sources; {_DPKG}",
     ),

@@ -53,9 +53,13 @@ def import_packages(
         hosts = _hosts_by_name(session)
         unknown = [name for name in file.hosts if name.lower() not in hosts]
         packages_csv.unknown_hosts(file, unknown)
+        if any(not package.manager for package in file.packages):
+            platforms = {name: hosts[name.lower()].platform for name in file.hosts}
+            packages_csv.of_system(file, platforms)
         file.refused.check(path.name, but_rejects=rejects is not None)
         difference = Difference(rows=file.rows, rejected=file.refused.total, layout=file.layout)
         difference.refused = file.refused.sorted
+        difference.not_judged, difference.not_judged_why = file.left, tuple(file.left_why)
         _store_packages(session, file, hosts, difference, mode=mode, now=now)
         if not dry_run:
             audit.record(
@@ -93,16 +97,26 @@ class _Given:
 
 
 def _hosts_by_name(session: Session) -> dict[str, _Host]:
+    """Return the hosts by their names, and by their external ids where no host has that name."""
     host = models.Host
     rows = session.execute(
-        select(host.id, host.hostname, host.platform, host.entitlements, host.package_set_id).where(
-            host.retired_at.is_(None)
-        )
+        select(
+            host.id,
+            host.hostname,
+            host.external_id,
+            host.platform,
+            host.entitlements,
+            host.package_set_id,
+        ).where(host.retired_at.is_(None))
     )
-    return {
-        name.lower(): _Host(number, name, entitled(Platform(where), entitlements), set_id)
-        for number, name, where, entitlements, set_id in rows
-    }
+    found: dict[str, _Host] = {}
+    others: dict[str, _Host] = {}
+    for number, name, other, where, entitlements, set_id in rows:
+        each = _Host(number, name, entitled(Platform(where), entitlements), set_id)
+        found[name.lower()] = each
+        if other:
+            others[other.lower()] = each
+    return others | found
 
 
 def _store_packages(

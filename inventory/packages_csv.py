@@ -8,44 +8,28 @@ go through the `csv` module to the same result; a property test holds the two eq
 """
 
 import io
-import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from inventory import csv_file, csv_header, spreadsheets, text_file
+from inventory import csv_file, csv_header, json_rows, package_rows, presets, spreadsheets
 from inventory.csv_file import Layout, Refused, Watch
 from inventory.csv_header import AS_IT_IS, Kind, Reading
-from patchmgr.domain.packages import MANAGERS, Package
+from inventory.package_rows import Problem
+from inventory.report import shown
+from patchmgr.domain.packages import Package, Platform
 from patchmgr.errors import BadRow
 
-REQUIRED = ("hostname", "manager", "name", "version")
-PACKAGE = (  # of a `Package`, in its order
-    "manager",
-    "name",
-    "version",
-    "arch",
-    "source",
-    "source_version",
-    "module",
-    "origin",
-)
-COLUMNS = ("hostname", *PACKAGE)
-KIND = Kind("packages", COLUMNS, REQUIRED)
+KIND = Kind("packages", package_rows.COLUMNS, package_rows.REQUIRED, package_rows.INSTEAD)
 BLOCK = 1 << 18  # characters read at a time: a few thousand rows
 FEW = 8  # rows a host must have near by for cutting in one go to pay
 NEAR = 4096  # characters
 BAD = 0xFFFFFFFF  # the code of a row that was refused
-
-_TEXT = re.compile(r"[^\s\x00-\x1f\x7f]+")
-_LONGEST = dict.fromkeys(("name", "version", "source", "source_version", "module", "origin"), 200)
-_SPACED = {"origin"}  # a name such as "Red Hat, Inc."
-_WORD = 64
-
-Problem = tuple[str, str, str]  # column, value, remedy
+LEFT = BAD - 1  # and of one that was left out, as it tells of nothing that could be judged
+LEFT_KEPT = 20  # examples of these
 
 
 @dataclass(slots=True)
@@ -62,29 +46,37 @@ class PackagesFile:
     first_row: dict[str, int] = field(default_factory=dict)
     refused: Refused = field(default_factory=Refused)
     rows: int = 0  # good and bad
+    left: int = 0  # of them: rows of nothing that could be judged
+    left_why: list[str] = field(default_factory=list)  # the first of them
+    records: list[list[str]] = field(default_factory=list)  # of packages not in our own columns
 
     def refuse(self, row: int, problem: Problem, record: str) -> None:
         self.refused.add(BadRow(row, *problem, record))
 
+    def leave(self, host: str, why: str) -> None:
+        self.left += 1
+        if len(self.left_why) < LEFT_KEPT:
+            self.left_why.append(f"{shown(host)}: {why}")
+
 
 def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> PackagesFile:
     """Return what the file at ``path`` says. Raises `BadFileError` when it is no such file."""
-    with text_file.opened(path, how.encoding) as text:
+    with json_rows.opened(path, how.encoding) as text:
         layout = csv_file.recognise(text, KIND, how, watch)
         file = PackagesFile(layout)
         with csv_header.open_text(text) as lines:
             csv_file.past_header(lines, layout)
             _Reader(file).read(lines)
-    if file.refused.total:
-        _drop_bad(file)
+    if file.refused.total or file.left:
+        _drop(file)
     return file
 
 
-def _drop_bad(file: PackagesFile) -> None:
-    """Take refused rows out; a host of which no row is good is not in the file at all."""
+def _drop(file: PackagesFile) -> None:
+    """Take out the rows that were refused or left; a host without others is not in the file."""
     for host, codes in list(file.hosts.items()):
-        if BAD in codes:
-            file.hosts[host] = array("I", (code for code in codes if code != BAD))
+        if BAD in codes or LEFT in codes:
+            file.hosts[host] = array("I", (code for code in codes if code < LEFT))
         if not file.hosts[host]:
             del file.hosts[host], file.first_row[host]
 
@@ -94,12 +86,17 @@ class _Reader:
 
     def __init__(self, file: PackagesFile) -> None:
         self.file = file
-        self.line = file.layout.lines + 1  # of the row that comes next
+        self.line = file.layout.first  # of the row that comes next
         self.codes: dict[str, int] = {}  # text after the hostname -> code
         self.by_package: dict[Package, int] = {}
         self.problems: dict[str, Problem] = {}  # refused text -> its problem
+        self.reasons: dict[str, str] = {}  # text left out -> why
         self.delimiter = file.layout.delimiter
         self.width = len(file.layout.header)
+        preset = presets.presets().get(file.layout.preset)
+        self.manager = preset.manager if preset else ""
+        self.is_ours = not self.manager and not file.layout.index.keys() & package_rows.WRITTEN
+        self.used = sorted(file.layout.index.values())
 
     def read(self, text: TextIO) -> None:
         simple = self.file.layout.index["hostname"] == 0 and self.width > 1
@@ -194,6 +191,10 @@ class _Reader:
             self.file.first_row[host] = self.line
         else:
             known.extend(codes)
+        if self.reasons and LEFT in codes:
+            for position, code in enumerate(codes):
+                if code == LEFT:
+                    self.file.leave(host, self.reasons[rests[position]])
         if self.problems and BAD in codes:
             for position, code in enumerate(codes):
                 if code == BAD:
@@ -211,14 +212,18 @@ class _Reader:
 
     def _encode(self, text: str, fields: list[str]) -> int:
         """Return the code of a row's package; ``fields[hostname]`` is not looked at."""
-        problem = _problem(self.file.layout, fields)
-        if problem is not None:
-            self.problems[text] = problem
+        told = package_rows.read(self.file.layout, fields, self.manager, is_ours=self.is_ours)
+        if isinstance(told, tuple):
+            self.problems[text] = told
             return BAD
-        package = _package(self.file.layout, fields)
-        code = self.by_package.setdefault(package, len(self.file.packages))
+        if isinstance(told, str):
+            self.reasons[text] = told
+            return LEFT
+        code = self.by_package.setdefault(told, len(self.file.packages))
         if code == len(self.file.packages):
-            self.file.packages.append(package)
+            self.file.packages.append(told)
+            if not self.is_ours:
+                self.file.records.append(list(fields))
         return code
 
     def _by_csv(self, lines: Iterable[str], whole: TextIO) -> None:
@@ -235,13 +240,15 @@ class _Reader:
                 continue
             host = spreadsheets.unwrapped(fields[at].strip())
             fields[at] = ""
-            key = tuple(fields)
+            key = tuple(fields[position] for position in self.used)
             code = codes.get(key)
             text = ""
-            if code is None or code == BAD:
+            if code is None or code >= LEFT:
                 text = csv_file.write_record(fields, self.delimiter)
                 code = codes[key] = self._encode(text, fields)
-            if code == BAD:
+            if code == LEFT:
+                self.file.leave(host, self.reasons[text])
+            elif code == BAD:
                 fields[at] = host
                 record = csv_file.write_record(fields, self.delimiter)
                 self.file.refuse(number, self.problems[text], record)
@@ -249,47 +256,6 @@ class _Reader:
                 self.file.hosts[host] = array("I")
                 self.file.first_row[host] = number
             self.file.hosts[host].append(code)
-
-
-def _package(layout: Layout, fields: Sequence[str]) -> Package:
-    return Package(
-        *(
-            spreadsheets.unwrapped(fields[position].strip())
-            if (position := layout.index.get(column)) is not None
-            else ""
-            for column in PACKAGE
-        )
-    )
-
-
-def _problem(layout: Layout, fields: Sequence[str]) -> Problem | None:
-    """Return what is wrong with a row; the hostname is not judged."""
-    if len(fields) != len(layout.header):
-        return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
-    if csv_file.repeats_header(fields, layout, but=layout.index["hostname"]):
-        return "", "", "is the header again; take this row out"
-    for column, position in layout.index.items():
-        if column == "hostname":
-            continue
-        value = spreadsheets.unwrapped(fields[position].strip())
-        if (why := _wrong(column, value)) is not None:
-            return column, value, why
-    return None
-
-
-def _wrong(column: str, value: str) -> str | None:
-    """Return why ``value`` cannot stand in ``column``; None when it can."""
-    if not value:
-        return "is empty" if column in REQUIRED else None
-    if column == "manager" and value not in MANAGERS:
-        return f"is no package manager we know ({', '.join(MANAGERS)})"
-    if len(value) > _LONGEST.get(column, _WORD):
-        return f"is longer than {_LONGEST.get(column, _WORD)} characters"
-    if column == "version" and (why := spreadsheets.spoilt(value)) is not None:
-        return why
-    if not (_TEXT.fullmatch(value) or (column in _SPACED and value.isprintable())):
-        return "has spaces or control characters"
-    return None
 
 
 def unknown_hosts(file: PackagesFile, unknown: Sequence[str]) -> None:
@@ -305,13 +271,46 @@ def unknown_hosts(file: PackagesFile, unknown: Sequence[str]) -> None:
             if len(file.refused.rows) < file.refused.total:
                 file.refused.total += len(codes) - place
                 break
-            fields = _fields(file.layout, host, file.packages[code])
-            record = csv_file.write_record(fields, file.layout.delimiter)
-            file.refuse(row, ("hostname", host, why), record)
+            file.refuse(row, ("hostname", host, why), _record(file, host, code))
 
 
-def _fields(layout: Layout, host: str, package: Package) -> list[str]:
-    fields = [""] * len(layout.header)
+def of_system(file: PackagesFile, platforms: Mapping[str, Platform]) -> None:
+    """Give each package without a manager that of its host's system, by the hosts' ``platforms``.
+
+    Refuses or leaves out what that cannot be told of.
+    """
+    places = {package: place for place, package in enumerate(file.packages)}
+    for host, codes in list(file.hosts.items()):
+        found = array("I")
+        for code in codes:
+            package = file.packages[code]
+            if package.manager:
+                found.append(code)
+                continue
+            told = package_rows.of_system(package, platforms[host])
+            if isinstance(told, tuple):
+                file.refuse(file.first_row[host], told, _record(file, host, code))
+                continue
+            if isinstance(told, str):
+                file.leave(host, told)
+                continue
+            place = places.setdefault(told, len(file.packages))
+            if place == len(file.packages):
+                file.packages.append(told)
+                file.records.append(file.records[code])
+            found.append(place)
+        file.hosts[host] = found
+    _drop(file)
+
+
+def _record(file: PackagesFile, host: str, code: int) -> str:
+    """Return the row of a package and its host, as the file has or could have it."""
+    layout = file.layout
+    package = file.packages[code]
+    fields = list(file.records[code]) if file.records else [""] * len(layout.header)
     for column, position in layout.index.items():
-        fields[position] = host if column == "hostname" else getattr(package, column)
-    return fields
+        if column == "hostname":
+            fields[position] = host
+        elif not file.records:
+            fields[position] = getattr(package, column)
+    return csv_file.write_record(fields, layout.delimiter)

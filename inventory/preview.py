@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from inventory import csv_file, csv_header, sources, text_file
+from inventory import csv_file, csv_header, json_rows, sources, text_file
 from inventory.csv_file import Watch
 from inventory.csv_header import NO_PRESET, REASON, Head, Kind, Reading
 from inventory.difference import Difference, Then
@@ -162,6 +162,8 @@ def outcome(difference: Difference) -> dict[str, Any]:
         "retired": difference.retired[:GONE_SHOWN],
         "unread": difference.unread,
         "unfed": difference.unfed[:UNFED_SHOWN],
+        "not_judged": difference.not_judged,
+        "not_judged_why": list(difference.not_judged_why),
         "rejected": difference.rejected,
         "rejects": [
             {"row": bad.row, "column": bad.column, "value": bad.value[:200], "remedy": bad.remedy}
@@ -184,12 +186,14 @@ def _set_aside(path: Path, difference: Difference) -> None:
 
 def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
     """Return how a file is read and what its columns are."""
-    with text_file.opened(path, how.encoding) as text:
+    with json_rows.opened(path, how.encoding) as text:
         head = csv_header.find(text, kind, how)
         samples = _samples(text, head)
         problem = ""
         try:
             preset = csv_header.preset_of(head, kind, how)
+            if preset is not None and preset.refused:
+                problem = f"{preset.title}: {preset.refused}"
             ours = csv_header.renamed(head.names, kind, how, preset)
         except InputError as error:  # a mapping that was made for another file
             problem, preset, bare = str(error), None, Reading(preset=NO_PRESET)
@@ -211,7 +215,7 @@ def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
             "preset": layout.preset,
             "columns": columns,
             "problem": problem,
-            "missing": [name for name in kind.required if name not in ours],
+            "missing": kind.missing(ours, preset),
         }
 
 

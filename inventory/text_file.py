@@ -54,6 +54,12 @@ class Text:
     plain: Path  # in UTF-8: the file itself, or a copy
     encoding: str  # for people: "UTF-8", "Windows-1252"
     packed: str = ""  # "gzip", "zip"; "" when it was not
+    form: str = ""  # what was rewritten as CSV: "JSON lines"; "" when it is CSV itself
+
+    @property
+    def added(self) -> int:
+        """Return how many lines at the beginning are ours, and not the file's."""
+        return 1 if self.form else 0
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def show(manager: str, name: str) -> ResponseReturnValue:
 def who() -> ResponseReturnValue:
     """Show the hosts that have a package, or had it at an instant."""
     problems: dict[str, str] = {}
-    notes = Found(Page((), 0), 0, ())
+    notes = Found(Page((), 0), 0, (), 0)
 
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         nonlocal notes

@@ -49,6 +49,8 @@ def recognises(listing: str) -> bool:
     if _is_status(listing):
         return True
     line = next((each for each in lines(listing[:4096]) if each.strip()), "")
+    if _SELECTION.fullmatch(line):
+        return False
     name, tab, _ = line.partition("\t")
     return bool(tab) and _NAME.fullmatch(name.partition(":")[0].strip()) is not None
 
@@ -82,6 +84,7 @@ Entry = tuple[str, str, Package]  # what is wanted, the state it is in, the pack
 
 LOOKED = 1 << 16  # characters among which a status file names its first package
 _FIELD = re.compile(r"\s*[A-Za-z-]+:(?: |\n)")
+_SELECTION = re.compile(r"\S+\t+(?:install|deinstall|hold|purge)\s*")  # dpkg --get-selections
 _PACKAGE = re.compile(r"^Package: ", re.MULTILINE | re.IGNORECASE)
 
 

@@ -127,8 +127,8 @@ def _of_line(line: str) -> tuple[Package, bool] | None:
     """Return the package of a line, and whether its epoch is said, be it that it has none."""
     fields = [field.strip() for field in line.strip("\r\n").split(_separator(line))]
     if len(fields) == 1:
-        whole = _whole(fields[0])
-        return (whole, ":" in whole.version) if whole else None
+        found = whole(fields[0])
+        return (found, ":" in found.version) if found else None
     place = next((at for at in (2, 3, 4) if at < len(fields) and fields[at] in _ARCHES), None)
     evr = None if place is None else _evr(fields[1:place])
     if place is None or evr is None or not _NAME.fullmatch(fields[0]):
@@ -169,7 +169,7 @@ def _rest(fields: Sequence[str]) -> tuple[str, str, str] | None:
     return source, label, vendor
 
 
-def _whole(text: str) -> Package | None:
+def whole(text: str) -> Package | None:
     """Return the package of ``name-[epoch:]version-release.arch``; old ones leave arch out."""
     before, _, arch = text.rpartition(".")
     match = _WHOLE.fullmatch(before if arch in _ARCHES else text)

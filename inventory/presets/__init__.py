@@ -3,9 +3,11 @@
 To add one, put a TOML file here. ``recognised_by`` lists the columns that tell the export: each is
 a list of names of which the header must have one. ``columns`` says what a column stands for, by
 the names that the export gives it in its versions; ``ignored`` lists what we have no use for;
-``system`` is what runs on all its hosts, where the export names the release alone. What an export
-has beside these is refused like any unknown column, unless it is mapped. A name in ``ignored``
-that ends in ``*`` stands for all that begin so.
+``system`` is what runs on all its hosts, where the export names the release alone; ``manager`` the
+package manager of all its packages, or ``system`` for that of each host's. ``refused`` says what to
+send in place of an export that tells nothing which could be judged. What an export has
+beside these is refused like any unknown column, unless it is mapped. A name in ``ignored`` that
+ends in ``*`` stands for all that begin so.
 Names are compared without regard to case, spaces and underscores.
 """
 
@@ -16,6 +18,7 @@ from functools import cache
 from importlib import resources
 
 IGNORE = "-"
+KINDS = ("hosts", "packages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Preset:
     columns: Mapping[str, str]  # comparable name -> our column, or `IGNORE`
     ignored: tuple[str, ...]  # beginnings of comparable names
     system: str  # that a bare release is one of; "" when the export has several systems
+    manager: str = ""  # of its packages; "system": of the host's system; "" when it says it itself
+    refused: str = ""  # why it is not read, and what to send; "" when it is
 
     def recognises(self, header: Sequence[str]) -> bool:
         have = {comparable(name) for name in header}
@@ -76,10 +81,11 @@ def recognised(kind: str, header: Sequence[str]) -> Preset | None:
 def _read(name: str, text: str) -> Preset:
     content = tomllib.loads(text)
     columns: dict[str, str] = {}
-    for ours, theirs in content["columns"].items():
+    for ours, theirs in content.get("columns", {}).items():
         columns |= {comparable(each): ours for each in theirs}
-    columns |= {comparable(each): IGNORE for each in content["ignored"] if not each.endswith("*")}
-    beginnings = (comparable(each[:-1]) for each in content["ignored"] if each.endswith("*"))
+    ignored = content.get("ignored", [])
+    columns |= {comparable(each): IGNORE for each in ignored if not each.endswith("*")}
+    beginnings = (comparable(each[:-1]) for each in ignored if each.endswith("*"))
     return Preset(
         name,
         content["title"],
@@ -89,4 +95,6 @@ def _read(name: str, text: str) -> Preset:
         columns,
         tuple(beginnings),
         content.get("system", ""),
+        content.get("manager", ""),
+        content.get("refused", ""),
     )

@@ -181,7 +181,8 @@ def _releases(db: Database, _settings: Settings, now: datetime) -> Check:
     """Name releases past their end of life: no fault of this installation, so never wrong."""
     with db.reading() as session:
         told = lifecycle.said(session)
-        lines = lifecycle.releases(lifecycle.fleet(session, now), told, now.date())
+        hosts = lifecycle.fleet(session, now)
+    lines, unknown = lifecycle.releases(hosts, told, now.date()), lifecycle.unknown(hosts, told)
     past = [line for line in lines if line.uncovered]
     if not told:
         return Check("releases", "nobody has said until when they are supported")
@@ -190,7 +191,9 @@ def _releases(db: Database, _settings: Settings, now: datetime) -> Check:
         f"host{'s' if line.uncovered > 1 else ''}"
         for line in past
     )
-    return Check("releases", f"past end of life: {found}" if past else "all get fixes")
+    said = f"past end of life: {found}" if past else "none is past its end of life"
+    rest = f"; not known of {unknown} host{'s' if unknown > 1 else ''}" if unknown else ""
+    return Check("releases", said + rest if past or unknown else "all get fixes")
 
 
 def _schedule(db: Database, _settings: Settings, now: datetime) -> Check:

@@ -18,6 +18,7 @@ from patchmgr.errors import InputError
 FILE = click.Path(path_type=Path, dir_okay=False)
 GONE_SHOWN = 20
 UNFED_SHOWN = 5  # releases
+NOT_JUDGED_SHOWN = 3  # rows
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -121,6 +122,8 @@ def show(difference: Difference, ask: Ask, *, full_export: bool = False) -> None
                 "read": read,
                 "undetermined_systems": difference.unread,
                 "releases_without_feed": difference.unfed,
+                "not_judged": difference.not_judged,
+                "not_judged_why": difference.not_judged_why,
                 **(more if full_export else {}),
             }
         )
@@ -147,15 +150,19 @@ def show(difference: Difference, ask: Ask, *, full_export: bool = False) -> None
             err=True,
         )
     if difference.without_feed:
-        rest = len(difference.unfed) - UNFED_SHOWN
+        others = len(difference.unfed) - UNFED_SHOWN
         named = ", ".join(difference.unfed[:UNFED_SHOWN]) + (
-            f" and {rest} more" if rest > 0 else ""
+            f" and {others} more" if others > 0 else ""
         )
         click.echo(
             f"{difference.without_feed} rows name a release that no feed speaks of, on which "
             f"nothing can be judged: {named}; correct it, or see coverage for the feed to sync",
             err=True,
         )
+    if difference.not_judged:
+        first = "; ".join(difference.not_judged_why[:NOT_JUDGED_SHOWN])
+        rest = "; …" if difference.not_judged > NOT_JUDGED_SHOWN else ""
+        click.echo(f"{difference.not_judged} rows are left out: {first}{rest}", err=True)
     if difference.rejected:
         where = f" to {ask.rejects}" if ask.rejects is not None and not ask.dry_run else ""
         click.echo(f"{difference.rejected} rows refused{where}", err=True)

@@ -173,6 +173,8 @@ def show_then(app: App, session: Session, name: str, at: datetime, *, as_json: b
         more = {"facts_not_kept": found.not_kept, "package_versions": listed, "history": steps}
         show_json(facts | more)
         return
+    if not found.has_packages:
+        facts["packages"] = "not known"
     show_facts(facts | {"not kept": _plain(found.not_kept)})
     click.echo()
     show_packages(packages)

@@ -92,6 +92,7 @@ def _json(plan_id: int, made: PlanForecast) -> dict[str, Any]:
         "late_hosts": found.late_hosts,
         "late": [asdict(host) for host in found.late],
         "compliance": [asdict(one) for one in made.compliance],
+        "beside": [asdict(one) for one in made.beside],
     }
 
 
@@ -119,6 +120,11 @@ def _print(made: PlanForecast) -> None:
             for one in made.compliance
         ],
     )
+    for other in made.beside:
+        click.echo(
+            f"\nnot taken into account: plan {other.plan} {other.title} ({other.state}), "
+            f"which has {other.shared} too"
+        )
     if not found.late_hosts:
         return
     more = f", the first {SHOWN}" if found.late_hosts > SHOWN else ""

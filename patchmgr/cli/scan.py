@@ -107,6 +107,9 @@ def findings(
     with app.db.reading() as session:
         if host:  # a misspelt name must not look like a host without findings
             filters = replace(filters, host=hosts.get(session, host).line.hostname)
+        if at and ((first := queries.judged_since(session)) is None or at < first):
+            what = f"the first scan was {instant(first)}" if first else "there was no scan yet"
+            click.echo(f"patchmgr: {what}; what was open before is not known", err=True)
         found = queries.every(session, filters, at, now=app.now)
         lines = map(finding_lines.plain, found)
         if as_json or format_ == "json":

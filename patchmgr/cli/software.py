@@ -81,6 +81,7 @@ def search(
         show_json(
             {
                 "as_of": at,
+                "hosts_known": found.hosts_known,
                 "total": found.hosts.total,
                 "unclear": found.versions_unclear,
                 "hosts": hosts,
@@ -103,6 +104,9 @@ COMMANDS = (list_, search)
 def _warn(app: App, found: Found, at: datetime | None) -> None:
     if not found.known:
         click.echo("patchmgr: no host ever had a package called so", err=True)
+    if not found.hosts_known:
+        when = f"as of {instant(at)}" if at else "yet"
+        click.echo(f"patchmgr: of no host is it known {when} what it has", err=True)
     for version in found.versions_unclear:
         click.echo(f"patchmgr: {version!r} cannot be compared; look at it yourself", err=True)
     kept = app.settings.history_since(app.now)

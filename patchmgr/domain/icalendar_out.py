@@ -1,8 +1,8 @@
 """Windows, freezes and planned rings as iCalendar.
 
 The same input gives the same bytes: an event's stamp is when it was last changed. Times of windows
-and recurring freezes are on the wall clock of their zone (TZID is the IANA name; programs know
-what daylight saving it has); a single freeze and a ring are in UTC.
+and recurring freezes are on the wall clock of their zone (TZID is the IANA name, and the file has
+its rules); a single freeze and a ring are in UTC.
 
 Source: RFC 5545, 3.6.1 (events), 3.8.7.4 (SEQUENCE).
 """
@@ -18,6 +18,7 @@ from icalendar.prop import vDuration, vText
 
 from patchmgr.domain import rules
 from patchmgr.domain.freezes import RecurringFreeze
+from patchmgr.domain.icalendar_zones import definition
 from patchmgr.domain.rules import Recurrence, rule_parts
 from patchmgr.domain.windows import Freeze, Window
 
@@ -94,7 +95,10 @@ def written(events: Iterable[Event], name: str) -> bytes:
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", name)
-    for event in events:
+    listed = list(events)
+    for zone in sorted({str(one["DTSTART"].params.get("TZID", "")) for one in listed} - {""}):
+        calendar.add_component(definition(zone))
+    for event in listed:
         calendar.add_component(event)
     return bytes(calendar.to_ical())
 

@@ -37,8 +37,8 @@ _NAMES: dict[str, tuple[str, ...]] = {  # ID -> what others call it, in lower ca
         "rhel server",
         "rhel",
     ),
-    "centos": ("centos stream", "centos-stream", "centos linux", "centos"),
-    "rocky": ("rocky linux", "rocky"),
+    "centos": ("centos stream", "centos-stream", "centos_stream", "centos linux", "centos"),
+    "rocky": ("rocky linux", "rockylinux", "rocky"),
     "almalinux": ("almalinux", "alma linux", "alma"),
     "ol": (
         "oracle linux server",
@@ -102,10 +102,22 @@ def read(name: str, version: str = "") -> System | None:
     if windows_builds.is_windows(plain):
         build = windows_builds.build(plain, more)
         return None if build is None else System("windows", build)
-    for begins in _LONGEST_FIRST:
-        if plain == begins or plain.startswith(begins + " "):
-            return _linux(_IDS[begins], plain[len(begins) :].strip(), more)
-    return None
+    os_id, said = _named(plain)
+    if not os_id:
+        return None
+    again, release = _named(more)  # "Red Hat Enterprise Linux release 8.6" beside "Linux Red Hat"
+    if again and again != os_id:
+        return None
+    return _linux(os_id, said, release if again else more)
+
+
+def _named(plain: str) -> tuple[str, str]:
+    """Return the ID of the system that a text begins with, "" for none, and what follows."""
+    for text in (plain, plain.removeprefix("linux ")):  # a CMDB's "Linux CentOS"
+        for begins in _LONGEST_FIRST:
+            if text == begins or text.startswith(begins + " "):
+                return _IDS[begins], text[len(begins) :].strip()
+    return "", plain
 
 
 def _plain(text: str) -> str:

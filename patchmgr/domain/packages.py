@@ -53,6 +53,11 @@ def platform(os_id: str, os_release: str) -> Platform:
     return Platform(f"{os_id}:{os_release or 'rolling'}")
 
 
+def manager_of(platform: str) -> str:
+    """Return the package manager of a platform's system; "" when it has none that we know."""
+    return _MANAGER_OF_OS.get(platform.partition(":")[0], "")
+
+
 def scheme_of_platform(platform: str) -> str:
     """Return the scheme of the versions that packages of ``platform`` have; "" when unknown.
 

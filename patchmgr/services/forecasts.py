@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.queries import forecasts as queries
 from patchmgr.db.queries.freezes import freezes_between
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.db.queries.windows import known_windows
@@ -44,7 +45,9 @@ def forecast(
     """
     stage = _stage(session, plan_id, now)
     made = _made(stage, plan_id, now, what_if or WhatIf())
-    return PlanForecast(made, stage.rollout.due, *_compliance(session, plan_id, stage.rollout))
+    hosts, findings, compliance = _compliance(session, plan_id, stage.rollout)
+    beside = queries.beside(session, plan_id)
+    return PlanForecast(made, stage.rollout.due, hosts, findings, compliance, beside)
 
 
 def compared(

@@ -30,8 +30,7 @@ class Refreshed:
 def refresh(db: Database, *, now: datetime) -> Refreshed:
     """Make the forecasts that are missing or no longer hold, and forget those of plans over."""
     with db.reading() as session:
-        freezes = queries.freezes_digest(session, now)
-        due = [one.plan for one in queries.bases(session, freezes) if _is_due(one, now)]
+        due = [one.plan for one in queries.bases(session) if _is_due(one, now)]
     done = Refreshed()
     for plan_id in due:
         try:

@@ -127,7 +127,19 @@ def test_what_is_no_longer_kept_is_said_aloud(run, now):
 
     for command in (("hosts", "show", "a"), ("packages", "search", "openssl"), ("findings",)):
         assert "kept since" in run(*command, *then, **settings)[2]
-        assert run(*command, *then)[2] == ""
+        assert "kept since" not in run(*command, *then)[2]
+
+
+def test_before_anything_is_known_no_is_not_the_answer(run, now):
+    then = ("--at", "2020-01-01")
+
+    assert "packages: not known" in run("hosts", "show", "a", *then)[1]
+    assert "of no host is it known as of 2020" in run("packages", "search", "openssl", *then)[2]
+    first = f"the first scan was {now:%Y-%m-%d}"
+    assert first in run("findings", *then)[2]
+    assert run("findings", "--at", f"{now + DAY:%Y-%m-%d}")[2] == ""
+    found = listed(run, "packages", "search", "openssl", "--at", f"{now:%Y-%m-%d}")
+    assert found["hosts_known"] == 2
 
 
 BAD = {

@@ -2,9 +2,12 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from io import StringIO
+from zoneinfo import ZoneInfo
 
 import hypothesis.strategies as st
 import pytest
+from dateutil.tz import tzical
 from hypothesis import given, settings
 
 from patchmgr.domain import icalendar_in, icalendar_out
@@ -346,6 +349,21 @@ def test_a_window_that_goes_out_and_in_opens_at_the_same_times(parts):
     assert written(window_events(back, VERSION), "w") == written(
         window_events(window, VERSION), "w"
     )
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"]
+)
+def test_a_file_has_the_rules_of_the_zones_that_it_names(zone):
+    """Read by dateutil, which knows of the zone only what the file says (RFC 5545, 3.6.5)."""
+    window = Window("w", "FREQ=DAILY", HOUR, zone)
+    body = written(window_events(window, VERSION), "w").decode().replace("\r\n ", "")
+    told = tzical(StringIO(body[body.index("BEGIN:VTIMEZONE") : body.index("BEGIN:VEVENT")]))
+
+    days = [at("2026-01-01") + number * 6 * HOUR for number in range(8 * 365)]
+    known = [day.astimezone(ZoneInfo(zone)).utcoffset() for day in days]
+    assert len(set(known)) == 2
+    assert [day.astimezone(told.get(zone)).utcoffset() for day in days] == known
 
 
 def test_freezes_go_out_and_in_as_they_were():

@@ -76,6 +76,7 @@ def test_what_is_nothing_that_we_know_asks_for_its_name(text):
 LOOKALIKES = {  # what people send instead -> what is said of it
     "": "is empty",
     "||/ Name  Version  Architecture Description\nii  bash  5.2-1  amd64  a shell\n": "is dpkg -l",
+    "adduser\t\t\t\tinstall\napt\thold\n": "is dpkg --get-selections, which names no versions",
     "bash/stable,now 5.2-1 amd64 [installed]\n": "is apt list, which names no sources",
     "bash-5.1.8-6.el9.x86_64     Tue 12 Mar 2024 10:11:12\n": "is rpm -qa --last",
     "Installed Packages\nbash.x86_64   5.1.8-6.el9   @baseos\n": "is a list of dnf or yum",

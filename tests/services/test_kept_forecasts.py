@@ -79,7 +79,9 @@ def test_a_freeze_that_comes_or_ends_moves_it(fleet):
     before = kept(fleet, plan_id).made.forecast.ends
     fleet.now += SECOND
     freeze = Freeze("books", fleet.now, fleet.now + 72 * HOUR, "closing")
+    assert kept(fleet, plan_id).is_current
     freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    assert not kept(fleet, plan_id).is_current
 
     assert refresh(fleet).made == 1
 

@@ -97,6 +97,7 @@ def test_where_nothing_was_read_nothing_is_said(db, now):
     found = covered(db, now)
 
     assert (found.releases, found.unsupported, found.past_support) == ((), (), 0)
+    assert found.unknown_support == found.hosts - found.unknown_platform > 0
 
 
 @pytest.mark.usefixtures("told")
@@ -125,7 +126,7 @@ def test_releases_past_their_end_are_listed_with_what_carries_them_on(db, now, s
             ("LTS until 2026-09-01; ELTS until 2031-07-01 with Freexian's Extended LTS (elts)"),
         ),
     ]
-    assert found.past_support == 2
+    assert (found.past_support, found.unknown_support) == (2, 0)
 
 
 @pytest.mark.usefixtures("told")

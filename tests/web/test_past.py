@@ -93,6 +93,7 @@ def test_who_had_something_is_a_list_with_its_csv(fleet, admin):
     address = "/software/hosts?name=bash&at=2026-02-01T00:00"
 
     assert "5.2.15-2" in admin.get(address).text
+    assert "when the packages of 2 hosts were known" in words(admin.get(address).text)
     (row,) = csv.DictReader(io.StringIO(admin.get(f"{address}&format=csv").text))
     assert (row["hostname"], row["versions"]) == ("web-1", "5.2.15-2")
 
@@ -169,7 +170,17 @@ def test_the_api_answers_for_software(api):
     assert [v["hosts"] for v in api("/software/versions", manager="dpkg", name="libssl3")] == [1, 1]
     found = api("/software/installations", name="openssl", source="true", below="3.0.16")
     assert [(host["hostname"], len(host["packages"])) for host in found["items"]] == [("web-1", 2)]
-    assert (found["total"], found["unclear"]) == (1, [])
+    assert (found["total"], found["unclear"], found["hosts_known"]) == (1, [], 2)
+
+
+def test_before_anything_is_known_no_is_not_the_answer(fleet, admin, api):
+    page = admin.get("/software/hosts?name=bash&at=2020-03-03T00:00").text
+
+    assert "Nothing is known of that time" in words(page)
+    assert api("/software/installations", name="bash", at="2020-03-03T00:00:00Z")["total"] == 0
+    then, now = api("/findings", at="2020-03-03T00:00:00Z"), api("/findings")
+    assert (then["total"], then["judged_since"]) == (0, now["judged_since"])
+    assert api("/findings", at=now["judged_since"])["total"] > 0
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,9 @@ class Coverage(Out):
     without_feed: int = Field(description="Hosts whose platform has no feed.")
     releases_without_feed: int
     past_support: int = Field(description="Hosts that get no fixes any more.")
+    unknown_support: int = Field(
+        description="Hosts of releases of which nobody has said until when they get fixes."
+    )
     stale: int = Field(description="Feeds that failed, are held or are stale.")
     undetermined: int = Field(description="Verdicts that could not be reached.")
     unknown_source: int = Field(description="Packages whose source is not known.")

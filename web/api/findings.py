@@ -84,7 +84,16 @@ class FindingQuery(Paging):
         None, ge=0, le=LARGEST_ID, description="Only what the scope of this exception covers."
     )
     search: Plain = ""
+    at: When | None = Field(None, description="As of this instant; by default now.")
     sort: Sort = Field("host", description="`-` descends; by due date the soonest come first.")
+
+
+class Findings(PageOf[Finding]):
+    """A page of findings, and since when they are known."""
+
+    judged_since: When | None = Field(
+        description="When the first scan was: what was open before is not known."
+    )
 
 
 class AtQuery(In):
@@ -169,9 +178,9 @@ class AdvisoryQuery(Paging):
     affecting: Flag = Field(False, description="Only those with an open finding.")
 
 
-@route("GET", "/findings", tag="findings", query=FindingQuery, answer=PageOf[Finding])
+@route("GET", "/findings", tag="findings", query=FindingQuery, answer=Findings)
 def list_findings(query: FindingQuery) -> object:
-    """List open findings, by default by host, package and advisory."""
+    """List findings that are open, or were at an instant; by host, package and advisory."""
     filters = FindingFilter(
         host=query.host,
         platform=query.platform,
@@ -192,13 +201,14 @@ def list_findings(query: FindingQuery) -> object:
     found = queries.listing(
         session(),
         filters,
-        now=now(),
+        at=query.at,
+        now=query.at or now(),
         sort=query.sort.removeprefix("-"),
         descending=query.sort.startswith("-"),
         limit=query.limit,
         cursor=query.cursor,
     )
-    return page(found)
+    return page(found) | {"judged_since": queries.judged_since(session())}
 
 
 @route(

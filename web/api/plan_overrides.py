@@ -74,6 +74,17 @@ class Forecast(Out):
     late: Annotated[list[LateHost], BeforeValidator(list)]
 
 
+class Beside(Out):
+    """A plan to be carried out, not taken into account, and what it has in common with this one."""
+
+    plan: int
+    title: str
+    state: str
+    groups: int
+    group: str
+    hosts: int
+
+
 class PlanForecast(Out):
     """A plan's forecast, and what each ring brings."""
 
@@ -82,6 +93,7 @@ class PlanForecast(Out):
     hosts: int
     findings: int
     compliance: list[Compliance]
+    beside: list[Beside]
 
 
 @route(

@@ -81,6 +81,9 @@ class Installations(PageOf[Installation]):
 
     known: int = Field(description="Versions of that name that were ever seen.")
     unclear: Words = Field(description="Versions that cannot be compared.")
+    hosts_known: int = Field(
+        description="Hosts of which it is known what they had at that instant, or have now."
+    )
     history_since: When | None = Field(
         description="Before this, history is not kept; `null`: all of it is."
     )
@@ -127,5 +130,6 @@ def list_installations(query: InstallationQuery) -> object:
     return page(found.hosts) | {
         "known": found.known,
         "unclear": found.versions_unclear,
+        "hosts_known": found.hosts_known,
         "history_since": settings().history_since(now()),
     }

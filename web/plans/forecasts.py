@@ -146,6 +146,7 @@ def _page(
         named=NAMED,
         is_live=plan.state in ACTIVE_PLANS,
         form=form,
+        beside=kept_forecasts.beside(session(), plan.id) if plan.state in OPEN_PLANS else (),
         windows=[(ANY_TIME, "any time"), *((name, name) for name in windows)],
         **compared,
         **around(plan, "forecast", kept=kept),

@@ -147,7 +147,7 @@ class PlanForecast(Base):
     took_ms: Mapped[int]  # of the computer's time
     content_hash: Mapped[Word]  # of the plan, then
     plan_changed_at: Mapped[datetime]  # `Plan.changed_at`, then
-    freezes: Mapped[Word]  # SHA-256 of the freezes that were not over, hex
+    freezes: Mapped[Word]  # what tells whether those that were not over are still the same
     document: Mapped[dict[str, Any]]  # patchmgr.domain.simulation.outlook
 
 

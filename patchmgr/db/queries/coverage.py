@@ -69,6 +69,7 @@ class Coverage:
     undetermined: int  # judgements without a verdict, all of them
     releases: tuple[ReleaseLine, ...]  # past their standard support, the least covered first
     unsupported: tuple[UnsupportedLine, ...]  # at most `SHOWN` packages, ended ones first
+    unknown_support: int  # hosts of which nobody has said until when they get fixes
     never: int  # hosts that never reported, of the silent ones
     doubtful: Mapping[str, int]  # packages by `software.DOUBTS`
     refused: bool  # whether there are machines that were refused
@@ -116,6 +117,7 @@ class Coverage:
             "without_feed": self.without_feed,
             "releases_without_feed": self.releases_without_feed,
             "past_support": self.past_support,
+            "unknown_support": self.unknown_support,
             "stale": len(self.stale),
             "undetermined": self.undetermined,
             "unknown_source": self.doubtful["no_source"],
@@ -146,6 +148,7 @@ def coverage(session: Session, *, now: datetime, silent_days: int, stale_hours: 
         undetermined,
         lifecycle.releases(hosts, told, now.date()),
         lifecycle.packages(session, told, now.date())[:SHOWN],
+        lifecycle.unknown(hosts, told),
         sum(each.never for each in hosts),
         software.doubtful(session),
         any(each.refused for each in hosts),

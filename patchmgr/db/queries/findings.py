@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -106,6 +106,11 @@ def listing(
     if counted is None:
         counted = finding_totals.total(session, asked, versions)
     return Page(found, counted, follows)
+
+
+def judged_since(session: Session) -> datetime | None:
+    """Return when the first scan was; what was open before is not known. None: there was none."""
+    return session.scalar(select(func.min(models.ScanRun.at)))
 
 
 def _asked(

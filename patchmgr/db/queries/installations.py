@@ -71,6 +71,7 @@ class Found:
     hosts: Page[Hit]
     known: int  # versions of that name that were ever seen
     unclear: tuple[PackageLine, ...]  # versions that cannot be read, so that nobody can say
+    hosts_known: int  # hosts of which it is known what they had then, or have now
 
     @property
     def versions_unclear(self) -> list[str]:
@@ -88,8 +89,9 @@ def search(
         raise InputError({"name": "say which package to look for"})
     named = _named(session, wanted)
     chosen, unclear = _chosen(named, wanted)
-    hosts = _hosts(session, chosen, wanted, limit, cursor)
-    return Found(hosts, len(named), tuple(unclear))
+    fleet = _fleet(session, wanted.at)
+    hosts = _hosts(session, chosen, fleet, wanted, limit, cursor)
+    return Found(hosts, len(named), tuple(unclear), len(fleet))
 
 
 def _named(session: Session, wanted: Wanted) -> list[tuple[PackageLine, str]]:
@@ -148,6 +150,7 @@ def _limits(managers: set[str], comparison: str, text: str) -> dict[str, bytes]:
 def _hosts(
     session: Session,
     chosen: Mapping[int, PackageLine],
+    fleet: Sequence[tuple[str, int]],
     wanted: Wanted,
     limit: int | None,
     cursor: str,
@@ -155,7 +158,6 @@ def _hosts(
     after = _after(cursor)
     if not chosen:
         return Page((), 0)
-    fleet = _fleet(session, wanted.at)
     in_use = select(host.package_set_id).where(host.retired_at.is_(None))
     having = _Having(
         session,

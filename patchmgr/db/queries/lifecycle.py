@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
 from patchmgr.domain.lifecycle import ENDED, Ending, Support, ending_of, endings, without_support
+from patchmgr.domain.offers import repositories_of
 from patchmgr.domain.packages import release_of
 
 support, revision = models.Support, models.FeedRevision
@@ -93,6 +94,16 @@ def releases(hosts: Iterable[Hosts], told: Iterable[Support], on: date) -> tuple
         if (ending := ending_of(platform, ended))
     ]
     return tuple(sorted(lines, key=lambda line: (-line.uncovered, -line.hosts, line.platform)))
+
+
+def unknown(hosts: Iterable[Hosts], told: Iterable[Support]) -> int:
+    """Return how many hosts run a release of which nobody has said until when it gets fixes."""
+    spoken_of = {each.platform for each in told if not each.package}
+    return sum(
+        each.count
+        for each in hosts
+        if each.platform and spoken_of.isdisjoint(repositories_of(each.platform))
+    )
 
 
 def fleet(session: Session, since: datetime) -> list[Hosts]:

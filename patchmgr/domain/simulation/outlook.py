@@ -22,6 +22,26 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Another plan that is to be carried out, and what it has in common with one."""
+
+    plan: int
+    title: str
+    state: str
+    groups: int  # that both have hosts in
+    group: str  # one of them
+    hosts: int  # that both change
+
+    @property
+    def shared(self) -> str:
+        """Return what both have, in words."""
+        others = f" and {self.groups - 1} more" if self.groups > 1 else ""
+        groups = f"the {'group' if self.groups == 1 else 'groups'} {self.group}{others}"
+        hosts = "1 host" if self.hosts == 1 else f"{self.hosts} hosts"
+        return " and ".join([groups] * bool(self.groups) + [hosts] * bool(self.hosts))
+
+
+@dataclass(frozen=True, slots=True)
 class PlanForecast:
     """A plan's forecast and what each ring brings."""
 
@@ -30,10 +50,15 @@ class PlanForecast:
     hosts: int
     findings: int
     compliance: tuple[Compliance, ...]
+    beside: tuple[Beside, ...] = ()  # plans that it does not take into account
 
 
 def to_json(made: PlanForecast) -> dict[str, Any]:
-    """Return the document that is kept; when each host is done is left out: it would be long."""
+    """Return the document that is kept.
+
+    When each host is done is left out: it would be long. So is which other plans it does not take
+    into account: that changes while this plan stays as it is.
+    """
     found = made.forecast
     return {
         "starts": _text(found.starts),

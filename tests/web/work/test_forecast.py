@@ -207,6 +207,22 @@ def test_a_plan_that_is_over_has_no_forecast(works, operator):
     assert "/forecast" not in operator.get(f"/plans/{plan_id}/history").text
 
 
+def test_plans_that_share_groups_or_hosts_are_named_as_not_taken_into_account(works, operator):
+    everywhere = (GroupSettings("all", fields={"platform": "debian:12"}),)
+    plan_id = works.create(groups=everywhere)
+    other = works.create(groups=everywhere, title="Kernels")
+    works.forecast()
+    assert "plays this plan alone" not in operator.get(f"/plans/{plan_id}/forecast").text
+
+    works.do("propose", other)
+    works.do("approve", other, actor="bob")
+
+    said = text(operator.get(f"/plans/{plan_id}/forecast"))
+    assert f"Plan {other} Kernels (approved) has the group all and 4 hosts too." in said
+    (beside,) = operator.get(f"/api/v1/plans/{plan_id}/forecast").json["beside"]
+    assert (beside["plan"], beside["groups"], beside["hosts"]) == (other, 1, 4)
+
+
 def test_a_what_if_asks_at_most_twelve_questions(works, operator, statements):
     plan_id = works.create(groups=(GroupSettings("all", fields={"platform": "debian:12"}),))
     works.forecast()

@@ -1,0 +1,182 @@
+"""What a row of a packages file says: a package, why it is none, or what is wrong with it.
+
+Beside our own columns an export may have an rpm's parts apart (``release``, ``epoch``) or whole
+(``nvra``, ``nvrea``), or name the file that a package came from (``package_file``), which tells the
+package manager too.
+
+Sources: Foreman's report template "Host - All Installed Packages", whose rows of Debian's packages
+have their version and architecture where rows of rpm have NVRA and NVREA; Katello's epoch before
+the name; the application gatherer of AWS's agent, for what its PackageId holds.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from inventory import csv_file, spreadsheets
+from inventory.csv_file import Layout
+from inventory.managers import rpm
+from inventory.report import shown
+from patchmgr.domain.packages import MANAGERS, Package, Platform, manager_of
+
+REQUIRED = ("hostname", "manager", "name", "version")
+PACKAGE = (  # of a `Package`, in its order
+    "manager",
+    "name",
+    "version",
+    "arch",
+    "source",
+    "source_version",
+    "module",
+    "origin",
+)
+WRITTEN = ("release", "epoch", "package_file", "nvra", "nvrea")  # become what a package is
+COLUMNS = ("hostname", *PACKAGE, *WRITTEN)
+INSTEAD: Mapping[str, tuple[str, ...]] = {  # our column -> those that say it as well
+    "manager": WRITTEN,
+    "name": ("nvra", "nvrea"),
+    "version": ("nvra", "nvrea"),
+}
+SYSTEM = "system"  # in place of a manager: that of the host's system
+_NO_RELEASE = "has no release beside it, and advisories speak of both; send rpm -qa of that host"
+_NOT_INSTALLED = "has no version: it is not installed"
+_KEY = "is a key of signatures, and no package"
+_NO_MANAGER = "is of no package manager: a program of Windows, or a snap"
+
+_TEXT = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_LONGEST = dict.fromkeys(("name", "version", "source", "source_version", "module", "origin"), 200)
+_LONGEST |= dict.fromkeys(("package_file", "nvra", "nvrea"), 500)
+_SPACED = {"origin"}  # a name such as "Red Hat, Inc."
+_WORD = 64
+_DEB = re.compile(r"[^_\s]+_[^_\s]+_([a-z0-9-]+)\.deb", re.ASCII)
+_KATELLO = re.compile(r"([0-9]+):(.+)-([^-]+-[^-]+)", re.ASCII)
+_NO_EPOCH = ("", "0", "(none)")
+
+Cells = Mapping[str, str]
+Problem = tuple[str, str, str]  # column, value, remedy
+
+
+def read(
+    layout: Layout, fields: Sequence[str], manager: str, *, is_ours: bool
+) -> Package | Problem | str:
+    """Return the package of a row, what is wrong with it, or why it tells of none.
+
+    The hostname is not judged. ``manager`` is what an export is of throughout; `SYSTEM` leaves it
+    to `of_system`, as an empty one. A row that ``is_ours`` says all in our own columns.
+    """
+    if len(fields) != len(layout.header):
+        return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
+    if csv_file.repeats_header(fields, layout, but=layout.index["hostname"]):
+        return "", "", "is the header again; take this row out"
+    cells = {
+        column: spreadsheets.unwrapped(fields[position].strip())
+        for column, position in layout.index.items()
+        if column != "hostname"
+    }
+    if is_ours:
+        return _problem(cells) or Package(*(cells.get(column, "") for column in PACKAGE))
+    told = _exported(cells, manager)
+    if isinstance(told, Package):
+        said = {column: getattr(told, column) for column in PACKAGE if column != "manager"}
+        said |= {"manager": told.manager} if told.manager or manager != SYSTEM else {}
+        return _problem(said) or told
+    return f"{shown(cells.get('name', ''))} {told}" if isinstance(told, str) else told
+
+
+def of_system(package: Package, platform: Platform) -> Package | Problem | str:
+    """Return ``package``, of which no manager is told, as one of its host's system."""
+    if platform.startswith("windows:"):
+        return f"{shown(package.name)} is a program of Windows, of which no advisory here speaks"
+    manager = manager_of(platform)
+    if not manager:
+        why = "is on a host whose system has no package manager that we know; say the host's system"
+        return "name", package.name, f"{why} in hosts.csv, or the manager in a column"
+    if manager == rpm.MANAGER and "-" not in package.version:
+        return "version", package.version, _NO_RELEASE
+    return replace(package, manager=manager)
+
+
+def _problem(cells: Cells) -> Problem | None:
+    for column, value in cells.items():
+        if (why := _wrong(column, value)) is not None:
+            return column, value, why
+    return None
+
+
+def _wrong(column: str, value: str) -> str | None:
+    """Return why ``value`` cannot stand in ``column``; None when it can."""
+    if not value:
+        return "is empty" if column in REQUIRED else None
+    if column == "manager" and value not in MANAGERS:
+        return f"is no package manager we know ({', '.join(MANAGERS)})"
+    if len(value) > _LONGEST.get(column, _WORD):
+        return f"is longer than {_LONGEST.get(column, _WORD)} characters"
+    if column == "version" and (why := spreadsheets.spoilt(value)) is not None:
+        return why
+    if not (_TEXT.fullmatch(value) or (column in _SPACED and value.isprintable())):
+        return "has spaces or control characters"
+    return None
+
+
+def _exported(cells: Cells, manager: str) -> Package | Problem | str:
+    """Return the package of a row that is not in our own columns, as `read` does."""
+    if cells.get("name") == rpm.KEYS:
+        return _KEY
+    if "nvra" in cells or "nvrea" in cells:
+        return _whole(cells)
+    if not cells.get("version") and not cells.get("release") and cells.get("name"):
+        return _NOT_INSTALLED
+    if "package_file" in cells:
+        return _of_file(cells)
+    if "release" in cells:
+        return _parts(cells, "")
+    given = cells.get("manager") or ("" if manager == SYSTEM else manager)
+    return _made(cells, given, cells.get("version", ""))
+
+
+def _whole(cells: Cells) -> Package | Problem | str:
+    name, nvra = cells.get("name", ""), cells.get("nvra", "")
+    for text in filter(None, (cells.get("nvrea", ""), nvra)):
+        apart = _KATELLO.fullmatch(text)
+        found = rpm.whole(f"{apart[2]}-{apart[1]}:{apart[3]}" if apart else text)
+        if found is not None and found.name == (name or found.name):
+            return found
+    if name and nvra and not nvra.startswith(f"{name}-"):
+        return Package("dpkg", name, nvra, cells.get("nvrea", ""))
+    if not nvra and not cells.get("nvrea"):
+        return _NOT_INSTALLED
+    column = "nvrea" if cells.get("nvrea") else "nvra"
+    return column, cells[column], "is no name-version-release.architecture of an rpm"
+
+
+def _of_file(cells: Cells) -> Package | Problem | str:
+    file = cells["package_file"]
+    if file.endswith(("src.rpm", ".src")) or cells.get("release"):
+        return _parts(cells, file)
+    if (deb := _DEB.fullmatch(file)) is not None:
+        return _made(cells, "dpkg", cells["version"], arch=deb[1])
+    return _NO_MANAGER
+
+
+def _parts(cells: Cells, source_rpm: str) -> Package | Problem:
+    version, release, epoch = (cells.get(each, "") for each in ("version", "release", "epoch"))
+    if cells.get("manager", rpm.MANAGER) != rpm.MANAGER:
+        return _made(cells, cells["manager"], version)
+    if not release:
+        return "version", version, _NO_RELEASE
+    if epoch not in _NO_EPOCH and not (epoch.isascii() and epoch.isdigit()):
+        return "epoch", epoch, "is no number"
+    made = rpm.package(
+        (epoch, version, release), cells.get("name", ""), cells.get("arch", ""), source_rpm, "", ""
+    )
+    return made if made.source else _made(cells, rpm.MANAGER, made.version, arch=made.arch)
+
+
+def _made(cells: Cells, manager: str, version: str, arch: str = "") -> Package:
+    return Package(
+        manager,
+        cells.get("name", ""),
+        version,
+        arch or cells.get("arch", ""),
+        *(cells.get(each, "") for each in ("source", "source_version", "module", "origin")),
+    )
