@@ -233,6 +233,7 @@ def faults() -> Callable[[Page], list[str]]:
 
 
 def _broken(page: Page, options: dict[str, Any]) -> list[str]:
+    page.evaluate("document.getAnimations().forEach(each => each.finish())")
     found: list[str] = page.evaluate(
         "options => axe.run(document, options).then(r => r.violations.map("
         "v => `${v.id}: ${v.nodes[0].html} ${v.nodes[0].failureSummary}`))",
