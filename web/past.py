@@ -1,5 +1,7 @@
 """What hosts were like: a host's history, and how two hosts or two instants differ."""
 
+from dataclasses import replace
+
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
@@ -96,21 +98,30 @@ def difference(name: str) -> ResponseReturnValue:
         before = queries.known(session(), name, start)
     found = queries.compared(session(), before, other)
 
+    sides = ("Before", "After") if before.id == other.id else (before.hostname, other.hostname)
+
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         rows = found.of(view.get("kind")) if view.get("kind") else found.packages
         return Fetched.part(rows, limit, cursor)
 
     return answer(
         "hosts/difference.html",
-        CHANGES,
+        _between(CHANGES, sides),
         fetch,
         before=before,
         after=other,
         found=found,
-        facts=plain(found.facts, FACTS),
+        facts=plain(found.facts, _between(FACTS, sides)),
         given=given | {"from": times.typed(start) if start else ""},
         problems=problems,
         kept=settings().history_since(now()),
         not_kept=queries.NOT_KEPT,
         typed=times.typed,
     )
+
+
+def _between(table: Table, sides: tuple[str, str]) -> Table:
+    """Return ``table`` with its two sides called as they are."""
+    named = dict(zip(("before", "after"), sides, strict=True))
+    columns = (replace(one, label=named.get(one.key, one.label)) for one in table.columns)
+    return replace(table, columns=tuple(columns))

@@ -51,16 +51,20 @@ def diff(
         found = queries.compared(session, before, after)
     _warn(app, before, after)
     not_kept = before.not_kept or after.not_kept
+    compared = before.has_packages and after.has_packages
     if as_json:
-        sides = {"before": _side(before), "after": _side(after), "facts_not_kept": not_kept}
+        sides = {"before": _side(before), "after": _side(after), "packages_compared": compared}
+        sides["facts_not_kept"] = list(not_kept)
         show_json(sides | difference_json(found))
         return
     click.echo(f"before: {_words(before)}")
     click.echo(f"after:  {_words(after)}")
     if not_kept:
         click.echo(f"not kept of the past, so not compared: {_plain(not_kept)}")
+    if not compared:
+        click.echo("packages are not compared: of one side no inventory is known")
     if not found:
-        click.echo("no difference")
+        click.echo("no difference" if compared else "no other difference is known")
         return
     if found.facts:
         click.echo()
@@ -76,6 +80,7 @@ def diff(
             ],
         )
     counts = ", ".join(f"{len(found.of(kind))} {kind}" for kind in ("changed", "added", "removed"))
+    counts = counts if compared else "not compared"
     click.echo(f"\npackages: {counts}; facts: {len(found.facts)} changed")
 
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 
 LONGEST_NAME = 253
 LONGEST_ID = 64
+OTHER_HARDWARE = "other hardware, as far as that is known"
 ADDRESSES = 64  # of one machine that are read
 
 # What firmware says when its maker gave it no UUID of its own.
@@ -169,11 +170,11 @@ def _speaking(host: Known, said: Identity, known: Sequence[Known]) -> Decision:
     """Decide about a machine that sent the token of ``host``."""
     if (again := _alternates(host, said)) is not None:
         return again
-    renamed, moved = _renamed(host, said), _differ(host.product_uuid, said.product_uuid)
-    if renamed and moved:
+    new = _new_about(host, said)
+    if len(new) > 1 and OTHER_HARDWARE in new:
         why = (
-            f"it sent the token of {host.hostname} from other hardware and calls itself "
-            f"{said.hostname}"
+            f"it sent the token of {host.hostname}, but has {' and '.join(new)}: a copy of that "
+            "host, or all of this changed at once"
         )
         kind = Kind.CLONED if host.machine_id == said.machine_id else Kind.OTHER_MACHINE
         return Clash(kind, host.host_id, why)
@@ -183,6 +184,23 @@ def _speaking(host: Known, said: Identity, known: Sequence[Known]) -> Decision:
             if said.machine_id and other.machine_id == said.machine_id:
                 return _cloned(other, said)
     return _same_unless_taken(host, said, known)
+
+
+def _new_about(host: Known, said: Identity) -> tuple[str, ...]:
+    """Return what of a machine is not what its host had, in words.
+
+    Hardware that nobody can compare may be another, where name and system are others too.
+    """
+    renamed = _renamed(host, said)
+    reinstalled = _differ(host.machine_id, said.machine_id)
+    moved = _differ(host.product_uuid, said.product_uuid)
+    agrees = bool(said.product_uuid) and host.product_uuid == said.product_uuid
+    words = {
+        f"another name ({said.hostname})": renamed,
+        "another machine-id": reinstalled,
+        OTHER_HARDWARE: moved or (renamed and reinstalled and not agrees),
+    }
+    return tuple(word for word, is_new in words.items() if is_new)
 
 
 def _arriving(said: Identity, known: Sequence[Known]) -> Decision:

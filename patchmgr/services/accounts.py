@@ -25,7 +25,7 @@ from patchmgr.errors import (
     NotFoundError,
     PatchmgrError,
 )
-from patchmgr.services import audit
+from patchmgr.services import approvals, audit
 
 THEMES = ("auto", "light", "dark")
 API = "api"  # the kind of tokens that have a role; the others are `patchmgr.services.enrolment`'s
@@ -113,6 +113,8 @@ def set_role(db: Database, name: str, role: Role, *, actor: str, now: datetime) 
         if role is not Role.ADMIN:
             _keep_an_admin(session, row)
         row.role = role.value
+        why = f"{name} is {role.value} now"
+        approvals.bar(session, name, role, why=why, actor=actor, now=now)
         audit.record(
             session,
             at=now,
@@ -131,6 +133,8 @@ def disable(db: Database, name: str, *, actor: str, now: datetime) -> None:
             raise ConflictError(f"user {name!r} is disabled already")
         _keep_an_admin(session, row)
         row.disabled_at = now
+        why = f"the account {name} was disabled"
+        approvals.bar(session, name, None, why=why, actor=actor, now=now)
         session.execute(delete(models.UserSession).where(models.UserSession.user_id == row.id))
         audit.record(session, at=now, actor=actor, action="user.disable", subject=f"user {name}")
 

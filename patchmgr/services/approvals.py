@@ -2,18 +2,22 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.rollout.events import Barred
+from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState
-from patchmgr.domain.terms import Terms
+from patchmgr.domain.terms import Terms, may_approve
 from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
 from patchmgr.services import audit
 from patchmgr.services.roles import require
+from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_store import store
 
 _NOT_STARTED = (PlanState.PROPOSED, PlanState.APPROVED)
 _NOT_BEGUN = (RingState.PENDING.value, RingState.WAITING_GATE.value)
@@ -35,6 +39,42 @@ def let_lapse(session: Session, plan: models.Plan, terms: Terms, now: datetime) 
         return
     why = f"it was valid for {durations.words(terms.approval_valid)}"
     session.execute(update(approval).where(*old).values(void_at=now, void_reason=why))
+
+
+def bar(
+    session: Session, name: str, role: Role | None, *, why: str, actor: str, now: datetime
+) -> None:
+    """Let fall what ``name`` approved and, with ``role`` from now on, could not approve.
+
+    None is who can approve nothing. What has begun already has begun.
+    """
+    row, plan, ring = models.Approval, models.Plan, models.Ring
+    standing = (
+        select(row, plan.terms, ring.settings)
+        .join(plan, plan.id == row.plan_id)
+        .outerjoin(ring, and_(ring.plan_id == plan.id, ring.name == row.ring))
+        .where(row.by == name, row.void_at.is_(None), row.decision == "approve")
+        .where(plan.state.in_([*_NOT_STARTED, *ACTIVE_PLANS]))
+        .order_by(row.plan_id, row.id)
+    )
+    for approval, terms, settings in session.execute(standing).all():
+        asked = (settings or terms).get("approvers", ())
+        if role is not None and role.covers(Role.APPROVER) and may_approve(asked, name, role.value):
+            continue
+        loaded = load(session, approval.plan_id, Wanted(), now)
+        after, effects = advance(loaded.rollout, Barred(actor, now, name, approval.ring, why))
+        if not effects:
+            continue
+        approval.void_at, approval.void_reason = now, why
+        store(session, loaded, after, effects, now)
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="plan.approval_fell",
+            subject=f"plan {approval.plan_id}",
+            details={"by": name, "ring": approval.ring, "why": why},
+        )
 
 
 def review(

@@ -57,6 +57,11 @@ def first_broken(session: Session) -> int | None:
     return None
 
 
+def is_whole(entry: models.AuditEntry) -> bool:
+    """Return whether ``entry`` is as it was written."""
+    return entry.hash == _hash(entry)
+
+
 def _hash(entry: models.AuditEntry) -> str:
     content = [
         entry.previous,

@@ -20,7 +20,7 @@ from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.schedules import next_due
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, PatchmgrError
-from patchmgr.services import audit, plans, superseding
+from patchmgr.services import audit, plans, superseding, witnesses
 from patchmgr.services.roles import require
 
 SCHEDULER = "scheduler"  # whom plans that are proposed by themselves name as their author
@@ -181,6 +181,14 @@ def _propose(db: Database, one: StoredPlanningPolicy, now: datetime) -> tuple[in
         # Who wrote the policy chose what is in the plan: somebody else must approve it.
         plan.authors = sorted({*plan.authors, one.made_by})
         session.flush()
+        audit.record(
+            session,
+            at=now,
+            actor=SCHEDULER,
+            action=witnesses.AUTHOR,
+            subject=f"plan {plan_id}",
+            details={"author": one.made_by, "policy": one.policy.name},
+        )
         for number, state in before:
             if state in _REPLACED:
                 why = f"policy {one.policy.name} was due again"

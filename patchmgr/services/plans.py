@@ -26,7 +26,7 @@ from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import IllegalTransitionError, InputError, NotFoundError
-from patchmgr.services import audit, contents, holds, planning, proof, superseding
+from patchmgr.services import audit, contents, holds, planning, proof, superseding, witnesses
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
@@ -71,27 +71,38 @@ def create(
         )
         contained = superseding.contained(session, made.content)
         made.summary["contains"] = contained
-        row = _new_row(
-            made,
-            selection,
-            title=title.strip() or _title(made.summary),
-            series=series,
-            actor=actor,
-            now=now,
+        said = title.strip() or _title(made.summary)
+        return keep(
+            session, made, selection, title=said, series=series, actor=actor, now=now, policy=policy
         )
-        row.policy = policy
-        session.add(row)
-        session.flush()
-        contents.write_changes(session, row.id, made.content.changes)
-        contents.write_exclusions(session, row.id, made.proposal.excluded)
-        contents.write_places(session, row.id, made.content, now)
-        contents.write_version(session, row.id, made.content, by=actor, now=now)
-        said = f"changes: {made.summary['changes']}, hosts: {made.summary['hosts']}"
-        if policy:
-            said += f", by policy {policy}"
-        session.add(_event(row.id, now, actor, "created", said))
-        _audit(session, "create", row.id, actor, now, title=row.title, hash=row.content_hash)
-        return row.id
+
+
+def keep(
+    session: Session,
+    made: planning.Draft,
+    selection: Selection,
+    *,
+    title: str,
+    series: str,
+    actor: str,
+    now: datetime,
+    policy: str = "",
+) -> int:
+    """Write a draft with all that belongs to it, and return its id."""
+    row = _new_row(made, selection, title=title, series=series, actor=actor, now=now)
+    row.policy = policy
+    session.add(row)
+    session.flush()
+    contents.write_changes(session, row.id, made.content.changes)
+    contents.write_exclusions(session, row.id, made.proposal.excluded)
+    contents.write_places(session, row.id, made.content, now)
+    contents.write_version(session, row.id, made.content, by=actor, now=now)
+    said = f"changes: {made.summary['changes']}, hosts: {made.summary['hosts']}"
+    if policy:
+        said += f", by policy {policy}"
+    session.add(_event(row.id, now, actor, "created", said))
+    _audit(session, "create", row.id, actor, now, title=row.title, hash=row.content_hash)
+    return row.id
 
 
 def edit(
@@ -173,7 +184,8 @@ def approve(
         after, effects = advance(loaded.rollout, event)
         session.add(_decision(plan_id, "approve", event, comment))
         store(session, loaded, after, effects, now)
-        details = {"hash": seen, **({"ring": ring} if ring else {})}
+        due = witnesses.due_of(loaded.plan)
+        details = {"hash": seen, "due": due, **({"ring": ring} if ring else {})}
         _audit(session, "approve", plan_id, actor, now, **details, comment=comment)
         if after.state is PlanState.RUNNING:
             tick_plan(session, plan_id, now)

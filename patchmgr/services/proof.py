@@ -21,9 +21,10 @@ from patchmgr.domain.groups import from_json as group_from_json
 from patchmgr.domain.leases import digest
 from patchmgr.domain.rings import from_json
 from patchmgr.errors import PatchmgrError
-from patchmgr.services import contents
+from patchmgr.services import contents, witnesses
 
-UNREADABLE, CONTRADICTED = "unreadable", "contradicted"  # no hash is called so
+# No hash is called so.
+UNREADABLE, CONTRADICTED, UNWITNESSED = "unreadable", "contradicted", "unwitnessed"
 MOST_PLANS = 8  # kept in mind for each database
 PER_ITEM = timedelta(milliseconds=0.2)  # between two looks; hashing an item takes a thirtieth
 
@@ -57,6 +58,8 @@ def stored_hash(session: Session, plan_id: int, now: datetime) -> str:
         content = contents.stored(session, plan_id)
         if contents.contradicts(session, plan_id, content):
             return CONTRADICTED
+        if not witnesses.agree(session, session.get_one(models.Plan, plan_id)):
+            return UNWITNESSED
     except (PatchmgrError, ValueError, LookupError, TypeError):
         return UNREADABLE
     found = content.hash

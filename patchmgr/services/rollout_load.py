@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
-from patchmgr.db.bulk import in_lists
+from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.queries.rollouts import ring_of, rollout_of
 from patchmgr.domain.groups import Membership
 from patchmgr.domain.rollout import patience
@@ -37,11 +37,12 @@ from patchmgr.domain.rollout.states import (
     OVER_RINGS,
     UNVERIFIED,
     WAITING_RINGS,
+    WAITING_TASKS,
     RingState,
     TaskState,
 )
 from patchmgr.errors import NotFoundError
-from patchmgr.services import group_shares
+from patchmgr.services import group_shares, group_turns
 
 _task = models.Task
 
@@ -81,7 +82,9 @@ def load(
         group_shares.wait_for_turn(session)
     taken = group_shares.taken_by_others(session, plan_id) if plan.groups else {}
     spent = group_shares.is_spent(session, plan_id, taken)
-    tasks, task_ids = _tasks(session, plan, rows, rings, wanted=wanted, at=at, spent=spent)
+    tasks, task_ids = _tasks(
+        session, plan, rows, rings, wanted=wanted, at=at, spent=spent, taken=taken
+    )
     groups: dict[str, Budget] = {}
     group_ids: dict[str, int] = {}
     if plan.groups:
@@ -100,21 +103,24 @@ def _tasks(
     wanted: Wanted,
     at: datetime,
     spent: ColumnElement[bool],
+    taken: Mapping[str, int],
 ) -> tuple[dict[int, Task], dict[int, int]]:
     tasks: dict[int, Task] = {}
     ids: dict[int, int] = {}
-    for conditions, limit in _wanted(plan, rows, rings, wanted, at, spent):
+    for conditions, limit in _wanted(session, plan, rows, rings, wanted, at, spent, taken):
         _take(session, plan.id, rows, tasks, ids, *conditions, limit=limit)
     return tasks, ids
 
 
 def _wanted(
+    session: Session,
     plan: models.Plan,
     rows: Sequence[models.Ring],
     rings: Sequence[Ring],
     wanted: Wanted,
     at: datetime,
     spent: ColumnElement[bool],
+    taken: Mapping[str, int],
 ) -> Iterable[tuple[Sequence[ColumnElement[bool]], int | None]]:
     """Yield what to load, a selection after the other, each with how many at most."""
     yield [_task.state.in_([*AT_WORK, TaskState.DEFERRED])], None
@@ -124,11 +130,16 @@ def _wanted(
         yield [_task.state == TaskState.QUEUED], None
     elif wanted.tick is not None:
         yield [_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news())], None
+        left: dict[str, int] = {}  # what groups can still spare
         for row, ring, room in _turns(rows, rings, wanted.tick):
             free = [] if room is None else _free(ring, wanted.tick)
-            if plan.groups and room is not None:
-                free += [~_has_spent_group(spent), ~_is_behind()]
-            yield [_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free], room
+            if not plan.groups or room is None:
+                yield [_task.ring_id == row.id, _task.state == TaskState.QUEUED, *free], room
+                continue
+            waiting = [_task.ring_id == row.id, _task.state.in_(WAITING_TASKS), *free]
+            waiting += [~_has_spent_group(spent), ~_is_behind()]
+            turns = group_turns.picked(session, plan.id, waiting, room, left, taken)
+            yield [among(session, _task.host_id, turns)], None
 
 
 def _take(

@@ -23,7 +23,7 @@ from patchmgr.domain.plans import Change, Proposal, Selection
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.simulation.player import simulate
 from patchmgr.domain.simulation.reading import scenario_from_json
-from patchmgr.services import contents, planning, plans, rollouts
+from patchmgr.services import planning, plans, rollouts
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SIMULATION, TICK = 60, 1  # seconds of CPU that 100,000 hosts may take
@@ -104,15 +104,11 @@ def running(db: Database, hosts: int) -> None:
         groups=GROUPS,
         gathered=gather(facts, GROUPS),
     )
-    made = planning.Draft(content, Proposal(), None, {})
+    made = planning.Draft(content, Proposal(), None, {"changes": 1, "hosts": len(facts)})
     with db.writing() as session:
         rows = [{**empty, "id": number, "hostname": f"h{number}"} for number in numbers]
         session.execute(insert(models.Host), rows)
-        row = plans._new_row(made, Selection(), title="t", series="s", actor="ann", now=NOW)
-        session.add(row)
-        session.flush()
-        contents.write_changes(session, row.id, content.changes)
-        contents.write_places(session, row.id, content, NOW)
+        plans.keep(session, made, Selection(), title="t", series="s", actor="ann", now=NOW)
     plans.propose(db, 1, actor="ann", role=Role.ADMIN, now=NOW)
     plans.approve(db, 1, actor="bob", role=Role.ADMIN, now=NOW)
     plans.start(db, 1, actor="ann", role=Role.ADMIN, now=NOW)

@@ -135,6 +135,7 @@ def test_before_anything_is_known_no_is_not_the_answer(run, now):
 
     assert "packages: not known" in run("hosts", "show", "a", *then)[1]
     assert "of no host is it known as of 2020" in run("packages", "search", "openssl", *then)[2]
+    assert "packages are not compared" in run("hosts", "diff", "a", "--from", "2020-01-01")[1]
     first = f"the first scan was {now:%Y-%m-%d}"
     assert first in run("findings", *then)[2]
     assert run("findings", "--at", f"{now + DAY:%Y-%m-%d}")[2] == ""

@@ -96,6 +96,8 @@ def test_before_anything_was_known_nothing_is_claimed(fleet, now):
     known = fleet.known("a", now - DAY)
 
     assert (known.facts, known.has_packages, len(known.installed)) == (None, False, 0)
+    with fleet.db.reading() as session:
+        assert past.compared(session, known, fleet.known("a")).packages == ()
     with pytest.raises(NotFoundError):
         fleet.known("nobody")
 

@@ -70,6 +70,18 @@ SPEAKING = {  # what happened -> (what the machine says with the token of web, w
         says("other", M9, P9, B3),
         ("clash", "other_machine", 1),
     ),
+    "its token on another machine of that name": (
+        says(machine_id=M9, product_uuid=P9, boot_id=B3),
+        ("clash", "other_machine", 1),
+    ),
+    "its token on another machine, hardware unknown": (
+        says("other", M9, "", B3),
+        ("clash", "other_machine", 1),
+    ),
+    "a reinstall under another name that kept the token": (
+        says("www", M9),
+        ("same", 1, "www", "renamed", "reinstalled"),
+    ),
     "the machine-id of another host": (says(machine_id=M2), ("clash", "cloned", 2)),
     "the name of another host": (says("db"), ("clash", "name_taken", 1)),
     "the name of another host, in capitals": (says("DB"), ("clash", "name_taken", 1)),

@@ -19,7 +19,7 @@ from patchmgr.errors import (
     InputError,
     NotFoundError,
 )
-from patchmgr.services import approvals, plans, superseding
+from patchmgr.services import accounts, approvals, plans, superseding
 
 DAY = timedelta(days=1)
 
@@ -294,3 +294,69 @@ def test_who_has_a_newer_version_before_its_turn_has_nothing_to_do(sqlite_fleet)
     fleet.do("start", plan_id)
 
     assert (fleet.states(plan_id)["c1"], fleet.states(plan_id)["c2"]) == ("skipped", "leased")
+
+
+@pytest.mark.parametrize(
+    ("asked", "role", "falls"),
+    [
+        ((), None, True),
+        ((), Role.OPERATOR, True),
+        ((), Role.APPROVER, False),
+        (("role:admin",), Role.APPROVER, True),
+        (("bob",), Role.APPROVER, False),
+        (("bob",), Role.VIEWER, True),
+    ],
+)
+def test_what_somebody_approved_falls_with_the_right_to_approve(sqlite_fleet, asked, role, falls):
+    fleet = sqlite_fleet
+    by = {"actor": "root", "now": fleet.now}
+    accounts.add_user(fleet.db, "bob", Role.ADMIN, "a long enough secret", **by)
+    accounts.add_user(fleet.db, "cid", Role.ADMIN, "a long enough secret", **by)
+    plan_id = fleet.create(terms=Terms(approvers=asked))
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+
+    if role is None:
+        accounts.disable(fleet.db, "bob", **by)
+    else:
+        accounts.set_role(fleet.db, "bob", role, **by)
+
+    detail = fleet.get(plan_id)
+    assert detail.state == ("proposed" if falls else "approved")
+    assert bool(detail.approvals[0].void_reason) is falls
+    if falls:
+        with pytest.raises(IllegalTransitionError):
+            fleet.do("start", plan_id)
+        fell = fleet.rows(models.AuditEntry)[-2]
+        assert (fell.action, fell.details["by"]) == ("plan.approval_fell", "bob")
+        if "bob" not in asked:
+            fleet.do("approve", plan_id, actor="cid")
+            fleet.do("start", plan_id)
+
+
+def test_what_has_begun_on_an_approval_goes_on_and_what_has_not_waits(sqlite_fleet):
+    fleet = sqlite_fleet
+    guarded = RingSettings("broad", needs_approval=True)
+    canary = RingSettings("canary", fields={"ring": "canary"})
+    by = {"actor": "root", "now": fleet.now}
+    accounts.add_user(fleet.db, "bob", Role.APPROVER, "a long enough secret", **by)
+    plan_id = fleet.started(rings=(canary, guarded))
+    fleet.do("approve", plan_id, actor="bob", ring="broad")
+
+    accounts.disable(fleet.db, "bob", **by)
+
+    detail = fleet.get(plan_id)
+    assert detail.state == "running"
+    assert [one.void_reason for one in detail.approvals] == ["", "the account bob was disabled"]
+
+
+def test_an_author_who_is_struck_out_by_hand_cannot_start_on_the_own_approval(sqlite_fleet):
+    fleet = sqlite_fleet
+    plan_id = fleet.create()
+    fleet.do("propose", plan_id)
+    with fleet.db.writing() as session:
+        session.execute(update(models.Plan).values(authors=["eve"]))
+    fleet.do("approve", plan_id, actor="ann")
+
+    with pytest.raises(ConflictError, match="not what was approved"):
+        fleet.do("start", plan_id)

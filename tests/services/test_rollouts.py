@@ -481,6 +481,23 @@ def test_two_plans_never_have_two_of_a_group_down_at_once(fleet):
         assert list(taken) == [0, 1]  # each has its own alone
 
 
+def test_a_tick_hands_out_all_that_groups_can_spare_though_the_first_stand_in_each_others_way(
+    fleet,
+):
+    two_at_once = (RingSettings("all", window="any", max_concurrent=3),)
+    groups = (
+        GroupSettings("first", hosts=("c1", "c2", "b1"), max_unavailable=1),
+        GroupSettings("other", hosts=("b1", "b2"), max_unavailable=1),
+    )
+    plan_id = fleet.started(rings=two_at_once, groups=groups)
+
+    fleet.tick(MINUTE)
+
+    assert fleet.states(plan_id) == {
+        "c1": "leased", "c2": "queued", "b1": "queued", "b2": "leased", "b3": "leased",
+    }  # fmt: skip
+
+
 def test_a_plan_of_another_group_waits_for_nobody(sqlite_fleet):
     fleet = sqlite_fleet
     one = Selection(packages=("openssl",), hosts=("c1",))

@@ -51,9 +51,7 @@ NOT_CONTENT = {
         ),
         **dict.fromkeys(("title", "selection", "summary", "policy"), FOR_PEOPLE),
         "series": "rings were drawn by it; which host is in which ring is content itself",
-        "author": "who made it; the chained audit log says so too",
-        "authors": "who may not approve: whoever is put in loses the approval that they gave",
-        "due": "shortens soaks, and never below the ring's own least, which is content",
+        "author": "said to people; `authors` says who may not approve",
     },
     "plan_ring": dict.fromkeys(
         ("state", "state_since", "started_at", "soak_until", "finished_at", "deadline", "reason",
@@ -68,8 +66,6 @@ NOT_CONTENT = {
     ),
     "plan_group": {"unavailable": WHERE_IT_STANDS},
     "approval": {
-        "by": "who consented; the chained audit log says so too",
-        "at": "when; the chained audit log says so too",
         "comment": FOR_PEOPLE,
         "void_reason": FOR_PEOPLE,
     },

@@ -50,7 +50,7 @@ def test_a_difference_is_a_link_that_says_who_and_when(fleet, admin):
     assert "web-1 compared with web-2" in page
     said = words(page)
     assert "libssl3 amd64 3.0.15-1~deb12u1 3.0.17-1~deb12u2 Newer" in said
-    assert "Environment production staging" in said
+    assert "Fact web-1 web-2 Environment production staging" in said
     rows = csv.DictReader(
         io.StringIO(admin.get("/hosts/web-1/difference?other=web-2&kind=removed&format=csv").text)
     )
@@ -178,6 +178,10 @@ def test_before_anything_is_known_no_is_not_the_answer(fleet, admin, api):
 
     assert "Nothing is known of that time" in words(page)
     assert api("/software/installations", name="bash", at="2020-03-03T00:00:00Z")["total"] == 0
+    difference = api("/hosts/web-1/difference", **{"from": "2020-03-03T00:00:00Z"})
+    assert (difference["packages_compared"], difference["added"]) == (False, [])
+    page = words(admin.get("/hosts/web-1/difference?other=silent-1").text)
+    assert "Packages are not compared No inventory is known of one side." in page
     then, now = api("/findings", at="2020-03-03T00:00:00Z"), api("/findings")
     assert (then["total"], then["judged_since"]) == (0, now["judged_since"])
     assert api("/findings", at=now["judged_since"])["total"] > 0

@@ -86,6 +86,7 @@ class Difference(Out):
     before: Side
     after: Side
     facts_not_kept: Words = Field(description="Not kept of the past, so not compared.")
+    packages_compared: bool = Field(description="False: of one side no inventory is known.")
     facts: list[FactChange]
     changed: list[PackageChange]
     added: list[PackageChange]
@@ -132,6 +133,7 @@ def get_difference(hostname: str, query: DifferenceQuery) -> object:
         "before": _side(before),
         "after": _side(after),
         "facts_not_kept": before.not_kept or after.not_kept,
+        "packages_compared": before.has_packages and after.has_packages,
         "facts": found.facts,
         **{kind: found.of(kind) for kind in ("changed", "added", "removed")},
     }

@@ -124,11 +124,18 @@ def before(session: Session, after: Known) -> datetime | None:
 
 
 def compared(session: Session, before: Known, after: Known) -> Difference:
-    """Return how ``after`` differs from ``before``; facts as far as both are known. One query."""
-    lines = _lines(session, np.setxor1d(before.installed, after.installed))
+    """Return how ``after`` differs from ``before``, as far as both are known. One query.
+
+    A side without an inventory has none of the other's packages, as far as anybody knows, and is
+    not said to lack them.
+    """
+    installed = before.installed, after.installed
+    if not (before.has_packages and after.has_packages):
+        installed = package_sets.unpack(b""), package_sets.unpack(b"")
+    lines = _lines(session, np.setxor1d(*installed))
     return difference(
-        _among(lines, before.installed),
-        _among(lines, after.installed),
+        _among(lines, installed[0]),
+        _among(lines, installed[1]),
         before.facts,
         after.facts,
     )

@@ -8,6 +8,7 @@ from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import (
     Acknowledge,
     Approve,
+    Barred,
     BreakGlass,
     Cancel,
     Edited,
@@ -116,6 +117,34 @@ def edited(work: Work, event: Edited) -> None:
         work.move(PlanState.PROPOSED, event.at, event.by, deadline=event.at + PROPOSAL)
     if fallen:
         work.notify("proposed", f"{event.by} changed a plan; {_needs(work)}")
+
+
+def barred(work: Work, event: Barred) -> None:
+    """Let fall what somebody approved and has not begun; an approved plan may be a proposal again.
+
+    What has begun goes on: whoever consented had the right to.
+    """
+    plan = work.plan
+    standing = tuple(
+        one for one in plan.approvals if (one.by, one.ring) != (event.approver, event.ring)
+    )
+    if standing == plan.approvals or not _is_to_come(work, event.ring):
+        return
+    work.plan = replace(plan, approvals=standing)
+    what = f"ring {event.ring}" if event.ring else "the plan"
+    message = f"{event.approver} approved {what}, and it counts no longer: {event.why}"
+    work.record(event.at, "approval_fell", message, ring=event.ring, by=event.by)
+    if plan.state is PlanState.APPROVED and _approvals(work) < plan.approvals_needed:
+        work.move(PlanState.PROPOSED, event.at, event.by, event.why, deadline=event.at + PROPOSAL)
+        work.notify("proposed", f"{event.why}; {_needs(work)}")
+
+
+def _is_to_come(work: Work, ring: str) -> bool:
+    """Return whether what an approval of ``ring``, or of the plan, allows has not begun."""
+    if not ring:
+        return work.plan.state in (PlanState.PROPOSED, PlanState.APPROVED)
+    states = {one.name: one.state for one in work.rings}
+    return states[ring] in (RingState.PENDING, RingState.WAITING_GATE)
 
 
 def start(work: Work, event: Start) -> None:

@@ -72,6 +72,17 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class Barred:
+    """Who approved may do so no longer: the account was disabled, or has another role."""
+
+    by: str
+    at: datetime
+    approver: str
+    ring: str  # whose approval it was; empty for the whole plan
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     by: str
     at: datetime
@@ -231,6 +242,7 @@ Event = (
     | Held
     | Reject
     | Edited
+    | Barred
     | Start
     | Pause
     | Resume

@@ -34,6 +34,8 @@ AS_THEY_ARE = (
     "ring_soaking", "ring_passed", "ring_failed", "ring_inconclusive", "ring_skipped",
     "probe_passed", "probe_failed", "probe_inconclusive",
 )  # fmt: skip
+_TO_AND_FRO = ("dispatched", "recalled")  # of a host: nothing has happened to it
+_RING_GETS_ON = ("ring_started", "ring_rolling", "ring_soaking", "ring_passed", "ring_skipped")
 REBOOTING = "reboot_pending"
 STARTED, RESUMED = "plan_started", "resumed"
 
@@ -64,6 +66,11 @@ class Line(NamedTuple):
 @lru_cache(maxsize=4)  # a thousand hosts begin at one instant
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def gets_on(line: Line) -> bool:
+    """Return whether a host or a ring has got any further by what ``line`` says."""
+    return line.kind not in _TO_AND_FRO if line.host else line.kind in _RING_GETS_ON
 
 
 def kinds_of(record: Record, *, has_started: bool, has_ring_started: bool) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ from patchmgr.domain.simulation.alike import AlikeLedger
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.calendar import Calendar
 from patchmgr.domain.simulation.ledger import Ledger, rings_moved
-from patchmgr.domain.simulation.lines import UNTRIED, UNTRIED_SAID, Line, kinds_of
+from patchmgr.domain.simulation.lines import UNTRIED, UNTRIED_SAID, Line, gets_on, kinds_of
 from patchmgr.domain.simulation.scenario import (
     APPROVER,
     AUTHOR,
@@ -55,6 +55,8 @@ from patchmgr.domain.simulation.scenario import (
 from patchmgr.domain.simulation.world import World
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import PatchmgrError
+
+PATIENCE = 100  # times that somebody lets pass what stops the plan while no host gets anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Player:
         self._people = sorted(setting.people, key=lambda one: one.at)
         self._numbers = {name: number for number, name in setting.names.items()}
         self._stored = rollout.content_hash
+        self._patience = PATIENCE
         self._has_started = rollout.state not in OPEN_PLANS[:3]
         settings = {position: ring.settings for position, ring in enumerate(rollout.rings)}
         in_flight = [task for task in rollout.tasks.values() if task.state in IN_FLIGHT]
@@ -256,6 +259,8 @@ class Player:
     def _decide(self) -> Iterator[Line]:
         """Let people do what the setting says that they always do."""
         halted, paused = self._decision_at(PlanState.HALTED), self._decision_at(PlanState.PAUSED)
+        if self._is_past(halted) or self._is_past(paused):
+            self._patience -= 1
         if halted is not None and halted <= self.at:
             yield from self._step([Acknowledge(OPERATOR, self.at, "looked at")])
         if paused is not None and paused <= self.at:
@@ -278,7 +283,7 @@ class Player:
         halted = state is PlanState.HALTED
         after = self._setting.acknowledge_after if halted else self._setting.resume_after
         plan = self.rollout
-        if after is None or plan.state is not state or plan.since is None:
+        if after is None or plan.state is not state or plan.since is None or not self._patience:
             return None
         return plan.since + after
 
@@ -297,6 +302,8 @@ class Player:
             after, effects = advance_all(before, events)
         # Before it is taken: what an order is taken back from parts then.
         lines = [*self._lines(before, effects), *self._turns_lost(before, after, effects)]
+        if any(gets_on(line) for line in lines):
+            self._patience = PATIENCE
         return lines, self._ledger.take(after)
 
     def _lines(self, before: Rollout, effects: Iterable[Effect]) -> Iterator[Line]:

@@ -441,6 +441,33 @@ def test_a_freeze_that_recurs_holds_as_long_as_the_simulation_goes_on():
     assert of_kind(lines, "dispatched") == []
 
 
+@pytest.mark.parametrize(
+    ("rings", "more"),
+    [
+        ([{"name": "all"}], {"people": [{"at": START, "do": "tamper", "reason": "by hand"}]}),
+        ([{"name": "all", "window": "short", "expected": "2h", "wait": "1m"}], {}),
+        (
+            [{"name": "all", "soak": "80d", "probes": [
+                {"name": "shop", "kind": "http", "url": "http://shop.example/"}]}],
+            {"probes": [{"probe": "shop", "health": "inconclusive", "from": START,
+                         "until": "2027-06-01T00:00:00Z"}]},
+        ),
+    ],
+    ids=["content", "waiting", "probe"],
+)  # fmt: skip
+@pytest.mark.parametrize("after", ["0m", "1m"])
+def test_who_always_lets_a_halt_pass_gives_up_in_the_end(rings, more, after):
+    short = NIGHT | {"name": "short", "duration": "1h"}
+    document = scenario(
+        [{"name": "a"}], rings, windows=[short], acknowledge_after=after, resume_after=after, **more
+    )
+
+    lines = lines_of(document)
+
+    assert len(of_kind(lines, "resumed")) <= 120
+    assert lines[-1]["reason"].startswith("nothing can happen any more, the plan is ")
+
+
 def test_days_and_times_may_be_toml_s_own():
     night = NIGHT | {"exdates": [date(2026, 3, 28)], "first": datetime(2026, 3, 28, 2, 30)}  # noqa: DTZ001 -- a wall clock
     lines = lines_of(scenario([{"name": "a", "window": "night"}], windows=[night]))
