@@ -21,7 +21,7 @@ from inventory.text_file import Text
 from patchmgr.errors import BadFileError, BadRow
 
 LARGEST = 64 << 20  # bytes of a document that is read as a whole
-MOST_COLUMNS = 1000
+MOST_COLUMNS = 100  # a short object becomes a row of them all
 LINES, WHOLE = "JSON lines", "JSON"
 
 _RESOURCE = "resourceId"  # whose the entries are, as AWS's own JSON lines call it
@@ -47,7 +47,7 @@ def _as_csv(text: Text, copy: Path) -> Text:
     if not first.startswith("{"):
         return text
     if (entry := _object(first)) is not None and not _is_answer(entry):
-        _write(copy, lambda: _of_lines(text))
+        _write(copy, lambda: _of_lines(text), text.path.name)
         return replace(text, plain=copy, form=LINES)
     if text.plain.stat().st_size > LARGEST:
         return text
@@ -58,7 +58,7 @@ def _as_csv(text: Text, copy: Path) -> Text:
     if not isinstance(document, dict) or not _is_answer(document):
         return text
     entries = list(_of_answer(document))
-    _write(copy, lambda: iter(entries))
+    _write(copy, lambda: iter(entries), text.path.name)
     return replace(text, plain=copy, form=WHOLE)
 
 
@@ -105,13 +105,14 @@ def _objects(value: object) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _write(copy: Path, entries: Any) -> None:
+def _write(copy: Path, entries: Any, file: str) -> None:
     """Write ``entries()``, which is asked twice, as CSV: what they all have, then each."""
     columns: dict[str, None] = {}
     for entry in entries():
         columns.update(dict.fromkeys(map(_line, entry)))
         if len(columns) > MOST_COLUMNS:
-            break  # refused by its header
+            why = f"has more than {MOST_COLUMNS} different keys in its objects: is no inventory"
+            raise BadFileError(file, [BadRow(0, "", "", why)])
     names = list(columns)
     with copy.open("w", encoding="utf-8", errors="replace", newline="") as rows:
         writer = csv.writer(rows, lineterminator="\n")

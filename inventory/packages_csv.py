@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
@@ -96,7 +97,6 @@ class _Reader:
         preset = presets.presets().get(file.layout.preset)
         self.manager = preset.manager if preset else ""
         self.is_ours = not self.manager and not file.layout.index.keys() & package_rows.WRITTEN
-        self.used = sorted(file.layout.index.values())
 
     def read(self, text: TextIO) -> None:
         simple = self.file.layout.index["hostname"] == 0 and self.width > 1
@@ -230,6 +230,9 @@ class _Reader:
         """Take the remaining lines of ``whole`` through the `csv` module."""
         layout = self.file.layout
         at = layout.index["hostname"]
+        # What an export says beside the columns that we use may differ in every row.
+        positions = layout.index.values()
+        used = tuple if len(positions) == self.width else itemgetter(*positions)
         codes: dict[tuple[str, ...], int] = {}
         for number, fields in csv_file.numbered(lines, layout, first=self.line, watched=whole):
             self.file.rows += 1
@@ -240,18 +243,17 @@ class _Reader:
                 continue
             host = spreadsheets.unwrapped(fields[at].strip())
             fields[at] = ""
-            key = tuple(fields[position] for position in self.used)
+            key = used(fields)
             code = codes.get(key)
-            text = ""
             if code is None or code >= LEFT:
                 text = csv_file.write_record(fields, self.delimiter)
                 code = codes[key] = self._encode(text, fields)
-            if code == LEFT:
-                self.file.leave(host, self.reasons[text])
-            elif code == BAD:
-                fields[at] = host
-                record = csv_file.write_record(fields, self.delimiter)
-                self.file.refuse(number, self.problems[text], record)
+                if code == LEFT:
+                    self.file.leave(host, self.reasons[text])
+                elif code == BAD:
+                    fields[at] = host
+                    record = csv_file.write_record(fields, self.delimiter)
+                    self.file.refuse(number, self.problems[text], record)
             if host not in self.file.hosts:
                 self.file.hosts[host] = array("I")
                 self.file.first_row[host] = number

@@ -27,7 +27,18 @@ GONE_SHOWN = 1000  # hosts that a person can choose among; the API and the comma
 UNFED_SHOWN = 50  # releases
 REJECTS = ".rejects.csv"  # after the stored name
 _HINTS = {  # what others call our columns
-    "hostname": ("host", "fqdn", "server", "computer", "machine", "node", "system", "host name"),
+    "hostname": (
+        "host",
+        "host name",
+        "fqdn",
+        "dns name",
+        "name",
+        *(
+            each + name
+            for each in ("server", "computer", "machine", "node", "system", "device", "vm")
+            for name in ("", " name")
+        ),
+    ),
     "external_id": ("id", "uuid", "asset id", "asset", "cmdb id", "instance id", "serial"),
     "os_id": ("distribution id", "os id"),
     "os": ("distribution", "distro", "os name", "operating system", "operatingsystem", "platform"),
@@ -189,11 +200,11 @@ def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
     with json_rows.opened(path, how.encoding) as text:
         head = csv_header.find(text, kind, how)
         samples = _samples(text, head)
-        problem = ""
+        problem = refused = ""
         try:
             preset = csv_header.preset_of(head, kind, how)
             if preset is not None and preset.refused:
-                problem = f"{preset.title}: {preset.refused}"
+                refused, preset = f"{preset.title}: {preset.refused}", None
             ours = csv_header.renamed(head.names, kind, how, preset)
         except InputError as error:  # a mapping that was made for another file
             problem, preset, bare = str(error), None, Reading(preset=NO_PRESET)
@@ -214,8 +225,9 @@ def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
             "encoding": text.encoding,
             "preset": layout.preset,
             "columns": columns,
-            "problem": problem,
-            "missing": kind.missing(ours, preset),
+            "problem": problem or refused,
+            "missing": [] if refused else kind.missing(ours, preset),
+            "first_row": layout.first,
         }
 
 

@@ -4,7 +4,7 @@ It is an SVG; colours and hatching are the stylesheet's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from patchmgr.db.queries.forecasts import KeptForecast
@@ -57,14 +57,22 @@ class Picture:
     top: int = TOP
 
 
-def course(plan: PlanDetail, kept: KeptForecast | None) -> tuple[RingForecast, ...]:
-    """Return when each ring of ``plan`` runs; what is not forecast yet only as far as it went."""
+def course(
+    plan: PlanDetail, kept: KeptForecast | None, soaked: Mapping[str, datetime]
+) -> tuple[RingForecast, ...]:
+    """Return when each ring of ``plan`` runs; what is not forecast yet only as far as it went.
+
+    ``soaked`` has when rings last began to soak: a forecast no longer plays what is past.
+    """
     known = {one.name: one for one in kept.made.forecast.rings} if kept else {}
-    return tuple(
-        known.get(ring.name)
-        or RingForecast(ring.name, ring.hosts, ring.started_at, None, ring.finished_at)
-        for ring in plan.rings
-    )
+    stages = []
+    for ring in plan.rings:
+        stage = known.get(ring.name) or RingForecast(
+            ring.name, ring.hosts, ring.started_at, None, ring.finished_at
+        )
+        has_soaked = stage.soaks_from is None and ring.started_at and ring.finished_at
+        stages.append(replace(stage, soaks_from=soaked.get(ring.name)) if has_soaked else stage)
+    return tuple(stages)
 
 
 def draw(

@@ -1,14 +1,14 @@
 """Files that arrive in pieces: how far each is, until it is an import.
 
 Revision ID: 0023
-Revises: 0021
+Revises: 0022
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 
 
 def text(length: int) -> sa.types.TypeEngine[str]:

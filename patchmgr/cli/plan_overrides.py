@@ -11,7 +11,7 @@ from patchmgr.cli.app import BEGINS, ID, App, instant, pass_app, show_json, show
 from patchmgr.domain import durations
 from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.simulation.outlook import PlanForecast
-from patchmgr.services import forecasts
+from patchmgr.services import forecasts, going_back
 from patchmgr.services import plans as service
 
 _id = click.argument("plan_id", metavar="ID", type=ID)
@@ -63,19 +63,35 @@ def skip_ring(app: App, plan_id: int, ring: str, reason: str, as_name: str | Non
 
 @click.command("roll-back")
 @_id
-@click.argument("hosts", nargs=-1, required=True)
+@click.argument("hosts", nargs=-1)
+@click.option("--ring", default="", help="All hosts of this ring that have something new.")
+@click.option("--all", "everything", is_flag=True, help="All hosts of the plan that have.")
 @_reason
 @as_option
 @pass_app
 def roll_back(
-    app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: str | None
+    app: App,
+    plan_id: int,
+    hosts: tuple[str, ...],
+    ring: str,
+    everything: bool,
+    reason: str,
+    as_name: str | None,
 ) -> None:
-    """Ask that HOSTS go back; plans export ID --format csv --rollback has the work."""
+    """Ask that HOSTS go back; agents and runners get orders, people plans export --rollback."""
     who = acting(app, as_name)
-    service.roll_back(
-        app.db, plan_id, hosts, reason=reason, actor=who.name, role=who.role, now=app.now
+    count = going_back.roll_back(
+        app.db,
+        plan_id,
+        hosts,
+        ring=ring,
+        everything=everything,
+        reason=reason,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
     )
-    click.echo(f"{len(hosts)} hosts must be rolled back")
+    click.echo(f"{count} {'host' if count == 1 else 'hosts'} must be rolled back")
 
 
 def _json(plan_id: int, made: PlanForecast) -> dict[str, Any]:

@@ -144,7 +144,14 @@ def print_detail(
     show_table(
         ("host", "ring", "state", "attempt", "deadline", "reason"),
         [
-            (one.host, one.ring, one.state.value, one.attempt, one.deadline, one.reason)
+            (
+                one.host,
+                one.ring,
+                one.state.value,
+                one.attempt,
+                one.deadline,
+                one.way_back or one.reason,
+            )
             for one in tasks.lines
         ],
     )

@@ -7,10 +7,11 @@ whether the order that somebody holds is still the one that stands.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from patchmgr.domain.advisories import Match
 from patchmgr.domain.rollout.model import Rollout, Task
 from patchmgr.domain.rollout.signals import CONTENT
 from patchmgr.domain.rollout.states import PlanState, TaskState
@@ -30,6 +31,15 @@ class WorkItem:
     match: str  # whether ``to_version`` is the source's or the package's own
     source: str
     manager: str
+
+    def way_back(self) -> "WorkItem":
+        """Return what takes it back: to exactly the package's own version that was there."""
+        return replace(
+            self,
+            from_version=self.to_version,
+            to_version=self.from_version,
+            match=Match.BINARY.value,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,28 @@ def cannot_begin(
         return Refusal("recalled", task.reason or f"attempt {given.attempt} was taken back")
     if task.state is not TaskState.LEASED:
         return Refusal("over", f"the host's part is {task.state}")
+    if rollout.content_hash != given.content_hash or now_work != given.work_hash:
+        return CHANGED
+    if now >= given.expires_at:
+        return Refusal("lease-expired", "the lease expired; ask for another one")
+    return None
+
+
+def cannot_go_back(
+    rollout: Rollout, task: Task, given: Given, now_work: str, now: datetime
+) -> Refusal | None:
+    """Return why an order to go back may not be begun now; None when it may."""
+    undo = task.undo
+    if any(signal.kind == CONTENT for signal in rollout.signals):
+        return CHANGED
+    if undo is None or undo.attempt != given.attempt:
+        return Refusal("recalled", f"attempt {given.attempt} was taken back")
+    if not undo.is_in_hand:
+        is_over = undo.until is None
+        return Refusal(
+            "over" if is_over else "recalled",
+            undo.over or f"the host's part is {task.state}" if is_over else "it waits for its turn",
+        )
     if rollout.content_hash != given.content_hash or now_work != given.work_hash:
         return CHANGED
     if now >= given.expires_at:

@@ -8,12 +8,16 @@ from typing import ClassVar, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A host may begin its part of a plan, until ``deadline``. (plan, host, attempt) names it."""
+    """A host may begin its part of a plan, or go back, until ``deadline``.
+
+    (plan, host, attempt) names it.
+    """
 
     plan: int
     host: int
     attempt: int
     deadline: datetime
+    is_way_back: bool = False
 
 
 class Adapter(Protocol):

@@ -78,7 +78,9 @@ def with_hosts(
         if number in tasks:  # those that are over have begun
             after = tuple(first for first in firsts if first in tasks)
             tasks[number] = revised(tasks[number], after=after)
-    return replace(rollout, tasks=tasks, groups=budgets), names
+    # Hosts that go back are not played.
+    whole = replace(rollout, tasks=tasks, groups=budgets, orders_ways_back=False)
+    return whole, names
 
 
 def _groups(

@@ -18,12 +18,16 @@ _LOCK = 0x67726F757073  # any constant: PostgreSQL's advisory lock of who spends
 
 def taken_by_others(session: Session, plan_id: int) -> dict[str, int]:
     """Return how many hosts of which groups are down through other plans. One query."""
-    group, plan = models.PlanGroup, models.Plan
+    group, plan, task = models.PlanGroup, models.Plan, models.Task
+    going_back = select(task.plan_id).where(
+        task.undo_until.is_not(None), task.undo_given_at.is_not(None)
+    )
+    is_at_work = or_(plan.live_tasks > 0, plan.id.in_(going_back))
     found = session.execute(
         select(group.key, func.sum(group.unavailable))
         .join(plan, plan.id == group.plan_id)
         .where(
-            or_(plan.state.in_([state.value for state in ACTIVE_PLANS]), plan.live_tasks > 0),
+            or_(plan.state.in_([state.value for state in ACTIVE_PLANS]), is_at_work),
             plan.id != plan_id,
             group.unavailable > 0,
         )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -22,12 +22,13 @@ from patchmgr.db.session import Database
 from patchmgr.domain import leases as rules
 from patchmgr.domain.leases import CHANGED, Claim, Given, Refusal, WorkItem
 from patchmgr.domain.rings import from_json
+from patchmgr.domain.rollout import rolling_back
 from patchmgr.domain.rollout.events import HaltSignal, Outcome, TaskReported
+from patchmgr.domain.rollout.fitting import fits
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.results import refusal
 from patchmgr.domain.rollout.signals import CONTENT, CONTENT_CHANGED
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, TaskState
-from patchmgr.domain.rollout.ticking import fits
 from patchmgr.domain.terms import Execution
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError, PatchmgrError
 from patchmgr.services import audit, proof
@@ -38,6 +39,7 @@ from patchmgr.services.rollouts import tick_event, tick_plan
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
 MOST_AUDITED = 10  # refusals of one holder in a minute: a flood must not fill the audit log
+INSTALL, ROLL_BACK = "install", "roll_back"  # kinds of orders
 _AUDITED = ("false-claim", "begun-elsewhere")  # what a holder that is well never gets
 
 
@@ -64,6 +66,7 @@ class Order:
     expires_at: datetime
     reboot: str  # "allowed": there is time for one; "no"
     work: tuple[WorkItem, ...]
+    kind: str  # "install"; "roll_back": to take back what was installed
     now: datetime  # of the server, for those whose clock is another
 
 
@@ -162,7 +165,7 @@ def begin(
             refused = Refusal("too-late", "it had to be begun by now; report that it failed")
         if refused is None:
             task = session.get_one(models.Task, lease.task_id, populate_existing=True)
-            if task.attempt != lease.attempt or task.state != TaskState.RUNNING.value:
+            if not _has_begun(task, lease):
                 refused = Refusal("over", f"the host's part is {task.state}: {task.reason}")
             else:
                 return _standing(task, lease, now)
@@ -184,7 +187,7 @@ def renew(
         if lease.ended_at is not None or task.attempt != lease.attempt:
             raise LeaseRefusedError(Refusal("over", f"the host's part is {task.state}"))
         if lease.begun_at is None:
-            if task.state != TaskState.LEASED.value:
+            if not _waits_for_begin(task, lease):
                 raise LeaseRefusedError(Refusal("recalled", task.reason or "it was taken back"))
             if now >= lease.expires_at:
                 raise LeaseRefusedError(Refusal("lease-expired", "ask for another one"))
@@ -213,7 +216,8 @@ def result(
         task = loaded.rollout.tasks[lease.host_id]
         if lease.attempt != task.attempt and said.outcome is Outcome.SKIPPED:
             raise LeaseRefusedError(Refusal("recalled", "it was taken back"))
-        if why := refusal(task, said.outcome, lease.attempt):
+        check = rolling_back.refusal if lease.is_way_back else refusal
+        if why := check(task, said.outcome, lease.attempt):
             raise LeaseRefusedError(Refusal("over", why))
         event = TaskReported(
             lease.host_id,
@@ -224,6 +228,7 @@ def result(
             said.package,
             said.reboot_pending,
             said.output,
+            is_way_back=lease.is_way_back,
         )
         after, effects = advance(loaded.rollout, event)
         store(session, loaded, after, effects, now)
@@ -250,14 +255,17 @@ def _give(
         .join(ring, ring.id == task.ring_id)
         .where(
             task.id.in_(tasks),
-            task.state == TaskState.LEASED.value,
-            task.deadline > now,
+            or_(
+                and_(task.state == TaskState.LEASED.value, task.deadline > now),
+                and_(queries.is_order_to_go_back(), task.undo_until > now),
+            ),
         )
         .order_by(task.id)
     ).all()
     given = []
     for row, hostname, ring_name, settings in rows:
-        work = queries.work_of(session, plan_id, row.host_id)
+        is_way_back = row.undo_given_at is not None
+        work = queries.work_of(session, plan_id, row.host_id, is_way_back=is_way_back)
         lease = _leased(session, row, plan.content_hash, rules.work_hash(work), holder, now)
         if lease is None:
             continue
@@ -274,6 +282,7 @@ def _give(
                 lease.expires_at,
                 "allowed" if from_json(settings).reboot_reserve else "no",
                 work,
+                ROLL_BACK if lease.is_way_back else INSTALL,
                 now,
             )
         )
@@ -299,21 +308,24 @@ def _leased(
     open_one = next((one for one in known if one.expires_at > now or one.begun_at), None)
     if open_one is not None:
         return open_one if open_one.holder == holder else None
-    assert task.deadline is not None  # noqa: S101 -- a leased task has one; it was asked for above
+    is_way_back = task.undo_given_at is not None
+    begin_by = task.undo_until if is_way_back else task.deadline
+    assert begin_by is not None  # noqa: S101 -- an order has one; it was asked for above
     made = lease(
         key=secrets.token_urlsafe(24),
         task_id=task.id,
         plan_id=task.plan_id,
         host_id=task.host_id,
         attempt=task.attempt,
+        is_way_back=is_way_back,
         turn=len(known) + 1,
         holder=holder,
         content_hash=content_hash,
         work_hash=work_hash,
         run="",
         made_at=now,
-        begin_by=task.deadline,
-        expires_at=rules.held_until(now, task.deadline),
+        begin_by=begin_by,
+        expires_at=rules.held_until(now, begin_by),
         renewed_at=None,
         begun_at=None,
         ended_at=None,
@@ -331,9 +343,11 @@ def _begin(
     """Begin, as the machine sees this moment; return why not."""
     tick_plan(session, lease.plan_id, now)
     loaded: Loaded = load(session, lease.plan_id, Wanted(hosts=[lease.host_id]), now)
-    stored = rules.work_hash(queries.work_of(session, lease.plan_id, lease.host_id))
+    work = queries.work_of(session, lease.plan_id, lease.host_id, is_way_back=lease.is_way_back)
+    stored = rules.work_hash(work)
     task = loaded.rollout.tasks[lease.host_id]
-    why = rules.cannot_begin(loaded.rollout, task, _given(lease), stored, now)
+    check = rules.cannot_go_back if lease.is_way_back else rules.cannot_begin
+    why = check(loaded.rollout, task, _given(lease), stored, now)
     if why is not None and why.code != CHANGED.code:
         return why
     if not proof.is_as_approved(session, loaded.plan, lease.host_id, now):
@@ -341,7 +355,9 @@ def _begin(
         return CHANGED
     if why is not None:
         return why
-    event = TaskReported(lease.host_id, now, Outcome.RUNNING, actor, lease.attempt)
+    event = TaskReported(
+        lease.host_id, now, Outcome.RUNNING, actor, lease.attempt, is_way_back=lease.is_way_back
+    )
     after, effects = advance(loaded.rollout, event)
     store(session, loaded, after, effects, now)
     lease.run, lease.begun_at = claim.run, now
@@ -354,7 +370,23 @@ def _still_fits(session: Session, lease: models.Lease, now: datetime) -> bool:
     settings = loaded.rollout.rings[loaded.rollout.tasks[lease.host_id].ring].settings
     event = tick_event(session, loaded.plan, now)
     window = loaded.rollout.tasks[lease.host_id].window
-    return loaded.rollout.state is PlanState.RUNNING and fits(settings, window, event)
+    may_go_on = lease.is_way_back or loaded.rollout.state is PlanState.RUNNING
+    return may_go_on and fits(settings, window, event)
+
+
+def _has_begun(task: models.Task, lease: models.Lease) -> bool:
+    """Return whether what the lease is about is under way."""
+    if task.attempt != lease.attempt:
+        return False
+    if lease.is_way_back:
+        return task.undo_given_at is not None and task.undo_begun_at is not None
+    return task.state == TaskState.RUNNING.value
+
+
+def _waits_for_begin(task: models.Task, lease: models.Lease) -> bool:
+    if lease.is_way_back:
+        return task.undo_given_at is not None and task.undo_begun_at is None
+    return task.state == TaskState.LEASED.value
 
 
 def _stop(session: Session, loaded: Loaded, now: datetime) -> None:
@@ -430,7 +462,8 @@ def _given(lease: models.Lease) -> Given:
 
 
 def _standing(task: models.Task, lease: models.Lease, now: datetime) -> Standing:
-    until = task.deadline if lease.begun_at is not None else lease.expires_at
+    waits_until = task.undo_until if lease.is_way_back else task.deadline
+    until = waits_until if lease.begun_at is not None else lease.expires_at
     return Standing(lease.key, task.state, lease.attempt, until, now)
 
 

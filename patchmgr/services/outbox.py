@@ -82,7 +82,13 @@ def _perform(
     if row.kind == "dispatch":
         adapter.dispatch(
             [
-                Order(plan_id, one["host"], one["attempt"], from_micros(one["deadline"]))
+                Order(
+                    plan_id,
+                    one["host"],
+                    one["attempt"],
+                    from_micros(one["deadline"]),
+                    one.get("is_way_back", False),
+                )
                 for one in orders
             ]
         )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -25,8 +25,9 @@ from patchmgr.domain.rollout import events
 from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.terms import Terms
-from patchmgr.errors import IllegalTransitionError, InputError, NotFoundError
+from patchmgr.errors import IllegalTransitionError, InputError
 from patchmgr.services import audit, contents, holds, planning, proof, superseding, witnesses
+from patchmgr.services.going_back import host_numbers
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
@@ -277,24 +278,6 @@ def halt(db: Database, plan_id: int, *, reason: str, actor: str, role: Role, now
     _do(db, plan_id, event, "halt", actor=actor, now=now, reason=reason)
 
 
-def roll_back(
-    db: Database,
-    plan_id: int,
-    hosts: Sequence[str],
-    *,
-    reason: str,
-    actor: str,
-    role: Role,
-    now: datetime,
-) -> None:
-    """Ask that hosts go back to their old versions; `exports.export` has the work.
-
-    Raises `NotFoundError`, `ConflictError` for a host that has nothing new, `InputError`.
-    """
-    require(role, Role.OPERATOR, "rolling back hosts")
-    _do_to_hosts(db, plan_id, events.RollBack, hosts, "roll-back", reason, actor=actor, now=now)
-
-
 def skip_ring(
     db: Database, plan_id: int, ring: str, *, reason: str, actor: str, role: Role, now: datetime
 ) -> None:
@@ -344,7 +327,7 @@ def cancel(
 def _do_to_hosts(
     db: Database,
     plan_id: int,
-    kind: type[events.Retry | events.AcknowledgeHosts | events.RollBack],
+    kind: type[events.Retry | events.AcknowledgeHosts],
     hosts: Sequence[str],
     verb: str,
     reason: str,
@@ -354,7 +337,7 @@ def _do_to_hosts(
 ) -> None:
     """Apply one event to hosts by name, and let the plan move at once."""
     with db.writing() as session:
-        numbers = _numbers(session, hosts)
+        numbers = host_numbers(session, hosts)
         loaded = load(session, plan_id, Wanted(hosts=numbers), now)
         after, effects = advance(loaded.rollout, kind(actor, now, tuple(numbers), reason))
         store(session, loaded, after, effects, now)
@@ -504,14 +487,3 @@ def _standing(session: Session, plan_id: int) -> Sequence[models.Approval]:
     return session.scalars(
         select(row).where(row.plan_id == plan_id, row.void_at.is_(None), row.decision == "approve")
     ).all()
-
-
-def _numbers(session: Session, hosts: Sequence[str]) -> list[int]:
-    row = models.Host
-    found = []
-    for name in hosts:
-        number = session.scalar(select(row.id).where(func.lower(row.hostname) == name.lower()))
-        if number is None:
-            raise NotFoundError("host", name)
-        found.append(number)
-    return found

@@ -25,6 +25,7 @@ from patchmgr.services import contents, witnesses
 
 # No hash is called so.
 UNREADABLE, CONTRADICTED, UNWITNESSED = "unreadable", "contradicted", "unwitnessed"
+NOT_TO_BE_READ = (ValueError, LookupError, TypeError, AttributeError)
 MOST_PLANS = 8  # kept in mind for each database
 PER_ITEM = timedelta(milliseconds=0.2)  # between two looks; hashing an item takes a thirtieth
 
@@ -60,7 +61,7 @@ def stored_hash(session: Session, plan_id: int, now: datetime) -> str:
             return CONTRADICTED
         if not witnesses.agree(session, session.get_one(models.Plan, plan_id)):
             return UNWITNESSED
-    except (PatchmgrError, ValueError, LookupError, TypeError):
+    except (PatchmgrError, *NOT_TO_BE_READ):
         return UNREADABLE
     found = content.hash
     known[plan_id] = _vouched(content, found, now)
@@ -80,10 +81,13 @@ def is_as_approved(session: Session, plan: models.Plan, host_id: int, now: datet
     if is_due(session, plan, now) and stored_hash(session, plan.id, now) != plan.content_hash:
         return False
     known = _vouches(session, plan)
-    return known is not None and (known.settings, known.hosts.get(host_id)) == (
-        digest(_settings(session, plan)),
-        _host(session, plan.id, host_id),
-    )
+    try:
+        return known is not None and (known.settings, known.hosts.get(host_id)) == (
+            digest(_settings(session, plan)),
+            _host(session, plan.id, host_id),
+        )
+    except (PatchmgrError, *NOT_TO_BE_READ):
+        return False
 
 
 def _vouches(session: Session, plan: models.Plan) -> Vouched | None:

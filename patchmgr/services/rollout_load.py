@@ -29,12 +29,14 @@ from patchmgr.db.queries.rollouts import ring_of, rollout_of
 from patchmgr.domain.groups import Membership
 from patchmgr.domain.rollout import patience
 from patchmgr.domain.rollout.events import Tick
-from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Task
+from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Task, WayBack
 from patchmgr.domain.rollout.states import (
     AT_WORK,
+    CHANGED,
     DISPATCHING_RINGS,
     NOT_BEGUN,
     OVER_RINGS,
+    UNAVAILABLE,
     UNVERIFIED,
     WAITING_RINGS,
     WAITING_TASKS,
@@ -129,6 +131,7 @@ def _wanted(
     if wanted.waiting or (plan.expires_at is not None and plan.expires_at <= at):
         yield [_task.state == TaskState.QUEUED], None
     elif wanted.tick is not None:
+        yield from _ways_back(session, plan, rows, rings, wanted.tick, spent)
         yield [_task.state.in_(UNVERIFIED), or_(_task.deadline <= at, _has_news())], None
         left: dict[str, int] = {}  # what groups can still spare
         for row, ring, room in _turns(rows, rings, wanted.tick):
@@ -140,6 +143,39 @@ def _wanted(
             waiting += [~_has_spent_group(spent), ~_is_behind()]
             turns = group_turns.picked(session, plan.id, waiting, room, left, taken)
             yield [among(session, _task.host_id, turns)], None
+
+
+def _ways_back(
+    session: Session,
+    plan: models.Plan,
+    rows: Sequence[models.Ring],
+    rings: Sequence[Ring],
+    tick: Tick,
+    spent: ColumnElement[bool],
+) -> Iterable[tuple[Sequence[ColumnElement[bool]], int | None]]:
+    """Yield those whose order to go back is out or ends now, and those whose turn it can be."""
+    is_open = _task.undo_until.is_not(None)
+    if not session.scalar(select(exists().where(_task.plan_id == plan.id, is_open))):
+        return
+    yield [is_open, or_(_task.undo_given_at.is_not(None), _task.undo_until <= tick.at)], None
+    waits = [is_open, _task.undo_given_at.is_(None), _task.state.in_(CHANGED)]
+    for row, ring in zip(rows, rings, strict=True):
+        room = ring.settings.max_concurrent - ring.tally.of(*AT_WORK)
+        free = _free(ring, tick)
+        if plan.groups:
+            free.append(or_(_is_unavailable(), ~_has_spent_group(spent)))
+        if room > 0:
+            yield [_task.ring_id == row.id, *waits, *free], room
+
+
+def _is_unavailable() -> ColumnElement[bool]:
+    """The host counts against its groups already: `Task.is_unavailable`, of one with no order."""
+    was_asked = or_(_task.begun_at.is_not(None), _task.misses > 0)
+    return and_(
+        ~_task.acknowledged,
+        _task.state.in_(UNAVAILABLE),
+        or_(_task.state != TaskState.TIMED_OUT, was_asked),
+    )
 
 
 def _take(
@@ -158,6 +194,8 @@ def _take(
         _task.attempt, _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at,
         _task.finished_at, _task.seen_at, _task.package, _task.not_back, _task.reason,
         _task.output, _task.reported_by, _task.acknowledged, _task.undo,
+        _task.undo_asked_at, _task.undo_attempt, _task.undo_misses, _task.undo_until,
+        _task.undo_given_at, _task.undo_begun_at, _task.undo_over,
     ]  # fmt: skip
     query = select(*columns).where(_task.plan_id == plan_id, *conditions).limit(limit)
     for number, ring_id, host, window, state, *rest in session.execute(
@@ -289,7 +327,10 @@ def _is_busy_elsewhere() -> ColumnElement[bool]:
         and_(
             other.host_id == _task.host_id,
             other.plan_id != _task.plan_id,
-            other.state.in_([*AT_WORK, TaskState.REBOOT_PENDING]),
+            or_(
+                other.state.in_([*AT_WORK, TaskState.REBOOT_PENDING]),
+                other.undo_given_at.is_not(None),
+            ),
         )
     )
 
@@ -297,10 +338,10 @@ def _is_busy_elsewhere() -> ColumnElement[bool]:
 def _loaded_task(host: int, ring: int, window: str | None, state: str, rest: list[Any]) -> Task:
     (
         since, attempt, misses, deadline, dispatched, begun, finished, seen, package, not_back,
-        reason, output, by, acknowledged, undo,
+        reason, output, by, acknowledged, undo, *way_back,
     ) = rest  # fmt: skip
     return Task(
         host, ring, window, TaskState(state), since, attempt, misses, deadline, dispatched, begun,
         finished, seen, package, not_back, reason, output, by, acknowledged=acknowledged,
-        undo=undo,
+        undo=WayBack(undo, *way_back) if undo else None,
     )  # fmt: skip

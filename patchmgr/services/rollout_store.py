@@ -15,7 +15,7 @@ from patchmgr.db.base import to_micros
 from patchmgr.db.bulk import in_lists
 from patchmgr.domain import rings as ring_settings
 from patchmgr.domain.rollout.events import MACHINE, Dispatch, Effect, Notify, Recall, Record
-from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
+from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task, WayBack
 from patchmgr.domain.rollout.states import PlanState, RingState
 from patchmgr.services import audit, holds
 from patchmgr.services.rollout_load import Loaded
@@ -92,7 +92,21 @@ def task_columns(task: Task) -> dict[str, Any]:
         "output": task.output[-OUTPUT_LONGEST:],
         "reported_by": task.by,
         "acknowledged": task.acknowledged,
-        "undo": task.undo,
+        **_undo_columns(task.undo),
+    }
+
+
+def _undo_columns(undo: WayBack | None) -> dict[str, Any]:
+    one = undo or WayBack("")
+    return {
+        "undo": one.why,
+        "undo_asked_at": one.asked,
+        "undo_attempt": one.attempt,
+        "undo_misses": one.misses,
+        "undo_until": one.until,
+        "undo_given_at": one.given,
+        "undo_begun_at": one.begun,
+        "undo_over": one.over,
     }
 
 
@@ -198,7 +212,12 @@ def _store_audit(session: Session, plan_id: int, effects: Sequence[Effect]) -> N
 
 def _store_outbox(session: Session, plan_id: int, effects: Sequence[Effect], now: datetime) -> None:
     orders = [
-        {"host": one.host, "attempt": one.attempt, "deadline": to_micros(one.deadline)}
+        {
+            "host": one.host,
+            "attempt": one.attempt,
+            "deadline": to_micros(one.deadline),
+            **({"is_way_back": True} if one.is_way_back else {}),
+        }
         for one in effects
         if isinstance(one, Dispatch)
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries.freezes import freezes_at, freezes_between
-from patchmgr.db.queries.rollouts import ring_of
+from patchmgr.db.queries.rollouts import is_readable, ring_of
 from patchmgr.db.session import Database
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
@@ -96,10 +96,11 @@ def tick(db: Database, *, now: datetime) -> TickResult:
     A plan that cannot be moved does not hold up the others: it is named in the result and logged.
     """
     with db.reading() as session:
-        plan = models.Plan
+        plan, task = models.Plan, models.Task
+        going_back = select(task.plan_id).where(task.undo_until.is_not(None))
         numbers = session.scalars(
             select(plan.id)
-            .where(or_(plan.state.in_(_TICKED), plan.live_tasks > 0))
+            .where(or_(plan.state.in_(_TICKED), plan.live_tasks > 0, plan.id.in_(going_back)))
             .where(plan.state != PlanState.DRAFT.value)
             .order_by(plan.id)
         ).all()
@@ -143,7 +144,10 @@ def tick_plan(
     ]
     events += _withdrawn(session, loaded.plan, now)
     events += holds.stops(session, loaded.plan, now)
-    if before.state is PlanState.RUNNING and proof.is_due(session, loaded.plan, now):
+    is_unreadable = not all(map(is_readable, loaded.rings))
+    if before.state is PlanState.RUNNING and (
+        is_unreadable or proof.is_due(session, loaded.plan, now)
+    ):
         event = replace(event, content_hash=proof.stored_hash(session, plan_id, now))
     after, effects = advance_all(before, (*events, event))
     if event.content_hash is None and not event.frozen and _is_at_a_gate(after):

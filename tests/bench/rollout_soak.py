@@ -2,8 +2,9 @@
 
 Web server and scheduler are real processes, which end by SIGKILL at random. The hosts are played by
 `playing_host`; each keeps a journal of what was done on it. Every other host has a window, which is
-open for most of each minute. At the end a checker that knows nothing of the service's code reads
-journals and timeline. Called by ``make soak``, for SQLite and PostgreSQL, and by a test.
+open for most of each minute. When the plan is done, its canaries are rolled back, in the same way.
+At the end a checker that knows nothing of the service's code reads journals and timeline. Called by
+``make soak``, for SQLite and PostgreSQL, and by a test.
 """
 
 import json
@@ -63,6 +64,7 @@ class Found:
     freezes: list[tuple[float, float]]
     at_once: int  # hosts of a ring that may be at work
     windowed: frozenset[str]  # hosts that have a window
+    taken_back: frozenset[str]  # hosts that were to go back
     kills: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -210,6 +212,7 @@ class _Soak:
                     if not self._freezes and time.time() > began + limit / 20:
                         self._freeze()
                     if self._plan_state(plan) != "running":
+                        self._take_back(plan, began + limit, plays)
                         break
             finally:
                 self._stop.set()
@@ -239,6 +242,19 @@ class _Soak:
         self._call(f"/plans/{plan}/start")
         return plan
 
+    def _take_back(self, plan: int, until: float, plays: list[Future[None]]) -> None:
+        """Roll the canaries back, in a freeze first, and wait for them to say that they have."""
+        self._freeze()
+        self._call(f"/plans/{plan}/roll-back", {"ring": "canary", "reason": "the soak wants it"})
+        while time.time() < until and not any(map(_failed, plays)):
+            with self._db.reading() as session:
+                task, ring = models.Task, models.Ring
+                states = session.query(task.state).join(ring, ring.id == task.ring_id)
+                left = states.where(ring.name == "canary", task.state != "rolled_back").count()
+            if not left:
+                return
+            time.sleep(0.3)
+
     def _freeze(self) -> None:
         starts = datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=2)
         ends = starts + timedelta(seconds=3)
@@ -261,8 +277,10 @@ class _Soak:
                     time.sleep(0.1)
                     continue
                 if did == "reported":
-                    self._inventory(name)
-                    del hosts[name]
+                    went_back = hosts[name].lines[-1]["order"]["kind"] == "roll_back"
+                    self._inventory(name, OLD if went_back else NEW)
+                    if went_back or name not in self._canaries:
+                        del hosts[name]
                 elif did == "killed":
                     hosts[name] = self._host(name)
             time.sleep(0.2)
@@ -294,9 +312,13 @@ class _Soak:
         status, answer = twin._claim(line, "begin")
         assert status == 409, (status, answer)
 
-    def _inventory(self, name: str) -> None:
+    @property
+    def _canaries(self) -> list[str]:
+        return list(self._keys)[:CANARIES]
+
+    def _inventory(self, name: str, version: str) -> None:
         """Send what is installed now, until it was taken."""
-        line = f"openssl\t{NEW}\tamd64\topenssl\t{NEW}\tinstall ok installed\n"
+        line = f"openssl\t{version}\tamd64\topenssl\t{version}\tinstall ok installed\n"
         while not self._stop.is_set():
             try:
                 answer = self._session.post(
@@ -348,6 +370,8 @@ class _Soak:
             except requests.RequestException:
                 time.sleep(0.2)
                 continue
+            if answer.status_code == 409 and path.endswith("/roll-back"):
+                return {}  # it was asked for by a call whose answer was lost
             if answer.status_code in (200, 201):
                 found: dict[str, Any] = answer.json()
                 return found
@@ -381,6 +405,7 @@ class _Soak:
             self._freezes,
             self._at_once,
             frozenset(list(self._keys)[1::2]),
+            frozenset(self._canaries),
             self._service.kills,
             seconds,
         )
@@ -400,27 +425,42 @@ def problems(found: Found) -> list[str]:
     ]
 
 
+HANDED_OUT = ("dispatched", "roll_back_dispatched")
+BEGUN = {"install": "task_running", "roll_back": "roll_back_begun"}
+CHANGES = (*HANDED_OUT, *BEGUN.values())
+ONCE = (*BEGUN.values(), "task_installed", "task_verified", "task_rolled_back")
+
+
 def _twice_or_lost(found: Found) -> list[str]:
     bad = [] if found.plan == "completed" else [f"the plan is {found.plan}"]
-    running = {(kind, host): at for at, kind, _, host in found.events}
+    at = {(kind, host): at for at, kind, _, host in found.events}
     for host, state in found.states.items():
-        lines = found.journals.get(host, [])
-        did = Counter(line["did"] for line in lines)
-        if state != "verified":
+        goes_back = host in found.taken_back
+        if state != ("rolled_back" if goes_back else "verified"):
             bad.append(f"{host} is {state}")
-        if (did["started"], did["ended"], did["reported"]) != (1, 1, 1):
-            bad.append(f"{host}: {dict(did)}")
-        begun = running.get(("task_running", host), float("inf"))
-        bad += [
-            f"{host} started before it was let begin"
-            for line in lines
-            if line["did"] == "started" and line["at"] < begun
-        ]
+        for order, times in (("install", 1), ("roll_back", int(goes_back))):
+            lines = [x for x in found.journals.get(host, []) if x["order"]["kind"] == order]
+            did = Counter(line["did"] for line in lines)
+            if (did["started"], did["ended"], did["reported"]) != (times, times, times):
+                bad.append(f"{host}, {order}: {dict(did)}")
+            begun = at.get((BEGUN[order], host), float("inf"))
+            bad += [
+                f"{host} started before it was let begin"
+                for line in lines
+                if line["did"] == "started" and line["at"] < begun
+            ]
+            wanted = OLD if order == "roll_back" else NEW
+            bad += [
+                f"{host}, {order}: it was to have {item['to']}"
+                for line in lines
+                for item in line["order"]["work"]
+                if item["to"] != wanted
+            ]
     counts = Counter((kind, host) for _, kind, _, host in found.events if host)
     bad += [
         f"{host}: {kind} {count} times"
         for (kind, host), count in counts.items()
-        if kind in ("task_running", "task_installed", "task_verified") and count > 1
+        if kind in ONCE and count > 1
     ]
     return bad
 
@@ -431,7 +471,7 @@ def _outside(found: Found) -> list[str]:
         *(
             f"{host}: {kind} outside its window, at second {at % 60:.1f}"
             for at, kind, _, host in found.events
-            if kind in ("dispatched", "task_running")
+            if kind in CHANGES
             and host in found.windowed
             and not OPEN_FROM <= at % 60 <= OPEN_FROM + OPEN_SECONDS - EXPECTED
         ),
@@ -444,7 +484,7 @@ def _frozen(found: Found) -> list[str]:
         f"{host}: {kind} in a freeze"
         for at, kind, _, host in found.events
         for starts, ends in found.freezes
-        if kind in ("dispatched", "task_running") and starts <= at < ends
+        if kind in CHANGES and starts <= at < ends
     ]
 
 
@@ -454,7 +494,7 @@ def _too_many(found: Found) -> list[str]:
     for _, kind, ring, host in found.events:
         if not host:
             continue
-        if kind in ("dispatched", "task_running"):
+        if kind in CHANGES:
             at_work[ring].add(host)
         else:
             at_work[ring].discard(host)

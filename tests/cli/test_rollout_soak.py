@@ -52,4 +52,14 @@ def test_the_checker_notices_a_freeze_a_full_ring_and_a_ring_too_early(soaking, 
     assert sum("outside its window" in problem for problem in outside) >= 7
     assert any("hosts at work" in problem for problem in soaking.problems(crowded))
     assert any("before the canary" in problem for problem in soaking.problems(reordered))
-    assert Counter(found.states.values()) == {"verified": 15}
+    assert Counter(found.states.values()) == {"verified": 10, "rolled_back": 5}
+
+
+def test_the_checker_notices_hosts_that_did_not_go_back(soaking, found):
+    name = min(found.taken_back)
+    kept = replace(found, states=found.states | {name: "verified"})
+    lines = [line for line in found.journals[name] if line["order"]["kind"] == "install"]
+    idle = replace(found, journals=found.journals | {name: lines})
+
+    assert soaking.problems(kept) == [f"{name} is verified"]
+    assert soaking.problems(idle) == [f"{name}, roll_back: {{}}"]

@@ -41,7 +41,7 @@ def schema(database):
         tables = {
             table: (
                 sorted((each["name"], str(each["type"])) for each in found.get_columns(table)),
-                sorted(str(index) for index in found.get_indexes(table)),
+                sorted(map(_index, found.get_indexes(table))),
             )
             for table in found.get_table_names()
             if table != "alembic_version"
@@ -52,6 +52,12 @@ def schema(database):
             else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
         )
         return tables, connection.exec_driver_sql(query).scalars().all()
+
+
+def _index(found):
+    """Return an index as text, and with it which rows it has where it has not all."""
+    options = {name: str(value) for name, value in found.get("dialect_options", {}).items()}
+    return str(found | {"dialect_options": options})
 
 
 def test_history_is_one_line():

@@ -160,7 +160,9 @@ def test_every_order_has_its_key():
     ("sort", "descending"),
     [(sort, down) for sort in BY for down in (False, True) if (sort, down) != ("due", True)],
 )
-def test_pages_in_any_order_are_all_of_them_once(fleet, now, sort, descending):
+def test_pages_in_any_order_are_all_of_them_once(fleet, now, sort, descending, monkeypatch):
+    if descending:  # a few hosts' findings are sorted at once; here they are walked through
+        monkeypatch.setattr(findings, "FEW_HOSTS", 0)
     later = now + 20 * DAY
     filters = (*FILTERS, FindingFilter(overdue=True), FindingFilter(overdue=True, search="db"))
     with fleet.reading() as session:

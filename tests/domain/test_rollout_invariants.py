@@ -44,6 +44,7 @@ from patchmgr.domain.rollout.machine import advance, awaited_person, deadline_of
 from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Tally, Task
 from patchmgr.domain.rollout.states import (
     AT_WORK,
+    CHANGED,
     IN_FLIGHT,
     LIVE_TASKS,
     NOT_BEGUN,
@@ -92,9 +93,12 @@ class Rollouts(RuleBasedStateMachine):
     """Plays random events and judges every effect by rules of its own."""
 
     @initialize(
-        windowed=st.booleans(), needed=st.integers(1, 2), underway=st.sampled_from([0, 1, 1, 2, 2])
+        windowed=st.booleans(),
+        needed=st.integers(1, 2),
+        underway=st.sampled_from([0, 1, 1, 2, 2]),
+        by_order=st.sampled_from([True, True, False]),
     )
-    def draft(self, windowed: bool, needed: int, underway: int) -> None:
+    def draft(self, windowed: bool, needed: int, underway: int, by_order: bool) -> None:
         tasks: dict[int, Task] = {}
         rings = []
         for position, (ring, size) in enumerate(zip(RINGS, SIZES, strict=True)):
@@ -113,6 +117,7 @@ class Rollouts(RuleBasedStateMachine):
             needed,
             due=T0 + timedelta(days=6),
             groups={key: Budget(limit) for key, limit in LIMITS.items()},
+            orders_ways_back=by_order,
         )
         self.at = T0
         self.handed_out: set[tuple[int, int]] = set()
@@ -154,6 +159,12 @@ class Rollouts(RuleBasedStateMachine):
 
     def judge_dispatch(self, before: Rollout, effect: Dispatch, event) -> None:
         assert isinstance(event, Tick)
+        assert (effect.host, effect.attempt) not in self.handed_out
+        self.handed_out.add((effect.host, effect.attempt))
+        self.judge_place(effect)
+        if effect.is_way_back:
+            self.judge_way_back(effect)
+            return
         assert before.state is PlanState.RUNNING
         assert self.rollout.state is PlanState.RUNNING
         good = {one for one, what in self.consents.items() if what == before.content_hash}
@@ -161,12 +172,25 @@ class Rollouts(RuleBasedStateMachine):
 
         task = self.rollout.tasks[effect.host]
         ring = self.rollout.rings[task.ring]
-        assert (effect.host, effect.attempt) not in self.handed_out
-        self.handed_out.add((effect.host, effect.attempt))
         assert all(one.state in OVER_RINGS for one in self.rollout.rings[: task.ring])
         if ring.settings.needs_approval:
             assert any(one.ring == ring.name for one in self.rollout.approvals)
+        for host in task.after:
+            assert self.rollout.tasks[host].state not in NOT_BEGUN
 
+    def judge_way_back(self, effect: Dispatch) -> None:
+        """A person asked for it, of a host that may have something new, which nobody altered."""
+        task = self.rollout.tasks[effect.host]
+        assert task.undo is not None
+        assert task.undo.why
+        assert task.state in CHANGED
+        assert self.rollout.orders_ways_back
+        assert not any(signal.kind == "content" for signal in self.rollout.signals)
+
+    def judge_place(self, effect: Dispatch) -> None:
+        """Nothing is handed out beside windows, freezes, places and groups, whatever it is."""
+        task = self.rollout.tasks[effect.host]
+        ring = self.rollout.rings[task.ring]
         frozen, frozen_from = freeze_at(self.at)
         assert not frozen
         assert self.at < effect.deadline
@@ -175,13 +199,13 @@ class Rollouts(RuleBasedStateMachine):
         if task.window is not None:
             assert ends <= window_at(self.at)[task.window]
         at_work = sum(
-            one.state in AT_WORK for one in self.rollout.tasks.values() if one.ring == task.ring
+            one.state in AT_WORK or bool(one.undo and one.undo.is_in_hand)
+            for one in self.rollout.tasks.values()
+            if one.ring == task.ring
         )
         assert at_work <= ring.settings.max_concurrent
         for key in task.groups:
             assert len(self.unavailable(key)) <= LIMITS[key]
-        for host in task.after:
-            assert self.rollout.tasks[host].state not in NOT_BEGUN
 
     def unavailable(self, group: str) -> list[int]:
         """The hosts of a group that are down, or may be, and that nobody has acknowledged."""
@@ -189,12 +213,17 @@ class Rollouts(RuleBasedStateMachine):
             task.host
             for task in self.rollout.tasks.values()
             if group in task.groups
-            and not task.acknowledged
             and (
-                task.state in (*IN_FLIGHT, TaskState.FAILED, TaskState.LOST)
-                or (task.state is TaskState.TIMED_OUT and (task.begun or task.misses))
+                bool(task.undo and task.undo.is_in_hand)
+                or (not task.acknowledged and self.is_down(task))
             )
         ]
+
+    @staticmethod
+    def is_down(task: Task) -> bool:
+        return task.state in (*IN_FLIGHT, TaskState.FAILED, TaskState.LOST) or (
+            task.state is TaskState.TIMED_OUT and bool(task.begun or task.misses)
+        )
 
     def now(self) -> Tick:
         frozen, frozen_from = freeze_at(self.at)
@@ -301,6 +330,33 @@ class Rollouts(RuleBasedStateMachine):
         self.play(RollBack("ann", self.at, (host,), "it is broken"))
         assert self.rollout.tasks[host].state is before.state
 
+    @rule(
+        host=st.integers(1, sum(SIZES)),
+        outcome=st.sampled_from([*Outcome, Outcome.ROLLED_BACK]),
+        late=st.sampled_from([0, 0, 0, 1]),
+    )
+    def answers_an_order_to_go_back(self, host: int, outcome: Outcome, late: int) -> None:
+        task = self.rollout.tasks[host]
+        if task.undo is None or task.undo.attempt <= late:
+            return
+        attempt = task.undo.attempt - late
+        self.play(TaskReported(host, self.at, outcome, "ann", attempt, is_way_back=True))
+        again = self.rollout
+        self.play(TaskReported(host, self.at, outcome, "ann", attempt, is_way_back=True))
+        assert self.rollout.tasks[host] == again.tasks[host], "the same again changes nothing"
+
+    @precondition(lambda self: self.rollout.orders_ways_back)
+    @rule()
+    def go_back(self) -> None:
+        """All that have tried are taken back, as far as their turn comes."""
+        for host, task in self.rollout.tasks.items():
+            if task.state in CHANGED and task.attempt:
+                self.roll_back(host)
+        self.time_passes(1)
+        for host, task in self.rollout.tasks.items():
+            if task.undo and task.undo.is_in_hand:
+                self.answers_an_order_to_go_back(host, Outcome.RUNNING, 0)
+
     @rule(health=st.sampled_from(Health), times=st.integers(1, 4))
     def probe(self, health: Health, times: int) -> None:
         """What a probe says, once or until it is enough."""
@@ -366,12 +422,24 @@ class Rollouts(RuleBasedStateMachine):
                 PlanState.RUNNING
             )
 
+    @invariant()
+    def a_way_back_has_an_end(self) -> None:
+        if not hasattr(self, "rollout"):
+            return
+        for task in self.rollout.tasks.values():
+            if task.undo is None:
+                continue
+            assert task.undo.is_in_hand <= (task.undo.until is not None)
+            assert task.undo.until is None or self.rollout.orders_ways_back
+            assert task.state is not TaskState.ROLLED_BACK or task.undo.until is None
+
     def teardown(self) -> None:
         """Whatever happened: people who only say "go on" and hosts that are silent reach an end."""
         if not hasattr(self, "rollout"):
             return
         for _ in range(900):
-            if self.rollout.state not in OPEN_PLANS and self.rollout.live == 0:
+            awaited = [one for one in self.rollout.tasks.values() if one.undo and one.undo.until]
+            if self.rollout.state not in OPEN_PLANS and self.rollout.live == 0 and not awaited:
                 return
             self.at += 4 * HOUR
             match self.rollout.state:

@@ -70,7 +70,8 @@ class PlayingHost:
         return self._note("started", line)
 
     def _report(self, line: dict[str, Any]) -> str:
-        status, answer = self._claim(line, "result", outcome="installed", output="done")
+        outcome = "rolled_back" if line["order"]["kind"] == "roll_back" else "installed"
+        status, answer = self._claim(line, "result", outcome=outcome, output="done")
         if status != 200:
             raise AssertionError(f"{status} {answer}")
         return self._note("reported", line)

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from inventory import package_import, preview, sets
+from inventory import package_import, packages_csv, preview, sets
 from inventory.csv_header import Reading
 from patchmgr.db import package_sets
-from patchmgr.errors import BadFileError
+from patchmgr.errors import BadFileError, PatchmgrError
 
 EXPORTS = Path(__file__).parents[1] / "data" / "exports"
 HOSTS = """hostname,external_id,os_id,os_release
@@ -134,6 +136,10 @@ REFUSED = {
         '{"Name":"a","Version":"1","PackageId":"a_1_all.deb","resourceId":"i-0def"}\n{"Name":"b',
         """row 2: '{"Name":"b' is no JSON object""",
     ),
+    "objects that have nothing in common": (
+        "".join(f'{{"k{number}":1}}\n' for number in range(200)),
+        "has more than 100 different keys",
+    ),
     "an instance that is no host": (
         '{"Name":"a","Version":"1","PackageId":"a_1_all.deb","resourceId":"i-9"}\n',
         "row 1, column hostname: 'i-9' is no host of the inventory",
@@ -177,6 +183,30 @@ def test_an_export_of_the_other_kind_is_refused_with_the_command_that_reads_it(o
         on_sqlite.packages((EXPORTS / "servicenow.csv").read_text())
     with pytest.raises(BadFileError, match="is an export of packages: packages import reads it"):
         on_sqlite.hosts((EXPORTS / "foreman-packages.csv").read_text())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(EXPECTED)),
+    part=st.floats(0, 1),
+    damage=st.one_of(st.binary(max_size=6), st.sampled_from([b'"', b"\\ud800", b"{}", b"\n\n"])),
+    taken_out=st.integers(0, 60),
+)
+def test_a_damaged_export_is_read_or_refused_and_never_anything_else(
+    tmp_path_factory, name, part, damage, taken_out
+):
+    whole = (EXPORTS / name).read_bytes()
+    place = int(part * len(whole))
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(whole[:place] + damage + whole[place + taken_out :])
+
+    said, packages = "", []
+    try:
+        packages = packages_csv.read(path).packages
+    except PatchmgrError as error:
+        said = str(error)
+
+    assert said.startswith(name) if said else all(each.name and each.version for each in packages)
 
 
 def test_programs_of_windows_are_left_out_and_named(fleet):
@@ -239,10 +269,11 @@ def test_the_page_says_what_such_a_file_is(fleet, tmp_path, name):
 
     if name.startswith("configmgr"):
         assert "Windows programs are no packages" in found["problem"]
+        assert (found["missing"], found["preset"]) == ([], "")
     else:
         assert (found["problem"], found["missing"], found["preset"]) == (
             "",
             [],
             "aws-ssm-applications",
         )
-        assert found["summary"]["new"] == 2
+        assert (found["summary"]["new"], found["not_judged"], found["first_row"]) == (2, 2, 1)

@@ -19,7 +19,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
-from patchmgr.services import plans, rollouts, scan, sync
+from patchmgr.services import going_back, plans, rollouts, scan, sync
 
 HOUR = timedelta(hours=1)
 
@@ -119,7 +119,8 @@ class Fleet:
         )
 
     def do(self, verb, plan_id, actor="ann", role=Role.ADMIN, **more):
-        getattr(plans, verb)(self.db, plan_id, actor=actor, role=role, now=self.now, **more)
+        service = going_back if verb == "roll_back" else plans
+        getattr(service, verb)(self.db, plan_id, actor=actor, role=role, now=self.now, **more)
 
     def started(self, **more):
         plan_id = self.create(**more)

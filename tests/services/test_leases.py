@@ -350,6 +350,7 @@ BYTES = {
     "a version of the host": (models.PlanChange, {"to_version": "9"}),
     "its ring": (models.Task, {"ring_id": 2}),
     "a setting of the rings": (models.Ring, {"settings": RingSettings("canary").to_json()}),
+    "settings that nobody can read": (models.Ring, {"settings": {"name": 7}}),
     "the terms": (models.Plan, {"terms": {"targets": "at-least", "execution": "agent"}}),
 }
 
@@ -462,3 +463,113 @@ def test_a_person_may_still_report_for_a_host(fleet, hosts, plan):
 
     assert fleet.states(plan)["c1"] == "installed"
     assert hosts.call("result", "c1", order, DONE).state == "installed"
+
+
+WENT_BACK = Said(Outcome.ROLLED_BACK)
+
+
+@pytest.fixture
+def back(fleet, hosts, plan):
+    """The order of c1 to go back, after c1 had failed and a person asked for it."""
+    (order,) = hosts.ask("c1")
+    hosts.call("begin", "c1", order)
+    hosts.call("result", "c1", order, Said(Outcome.FAILED, "curl", "dpkg: error"))
+    fleet.do("roll_back", plan, hosts=["c1"], reason="it is broken")
+    return hosts.ask("c1")[0]
+
+
+def test_a_host_is_given_the_way_back_of_a_plan_that_halted_and_reports_it(
+    fleet, hosts, plan, back
+):
+    changes = {(one.package, one.from_version, one.to_version, one.match) for one in back.work}
+
+    assert fleet.get(plan).state == "halted"
+    assert (back.kind, back.attempt) == ("roll_back", 2)
+    assert ("curl", "7.88.1-10+deb12u9", "7.88.1-10+deb12u8", "binary") in changes
+    assert hosts.call("begin", "c1", back).state == "failed"
+    assert fleet.tasks(plan)["c1"].is_going_back
+    assert hosts.call("result", "c1", back, WENT_BACK).state == "rolled_back"
+    assert hosts.ask("c1") == []
+
+
+def test_an_order_to_go_back_is_held_to_the_same_rules(fleet, hosts, plan, back):
+    assert hosts.ask("c1") == [back]  # until it begins, the same again
+    assert hosts.refused("result", "c1", back, WENT_BACK) == "not-begun"
+    assert hosts.refused("begin", "c1", back, attempt=1) == "false-claim"
+    assert hosts.call("begin", "c1", back) == hosts.call("begin", "c1", back)
+    assert hosts.refused("begin", "c1", back, run="run-2") == "begun-elsewhere"
+    assert hosts.refused("result", "c1", back, DONE) == "over"  # it was to go back
+    first = hosts.call("result", "c1", back, WENT_BACK)
+    assert hosts.call("result", "c1", back, WENT_BACK) == first
+    assert hosts.refused("begin", "c1", back) == "over"
+    with pytest.raises(ConflictError, match="nothing to roll back"):
+        fleet.do("roll_back", plan, hosts=["c1"], reason="again")
+
+
+def test_what_could_not_be_taken_back_is_a_failure_that_can_be_asked_for_again(
+    fleet, hosts, plan, back
+):
+    hosts.call("begin", "c1", back)
+    hosts.call("result", "c1", back, Said(Outcome.FAILED, "curl", "no such version"))
+    line = fleet.tasks(plan)["c1"]
+    fleet.do("roll_back", plan, hosts=["c1"], reason="with the old repository")
+    (again,) = hosts.ask("c1")
+
+    assert (line.state, line.undo_over) == ("failed", "curl: no such version")
+    assert again.attempt == 3
+
+
+def test_a_late_way_back_is_taken(fleet, hosts, plan, back):
+    hosts.call("begin", "c1", back)
+    fleet.tick(5 * HOUR)
+    assert "no result within" in fleet.tasks(plan)["c1"].way_back
+
+    assert hosts.call("result", "c1", back, WENT_BACK).state == "rolled_back"
+
+
+def test_nobody_goes_back_in_a_freeze_and_the_order_comes_after_it(fleet, hosts, plan, back):
+    freeze = Freeze("stop", fleet.now, fleet.now + HOUR, "the shop sells")
+    freezes.add(fleet.db, freeze, actor="ann", role=Role.OPERATOR, now=fleet.now)
+
+    assert hosts.refused("begin", "c1", back) == "recalled"
+    assert hosts.ask("c1") == []
+    fleet.tick(HOUR)
+    (again,) = hosts.ask("c1")
+    assert hosts.call("begin", "c1", again).state == "failed"
+
+
+def test_a_way_back_that_was_altered_is_not_begun(fleet, hosts, plan, back):
+    with fleet.db.writing() as session:
+        session.execute(update(models.PlanChange).values(from_version="9"))
+
+    assert hosts.refused("begin", "c1", back) == "content-changed"
+
+
+def test_all_hosts_of_a_ring_go_back_also_after_the_plan_has_ended(fleet, hosts, plan):
+    for name in ("c1", "c2"):
+        (order,) = hosts.ask(name)
+        hosts.call("begin", name, order)
+        hosts.call("result", name, order, DONE)
+    fleet.do("cancel", plan, reason="no more")
+    fleet.do("roll_back", plan, ring="canary", reason="it is slow")
+    orders = [hosts.ask(name)[0] for name in ("c1", "c2")]
+
+    assert [one.kind for one in orders] == ["roll_back"] * 2
+    with pytest.raises(ConflictError, match="no host has anything new"):
+        fleet.do("roll_back", plan, everything=True, reason="it is slow")
+    for order in orders:
+        hosts.call("begin", order.host, order)
+        hosts.call("result", order.host, order, WENT_BACK)
+    fleet.tick(MINUTE)
+    assert [fleet.states(plan)[name] for name in ("c1", "c2")] == ["rolled_back"] * 2
+
+
+def test_an_order_to_go_back_that_nobody_begins_is_given_up(fleet, hosts, plan, back):
+    for _ in range(2):
+        fleet.tick(12 * HOUR)
+
+    assert hosts.ask("c1") == []
+    assert "not begun within 12 h, 2 times" in fleet.tasks(plan)["c1"].way_back
+    assert "roll_back_given_up" in {
+        row.payload["kind"] for row in fleet.rows(models.Outbox) if row.kind == "notify"
+    }

@@ -63,6 +63,7 @@ TABLES = (
     models.Plan, models.Ring, models.Task, models.PlanGroup, models.Approval, models.PlanEvent,
     models.Outbox, models.Lease, models.Freeze, models.AuditEntry,
 )  # fmt: skip
+HANDED_OUT, BEGUN = ("dispatched", "roll_back_dispatched"), ("task_running", "roll_back_begun")
 DOWN = ("leased", "running", "installed", "reboot_pending", "failed", "lost")
 # What to die before; most of what is done takes 10 to 60 statements.
 BREAKS = st.one_of(st.none(), st.integers(1, 60), st.sampled_from(["commit", "after it"]))
@@ -103,10 +104,12 @@ class Tables:
         """The hosts of a group that are down, or may be, and that nobody has acknowledged."""
         found = [self.tasks[one.host_id] for one in self.members if one.group_id == group.id]
         return sum(
-            not task.acknowledged
-            and (
-                task.state in DOWN
-                or (task.state == "timed_out" and bool(task.begun_at or task.misses))
+            task.undo_given_at is not None
+            or (not task.acknowledged and task.state in DOWN)
+            or (
+                not task.acknowledged
+                and task.state == "timed_out"
+                and bool(task.begun_at or task.misses)
             )
             for task in found
         )
@@ -239,6 +242,20 @@ class StoredRollouts(RuleBasedStateMachine):
         """A host begins: the last order or an old one, perhaps a second process of it."""
         self.again(breaks, lambda: self.call("begin", back, run), may_note=True)
 
+    @precondition(lambda self: self.seen.plan.state not in ("draft", "proposed", "approved"))
+    @rule(ring=st.sampled_from(["canary", "broad", ""]), breaks=BREAKS)
+    def go_back(self, ring, breaks):
+        """All of a ring, or of the plan, are to go back; some of them get as far as that."""
+        which = {"ring": ring} if ring else {"everything": True}
+        self.again(
+            breaks, lambda: self.fleet.do("roll_back", self.plan, reason="it is slow", **which)
+        )
+        for host in HOSTS:
+            self.ask(host, None)
+        if self.orders and self.orders[-1].kind == "roll_back":
+            self.begin(0, "one", breaks)
+            self.result(0, Outcome.ROLLED_BACK, 1, breaks)
+
     @precondition(lambda self: self.orders)
     @rule(back=st.sampled_from([0, 0, 0, 1, 2]),
           outcome=st.sampled_from([*Outcome, Outcome.INSTALLED, Outcome.INSTALLED]),
@@ -298,7 +315,7 @@ class StoredRollouts(RuleBasedStateMachine):
         before, self.seen = self.seen, Tables(self.fleet.db)
         now = self.seen
         for event in now.events[len(before.events) :]:
-            if event.kind in ("dispatched", "task_running"):
+            if event.kind in HANDED_OUT + BEGUN:
                 self.judge(event, before, now)
 
     def judge(self, event, before, now):
@@ -320,9 +337,15 @@ class StoredRollouts(RuleBasedStateMachine):
         if ring.name == "broad":
             assert OPENS <= at.hour < CLOSES
             assert at + NEEDED <= at.replace(hour=CLOSES, minute=0)
+        if event.kind.startswith("roll_back"):
+            assert task.undo, "a person asked for it"
         earlier = [one for one in now.rings.values() if one.position < ring.position]
         assert all(one.state in ("passed", "skipped") for one in earlier)
-        busy = [one for one in now.tasks.values() if one.state in ("leased", "running")]
+        busy = [
+            one
+            for one in now.tasks.values()
+            if one.state in ("leased", "running") or one.undo_given_at is not None
+        ]
         assert sum(one.ring_id == ring.id for one in busy) <= ring.settings["max_concurrent"]
         mine = {one.group_id for one in now.members if one.host_id == event.host_id}
         for group in now.groups:
@@ -343,9 +366,10 @@ class StoredRollouts(RuleBasedStateMachine):
         assert set(begun) <= set(handed_out)
         for host, task in self.seen.tasks.items():
             mine = [attempt for one, attempt in handed_out if one == host]
-            assert kinds["dispatched", host] == len(mine), "the outbox has what the timeline tells"
+            told = sum(kinds[kind, host] for kind in HANDED_OUT)
+            assert told == len(mine), "the outbox has what the timeline tells"
             assert max(mine, default=0) == task.attempt
-            assert kinds["task_running", host] == sum(one == host for one, _ in begun)
+            assert sum(kinds[kind, host] for kind in BEGUN) == sum(one == host for one, _ in begun)
 
     @invariant()
     def a_stop_reaches_every_ring(self):

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +19,7 @@ from sqlalchemy import select
 from inventory import host_import, package_import, retirement, submissions
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import explained, explanations
+from patchmgr.db.queries import explained, explanations, installable
 from patchmgr.db.queries import findings as queries
 from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.db.session import Database
@@ -1057,6 +1058,9 @@ def test_a_source_name_explains_all_that_was_built_from_it(fleet):
 # --- what the hosts' own repositories offer --------------------------------------------------
 
 
+BY_HOST = attrgetter("host", "package", "advisory", "package_version_id")
+
+
 def installables(fleet, **filters):
     """Return host -> advisory -> whether it can be installed there."""
     found = {}
@@ -1088,8 +1092,10 @@ def test_applicable_and_installable_are_told_apart(fleet):
     }
 
 
+@pytest.mark.parametrize("few", [0, installable.FEW], ids=["walked", "named"])
 @pytest.mark.parametrize("wanted", ["yes", "no", "unknown"])
-def test_a_filter_finds_and_counts_what_is_installable(fleet, wanted):
+def test_a_filter_finds_and_counts_what_is_installable(fleet, wanted, few, monkeypatch):
+    monkeypatch.setattr(installable, "FEW", few)
     fleet.say("a", ["x 1", "y 1"], {"x": "2"})
     fleet.say("b", ["x 1"], None)
     fleet.advise(advisory("A", fix("x", "2"), fix("y", "9")), advisory("B", fix("x", "3")))
@@ -1107,10 +1113,12 @@ def test_a_filter_finds_and_counts_what_is_installable(fleet, wanted):
     assert [(x.host, x.package, x.advisory) for x in fleet.lines(installable=wanted)] == mine
     with fleet.db.reading() as session:
         for sort in ("host", "package", "severity", "due"):
-            for more in ({}, {"search": "x"}, {"platform": "debian:12"}, {"host": "a"}):
+            for more in ({}, {"host": "a"}, *({"search": each} for each in "xaz")):
                 filters = FindingFilter(installable=wanted, **more)
                 page = queries.listing(session, filters, now=fleet.at, sort=sort)
                 here = [x for x in page.lines if x.installable == wanted]
+                there = list(queries.every(session, filters))
+                assert sorted(here, key=BY_HOST) == there
                 assert (page.total, len(here)) == (len(page.lines), len(page.lines))
                 short = queries.listing(session, filters, now=fleet.at, sort=sort, limit=1)
                 assert short.total == page.total

@@ -61,7 +61,8 @@ NOT_CONTENT = {
     "task": dict.fromkeys(
         ("state", "state_since", "attempt", "misses", "deadline", "dispatched_at", "begun_at",
          "finished_at", "seen_at", "package", "not_back", "reason", "output", "reported_by",
-         "acknowledged", "undo"),
+         "acknowledged", "undo", "undo_asked_at", "undo_attempt", "undo_misses", "undo_until",
+         "undo_given_at", "undo_begun_at", "undo_over"),
         WHERE_IT_STANDS,
     ),
     "plan_group": {"unavailable": WHERE_IT_STANDS},

@@ -26,6 +26,8 @@ class Difference(Out):
     packages_added: int
     packages_removed: int
     changes: list[Change] = Field(description="The first few.")
+    not_judged: int = Field(0, description="Rows left out: of nothing that could be judged.")
+    not_judged_why: Words = Field(default_factory=list, description="The first of them.")
 
 
 class Counts(Out):
@@ -83,6 +85,8 @@ class Upload(Out):
     changes: list[Change] = Field(description="The first few.")
     gone: Words = Field(description="Hosts that a full export lacks: the first thousand.")
     releases_without_feed: Words = Field(description="Nothing on their hosts can be judged.")
+    not_judged: int = Field(description="Rows left out: of nothing that could be judged.")
+    not_judged_why: Words = Field(description="The first of them.")
     new_source: bool = Field(description="Nothing is known of the source yet.")
     rejects: list[Reject] = Field(description="The first hundred.")
     rejects_address: str = Field(description="Where all rejected rows are, if there are any.")

@@ -221,6 +221,8 @@ def _upload(row: queries.ImportLine) -> dict[str, object]:
         "changes": found.get("changes", []),
         "gone": found.get("gone", []),
         "releases_without_feed": found.get("unfed", []),
+        "not_judged": found.get("not_judged", 0),
+        "not_judged_why": found.get("not_judged_why", []),
         "new_source": found.get("new_source", False),
         "rejects": found.get("rejects", []),
         "rejects_address": rejects,
@@ -244,4 +246,5 @@ def _import(kind: str, query: HostsQuery, mode: str) -> object:
         actor=actor(),
         now=now(),
     )
-    return {"dry_run": query.dry_run, "changes": made.changes, **made.summary()}
+    left = {"not_judged": made.not_judged, "not_judged_why": made.not_judged_why}
+    return {"dry_run": query.dry_run, "changes": made.changes, **left, **made.summary()}

@@ -57,6 +57,9 @@ class Order(Out):
     content_hash: str
     begin_by: When
     expires_at: When = Field(description="Until then nobody else is given the order.")
+    kind: Literal["install", "roll_back"] = Field(
+        description="`roll_back`: take back what was installed, to exactly the versions in `to`."
+    )
     reboot: Literal["allowed", "no"]
     work: list[WorkItem]
     now: When = Field(description="The server's clock.")

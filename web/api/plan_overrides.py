@@ -9,9 +9,9 @@ from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.errors import InputError
-from patchmgr.services import forecasts
+from patchmgr.services import forecasts, going_back
 from patchmgr.services import plans as service
-from web.api.plan_shapes import PlanInFull, ReasonIn, RetryIn
+from web.api.plan_shapes import PlanInFull, ReasonIn, RollBackIn
 from web.api.plans import plan_in_full
 from web.api.routing import route, who
 from web.api.values import In, Out, Plain, When
@@ -134,12 +134,23 @@ def skip_ring(plan_id: int, body: SkipRingIn) -> object:
     "/plans/<int:plan_id>/roll-back",
     tag="plans",
     role=Role.OPERATOR,
-    body=RetryIn,
+    body=RollBackIn,
     answer=PlanInFull,
 )
-def roll_back_hosts(plan_id: int, body: RetryIn) -> object:
-    """Ask that hosts go back to their old versions; the export has the work."""
-    service.roll_back(db(), plan_id, body.hosts, reason=body.reason, **who())
+def roll_back_hosts(plan_id: int, body: RollBackIn) -> object:
+    """Ask that hosts go back to their old versions.
+
+    Agents and runners are given orders of kind `roll_back`; people export the way back.
+    """
+    going_back.roll_back(
+        db(),
+        plan_id,
+        body.hosts,
+        ring=body.ring,
+        everything=body.all,
+        reason=body.reason,
+        **who(),
+    )
     return plan_in_full(plan_id)
 
 

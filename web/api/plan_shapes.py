@@ -244,6 +244,8 @@ class Task(Out):
     output: str
     reported_by: str
     next: str
+    undo: str = Field(description="Why it must be rolled back; empty: it need not.")
+    way_back: str = Field(description="How far the roll-back is, and what it waits for.")
     held: Holding | None = Field(description="None: nobody fetched its order.")
 
 
@@ -340,6 +342,14 @@ class ResumeIn(In):
 
 class RetryIn(ReasonIn):
     hosts: list[Plain] = Field(min_length=1, max_length=500)
+
+
+class RollBackIn(ReasonIn):
+    """Hosts by name, or all of a ring, or all of the plan, that have something new."""
+
+    hosts: list[Plain] = Field([], max_length=500)
+    ring: Plain = Field("", description="All hosts of this ring that have something new.")
+    all: bool = Field(False, description="All hosts of the plan that have something new.")
 
 
 class ResultIn(In):

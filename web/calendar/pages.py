@@ -1,6 +1,6 @@
 """Calendar: when hosts may change, when nothing may, and what is coming."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -12,12 +12,13 @@ from werkzeug.datastructures import MultiDict
 from patchmgr.db.queries import agenda as queries
 from patchmgr.db.queries import freezes as freeze_queries
 from patchmgr.db.queries import windows as window_queries
-from patchmgr.domain import agenda
+from patchmgr.domain import agenda, durations
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.agenda import KINDS, MOST_WEEKS, Entry
 from patchmgr.domain.recurrence import rule_in_words
 from patchmgr.domain.rings import FIELDS
 from patchmgr.domain.rules import YEARS, zone_exists
+from patchmgr.domain.windows import Window
 from web.auth import requires
 from web.calendar import grid
 from web.context import now, session, viewer
@@ -97,7 +98,10 @@ class View:
 @pages.get("")
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
-    """Show windows, freezes and planned rings of some weeks, and what there is of them."""
+    """Show windows, freezes and planned rings of some weeks, and what there is of them.
+
+    ``?change=NAME`` has the form filled with that window, to be changed.
+    """
     return page(MultiDict(), {}), 200
 
 
@@ -105,6 +109,10 @@ def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -
     """Return the calendar; ``given`` is what a form had that was refused."""
     view = View.asked()
     shown = window_queries.overview(session(), now=now())
+    changing = request.args.get("change", "") if not form else ""
+    for line in shown.windows:
+        if line.window.name == changing and (typed := as_typed(line.window)):
+            given, form = MultiDict(typed), "window"
     after, before = agenda.span(view.first, view.weeks, view.zone)
     found = queries.agenda(session(), shown.windows, after, before)
     entries = agenda.chosen(found.entries, view.kinds, view.window)
@@ -130,10 +138,31 @@ def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -
         missing=shown.missing,
         freezes=freeze_queries.freezes(session(), now=now(), over=False),
         presets=PRESETS,
+        can_be_typed={line.window.name for line in shown.windows if as_typed(line.window)},
         given=given,
         problems=problems,
         form=form,
     )
+
+
+def as_typed(window: Window) -> dict[str, str]:
+    """Return the form's fields as they would be typed for ``window``.
+
+    Empty for one that the form cannot say: each of its recurrences has a length or zone of its own.
+    """
+    one = replace(window, also=())
+    rules = [part.rrule for part in window.parts]
+    if any(part != replace(one, rrule=part.rrule) for part in window.also):
+        return {}
+    return {
+        "name": window.name,
+        "rrule": "\n".join(rules),
+        "duration": durations.text(window.duration),
+        "zone": window.zone,
+        "exdates": " ".join(window.exdates),
+        "first": window.first,
+        "change": "yes",
+    }
 
 
 def _zones(lines: tuple[window_queries.WindowLine, ...]) -> list[str]:

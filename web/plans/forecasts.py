@@ -9,6 +9,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from patchmgr.db.queries import forecasts as kept_forecasts
+from patchmgr.db.queries import plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.db.queries import windows as window_queries
 from patchmgr.db.queries.plans import PlanDetail
@@ -83,7 +84,7 @@ def times(plan_id: int) -> ResponseReturnValue:
     """Show rings, windows, freezes and soaks on a time line."""
     plan = queries.get(session(), plan_id, now=now())
     kept = kept_forecasts.of_plan(session(), plan_id)
-    stages = timeline.course(plan, kept)
+    stages = timeline.course(plan, kept, plan_progress.soaked(session(), plan_id))
     return render_template(
         "plans/times.html",
         kept=kept,

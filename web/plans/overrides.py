@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.errors import BadFileError, ConflictError, ForbiddenError, InputError, NotFoundError
+from patchmgr.services import going_back, rollouts
 from patchmgr.services import plans as service
-from patchmgr.services import rollouts
 from patchmgr.services.rollouts import ResultRow
 from web.auth import requires
 from web.context import db, now, viewer
@@ -30,10 +30,17 @@ def accept(plan_id: int) -> ResponseReturnValue:
 @pages.post("/<int:plan_id>/roll-back")
 @requires(Role.OPERATOR)
 def roll_back(plan_id: int) -> ResponseReturnValue:
-    """Ask that hosts go back to their old versions."""
-    hosts = _ticked()
-    said = f"{plural(len(hosts), 'host')} must be rolled back; the way back is handed out below."
-    return _done(service.roll_back, plan_id, said, hosts=hosts)
+    """Ask that hosts, or those of a ring or of the plan, go back to their old versions."""
+    if request.form.get("scope") in ("ring", "plan"):
+        ring = request.form.get("ring", "") if request.form["scope"] == "ring" else ""
+        said = f"The hosts of {f'ring {ring}' if ring else 'the plan'} must be rolled back."
+        more: dict[str, Any] = {"ring": ring, "everything": not ring}
+    else:
+        more = {"hosts": _ticked()}
+        said = f"{plural(len(more['hosts']), 'host')} must be rolled back."
+    return _done(
+        going_back.roll_back, plan_id, f"{said} Beside each host stands how far that is.", **more
+    )
 
 
 @pages.post("/<int:plan_id>/skip-ring")
@@ -64,7 +71,7 @@ def _ticked() -> list[str]:
 
 
 def _done(
-    command: Callable[..., None], plan_id: int, said: str, **values: Any
+    command: Callable[..., object], plan_id: int, said: str, **values: Any
 ) -> ResponseReturnValue:
     reason = request.form.get("reason", "").strip()[:4000]
     try:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from patchmgr.db.base import Base, Id, Name, Word
@@ -182,6 +182,13 @@ class Task(Base):
         Index("ix_task_plan_state", "plan_id", "state"),
         Index("ix_task_host", "host_id"),
         Index("ix_task_ring_state_window", "ring_id", "state", "window"),
+        # The few that go back, of all plans: a tick asks for them.
+        Index(
+            "ix_task_undo",
+            "plan_id",
+            sqlite_where=text("undo_until IS NOT NULL"),
+            postgresql_where=text("undo_until IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -204,7 +211,15 @@ class Task(Base):
     output: Mapped[str] = mapped_column(Text)  # what the host or the person reported, bounded
     reported_by: Mapped[Name]
     acknowledged: Mapped[bool]  # a person has seen that it ended without success
-    undo: Mapped[str] = mapped_column(Text)  # why a person wants it rolled back; "": nobody does
+    # That a person wants it rolled back: patchmgr.domain.rollout.model.WayBack
+    undo: Mapped[str] = mapped_column(Text)  # why; "": nobody does
+    undo_asked_at: Mapped[datetime | None]
+    undo_attempt: Mapped[int]  # the last order to go back; 0: none was handed out
+    undo_misses: Mapped[int]
+    undo_until: Mapped[datetime | None]  # when the server stops waiting for its next step
+    undo_given_at: Mapped[datetime | None]  # when the order that is out was handed out
+    undo_begun_at: Mapped[datetime | None]
+    undo_over: Mapped[str] = mapped_column(Text)  # why it ended without the host gone back
 
 
 class PlanGroup(Base):
@@ -251,6 +266,7 @@ class Lease(Base):
     plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     attempt: Mapped[int]
+    is_way_back: Mapped[bool]  # it is an order to go back
     turn: Mapped[int]  # how often this attempt was given out, from 1
     holder: Mapped[Name]  # patchmgr.domain.leases.holder_of_host, or a token's name
     content_hash: Mapped[Word]  # of the plan

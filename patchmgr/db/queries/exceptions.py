@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -36,6 +37,8 @@ from patchmgr.errors import NotFoundError
 row, tagged = models.FindingException, models.HostTag
 host, version = models.Host, models.PackageVersion
 exposure, judgement, advisory = models.Exposure, models.Judgement, models.Advisory
+
+FEW = 100  # exceptions whose scopes are asked for one by one
 
 
 @dataclass(slots=True)
@@ -260,6 +263,17 @@ def about_judgements(scope: Scope) -> list[ColumnElement[bool]]:
     if scope.cve:
         found.append(advisory.cves == scope.cve)
     return found
+
+
+def may_be_covered(in_force: InForce) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the judgements which one of these exceptions is about.
+
+    None where that leaves everything, or there are so many that asking is no quicker.
+    """
+    about = [about_judgements(each.scope) for each in in_force.all]
+    if len(about) > FEW or not all(about):
+        return []
+    return [or_(false(), *(and_(*each) for each in about))]
 
 
 def findings_of(session: Session, scopes: Mapping[int, Scope], at: datetime) -> dict[int, int]:

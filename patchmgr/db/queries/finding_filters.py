@@ -82,9 +82,7 @@ def on_hosts(filters: FindingFilter) -> list[ColumnElement[bool]]:
 
 def on_judgements(filters: FindingFilter) -> list[ColumnElement[bool]]:
     """Return the conditions that only need a finding's judgement, advisory and version."""
-    found: list[ColumnElement[bool]] = []
-    if filters.scope is not None:
-        found += exceptions.about_judgements(filters.scope)
+    found = _about(filters)
     if filters.package:
         found.append(or_(version.name == filters.package, version.judged_source == filters.package))
     if filters.advisory:
@@ -108,6 +106,14 @@ def on_judgements(filters: FindingFilter) -> list[ColumnElement[bool]]:
         found.append(judgement.severity == int(filters.severity))
     if filters.severity_at_least is not None:
         found.append(judgement.severity >= int(filters.severity_at_least))
+    return found
+
+
+def _about(filters: FindingFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions on judgements that the exceptions asked for set."""
+    found = [] if filters.scope is None else exceptions.about_judgements(filters.scope)
+    if filters.exception == "excepted" and filters.heeded is not None:
+        found += exceptions.may_be_covered(filters.heeded.in_force)
     return found
 
 

@@ -103,6 +103,9 @@ class Asked:
     at: datetime | None  # as of when; None: now
     now: datetime | None  # what overdue is measured by; None: ``at``
     policy: Policy
+    # Whether the name of any host has what is searched for; where none has, none need be compared.
+    may_name_hosts: bool = True
+    only: ColumnElement[bool] | None = None  # on exposures, where it is known which can be meant
 
     @property
     def moment(self) -> datetime:
@@ -176,7 +179,10 @@ def _conditions(asked: Asked) -> list[ColumnElement[bool]]:
     if filters.installable:
         found.append(installable.verdict(asked.at) == filters.installable)
     if filters.search:
-        found.append(or_(names_host(filters.search), names_judgement(filters.search)))
+        named = [names_host(filters.search)] if asked.may_name_hosts else []
+        found.append(or_(*named, names_judgement(filters.search)))
+    if asked.only is not None:
+        found.append(asked.only)
     return found
 
 

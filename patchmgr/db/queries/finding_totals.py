@@ -37,33 +37,58 @@ def total(session: Session, asked: Asked, versions: list[int] | None) -> int:
     if filters.exception:
         return _total_by_exception(session, asked, versions)
     if filters.installable:
-        if at is None and filters == replace(filters, overdue=False, search=""):
-            where, about = on_hosts(filters), on_judgements(filters)
-            return installable.total(session, filters.installable, where, about)
-        return _counted(session, query(asked))
+        return _total_by_offers(session, asked)
     if at is None and (kept := _kept(session, filters, [])) is not None:
         return kept
     if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
         due = models.HostDue
         return int(session.scalar(select(func.sum(due.findings)).where(due.due < asked.now)) or 0)
     if filters.overdue:
-        late = query(asked)
-        if at is None:
-            late = late.where(host.id.in_(may_have_overdue(asked)))
-        return _counted(session, late)
+        return _counted(session, _late(asked))
     if not filters.search:
         return _multiplied(session, filters, at, versions, [])
     # What a search means is said of the host or of the judgement: count both, less their overlap.
     named, said = names_host(filters.search), names_judgement(filters.search)
     plain = replace(filters, search="")
+    if not asked.may_name_hosts:
+        return _multiplied(session, plain, at, versions, [said])
     by_host = _kept(session, plain, [named]) if at is None else None
     if by_host is None:
         by_host = _multiplied(session, plain, at, None, [], [named])
+    if not versions:
+        return by_host
     return (
         by_host
         + _multiplied(session, plain, at, versions, [said])
         - _multiplied(session, plain, at, versions, [said], [named])
     )
+
+
+def _total_by_offers(session: Session, asked: Asked) -> int:
+    """Return how many findings are as installable as is asked for."""
+    filters = asked.filters
+    if asked.at is not None or asked.only is not None:
+        return _counted(session, query(asked))
+    if filters.overdue:
+        return _counted(session, _late(asked))
+    where, about = on_hosts(filters), on_judgements(filters)
+
+    def alike(*more: ColumnElement[bool], named: Sequence[ColumnElement[bool]] = ()) -> int:
+        found = installable.alike(session, filters.installable, [*where, *named], [*about, *more])
+        return installable.total(found)
+
+    if not filters.search:
+        return alike()
+    named, said = [names_host(filters.search)], names_judgement(filters.search)
+    if not asked.may_name_hosts:
+        return alike(said)
+    return alike(named=named) + alike(said) - alike(said, named=named)
+
+
+def _late(asked: Asked) -> Select[*tuple[Any, ...]]:
+    """Return the query for findings that are overdue, on hosts which can have such."""
+    found = query(asked)
+    return found if asked.at is not None else found.where(host.id.in_(may_have_overdue(asked)))
 
 
 def _total_by_exception(session: Session, asked: Asked, versions: list[int] | None) -> int:

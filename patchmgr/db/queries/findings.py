@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.bulk import among
 from patchmgr.db.queries import (
     finding_due,
     finding_filters,
@@ -39,6 +40,7 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, count = models.Advisory, models.HostCount
 
+FEW_HOSTS = 50  # up to which all their findings are sorted rather than walked through
 _ORDER = (host.hostname, version.name, advisory.ref, version.id)  # of the CSV
 
 
@@ -82,11 +84,9 @@ def listing(
     last = paging.decode(cursor, len(by.columns)) if cursor else None
     versions = _versions_matching(session, asked)
     counted = None
-    if asked.filters.installable and at is None and last is None:
-        # Counted by what is offered over what; to find none by looking takes all there is.
-        counted = finding_totals.total(session, asked, versions)
-        if not counted:
-            return Page((), 0, None)
+    if asked.filters.installable and at is None:
+        # Counted by what is offered over what: to find few by looking takes all there is.
+        asked, counted = _by_offers(session, asked)
     page = query(asked).add_columns(*by.columns).order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
         page = page.where(by.after(last))
@@ -118,7 +118,29 @@ def _asked(
 ) -> Asked:
     """Return what is asked for. Raises `NotFoundError` for an unknown exception."""
     heeding = finding_filters.heeding(session, filters or FindingFilter(), at, now)
-    return Asked(heeding, at, now, policy_at(session, at))
+    asked = Asked(heeding, at, now, policy_at(session, at))
+    if not heeding.search:
+        return asked
+    named = select(host.id).where(names_host(heeding.search)).limit(1)
+    return replace(asked, may_name_hosts=session.scalar(named) is not None)
+
+
+def _by_offers(session: Session, asked: Asked) -> tuple[Asked, int | None]:
+    """Return what is asked for, only of the exposures that can be meant where these are few.
+
+    Also their number, where what is offered tells it.
+    """
+    filters = asked.filters
+    about = on_judgements(filters)
+    if filters.search and not asked.may_name_hosts:
+        about.append(names_judgement(filters.search))
+    found = installable.alike(session, filters.installable, on_hosts(filters), about)
+    tells = not (filters.search or filters.overdue or filters.exception)
+    counted = installable.total(found) if tells else None
+    few = installable.few(session, found)
+    if few is not None:
+        asked = replace(asked, only=among(session, exposure.id, few))
+    return asked, counted
 
 
 def _excepted(found: FindingLine, filters: FindingFilter) -> FindingLine:
@@ -161,12 +183,16 @@ def _parts(
     last: Sequence[Any] | None,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield conditions that split the findings that are asked for, in their order."""
-    if asked.filters.host:
+    if asked.filters.host or asked.only is not None:
         return iter([true()])  # one host's are few
     hosts = _candidates(asked, versions)
     if sort == "host":
         start = None if last is None else last[0]
         return finding_order.by_host(session, hosts, start, is_descending=by.is_descending)
+    if on_hosts(asked.filters) or (asked.filters.search and asked.may_name_hosts):
+        some = session.scalars(select(host.id).where(*hosts).limit(FEW_HOSTS + 1)).all()
+        if len(some) <= FEW_HOSTS:
+            return iter([host.id.in_(some)])
     if sort != "due":
         judged = _judged(asked)
         if asked.filters.overdue:
@@ -195,7 +221,8 @@ def _candidates(asked: Asked, versions: list[int] | None) -> list[ColumnElement[
             exposure.package_version_id.in_(versions), held(exposure, at)
         )
         through = host.id.in_(exposed)
-        conditions.append(or_(through, names_host(filters.search)) if filters.search else through)
+        named = [names_host(filters.search)] if filters.search and asked.may_name_hosts else []
+        conditions.append(or_(through, *named))
     return conditions
 
 
@@ -214,5 +241,6 @@ def _judged(asked: Asked) -> list[ColumnElement[bool]]:
             .join(host, host.id == exposure.host_id)
             .where(held(exposure, at), names_host(filters.search))
         )
-        conditions.append(or_(version.id.in_(through), names_judgement(filters.search)))
+        named = [version.id.in_(through)] if asked.may_name_hosts else []
+        conditions.append(or_(*named, names_judgement(filters.search)))
     return conditions

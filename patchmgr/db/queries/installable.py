@@ -3,7 +3,9 @@
 The rule is `patchmgr.domain.facts.installable`; a test holds the two equal.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +18,9 @@ from patchmgr.domain.facts import Installable
 
 exposure, judgement, fix = models.Exposure, models.Judgement, models.Fix
 host, candidate = models.Host, models.Candidate
+
+FEW = 2_000  # exposures up to which naming each beats a walk through all there are
+FEW_CANDIDATES = 100  # that these are told apart by, each a condition of its own
 
 Conditions = Sequence[ColumnElement[bool]]
 
@@ -48,27 +53,64 @@ def may_be(asked: str) -> list[ColumnElement[bool]]:
     return [exposure.candidate_id.is_not(None)] if asked == Installable.NO else []
 
 
-def total(session: Session, asked: str, on_hosts: Conditions, about: Conditions) -> int:
-    """Return how many findings are now as installable as ``asked``.
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Open exposures of one version over which the same is offered, on any hosts."""
 
-    Hosts that have the same version and are offered the same over it are counted at once.
+    package_version_id: int
+    candidate_id: int | None
+    hosts: int
+    judgements: int  # that are as installable as was asked
+
+
+def alike(session: Session, asked: str, on_hosts: Conditions, about: Conditions) -> list[Alike]:
+    """Return the exposures with findings that are now as installable as ``asked``.
+
+    There are as many as versions and candidates, whatever the number of hosts.
     """
     hosts = select(
         exposure.package_version_id, exposure.candidate_id, func.count().label("hosts")
     ).where(exposure.until.is_(None), *may_be(asked))
     if on_hosts:
         hosts = hosts.join(host, host.id == exposure.host_id).where(*on_hosts)
-    alike = hosts.group_by(exposure.package_version_id, exposure.candidate_id).subquery()
+    counted = hosts.group_by(exposure.package_version_id, exposure.candidate_id).subquery()
     version, advisory = models.PackageVersion, models.Advisory
     open_now = and_(judgement.package_version_id == version.id, judgement.until.is_(None))
+    columns = (counted.c.package_version_id, counted.c.candidate_id, counted.c.hosts)
     query = (
-        select(func.sum(alike.c.hosts))
-        .select_from(alike)
-        .join(version, version.id == alike.c.package_version_id)
+        select(*columns, func.count())
+        .select_from(counted)
+        .join(version, version.id == counted.c.package_version_id)
         .join(judgement, open_now)
         .join(advisory, advisory.id == judgement.advisory_id)
         .join(fix, fix.id == judgement.fix_id)
-        .outerjoin(candidate, candidate.id == alike.c.candidate_id)
-        .where(*about, verdict(None, alike.c) == asked)
+        .outerjoin(candidate, candidate.id == counted.c.candidate_id)
+        .where(*about, verdict(None, counted.c) == asked)
+        .group_by(*columns)
     )
-    return int(session.scalar(query) or 0)
+    return [Alike(*row) for row in session.execute(query)]
+
+
+def total(found: Iterable[Alike]) -> int:
+    """Return how many findings these make."""
+    return sum(each.hosts * each.judgements for each in found)
+
+
+def few(session: Session, found: Sequence[Alike]) -> list[int] | None:
+    """Return the ids of these exposures; None where they are too many to name each."""
+    versions: dict[int | None, list[int]] = defaultdict(list)
+    for each in found:
+        versions[each.candidate_id].append(each.package_version_id)
+    if not found:
+        return []
+    if sum(each.hosts for each in found) > FEW or len(versions) > FEW_CANDIDATES:
+        return None
+    any_of = (
+        and_(
+            exposure.package_version_id.in_(of_candidate),
+            exposure.candidate_id.is_(None) if number is None else exposure.candidate_id == number,
+        )
+        for number, of_candidate in versions.items()
+    )
+    query = select(exposure.id).where(exposure.until.is_(None), or_(*any_of))
+    return list(session.scalars(query))

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -38,38 +38,61 @@ def waiting(
     host_id: int | None = None,
     plan_id: int | None = None,
 ) -> list[tuple[int, int]]:
-    """Return (plan, task) of orders that ``holder`` could get. Two queries."""
-    running = select(_plan.id, _plan.terms).where(_plan.state == PlanState.RUNNING.value)
-    if host_id is not None:
-        running = running.join(_task, _task.plan_id == _plan.id).where(
-            _task.host_id == host_id, _task.state == TaskState.LEASED.value
+    """Return (plan, task) of orders that ``holder`` could get, those to go back first.
+
+    Four queries at most.
+    """
+    found: list[tuple[int, int]] = []
+    for which, is_out, until in (
+        (_plan.id.in_(_going_back()), is_order_to_go_back(), _task.undo_until),
+        (
+            _plan.state == PlanState.RUNNING.value,
+            _task.state == TaskState.LEASED.value,
+            _task.deadline,
+        ),
+    ):
+        plans = select(_plan.id, _plan.terms).where(which)
+        if host_id is not None:
+            plans = plans.join(_task, _task.plan_id == _plan.id).where(
+                _task.host_id == host_id, is_out
+            )
+        numbers = [
+            number
+            for number, terms in session.execute(plans)
+            if plan_terms.from_json(terms).execution is execution and plan_id in (None, number)
+        ]
+        if not numbers:
+            continue
+        conditions = [_task.plan_id.in_(numbers), is_out, until > now]
+        if host_id is not None:
+            conditions.append(_task.host_id == host_id)
+        rows = session.execute(
+            select(_task.plan_id, _task.id)
+            .where(*conditions, ~_is_held_by_another(holder, now))
+            .order_by(_task.plan_id, until, _task.id)
+            .limit(limit - len(found))
         )
-    plans = [
-        number
-        for number, terms in session.execute(running)
-        if plan_terms.from_json(terms).execution is execution and plan_id in (None, number)
-    ]
-    if not plans:
-        return []
-    conditions: list[ColumnElement[bool]] = [
-        _task.plan_id.in_(plans),
-        _task.state == TaskState.LEASED.value,
-        _task.deadline > now,
-        ~_is_held_by_another(holder, now),
-    ]
-    if host_id is not None:
-        conditions.append(_task.host_id == host_id)
-    rows = session.execute(
-        select(_task.plan_id, _task.id)
-        .where(*conditions)
-        .order_by(_task.plan_id, _task.deadline, _task.id)
-        .limit(limit)
+        found += [(plan, task) for plan, task in rows]
+    return found
+
+
+def is_order_to_go_back() -> ColumnElement[bool]:
+    """An order to go back is out and has not begun."""
+    return and_(
+        _task.undo_until.is_not(None),
+        _task.undo_given_at.is_not(None),
+        _task.undo_begun_at.is_(None),
     )
-    return [(plan, task) for plan, task in rows]
 
 
-def work_of(session: Session, plan_id: int, host_id: int) -> tuple[WorkItem, ...]:
-    """Return what a plan changes on one host."""
+def _going_back() -> Select[int]:
+    return select(_task.plan_id).where(is_order_to_go_back())
+
+
+def work_of(
+    session: Session, plan_id: int, host_id: int, *, is_way_back: bool = False
+) -> tuple[WorkItem, ...]:
+    """Return what a plan changes on one host, or what takes that back."""
     item, change = models.PlanItem, models.PlanChange
     rows = session.execute(
         select(
@@ -85,7 +108,8 @@ def work_of(session: Session, plan_id: int, host_id: int) -> tuple[WorkItem, ...
         .where(item.plan_id == plan_id, item.host_id == host_id)
         .order_by(change.package, change.arch)
     )
-    return tuple(WorkItem(*row) for row in rows)
+    items = [WorkItem(*row) for row in rows]
+    return tuple(one.way_back() if is_way_back else one for one in items)
 
 
 def holdings(session: Session, task_ids: Collection[int]) -> dict[int, Holding]:

@@ -207,7 +207,11 @@ def way_back(session: Session, plan_id: int) -> list[WorkLine]:
     Each package goes from the version that the plan asked for to the one that it had. Raises
     `NotFoundError`. Two queries.
     """
-    wanted = (_task.undo != "", _task.state != TaskState.ROLLED_BACK.value)
+    wanted = (
+        _task.undo != "",
+        _task.state != TaskState.ROLLED_BACK.value,
+        _task.undo_given_at.is_(None),  # a host that has the order does it itself
+    )
     return [
         replace(
             line,

@@ -11,6 +11,7 @@ from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.leases import Holding, holdings
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain.rollout.signals import CONTENT
 from patchmgr.domain.rollout.states import CHANGED, WAITING_TASKS, PlanState, RingState, TaskState
 from patchmgr.errors import NotFoundError
 
@@ -58,11 +59,16 @@ class TaskLine:
     held: Holding | None = None  # who has its order; None: nobody fetched it
     acknowledged: bool = False  # a person has accepted that it ended without success
     undo: str = ""  # why it must be rolled back; empty: it need not
+    undo_over: str = ""  # why that ended without the host gone back
+    way_back: str = ""  # a sentence: how far that is, and what it waits for
+    is_going_back: bool = False  # it has begun to
 
     @property
     def may_go_back(self) -> bool:
-        """Whether it has something new that nobody has asked to take back."""
-        return self.attempt > 0 and not self.undo and self.state in CHANGED
+        """Whether it has something new, and nobody's wish to take it back stands."""
+        return (
+            self.attempt > 0 and self.state in CHANGED and (not self.undo or self.undo_over != "")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def tasks(
         conditions.append(func.lower(_host.hostname).contains(wanted, autoescape=True))
     rank = case({one.value: number for number, one in enumerate(_ORDER)}, value=_task.state)
     query = (
-        select(_task, _host.hostname, _ring, _plan.state, rank)
+        select(_task, _host.hostname, _ring, _plan, rank)
         .join(_plan, _plan.id == _task.plan_id)
         .join(_ring, _ring.id == _task.ring_id)
         .join(_host, _host.id == _task.host_id)
@@ -113,7 +119,7 @@ def tasks(
     rows = session.execute(query.where(*conditions).order_by(*order).limit(limit + 1)).all()
     held = holdings(session, [row.id for row, *_ in rows[:limit]])
     lines = tuple(
-        replace(_line(row, host, at, PlanState(plan)), held=held.get(row.id))
+        replace(_line(row, host, at, plan), held=held.get(row.id))
         for row, host, at, plan, _ in rows[:limit]
     )
     follows = None
@@ -134,6 +140,16 @@ def stamp(session: Session, plan_id: int) -> str:
     if row is None:
         raise NotFoundError("plan", plan_id)
     return f"{row.revision}-{row.changed_at.isoformat()}"
+
+
+def soaked(session: Session, plan_id: int) -> dict[str, datetime]:
+    """Return when each ring began to soak the last time, of those that did. One query."""
+    rows = session.execute(
+        select(_event.ring, func.max(_event.at))
+        .where(_event.plan_id == plan_id, _event.host_id.is_(None), _event.kind == "ring_soaking")
+        .group_by(_event.ring)
+    )
+    return {row.ring: row[1] for row in rows}
 
 
 def events(
@@ -177,7 +193,7 @@ def events(
     return Page(lines, total, follows)
 
 
-def _line(row: models.Task, host: str, ring: models.Ring, plan: PlanState) -> TaskLine:
+def _line(row: models.Task, host: str, ring: models.Ring, plan: models.Plan) -> TaskLine:
     state = TaskState(row.state)
     return TaskLine(
         row.id,
@@ -195,9 +211,12 @@ def _line(row: models.Task, host: str, ring: models.Ring, plan: PlanState) -> Ta
         row.reason,
         row.output,
         row.reported_by,
-        _next(row, state, ring, plan),
+        _next(row, state, ring, PlanState(plan.state)),
         acknowledged=row.acknowledged,
         undo=row.undo,
+        undo_over=row.undo_over,
+        way_back=_way_back(row, plan),
+        is_going_back=row.undo_given_at is not None and row.undo_begun_at is not None,
     )
 
 
@@ -214,6 +233,27 @@ def _next(row: models.Task, state: TaskState, ring: models.Ring, plan: PlanState
         TaskState.TIMED_OUT: "nothing, until somebody retries it; a late result is still taken",
         TaskState.LOST: "an inventory that shows the new versions still verifies it",
     }.get(state, "")
+
+
+def _way_back(row: models.Task, plan: models.Plan) -> str:
+    """Return how far a roll-back is that a person has asked for."""
+    if not row.undo or row.state == TaskState.ROLLED_BACK.value:
+        return ""
+    until = f"{row.undo_until:%Y-%m-%d %H:%M} UTC" if row.undo_until else ""
+    if row.undo_over:
+        return f"its roll-back ended: {row.undo_over}; it can be asked for again"
+    if not until:
+        return "its way back is in the export, for people to carry out"
+    if row.undo_begun_at and row.undo_given_at:
+        return f"goes back now; must report by {until}"
+    if row.undo_given_at:
+        return f"has the order to go back; must begin by {until}"
+    if any(one["kind"] == CONTENT for one in plan.halt_signals):
+        return "gets no order to go back: what its old versions were has been changed"
+    return (
+        "gets its order to go back when its window is open, no freeze is in force and its ring "
+        f"and groups have a place, by {until}"
+    )
 
 
 _HELD = {

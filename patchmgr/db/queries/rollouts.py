@@ -11,8 +11,10 @@ from patchmgr.db.base import from_micros
 from patchmgr.domain import rings as ring_settings
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.probes import Health, Standing
+from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.model import Approval, Budget, Ring, Rollout, Signal, Tally, Task
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
+from patchmgr.errors import PatchmgrError
 
 
 def rings(session: Session, plan_id: int) -> Sequence[models.Ring]:
@@ -60,12 +62,29 @@ def rollout_of(
         approvers=terms.approvers,
         approval_valid=terms.approval_valid,
         groups=groups or {},
+        orders_ways_back=terms.execution is not plan_terms.Execution.MANUAL,
     )
 
 
+def is_readable(row: models.Ring) -> bool:
+    """Return whether the ring's settings can be read; altered by hand they may not be."""
+    try:
+        ring_settings.from_json(row.settings)
+    except (PatchmgrError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+    return True
+
+
 def ring_of(row: models.Ring) -> Ring:
+    """Return the ring of ``row``.
+
+    One whose settings cannot be read has those of a ring that lets nothing fail: a tick halts its
+    plan for content before anything goes by them.
+    """
     return Ring(
-        settings=ring_settings.from_json(row.settings),
+        settings=ring_settings.from_json(row.settings)
+        if is_readable(row)
+        else RingSettings(row.name, max_failures=0),
         tally=tally_from_json(row.tally),
         state=RingState(row.state),
         since=row.state_since,

@@ -61,8 +61,8 @@ class Stop:
 _RETRY = Step("retry", "Repair what the hosts say, then give them another turn.")
 _RETRY_FIRST = Step("retry", "Repair what the hosts say and give them another turn, before the "
                     "signal is let pass.")  # fmt: skip
-_ROLL_BACK = Step("roll-back", "Or take the new versions back: the way back is handed out for "
-                  "these hosts.")  # fmt: skip
+_ROLL_BACK = Step("roll-back", "Or take the new versions back: these hosts are to have what "
+                  "they had.")  # fmt: skip
 _HOLD = Step("hold", "If the version itself is bad, hold it: no plan installs it until the hold "
              "ends.")  # fmt: skip
 _ACCEPT = Step("acknowledge-hosts", "Accept the hosts as they are: they no longer count against "

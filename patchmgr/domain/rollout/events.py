@@ -222,6 +222,7 @@ class TaskReported:
     package: str = ""  # the one that failed
     reboot_pending: bool = False
     output: str = ""
+    is_way_back: bool = False  # it answers an order to go back
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +265,12 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Let ``host`` begin its part, not after ``deadline``."""
+    """Let ``host`` begin its part, or go back, not after ``deadline``."""
 
     host: int
     attempt: int
     deadline: datetime
+    is_way_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

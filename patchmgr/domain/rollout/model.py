@@ -23,6 +23,34 @@ from patchmgr.domain.terms import VALID
 
 
 @dataclass(frozen=True, slots=True)
+class WayBack:
+    """That a person wants the new versions of a host taken back, and how far that has come.
+
+    It is no state of the host's part: that stays what it is until the host says that it went back.
+    Where orders are handed out, one to go back is one of its task's attempts.
+    """
+
+    why: str
+    asked: datetime | None = None
+    attempt: int = 0  # the last order to go back; 0: none was handed out
+    misses: int = 0  # orders that nobody began
+    until: datetime | None = None  # for its next step; None: it is over, or people carry it out
+    given: datetime | None = None  # when the order that is out was handed out; None: none is
+    begun: datetime | None = None
+    over: str = ""  # why it ended without the host having gone back; empty: it has not
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether an order is out: the host may be changed at any moment."""
+        return self.given is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its order is still to be handed out."""
+        return self.until is not None and self.given is None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One host's part of a plan."""
 
@@ -46,7 +74,7 @@ class Task:
     groups: tuple[str, ...] = ()  # keys of `Rollout.groups`
     after: tuple[int, ...] = ()  # hosts that must have begun before it
     acknowledged: bool = False  # a person has seen that it ended without success
-    undo: str = ""  # why a person wants it rolled back; empty: nobody does
+    undo: WayBack | None = None  # None: nobody wants it rolled back
     hosts: int = (
         1  # that it stands for: more where a forecast lets those that are alike move as one
     )
@@ -57,6 +85,8 @@ class Task:
 
         One that ended before it was ever asked, because no window opened, is as it was.
         """
+        if self.undo is not None and self.undo.is_in_hand:
+            return True
         if self.acknowledged or self.state not in UNAVAILABLE:
             return False
         was_asked = self.begun is not None or self.misses > 0
@@ -202,6 +232,7 @@ class Rollout:
     approvers: tuple[str, ...] = ()  # who must agree; empty: any approver
     approval_valid: timedelta = VALID
     groups: Mapping[str, Budget] = field(default_factory=dict)  # of the tasks it has, at least
+    orders_ways_back: bool = False  # as orders to hosts or a runner; else people carry them out
 
     @property
     def live(self) -> int:

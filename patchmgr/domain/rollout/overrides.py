@@ -3,28 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from patchmgr.domain.rollout import signals
+from patchmgr.domain.rollout import rolling_back, signals
 from patchmgr.domain.rollout.events import AcknowledgeHosts, Retry, RollBack, SkipRing
 from patchmgr.domain.rollout.model import Task
 from patchmgr.domain.rollout.rules import needs_reason, renew, require
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     CHANGED,
+    ENDED_PLANS,
     LIVE_TASKS,
     OVER_RINGS,
     STOPPED_RINGS,
     UNSUCCESSFUL,
     WAITING_TASKS,
-    PlanState,
     RingState,
     TaskState,
 )
 from patchmgr.domain.rollout.work import Work
 from patchmgr.errors import ConflictError, NotFoundError
-
-# Plans whose hosts can still be judged, though nothing is handed out any more.
-_ENDED = (PlanState.COMPLETED_WITH_FAILURES, PlanState.COMPLETED, PlanState.CANCELLED,
-          PlanState.SUPERSEDED)  # fmt: skip
 
 
 def retry(work: Work, event: Retry) -> None:
@@ -39,6 +35,9 @@ def retry(work: Work, event: Retry) -> None:
             raise ConflictError(f"the task of host {task.host} is {task.state}; nothing to retry")
         if work.rings[task.ring].state is RingState.SKIPPED:
             raise ConflictError(f"ring {work.rings[task.ring].name} of host {task.host} is skipped")
+        if task.undo is not None and task.undo.is_in_hand and task.undo.begun is not None:
+            raise ConflictError(f"host {task.host} is going back; wait until it says that it has")
+        rolling_back.recall(work, task, "it gets another turn")
         if task.acknowledged and _is_failure(task):
             work.accept_failures(task.ring, -1)
         work.put(
@@ -52,7 +51,7 @@ def retry(work: Work, event: Retry) -> None:
                 package="",
                 not_back=False,
                 acknowledged=False,
-                undo="",
+                undo=None,
                 reason=f"another turn: {event.reason}" if event.reason else "another turn",
             )
         )
@@ -89,16 +88,19 @@ def acknowledge_hosts(work: Work, event: AcknowledgeHosts) -> None:
 def roll_back(work: Work, event: RollBack) -> None:
     """Note that hosts must go back to their old versions; a result says when they have.
 
+    Where hosts or a runner take orders, they are handed out by the ticks that follow.
+
     Raises `ConflictError` for a host that has nothing new, `NotFoundError`, `InputError`.
     """
-    require(work, "roll back", *ACTIVE_PLANS, *_ENDED)
+    require(work, "roll back", *ACTIVE_PLANS, *ENDED_PLANS)
     needs_reason(event.reason, "rolled back", "the hosts are")
     for task in _tasks(work, event.hosts):
         if task.state not in CHANGED or task.attempt == 0:
             raise ConflictError(f"host {task.host} is {task.state}; nothing to roll back")
-        if task.undo:
+        if task.undo is not None and not task.undo.over:
             raise ConflictError(f"host {task.host} is rolled back already")
-        work.put(replace(task, undo=event.reason))
+        undo = rolling_back.asked(work, task, event.reason, event.at)
+        work.put(replace(task, undo=undo))
         ring = work.rings[task.ring].name
         work.record(event.at, "roll_back", event.reason, ring=ring, host=task.host, by=event.by)
     count = len(set(event.hosts))

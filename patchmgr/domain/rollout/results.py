@@ -1,16 +1,15 @@
 """What hosts report and what their inventories show. Late results count; repeated ones do not."""
 
 from datetime import datetime
-from typing import Any
 
-from patchmgr.domain.rollout import signals
+from patchmgr.domain.rollout import rolling_back
+from patchmgr.domain.rollout.entering import enter
 from patchmgr.domain.rollout.events import MACHINE, InventorySeen, Outcome, TaskReported
 from patchmgr.domain.rollout.model import Task, revised
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     AT_WORK,
     LIVE_TASKS,
-    UNSUCCESSFUL,
     UNVERIFIED,
     WAITING_TASKS,
     PlanState,
@@ -53,10 +52,13 @@ def reported(work: Work, event: TaskReported) -> None:
         raise NotFoundError("task of host", event.host)
     if task.attempt == 0 and work.plan.state not in ACTIVE_PLANS:
         raise IllegalTransitionError(work.plan.state, "reporting a result")
+    if event.is_way_back:
+        rolling_back.reported(work, task, event)
+        return
     if why := refusal(task, event.outcome, event.attempt):
         raise ConflictError(f"host {event.host}: {why}")
     is_outdated = event.attempt is not None and event.attempt < task.attempt
-    if is_outdated and event.outcome not in _OF_EARLIER_ATTEMPTS:
+    if is_outdated and (event.outcome not in _OF_EARLIER_ATTEMPTS or task.state is _T.ROLLED_BACK):
         return
     if task.state in _MOVES[event.outcome]:
         _move(work, task, event)
@@ -73,7 +75,7 @@ def seen(work: Work, event: InventorySeen) -> None:
         runs = work.plan.state is PlanState.RUNNING
         if runs and event.verified and not event.reboot_pending:
             why = "it has every target version already"
-            _enter(work, task, _T.SKIPPED, event.at, why, finished=event.at, by=MACHINE)
+            enter(work, task, _T.SKIPPED, event.at, why, finished=event.at, by=MACHINE)
         return
     if task.state not in (*LIVE_TASKS, _T.LOST, _T.TIMED_OUT) or not _is_news(task, event.at):
         return
@@ -86,11 +88,11 @@ def seen(work: Work, event: InventorySeen) -> None:
             work.put(revised(task, seen=event.at))
             return
         why = "the new versions are there, a reboot is not"
-        _enter(work, task, _T.REBOOT_PENDING, event.at, why, begun=begun, seen=event.at)
+        enter(work, task, _T.REBOOT_PENDING, event.at, why, begun=begun, seen=event.at)
         return
     reported_before = task.state in (_T.INSTALLED, _T.REBOOT_PENDING)
     why = "" if reported_before else "seen in the inventory; no result was reported"
-    _enter(
+    enter(
         work,
         task,
         _T.VERIFIED,
@@ -119,7 +121,7 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
     late = "" if is_expected else "late: "
     said = event.output.strip().splitlines()[-1][:300] if event.output.strip() else ""
     why = f"{event.package}: {said}" if event.package and said else event.package or said
-    _enter(
+    enter(
         work,
         task,
         state,
@@ -138,34 +140,6 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
 def _again_installed(work: Work, task: Task, event: TaskReported) -> None:
     """Take the news about the reboot from a host that had said before that it is done."""
     if task.state is _T.INSTALLED and event.reboot_pending:
-        _enter(work, task, _T.REBOOT_PENDING, event.at, "a reboot is pending", actor=event.by)
+        enter(work, task, _T.REBOOT_PENDING, event.at, "a reboot is pending", actor=event.by)
     elif task.state is _T.REBOOT_PENDING and not event.reboot_pending:
-        _enter(work, task, _T.INSTALLED, event.at, "rebooted", actor=event.by)
-
-
-def _enter(
-    work: Work,
-    task: Task,
-    state: TaskState,
-    at: datetime,
-    why: str,
-    *,
-    actor: str = MACHINE,
-    **news: Any,
-) -> None:
-    """Bring ``task`` into ``state``; ``news`` is what else is known of it now."""
-    settings = work.settings(task)
-    wait = {
-        _T.RUNNING: settings.run,
-        _T.INSTALLED: settings.verify,
-        _T.REBOOT_PENDING: settings.reboot,
-    }.get(state)
-    deadline = None if wait is None else at + wait
-    moved = revised(task, state=state, since=at, deadline=deadline, reason=why, **news)
-    work.put(moved)
-    ring = work.rings[task.ring].name
-    work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=actor)
-    signals.watch_groups(work, moved, at)
-    # Signals come of hosts without success: where one is neither left nor reached, none can be new.
-    if task.state in UNSUCCESSFUL or state in UNSUCCESSFUL:
-        signals.review(work, at)
+        enter(work, task, _T.INSTALLED, event.at, "rebooted", actor=event.by)

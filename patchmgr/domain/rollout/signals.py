@@ -64,6 +64,11 @@ def content_changed(work: Work, at: datetime) -> None:
     raise_signal(work, Signal(CONTENT, "", level, CONTENT_CHANGED, at))
 
 
+def has_other_content(work: Work) -> bool:
+    """Return whether the plan stands still because what is stored is not what was approved."""
+    return any(signal.kind == CONTENT for signal in work.plan.signals)
+
+
 def next_level(work: Work, kind: str, subject: str) -> int:
     """Return a level at which a signal is heard again however often it was let pass."""
     return work.plan.acknowledged.get(f"{kind}:{subject}", 0) + 1

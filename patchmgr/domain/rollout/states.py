@@ -47,6 +47,13 @@ class TaskState(StrEnum):
 
 
 ACTIVE_PLANS = (PlanState.RUNNING, PlanState.PAUSED, PlanState.HALTED)
+# Plans whose hosts can still be judged and taken back, though nothing new is handed out.
+ENDED_PLANS = (
+    PlanState.COMPLETED_WITH_FAILURES,
+    PlanState.COMPLETED,
+    PlanState.CANCELLED,
+    PlanState.SUPERSEDED,
+)
 OPEN_PLANS = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
 
 WAITING_RINGS = (RingState.WAITING_GATE, RingState.WAITING_WINDOW)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from patchmgr.domain.durations import words
-from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout import patience, probing, signals
+from patchmgr.domain.rollout import patience, probing, rolling_back, signals
 from patchmgr.domain.rollout.endings import end_waiting
 from patchmgr.domain.rollout.events import MACHINE, Dispatch, Recall, Tick
+from patchmgr.domain.rollout.fitting import latest_start
 from patchmgr.domain.rollout.gates import (
     enough_attempted,
     few_unverified,
@@ -21,7 +21,6 @@ from patchmgr.domain.rollout.gates import (
 )
 from patchmgr.domain.rollout.model import Ring, Signal, Task, revised
 from patchmgr.domain.rollout.states import (
-    AT_WORK,
     DISPATCHING_RINGS,
     OVER_RINGS,
     UNSUCCESSFUL,
@@ -44,45 +43,19 @@ def tick(work: Work, event: Tick) -> None:
         return
     _check_content(work, event)
     _pass_deadlines(work, event)
+    rolling_back.pass_deadlines(work, event)
     signals.review(work, event.at)
     probing.miss_answers(work, event.at)
     for position in range(len(work.rings)):
         # Each step may halt the plan, and then nothing moves any more.
         while work.plan.state is PlanState.RUNNING and _move_ring(work, position, event):
             pass
+    rolling_back.hand_out(work, event)  # before what installs: it may be in need of its places
     for position in range(len(work.rings)):
         if work.plan.state is PlanState.RUNNING:
             _dispatch(work, position, event)
     if work.plan.state is PlanState.RUNNING:
         _complete(work, event.at)
-
-
-def latest_start(work: Work, task: Task, event: Tick) -> datetime | None:
-    """Return until when ``task`` may begin and still end inside its window and before a freeze.
-
-    None when it may not begin now. Without window and freeze it is the end of a lease.
-    """
-    settings = work.settings(task)
-    ends = _ends(task.window, event)
-    if ends is None:
-        return None
-    lease = event.at + settings.lease
-    latest = min([lease, *(end - settings.needed_time for end in ends)])
-    return latest if latest > event.at else None
-
-
-def fits(settings: RingSettings, window: str | None, event: Tick) -> bool:
-    """Return whether work that begins now ends inside its window and before a freeze."""
-    ends = _ends(window, event)
-    return ends is not None and all(end - settings.needed_time > event.at for end in ends)
-
-
-def _ends(window: str | None, event: Tick) -> list[datetime] | None:
-    """Return what work must end before; None when it may not begin at all."""
-    if event.frozen or (window is not None and window not in event.windows):
-        return None
-    closes = [event.windows[window]] if window is not None else []
-    return closes if event.frozen_from is None else [*closes, event.frozen_from]
 
 
 # Deadlines
@@ -286,7 +259,7 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
     ring = work.rings[position]
     if ring.state not in DISPATCHING_RINGS:
         return
-    free = ring.settings.max_concurrent - work.tally(position).of(*AT_WORK)
+    free = rolling_back.free_places(work, position)
     sent = False
     for task in _waiting(work, position):
         latest = latest_start(work, task, event)

@@ -96,7 +96,7 @@ def test_bad_rows_refuse_the_file_unless_the_good_ones_are_asked_for(works, oper
 
 
 def test_unknown_columns_come_with_suggestions(works, operator, upload, work):
-    address = upload("Server;Env;Colour\nnew-1;test;red\n")
+    address = upload("Server Name;Env;Colour\nnew-1;test;red\n")
 
     page = operator.get(address).text
     operator.post(
