@@ -218,6 +218,7 @@ def faults() -> Callable[[Page], list[str]]:
     """Return what axe finds on an open page, and where it is too wide: light, dark, narrow."""
 
     def find(page: Page) -> list[str]:
+        page.emulate_media(reduced_motion="reduce")  # a colour on its way is none to judge
         page.evaluate(AXE.read_text(encoding="utf-8"))
         found = [*_broken(page, {"runOnly": RULES}), *_too_wide(page)]
         page.emulate_media(color_scheme="dark")
@@ -233,7 +234,6 @@ def faults() -> Callable[[Page], list[str]]:
 
 
 def _broken(page: Page, options: dict[str, Any]) -> list[str]:
-    page.evaluate("document.getAnimations().forEach(each => each.finish())")
     found: list[str] = page.evaluate(
         "options => axe.run(document, options).then(r => r.violations.map("
         "v => `${v.id}: ${v.nodes[0].html} ${v.nodes[0].failureSummary}`))",
