@@ -4,6 +4,8 @@ PORT ?= 8080
 HOST ?= 127.0.0.1
 BENCH_HOSTS ?= 1000 10000 $(if $(BENCH_LARGE),100000)
 BENCH_DATABASES ?= sqlite,postgresql
+PEERS ?= var/peers
+PEER_HOSTS ?= 5
 SOAK_SECONDS ?= 60
 SOAK_HOSTS ?= 2000
 SOAK_LIMIT ?= 900
@@ -16,7 +18,7 @@ BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench bench-growth bench-reports bench-versions mutation soak screenshots lock clean
+.PHONY: help run test check bench bench-growth bench-peers bench-reports bench-versions mutation soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -48,6 +50,9 @@ bench: $(VENV)/.test ## measure everything that has a budget, imports, scans and
 
 bench-growth: $(VENV)/.test ## draw how the cost grows into docs/growth.svg
 	$(BIN)/python tests/bench/growth.py docs/growth.svg
+
+bench-peers: $(VENV)/.test ## give a few hosts to patchman and debsecan too; CPU of a host beside ours, and whether the answers agree
+	$(BIN)/python tests/bench/peers.py $(PEERS) --hosts $(PEER_HOSTS) --json bench-peers.json
 
 bench-reports: $(VENV)/.test ## measure host reports a second through the served console
 	$(BIN)/python tests/bench/reports.py 10

@@ -1,8 +1,9 @@
 """Health probes of a ring: what is asked while it rolls and soaks, and what an answer means.
 
 An HTTP probe passes on the expected status (and text); a Prometheus probe when its query has
-samples and every one of them is inside the bounds. Another answer is a failure. No answer, or one
-that cannot be read, is inconclusive: it says nothing about the service, so a person is asked.
+samples and every one of them is inside the bounds. Another answer is a failure. A query without
+samples is inconclusive; no answer, or one that cannot be read, is an error. Both say nothing about
+the service, so a person is asked.
 """
 
 import json
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from patchmgr.domain import durations
 from patchmgr.errors import InputError
 
+USUAL_ERRORS = 4
 MOST_PROBES = 10  # of a ring
 _SECONDS = timedelta(seconds=1)
 _DAY = timedelta(days=1)
@@ -31,6 +33,7 @@ class Health(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Probe:
     initial_delay: timedelta = timedelta(0)  # after the ring has begun
     timeout: timedelta = timedelta(seconds=10)
     failure_limit: int = 3  # failures in a row that halt the plan
-    inconclusive_limit: int = 4  # questions without an answer, in a row, that pause it
+    inconclusive_limit: int = 4  # answers that say nothing, in a row, that pause it
+    error_limit: int = USUAL_ERRORS  # questions without an answer, in a row, that pause it
 
     def __post_init__(self) -> None:
         address = _split(self.url)
@@ -71,22 +75,28 @@ class Probe:
             "timeout": _unless(_SECONDS <= self.timeout <= 60 * _SECONDS, "from 1s to 60s"),
             "failure_limit": _unless(1 <= self.failure_limit <= 100, "from 1 to 100"),
             "inconclusive_limit": _unless(1 <= self.inconclusive_limit <= 100, "from 1 to 100"),
+            "error_limit": _unless(1 <= self.error_limit <= 100, "from 1 to 100"),
         }
         if found := {f"{at} of probe {self.name!r}": why for at, why in problems.items() if why}:
             raise InputError(found)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the canonical form: every setting, durations as text."""
+        """Return the canonical form: every setting, durations as text.
+
+        ``error_limit`` came later and is left out while it is the usual one, so that the hash of a
+        plan that was made before it still stands.
+        """
         return {
             **{name: getattr(self, name) for name in (*_WORDS, *_COUNTS, *_NUMBERS)},
             **{name: durations.text(getattr(self, name)) for name in _LENGTHS},
             "kind": self.kind.value,
+            **({"error_limit": self.error_limit} if self.error_limit != USUAL_ERRORS else {}),
         }
 
     @property
     def patience(self) -> timedelta:
         """How long the machine waits for any result before it asks a person."""
-        return self.interval * (self.inconclusive_limit + 1)
+        return self.interval * (max(self.inconclusive_limit, self.error_limit) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ class Standing:
     health: Health | None = None  # None: no result yet
     failures: int = 0  # in a row
     inconclusive: int = 0  # in a row
+    errors: int = 0  # in a row
     detail: str = ""
 
 
@@ -138,11 +149,11 @@ def address(probe: Probe) -> str:
 
 def _judge_samples(probe: Probe, answer: Answer) -> tuple[Health, str]:
     if answer.status != 200:
-        return Health.INCONCLUSIVE, f"Prometheus answered with status {answer.status}"
+        return Health.ERROR, f"Prometheus answered with status {answer.status}"
     try:
         values = _samples(json.loads(answer.body))
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):
-        return Health.INCONCLUSIVE, "Prometheus gave no answer that can be read"
+        return Health.ERROR, "Prometheus gave no answer that can be read"
     if not values:
         return Health.INCONCLUSIVE, "the query has no samples"
     if any(not math.isfinite(value) for value in values):
@@ -260,7 +271,7 @@ _LENGTHS = ("interval", "initial_delay", "timeout")
 _READERS: dict[str, Callable[[object], Any]] = {
     **dict.fromkeys(_WORDS, _read_word),
     "kind": _read_kind,
-    **dict.fromkeys(_COUNTS, _read_count),
+    **dict.fromkeys((*_COUNTS, "error_limit"), _read_count),
     **dict.fromkeys(_NUMBERS, _read_number),
     **dict.fromkeys(_LENGTHS, _read_length),
 }

@@ -6,8 +6,9 @@ when other plans give back what they have taken of a group.
 
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -38,68 +39,59 @@ def without_hosts(session: Session, plan: models.Plan) -> Rollout:
 def with_hosts(
     session: Session, plan_id: int, rollout: Rollout, *, is_grouped: bool
 ) -> tuple[Rollout, dict[int, str]]:
-    """Return ``rollout`` with every host that is not over, and the names of these. Two queries."""
-    budgets, groups, before = _groups(session, plan_id) if is_grouped else ({}, {}, {})
-    ring, host = models.Ring, models.Host
+    """Return ``rollout`` with every host that is not over, and the names of these. One query."""
     tasks: dict[int, Task] = {}
     names: dict[int, str] = {}
+    budgets: dict[str, Budget] = {}
+    groups: dict[int, list[str]] = defaultdict(list)
+    before: dict[int, list[int]] = defaultdict(list)
     states = {state.value: state for state in LIVE_TASKS}
-    rows = session.execute(
-        select(
-            _task.host_id, ring.position, _task.window, _task.state, _task.state_since,
-            _task.attempt, _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at,
-            _task.seen_at, host.hostname,
-        )
-        .join(ring, ring.id == _task.ring_id)
-        .join(host, host.id == _task.host_id)
-        .where(_task.plan_id == plan_id, _task.state.in_(list(states)))
-        .order_by(_task.host_id)
-    )  # fmt: skip
     for (
         number, position, window, state, since, attempt, misses, deadline, dispatched, begun, seen,
-        name,
-    ) in rows:  # fmt: skip
-        names[number] = name
-        tasks[number] = Task(
-            number,
-            position,
-            window,
-            states[state],
-            since,
-            attempt,
-            misses,
-            deadline,
-            dispatched,
-            begun,
-            seen=seen,
-            groups=tuple(groups.get(number, ())),
-        )
-    for number, firsts in before.items():
-        if number in tasks:  # those that are over have begun
-            after = tuple(first for first in firsts if first in tasks)
-            tasks[number] = revised(tasks[number], after=after)
+        name, *of_group,
+    ) in session.execute(_live(plan_id, is_grouped=is_grouped)):  # fmt: skip
+        if number not in tasks:
+            names[number] = name
+            tasks[number] = Task(
+                number, position, window, states[state], since, attempt, misses, deadline,
+                dispatched, begun, seen=seen,
+            )  # fmt: skip
+        if of_group and of_group[0] is not None:
+            key, limit, unavailable, first = of_group
+            budgets[key] = Budget(limit, unavailable)
+            groups[number].append(key)
+            if first is not None:
+                before[number].append(first)
+    for number, keys in groups.items():
+        # Those that are over have begun.
+        after = tuple(first for first in before.get(number, ()) if first in tasks)
+        tasks[number] = revised(tasks[number], groups=tuple(sorted(keys)), after=after)
     # Hosts that go back are not played.
     whole = replace(rollout, tasks=tasks, groups=budgets, orders_ways_back=False)
     return whole, names
 
 
-def _groups(
-    session: Session, plan_id: int
-) -> tuple[dict[str, Budget], dict[int, list[str]], dict[int, list[int]]]:
-    """Return the groups of a plan, host -> its groups, host -> who must have begun before it."""
-    budgets: dict[str, Budget] = {}
-    groups: dict[int, list[str]] = defaultdict(list)
-    before: dict[int, list[int]] = defaultdict(list)
+def _live(plan_id: int, *, is_grouped: bool) -> Select[Any]:
+    """Select the hosts that are not over, one that is in several groups once for each."""
+    ring, host = models.Ring, models.Host
+    columns: list[Any] = [
+        _task.host_id, ring.position, _task.window, _task.state, _task.state_since, _task.attempt,
+        _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at, _task.seen_at,
+        host.hostname,
+    ]  # fmt: skip
+    query = (
+        select(*columns)
+        .join(ring, ring.id == _task.ring_id)
+        .join(host, host.id == _task.host_id)
+        .where(_task.plan_id == plan_id, _task.state.in_(LIVE_TASKS))
+        .order_by(_task.host_id)
+    )
+    if not is_grouped:
+        return query
     member, group = models.PlanGroupHost, models.PlanGroup
-    for host, first, key, limit, unavailable in session.execute(
-        select(member.host_id, member.after_id, group.key, group.limit, group.unavailable)
-        .join(group, group.id == member.group_id)
-        .where(member.plan_id == plan_id)
-        .order_by(member.host_id, group.key)
-    ):
-        groups[host].append(key)
-        if key not in budgets:
-            budgets[key] = Budget(limit, unavailable)
-        if first is not None:
-            before[host].append(first)
-    return budgets, groups, before
+    is_its = and_(member.plan_id == _task.plan_id, member.host_id == _task.host_id)
+    return (
+        query.add_columns(group.key, group.limit, group.unavailable, member.after_id)
+        .outerjoin(member, is_its)
+        .outerjoin(group, group.id == member.group_id)
+    )

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries import forecasts as queries
+from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.freezes import freezes_between
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.db.queries.windows import known_windows
@@ -57,14 +58,18 @@ def compared(
     *,
     now: datetime,
     what_if: WhatIf,
+    kept: KeptForecast | None = None,
 ) -> tuple[Forecast, Forecast]:
     """Return the forecast as it is and as ``what_if`` has it, of one instant. As `forecast`.
 
-    ``windows`` are all that there are. Three queries.
+    ``windows`` are all that there are. Where the forecast that is ``kept`` still holds it is the
+    one side, and the other is of its instant. Two queries.
     """
+    holds = kept if kept is not None and kept.is_current else None
+    now = holds.made_at if holds else now
     stage = _staged(session, plan.id, plan.rollout, plan.windows, windows, now, plan.groups)
     changed = _made(stage, plan.id, now, what_if)
-    return _made(stage, plan.id, now, WhatIf()), changed
+    return holds.made.forecast if holds else _made(stage, plan.id, now, WhatIf()), changed
 
 
 def _made(stage: _Stage, plan_id: int, now: datetime, what_if: WhatIf) -> Forecast:

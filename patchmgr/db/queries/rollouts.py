@@ -103,6 +103,7 @@ def standing_from_json(document: Mapping[str, Any]) -> Standing:
         Health(document["health"]) if document["health"] else None,
         document["failures"],
         document["inconclusive"],
+        document.get("errors", 0),
         document["detail"],
     )
 

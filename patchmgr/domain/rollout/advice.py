@@ -14,6 +14,7 @@ from patchmgr.domain.rollout.machine import current_ring
 from patchmgr.domain.rollout.model import Ring, Rollout, Signal
 from patchmgr.domain.rollout.states import (
     AT_WORK,
+    UNVERIFIED,
     WAITING_TASKS,
     PlanState,
     RingState,
@@ -31,6 +32,7 @@ class Culprit:
     package: str = ""  # the one that failed
     said: str = ""
     not_back: bool = False  # from its reboot
+    goes_back: bool = False  # a person has asked that it be rolled back, and that stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ def stops(
         words = "Make a new plan: it takes what is open by now, and is approved anew."
         found.append(Stop("expired", rollout.reason, rollout.since, (Step("remake", words),)))
     if rollout.state is PlanState.RUNNING:
-        found += _waiting(rollout, culprits if is_grouped else (), frozen, opens or {})
+        found += _waiting(
+            rollout, culprits if is_grouped else (), frozen, opens or {}, is_grouped=is_grouped
+        )
     return tuple(found)
 
 
@@ -202,11 +206,18 @@ def _halted(rollout: Rollout, signal: Signal, culprits: Sequence[Culprit]) -> St
         kind,
         signal.why,
         signal.at,
-        tuple(one for one in steps if hosts or one.command not in _OF_HOSTS),
+        tuple(one for one in steps if _is_possible(one, hosts)),
         ring=ring.name if ring else "",
         package=_package(signal, hosts),
         hosts=hosts,
     )
+
+
+def _is_possible(step: Step, hosts: Sequence[Culprit]) -> bool:
+    """Return whether there are hosts to take a step that needs some."""
+    if step.command == "roll-back":
+        return any(not one.goes_back for one in hosts)
+    return bool(hosts) or step.command not in _OF_HOSTS
 
 
 def _causes(signal: Signal) -> Callable[[Culprit], bool]:
@@ -239,7 +250,12 @@ def _paused(rollout: Rollout) -> Stop:
 
 
 def _waiting(
-    rollout: Rollout, culprits: Sequence[Culprit], frozen: str, opens: Mapping[str, datetime]
+    rollout: Rollout,
+    culprits: Sequence[Culprit],
+    frozen: str,
+    opens: Mapping[str, datetime],
+    *,
+    is_grouped: bool,
 ) -> list[Stop]:
     """Return what holds the ring whose turn it is."""
     if frozen:
@@ -257,8 +273,29 @@ def _waiting(
     if tally.of(*WAITING_TASKS) and not tally.of(*AT_WORK):
         hosts = tuple(one for one in culprits if one.ring == ring.name)
         why = f"Ring {ring.name}: its groups can spare no other host"
-        return [Stop("group", why, None, (_RETRY, _ACCEPT), ring.name, "", hosts)] if hosts else []
+        if hosts:
+            return [Stop("group", why, None, (_RETRY, _ACCEPT), ring.name, "", hosts)]
+        return _unverified(ring) if is_grouped else []
     return []
+
+
+def _unverified(ring: Ring) -> list[Stop]:
+    """Return that hosts wait while others of their groups are not verified yet, if some are not."""
+    reboots = ring.tally.of(TaskState.REBOOT_PENDING)
+    installed = ring.tally.of(*UNVERIFIED)
+    if not installed:
+        return []
+    count = f"{installed} {'host counts' if installed == 1 else 'hosts count'}"
+    why = (
+        f"Ring {ring.name}: {count} against the groups until an inventory has verified them, "
+        f"{reboots} of them after a reboot"
+    )
+    steps = (
+        Step("wait", "It goes on by itself when they have reported; one that does not in time is "
+             "lost, and named here."),
+        Step("look", "To go on sooner, reboot those that wait for it and let them report."),
+    )  # fmt: skip
+    return [Stop("group", why, None, steps, ring.name)]
 
 
 def _unapproved(ring: Ring) -> Stop:

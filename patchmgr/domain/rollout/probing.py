@@ -39,7 +39,10 @@ def answered(work: Work, event: ProbeAnswered) -> None:
             why += f": {event.detail}"
         signals.raise_signal(work, Signal("probe", subject, level, why, event.at))
     elif standing.inconclusive >= probe.inconclusive_limit:
-        why = f"has not answered {standing.inconclusive} times: {event.detail}"
+        why = f"was inconclusive {standing.inconclusive} times: {event.detail}"
+        _ask(work, ring, probe, event.at, why)
+    elif standing.errors >= probe.error_limit:
+        why = f"has not answered {standing.errors} times: {event.detail}"
         _ask(work, ring, probe, event.at, why)
 
 
@@ -69,9 +72,17 @@ def _counted(known: Standing, event: ProbeAnswered) -> Standing:
         event.at,
         event.health,
         known.failures + 1 if event.health is Health.FAILED else 0,
-        known.inconclusive + 1 if event.health is Health.INCONCLUSIVE else 0,
+        _further(known.inconclusive, event.health, Health.INCONCLUSIVE),
+        _further(known.errors, event.health, Health.ERROR),
         event.detail,
     )
+
+
+def _further(count: int, health: Health, counted: Health) -> int:
+    """Return a count of what says nothing: only what says something begins it anew."""
+    if health in (Health.PASSED, Health.FAILED):
+        return 0
+    return count + (health is counted)
 
 
 def _ask(work: Work, ring: Ring, probe: Probe, at: datetime, why: str) -> None:

@@ -1,6 +1,7 @@
 """Halt signals: what stops a rollout by itself, and what makes it hold still."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,18 +20,20 @@ def review(work: Work, at: datetime) -> None:
     """Raise the signals that the counters give reason for."""
     packages: Counter[str] = Counter()
     lost = 0
+    failures: dict[str, int] = {}
     for position, ring in enumerate(work.rings):
         work.clamp_accepted(position)
         tally = work.tally(position)
         packages.update(tally.packages)
         lost += tally.reboots_lost
+        failures[ring.name] = tally.failures
         if not few_failures(tally, ring.settings):
             why = (
                 f"{_count(tally.failures - tally.accepted, 'failure')} in ring {ring.name}, "
                 f"its cap is {ring.settings.max_failures}"
             )
             raise_signal(work, Signal("failures", ring.name, tally.failures, why, at))
-    _forget_the_past(work, packages, lost)
+    _forget_the_past(work, packages, lost, failures)
     for package, hosts in sorted(packages.items()):
         if hosts >= HOSTS_THAT_AGREE:
             why = f"{package} failed on {hosts} hosts"
@@ -107,12 +110,17 @@ def watch_groups(work: Work, task: Task, at: datetime) -> None:
             work.notify("group_waits", why)
 
 
-def _forget_the_past(work: Work, packages: Counter[str], lost: int) -> None:
+def _forget_the_past(
+    work: Work, packages: Counter[str], lost: int, failures: Mapping[str, int]
+) -> None:
     """Lower what was let pass to what is left of it, so that it is heard of when it returns."""
     levels = dict(work.plan.acknowledged)
     for key, level in work.plan.acknowledged.items():
         kind, _, subject = key.partition(":")
-        present = {"package": packages[subject], "reboot": lost}.get(kind, level)
+        failed = failures.get(subject, level)
+        present = {"package": packages[subject], "reboot": lost, "failures": failed}.get(
+            kind, level
+        )
         levels[key] = min(level, present)
     if levels != work.plan.acknowledged:
         work.plan = replace(work.plan, acknowledged=levels)

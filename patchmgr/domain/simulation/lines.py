@@ -32,7 +32,7 @@ AS_THEY_ARE = (
     "completed", "completed_with_failures", "signal", "acknowledged", "host_acknowledged",
     "retried", "roll_back", "group_waits", "ring_waiting_gate", "ring_waiting_window",
     "ring_soaking", "ring_passed", "ring_failed", "ring_inconclusive", "ring_skipped",
-    "probe_passed", "probe_failed", "probe_inconclusive",
+    "probe_passed", "probe_failed", "probe_inconclusive", "probe_error",
 )  # fmt: skip
 _TO_AND_FRO = ("dispatched", "recalled")  # of a host: nothing has happened to it
 _RING_GETS_ON = ("ring_started", "ring_rolling", "ring_soaking", "ring_passed", "ring_skipped")

@@ -154,7 +154,7 @@ def test_the_random_scenarios_are_worth_it():
 
     rare = {"expired", "superseded", "skipped", "host_cancelled", "rolled_back", "roll_back",
             "cancelled", "completed", "probe_passed", "probe_failed",
-            "probe_inconclusive"}  # fmt: skip
+            "probe_inconclusive", "probe_error"}  # fmt: skip
     assert set(ALL_KINDS) - rare <= set(seen)
 
 
@@ -233,12 +233,14 @@ def answers(health):
 
 def test_three_failures_of_a_probe_halt_and_four_missing_answers_pause():
     failed = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("failed")))
-    silent = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("inconclusive")))
+    silent = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("error")))
+    vague = lines_of(scenario([{"name": "a"}], [PROBED], probes=answers("inconclusive")))
     fine = lines_of(scenario([{"name": "a"}], [PROBED]))
 
     assert of_kind(failed, "halted")[0]["time"] == "2026-03-27T13:20:00Z"
     assert of_kind(silent, "paused")[0]["time"] == "2026-03-27T13:30:00Z"
     assert "has not answered 4 times" in of_kind(silent, "paused")[0]["reason"]
+    assert "was inconclusive 4 times" in of_kind(vague, "paused")[0]["reason"]
     assert fine[-1]["reason"] == "the plan is completed"
 
 
@@ -466,6 +468,17 @@ def test_who_always_lets_a_halt_pass_gives_up_in_the_end(rings, more, after):
 
     assert len(of_kind(lines, "resumed")) <= 120
     assert lines[-1]["reason"].startswith("nothing can happen any more, the plan is ")
+
+
+def test_a_failure_that_became_a_success_is_no_room_for_another_one():
+    hangs = {"duration": "5h"}  # longer than the ring waits; its result comes late
+    hosts = [{"name": f"h{n}", "behaviour": hangs} for n in range(6)]
+    ring = {"name": "all", "max_failures": 0, "success_pct": 0, "max_concurrent": 1, "run": "1h"}
+
+    lines = lines_of(scenario(hosts, [ring], acknowledge_after="5h"))
+
+    timed_out, signals = of_kind(lines, "timed_out"), of_kind(lines, "signal")
+    assert {line["time"] for line in timed_out} <= {line["time"] for line in signals}
 
 
 def test_days_and_times_may_be_toml_s_own():

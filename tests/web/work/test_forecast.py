@@ -223,13 +223,13 @@ def test_plans_that_share_groups_or_hosts_are_named_as_not_taken_into_account(wo
     assert (beside["plan"], beside["groups"], beside["hosts"]) == (other, 1, 4)
 
 
-def test_a_what_if_asks_at_most_twelve_questions(works, operator, statements):
+def test_a_what_if_asks_at_most_twelve_questions(works, admin, statements):
     plan_id = works.create(groups=(GroupSettings("all", fields={"platform": "debian:12"}),))
     works.forecast()
-    operator.get("/plans")
+    admin.get("/plans")
 
     statements.clear()
-    assert operator.get(f"/plans/{plan_id}/forecast/what-if?soak=1h").status_code == 200
+    assert admin.get(f"/plans/{plan_id}/forecast/what-if?soak=1h").status_code == 200
 
     assert len(statements) <= 12, "\n".join(statements)
 
