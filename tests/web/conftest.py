@@ -285,8 +285,9 @@ TRACKER = {
 
 
 @pytest.fixture
-def fleet(sqlite_db: Database) -> None:
+def fleet(sqlite_db: Database, tmp_path: Path) -> None:
     """Four hosts: with and without findings, of a platform without a feed, silent."""
+    (tmp_path / "debian.json").write_text(json.dumps(TRACKER), encoding="utf-8")  # the feed's
 
 
 @pytest.fixture(scope="session")

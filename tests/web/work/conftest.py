@@ -41,9 +41,7 @@ class Works:
         path = self.file("hosts.csv", "hostname,os_id,os_release,environment,ring\n" + hosts)
         import_hosts(db, path, actor="test", now=clock())
         self.inventory(dict.fromkeys(NAMES, OLD))
-        release = {"status": "resolved", "urgency": "high", "fixed_version": NEW}
-        flaw = {"scope": "local", "releases": {"bookworm": {**release, "repositories": {}}}}
-        tracker = self.file("debian.json", json.dumps({"openssl": {"CVE-2026-1001": flaw}}))
+        tracker = self.feed()
         sync(
             db,
             "debian",
@@ -59,6 +57,12 @@ class Works:
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
+
+    def feed(self):
+        """Write what the vendor says: one flaw, with its fix."""
+        release = {"status": "resolved", "urgency": "high", "fixed_version": NEW}
+        flaw = {"scope": "local", "releases": {"bookworm": {**release, "repositories": {}}}}
+        return self.file("debian.json", json.dumps({"openssl": {"CVE-2026-1001": flaw}}))
 
     def pass_time(self):
         self.clock.at += timedelta(hours=1)
@@ -143,6 +147,7 @@ def _works_template(filled):
 @pytest.fixture
 def works(sqlite_db, settings, clock, tmp_path):
     made = Works(sqlite_db, settings, clock, tmp_path)
+    made.feed()
     made.pass_time()
     return made
 
