@@ -69,6 +69,7 @@ def terms_json(terms: Terms) -> dict[str, Any]:
         "include_held": terms.include_held,
         "approvers": list(terms.approvers),
         "approval_valid": durations.text(terms.approval_valid),
+        "execution": terms.execution.value,
     }
 
 

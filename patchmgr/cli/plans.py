@@ -323,7 +323,7 @@ def approve(
 @as_option
 @pass_app
 def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: str | None) -> None:
-    """Give HOSTS that ended without success another turn."""
+    """Give HOSTS that ended without success another turn; needs --reason."""
     who = acting(app, as_name)
     service.retry(app.db, plan_id, hosts, reason=reason, actor=who.name, role=who.role, now=app.now)
     click.echo(f"{len(hosts)} hosts wait for another turn")

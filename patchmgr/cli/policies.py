@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from patchmgr.cli.acting import acting, as_option
-from patchmgr.cli.app import App, pass_app, show_json, show_listing, show_table
+from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.plan_files import read_document
 from patchmgr.db.queries import planning_policies
 from patchmgr.db.queries import policies as queries
-from patchmgr.domain.accounts import Role
 from patchmgr.domain.planning_policies import KIND as PLANNING
 from patchmgr.domain.planning_policies import brief
 from patchmgr.domain.urgency import Policy, Row, from_json
@@ -21,6 +20,7 @@ from patchmgr.services import policy_files
 from patchmgr.services.policy_files import FORMATS, SLA
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+_version = click.option("--version", type=ID, help="This version, not the last.")
 
 
 @click.group()
@@ -53,11 +53,26 @@ def list_(app: App, as_json: bool) -> None:
 @click.argument("name")
 @_json
 @pass_app
-def show(app: App, name: str, as_json: bool) -> None:
+def versions(app: App, name: str, as_json: bool) -> None:
+    """List the versions of the planning policy NAME, the newest first."""
+    with app.db.reading() as session:
+        planning_policies.get(session, name)
+        stored = planning_policies.versions(session, name)
+    rows = [(one.policy.version, one.made_at, one.made_by) for one in stored]
+    show_listing(("version", "since", "by"), rows, as_json)
+
+
+@policies.command()
+@click.argument("name")
+@_version
+@_json
+@pass_app
+def show(app: App, name: str, version: int | None, as_json: bool) -> None:
     """Show the policy NAME, of either kind; of an SLA table the first row that matches decides."""
     with app.db.reading() as session:
-        document = policy_files.document_of(session, name)
-        stored = planning_policies.latest(session, name)
+        document = policy_files.document_of(session, name, version)
+        is_planning = document["kind"] == PLANNING
+        stored = planning_policies.get(session, name, version) if is_planning else None
         occasions = planning_policies.occasions(session, name)
     if stored is None:
         document.pop("kind")
@@ -94,21 +109,24 @@ def _when(row: Row) -> str:
 
 @policies.command()
 @click.argument("name")
+@as_option
 @pass_app
-def activate(app: App, name: str) -> None:
+def activate(app: App, name: str, as_name: str | None) -> None:
     """Put the SLA policy NAME in force; findings get their due dates by it from now on."""
-    policy = service.activate(app.db, name, actor=app.actor, role=Role.ADMIN, now=app.now)
+    who = acting(app, as_name)
+    policy = service.activate(app.db, name, actor=who.name, role=who.role, now=app.now)
     click.echo(f"{policy.name} version {policy.version} is in force")
 
 
 @policies.command()
 @click.argument("name")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="toml", show_default=True)
+@_version
 @pass_app
-def export(app: App, name: str, form: str) -> None:
+def export(app: App, name: str, form: str, version: int | None) -> None:
     """Print the policy NAME, of either kind, as a file that `import` takes."""
     with app.db.reading() as session:
-        click.echo(policy_files.export(session, name, form), nl=False)
+        click.echo(policy_files.export(session, name, form, version), nl=False)
 
 
 @policies.command("import")

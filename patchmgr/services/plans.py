@@ -310,7 +310,10 @@ def retry(
     role: Role,
     now: datetime,
 ) -> None:
-    """Give hosts that ended without success another turn. Raises `NotFoundError`."""
+    """Give hosts that ended without success another turn.
+
+    Raises `NotFoundError`, `ConflictError`, and `InputError` without a reason.
+    """
     require(role, Role.OPERATOR, "retrying hosts")
     _do_to_hosts(db, plan_id, events.Retry, hosts, "retry", reason, actor=actor, now=now)
 

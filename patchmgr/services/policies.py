@@ -54,8 +54,14 @@ def activate(db: Database, name: str, *, actor: str, role: Role, now: datetime) 
 
 
 def adopt(db: Database, policy: Policy, *, actor: str, now: datetime) -> Policy:
-    """Store ``policy`` as the next version of its name, and put it in force."""
+    """Store ``policy`` as the next version of its name, and put it in force.
+
+    What is in force already is returned.
+    """
     with db.writing() as session:
+        stored = policies.active(session)
+        if stored and replace(policy, version=stored.policy.version) == stored.policy:
+            return stored.policy
         return _store(session, policy, actor, now).policy
 
 

@@ -24,22 +24,24 @@ SLA = "sla"
 _NO_DAYS = "none"  # TOML has no null
 
 
-def export(session: Session, name: str, form: str) -> str:
-    """Return the last version of the policy ``name``, of either kind. Raises `NotFoundError`."""
+def export(session: Session, name: str, form: str, version: int | None = None) -> str:
+    """Return a version of the policy ``name``, of either kind, as `document_of` does."""
     if form not in FORMATS:
         raise InputError({"format": f"{form!r} is none of {', '.join(FORMATS)}"})
-    return written(document_of(session, name), form)
+    return written(document_of(session, name, version), form)
 
 
-def document_of(session: Session, name: str) -> dict[str, Any]:
-    """Return the last version of the policy ``name`` as a document. Raises `NotFoundError`."""
-    stored = planning_policies.latest(session, name)
-    if stored is not None:
-        return planning.to_json(stored.policy)
-    decided = sla.latest(session, name)
+def document_of(session: Session, name: str, version: int | None = None) -> dict[str, Any]:
+    """Return a version of the policy ``name`` as a document, without ``version`` the last.
+
+    Raises `NotFoundError`.
+    """
+    if planning_policies.latest(session, name) is not None:
+        return planning.to_json(planning_policies.get(session, name, version).policy)
+    decided = sla.version(session, name, version)
     policy = decided.policy if decided else PRESETS.get(name)
-    if policy is None:
-        raise NotFoundError("policy", name)
+    if policy is None or (version is not None and policy.version != version):
+        raise NotFoundError("policy", name if version is None else f"{name} version {version}")
     return {"kind": SLA, **urgency.to_json(policy)}
 
 

@@ -307,9 +307,21 @@ def test_policies_holds_and_decisions_from_the_shell(run, file, fleet):
     code, _, error = run("policies", "import", file("bad.toml", 'kind = "planning"'))
     assert (code, "bad.toml" in error, "needs a name" in error) == (2, True, True)
     assert run("policies", "propose", "--json") == (0, "[]\n", "")
+    first = run("policies", "export", "monthly")[1]
+    run("policies", "import", file("two.toml", first.replace("at-least", "exact")))
+    assert [
+        one["version"] for one in json.loads(run("policies", "versions", "monthly", "--json")[1])
+    ] == [2, 1]
+    assert run("policies", "export", "monthly", "--version", "1") == (0, first, "")
+    assert "at-least" in run("policies", "show", "monthly", "--version", "1")[1]
+    assert (
+        "no planning policy 'monthly version 3'"
+        in run("policies", "export", "monthly", "--version", "3")[2]
+    )
+    run("policies", "import", "-", stdin=first)
 
     plan = json.loads(run("plans", "create", "--policy", "monthly", "--json")[1])
-    assert (plan["policy"], plan["terms"]["targets"]) == ("monthly 1", "at-least")
+    assert (plan["policy"], plan["terms"]["targets"]) == ("monthly 3", "at-least")
     assert [group["by"] for group in plan["groups"]] == ["ring"]
     missing = run("plans", "create", "--policy", "weekly")
     assert (missing[0], "planning policies are 'monthly'" in missing[2]) == (2, True)

@@ -204,14 +204,17 @@ def retry_hosts(plan_id: int, body: RetryIn) -> object:
     "GET",
     "/plans/<int:plan_id>/export",
     tag="plans",
-    role=Role.OPERATOR,
+    role=Role.VIEWER,
     query=ExportQuery,
     gives=Raw(
         ("text/csv", "application/yaml", "application/zip"), "The work as a file.", is_binary=True
     ),
 )
 def export_plan(plan_id: int, query: ExportQuery) -> Response:
-    """Download the work that may be done now, as CSV or for Ansible."""
+    """Download the work that may be done now, as CSV or for Ansible.
+
+    That needs an operator; `whole`, which is for reading, does not.
+    """
     made = exports.export(
         db(), plan_id, query.format, whole=query.whole, rollback=query.rollback, **who()
     )

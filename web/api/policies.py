@@ -64,6 +64,18 @@ class PlanningPolicyOut(Out):
     document: Document = Field(description="As `docs/policies.md` describes it.")
 
 
+class PlanningVersion(Out):
+    """A version of a policy by which plans are made."""
+
+    version: int
+    made_at: When
+    made_by: str
+
+
+class DocumentQuery(In):
+    version: int = Field(0, ge=0, le=2**31 - 1, description="Without it the last one.")
+
+
 class Taken(Out):
     """A policy that was taken in."""
 
@@ -89,10 +101,24 @@ def list_planning_policies() -> object:
     ]
 
 
-@route("GET", "/policies/<name>/document", tag="policies", answer=Document)
-def get_policy_document(name: str) -> object:
-    """Get a policy of either kind as a document, as a `PUT` takes it."""
-    return policy_files.document_of(session(), name)
+@route(
+    "GET", "/planning-policies/<name>/versions", tag="policies", answer=list[PlanningVersion]
+)  # fmt: skip
+def list_planning_versions(name: str) -> object:
+    """List the versions of a policy by which plans are made, the newest first."""
+    planning.get(session(), name)
+    return [
+        {"version": one.policy.version, "made_at": one.made_at, "made_by": one.made_by}
+        for one in planning.versions(session(), name)
+    ]
+
+
+@route(
+    "GET", "/policies/<name>/document", tag="policies", query=DocumentQuery, answer=Document
+)  # fmt: skip
+def get_policy_document(name: str, query: DocumentQuery) -> object:
+    """Get a version of a policy of either kind as a document, as a `PUT` takes it."""
+    return policy_files.document_of(session(), name, query.version or None)
 
 
 @route("PUT", "/policies/document", tag="policies", role=Role.ADMIN, body=PolicyIn, answer=Taken)

@@ -18,11 +18,12 @@ FORMS = {"csv": "csv", "yml": "ansible", "zip": "ansible-zip"}  # by the suffix 
 
 
 @pages.get("/<int:plan_id>/work.<suffix>")
-@requires(Role.OPERATOR)
+@requires(Role.VIEWER)
 def export(plan_id: int, suffix: str) -> ResponseReturnValue:
     """Give the work that may be done now as a file; ``?whole=yes`` gives the plan for reading.
 
-    ``?rollback=yes`` gives the way back of hosts that must be rolled back.
+    ``?rollback=yes`` gives the way back of hosts that must be rolled back. The service asks for an
+    operator unless it is for reading.
     """
     if suffix not in FORMS:
         raise NotFoundError("form of the work", suffix)

@@ -46,7 +46,8 @@ def get(session: Session, name: str, version: int | None = None) -> StoredPlanni
     query = select(_row).where(_row.name == name).order_by(_row.version.desc()).limit(1)
     row = session.scalar(query if version is None else query.where(_row.version == version))
     if row is None:
-        raise NotFoundError("planning policy", name)
+        wanted = name if version is None else f"{name} version {version}"
+        raise NotFoundError("planning policy", wanted)
     return _stored(row)
 
 

@@ -41,6 +41,14 @@ def latest(session: Session, name: str, at: datetime | None = None) -> StoredPol
     return _first(session, query if at is None else query.where(models.Policy.made_at <= at))
 
 
+def version(session: Session, name: str, number: int | None) -> StoredPolicy | None:
+    """Return a version of ``name``, without ``number`` the last; None when there is none."""
+    query = select(models.Policy).where(models.Policy.name == name)
+    return _first(
+        session, query if number is None else query.where(models.Policy.version == number)
+    )
+
+
 def get(session: Session, policy_id: int) -> StoredPolicy:
     """Return one version. Raises `NotFoundError`."""
     row = session.get(models.Policy, policy_id)

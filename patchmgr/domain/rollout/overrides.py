@@ -27,9 +27,10 @@ def retry(work: Work, event: Retry) -> None:
     """Give hosts that ended without success another turn.
 
     Raises `ConflictError` for a host that did not, or whose ring is skipped, `NotFoundError` for
-    one that is not in the plan.
+    one that is not in the plan, `InputError`.
     """
     require(work, "retry", *ACTIVE_PLANS)
+    needs_reason(event.reason, "retried", "the hosts are")
     for task in _tasks(work, event.hosts):
         if task.state in LIVE_TASKS or task.state in (TaskState.VERIFIED, TaskState.CANCELLED):
             raise ConflictError(f"the task of host {task.host} is {task.state}; nothing to retry")
@@ -52,7 +53,7 @@ def retry(work: Work, event: Retry) -> None:
                 not_back=False,
                 acknowledged=False,
                 undo=None,
-                reason=f"another turn: {event.reason}" if event.reason else "another turn",
+                reason=f"another turn: {event.reason}",
             )
         )
         work.clamp_accepted(task.ring)

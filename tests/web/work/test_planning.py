@@ -163,18 +163,27 @@ def test_programs_do_all_of_it_too(works, program):
     operator, approver, admin = (
         program(role) for role in (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
     )
+    taken_first = {"kind": "planning", "name": "weekly", "targets": "at-least"}
     taken = admin(
         "PUT",
         "/policies/document",
-        json={"document": {"kind": "planning", "name": "weekly", "targets": "at-least"}},
+        json={"document": taken_first},
     )
     assert taken.json == {"kind": "planning", "name": "weekly", "version": 1}
     assert operator("GET", "/policies/weekly/document").json["kind"] == "planning"
+    admin("PUT", "/policies/document", json={"document": {"kind": "planning", "name": "weekly"}})
+    admin("PUT", "/policies/document", json={"document": taken_first})
+    (*_, first) = operator("GET", "/planning-policies/weekly/versions").json
+    assert (first["version"], first["made_by"]) == (1, "token:admin-program")
+    older = "/policies/weekly/document?version={}"
+    assert [
+        operator("GET", older.format(version)).json.get("targets") for version in (1, 2, 3, 4)
+    ] == ["at-least", "exact", "at-least", None]
     (listed,) = operator("GET", "/planning-policies").json
     assert (listed["name"], listed["next_due"]) == ("weekly", None)
 
     old = operator("POST", "/plans", json={"policy": "weekly"}).json
-    assert (old["policy"], old["terms"]["targets"]) == ("weekly 1", "at-least")
+    assert (old["policy"], old["terms"]["targets"]) == ("weekly 3", "at-least")
     both = {"policy": "weekly", "approvals_needed": 2}
     assert operator("POST", "/plans", json=both).status_code == 422
     terms = {"approvers": ["role:admin"], "approval_valid": "48h"}
