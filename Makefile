@@ -40,12 +40,12 @@ check: $(VENV)/.test ## style, types, import contracts, migrations equal to mode
 	$(BIN)/lint-imports
 	@sh .ci/migrations
 
-bench: $(VENV)/.test ## measure everything that has a budget, imports, scans and pages into bench.json (BENCH_LARGE=1: 100,000 hosts too)
-	@over=0; \
+bench: $(VENV)/.test ## measure everything that has a budget, into bench.json too (BENCH_LARGE=1: 100,000 hosts too)
+	@over=0; rm -f bench.json; \
 	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS) --databases $(BENCH_DATABASES) --json bench.json || over=1; \
-	$(BIN)/python tests/bench/reports.py 10 || over=1; \
-	$(BIN)/python tests/bench/rollouts.py || over=1; \
-	$(BIN)/python tests/bench/start.py || over=1; \
+	$(BIN)/python tests/bench/reports.py 10 --json bench.json || over=1; \
+	$(BIN)/python tests/bench/rollouts.py --json bench.json || over=1; \
+	$(BIN)/python tests/bench/start.py --json bench.json || over=1; \
 	exit $$over
 
 bench-growth: $(VENV)/.test ## draw how the cost grows into docs/growth.svg

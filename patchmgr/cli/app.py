@@ -68,8 +68,10 @@ class App:
                 f"{state.head}; run: patchmgr db upgrade"
             )
         # The program is loaded and stays so: looking through it at each collection of garbage
-        # would cost more than a scan of what one new advisory changes.
-        gc.freeze()
+        # would cost more than a scan of what one new advisory changes. Once: what a second call
+        # would find besides is the garbage of the first command, kept for ever.
+        if not gc.get_freeze_count():
+            gc.freeze()
         return db
 
     def unchecked_db(self) -> Database:

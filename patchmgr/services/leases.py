@@ -30,7 +30,13 @@ from patchmgr.domain.rollout.results import refusal
 from patchmgr.domain.rollout.signals import CONTENT, CONTENT_CHANGED
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, TaskState
 from patchmgr.domain.terms import Execution
-from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError, PatchmgrError
+from patchmgr.errors import (
+    ConflictError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    PatchmgrError,
+)
 from patchmgr.services import audit, proof
 from patchmgr.services.rollout_load import Loaded, Wanted, load
 from patchmgr.services.rollout_store import store
@@ -280,7 +286,7 @@ def _give(
                 lease.content_hash,
                 lease.begin_by,
                 lease.expires_at,
-                "allowed" if from_json(settings).reboot_reserve else "no",
+                _reboots(settings),
                 work,
                 ROLL_BACK if lease.is_way_back else INSTALL,
                 now,
@@ -288,6 +294,17 @@ def _give(
         )
     session.flush()
     return given
+
+
+def _reboots(settings: object) -> str:
+    """Return what an order says of reboots; settings that nobody can read allow none.
+
+    What was approved can be read, so such an order is refused when it is to begin.
+    """
+    try:
+        return "allowed" if from_json(settings).reboot_reserve else "no"
+    except InputError:
+        return "no"
 
 
 def _leased(

@@ -9,6 +9,7 @@ reports come at the rate of the budget, whether or not those before are answered
 takes is counted from the moment it was due.
 """
 
+import argparse
 import gzip
 import json
 import os
@@ -30,7 +31,8 @@ from itertools import count, cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import stores  # beside this file
+import figures  # beside this file, as the others
+import stores
 
 from inventory import documents, machines
 from patchmgr.cli.app import App
@@ -62,7 +64,11 @@ class Result:
     cpu: float  # s, of the service and its database
 
 
-def main(seconds: float) -> None:
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("seconds", nargs="?", type=float, default=10.0, help="of each load")
+    asked.add_argument("--json", type=Path, help="where to write the figures besides")
+    options = asked.parse_args()
     lines = []
     for name in DATABASES:
         with (
@@ -70,10 +76,10 @@ def main(seconds: float) -> None:
             stores.opened(name, Path(folder)) as store,
             served(store) as service,
         ):
-            lines += [(name, result) for result in measured(store, service, seconds)]
+            lines += [(name, result) for result in measured(store, service, options.seconds)]
     print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, with this")
     print("database    report     offered  reports      /s  p50 ms  p99 ms  cpu ms  answers")
-    late = False
+    late, kept = False, []
     for name, result in lines:
         rate = len(result.times) / result.seconds
         ms = [taken * 1000 for taken in sorted(result.times)]
@@ -86,8 +92,22 @@ def main(seconds: float) -> None:
             f"{statistics.median(ms):7.1f} {p99:7.1f} {result.cpu / len(ms) * 1000:7.1f}"
             f"  {result.answers}"
         )
+        kept.append(
+            {
+                "database": name,
+                "report": result.kind,
+                "offered": result.offered,
+                "reports": len(ms),
+                "a_second": rate,
+                "p50_ms": statistics.median(ms),
+                "p99_ms": p99,
+                "cpu_ms": result.cpu / len(ms) * 1000,
+                "answers": result.answers,
+            }
+        )
     print(f"budget: a second {BUDGET}, 99 % of as many within {SLOWEST} ms, none refused")
     print("cpu ms: of the service and its database, a report; the clients use the same cores")
+    figures.keep(options.json, "reports", kept)
     sys.exit(late)
 
 
@@ -251,4 +271,4 @@ def received(connection: socket.socket) -> bytes:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main()

@@ -1,16 +1,21 @@
 """``.venv/bin/python tests/bench/rollouts.py``: a plan for many hosts, simulated and ticked.
 
-The simulated plan has several windows and zones, groups, failures and reboots; the stored one is on
-SQLite and runs, so that a tick does what it does every few seconds.
+The simulated plan has several windows and zones, groups, failures and reboots; the stored one runs,
+on SQLite and on PostgreSQL, so that a tick does what it does every few seconds. The CPU of the
+database server is counted.
 """
 
+import argparse
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import figures  # beside this file, as the others
+import stores
 from sqlalchemy import insert
 
 from patchmgr.db import migrate, models
@@ -36,27 +41,55 @@ CHANGE = Change("debian:12", "dpkg", "openssl", "amd64", "openssl", "1-1", "2-1"
 
 
 def main() -> None:
-    hosts = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    slow = []
-    print(f"{'step':<28}{'cpu s':>8}{'budget':>8}")
-    with tempfile.TemporaryDirectory() as folder:
-        db = Database(f"sqlite:///{Path(folder) / 'bench.db'}")
-        migrate.upgrade(db)
-        running(db, hosts)
-        steps: list[tuple[str, float, Callable[[], object]]] = [
-            ("simulation", SIMULATION, lambda: played(hosts)),
-            ("tick after the start", TICK, lambda: rollouts.tick(db, now=NOW)),
-            ("tick without news", TICK, lambda: rollouts.tick(db, now=NOW + timedelta(seconds=5))),
-        ]
-        for name, budget, step in steps:
-            before = time.process_time()
-            step()
-            took = time.process_time() - before
-            print(f"{name:<28}{took:>8.2f}{budget:>8}")
-            if hosts >= 100_000 and took > budget:
-                slow.append(name)
-        db.close()
-    sys.exit(f"over budget: {', '.join(slow)}" if slow else 0)
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("hosts", nargs="?", type=int, default=100_000)
+    asked.add_argument("--json", type=Path, help="where to write the figures besides")
+    options = asked.parse_args()
+    print(f"{'step':<36}{'cpu s':>8}{'budget':>8}")
+    kept = [taken("simulation", SIMULATION, lambda: played(options.hosts))]
+    for name in ("sqlite", "postgresql"):
+        with (
+            tempfile.TemporaryDirectory(prefix="patchmgr-bench-") as folder,
+            stores.opened(name, Path(folder)) as store,
+        ):
+            kept += ticked(store, options.hosts)
+    figures.keep(options.json, "rollouts", kept)
+    slow = [each["step"] for each in kept if each["cpu_s"] > each["budget_s"]]
+    if slow and options.hosts >= 100_000:
+        sys.exit(f"over budget: {', '.join(slow)}")
+
+
+def ticked(store: stores.Store, hosts: int) -> list[dict[str, Any]]:
+    """Return what the ticks cost of a plan for ``hosts`` hosts that was just started."""
+    store.home.mkdir(exist_ok=True)
+    db = Database(
+        store.environ.get("PATCHMGR_DATABASE_URL", f"sqlite:///{store.home / 'patchmgr.db'}")
+    )
+    migrate.upgrade(db)
+    running(db, hosts)
+    moments = {"after the start": NOW, "without news": NOW + timedelta(seconds=5)}
+    kept = [
+        taken(
+            f"{store.name}, tick {name}",
+            TICK,
+            lambda at=at: rollouts.tick(db, now=at),
+            store.postmaster,
+        )
+        for name, at in moments.items()
+    ]
+    db.close()
+    return kept
+
+
+def taken(
+    name: str, budget: float, step: Callable[[], object], postmaster: int = 0
+) -> dict[str, Any]:
+    """Do a step, print and return the CPU seconds that it took here and in the database server."""
+    before = time.process_time() + stores.cpu(postmaster)
+    step()
+    spent = time.process_time() + stores.cpu(postmaster) - before
+    print(f"{name:<36}{spent:>8.2f}{budget:>8}")
+    return {"step": name, "cpu_s": spent, "budget_s": budget}
 
 
 def played(hosts: int) -> int:

@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import table  # beside this file, as the others
+import figures  # beside this file, as the others
+import table
 from budgets import BUDGETS, DATABASE_MB, FROM, LINEAR, Measure, judged
 from generate import Fleet, Shape, generate
 from pages import PAGE_BUDGET, pages
@@ -39,8 +40,7 @@ def main() -> None:
                 with opened(name, Path(folder)) as store:
                     results.append(bench(store, fleet, hosts))
     lines = [linear(results, result) for result in results]
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    figures.keep(options.json, "fleets", results)
     if any(lines) or any(not one["within"] for each in results for one in each["budgets"]):
         sys.exit(1)
 

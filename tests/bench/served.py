@@ -1,6 +1,5 @@
 """The demo, served on a free port by the real command, for the scripts beside this file."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import stores  # beside this file
 
 PATIENCE = 60  # seconds
 
@@ -25,15 +26,17 @@ class Served:
 
 
 @contextmanager
-def served_demo() -> Iterator[Served]:
+def served_demo(database: str = "sqlite") -> Iterator[Served]:
     """Load the demo into a home of its own and serve it until the block ends."""
-    with tempfile.TemporaryDirectory(prefix="patchmgr-demo-") as folder:
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHMGR_")}
-        environ |= {
-            "PATCHMGR_HOME": str(Path(folder) / "home"),
-            "PATCHMGR_DEBIAN_URL": "http://127.0.0.1:9/",  # nobody listens there
-        }
+    with (
+        tempfile.TemporaryDirectory(prefix="patchmgr-demo-") as folder,
+        stores.opened(database, Path(folder)) as store,
+    ):
+        environ = stores.environment(store)
+        environ["PATCHMGR_DEBIAN_URL"] = "http://127.0.0.1:9/"  # nobody listens there
         patchmgr = [sys.executable, "-m", "patchmgr"]
+        if store.postmaster:
+            subprocess.run([*patchmgr, "db", "upgrade"], check=True, env=environ)
         subprocess.run([*patchmgr, "demo"], check=True, env=environ, stdout=subprocess.DEVNULL)
         started = time.monotonic()
         process = subprocess.Popen(
@@ -41,7 +44,7 @@ def served_demo() -> Iterator[Served]:
         )
         try:
             address = re.search(r"http://\S+", process.stdout.readline()).group()
-            password = (Path(folder) / "home" / "demo-password").read_text().strip()
+            password = (store.home / "demo-password").read_text().strip()
             yield Served(address, process.pid, password, started)
         finally:
             process.terminate()

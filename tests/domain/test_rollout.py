@@ -110,7 +110,7 @@ class TestApproval:
                 after(plan(1, 1), *events, Start("bob", T0, HASH))
 
     def test_an_author_cannot_approve(self):
-        with pytest.raises(ForbiddenError, match="ann made or edited this plan"):
+        with pytest.raises(ForbiddenError, match="ann made, edited or proposed this plan"):
             after(plan(1, 1), Propose("ann", T0), Approve("ann", T0, HASH))
 
     def test_who_edits_becomes_an_author(self):

@@ -19,6 +19,7 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.queries import report_endings, reports_made
 from patchmgr.db.queries import reports as queries
+from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.compliance import Contact, Share
 from patchmgr.domain.urgency import Clock, Policy
@@ -92,7 +93,10 @@ def _release(version):
 @pytest.fixture
 def fleet(db, tmp_path):
     """web-1 and web-2 have an openssl to update; quiet-1 never reported; odd-1 has no feed."""
-    made = Fleet(db, tmp_path)
+    return begun(Fleet(db, tmp_path))
+
+
+def begun(made):
     made.hosts(
         START,
         "web-1,debian,12,production,north",
@@ -393,11 +397,20 @@ def test_the_html_needs_nothing_from_elsewhere_and_escapes(fleet):
     assert not re.search(r"(?:src|href)=\"(?!#)|url\(|@import", text)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, _sqlite_template):
+    """A folder with a report in every format that needs no system library; nothing changes it."""
+    folder = tmp_path_factory.mktemp("kept")
+    db = Database(f"sqlite:///{shutil.copy(_sqlite_template, folder / 'patchmgr.db')}")
+    begun(Fleet(db, folder)).report(START, ALL, out=folder / "report")
+    db.close()
+    return folder
+
+
 @pytest.fixture
-def made(fleet):
-    """A report in every format that needs no system library, in a folder of its own."""
-    fleet.report(START, ALL, out=fleet.folder / "report")
-    return fleet.folder / "report"
+def made(kept, tmp_path):
+    """A report in a folder of its own, to be damaged."""
+    return shutil.copytree(kept / "report", tmp_path / "report")
 
 
 FILES = (
@@ -411,7 +424,10 @@ FILES = (
 )
 
 
-def test_a_report_as_it_was_made_verifies(made, fleet):
+def test_a_report_as_it_was_made_verifies(fleet):
+    made = fleet.folder / "report"
+    fleet.report(START, ALL, out=made)
+
     found = reports.verify(made)
 
     assert found.good

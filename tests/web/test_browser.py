@@ -1,66 +1,16 @@
 """The console in a real Chromium: axe on every page, keyboard, narrow, and without JavaScript."""
 
-import os
 import re
-import threading
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import expect
 
 from patchmgr.domain.accounts import Role
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NO_PAGES = re.compile(r"/(static|api|healthz|readyz|metrics|sign-in|export)\b|\.[a-z]+$|format=")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def address(strict_app):
-    server = make_server("127.0.0.1", 0, strict_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def open_page(chromium, address, person):
-    """Return a page of a fresh browser in which a person of that role has signed in."""
-    contexts = []
-
-    def make(role=Role.ADMIN, **options):
-        context = chromium.new_context(base_url=address, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
-        page.goto("/sign-in")
-        page.get_by_label("Name").fill(person(role))
-        page.get_by_label("Password").fill("a long enough phrase")
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(re.compile(r"/$"))
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
 
 
 def kind(path):
@@ -86,34 +36,13 @@ def every_page(page):
                 queue.append(parts.path)
 
 
-def violations(page):
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        "rules => axe.run(document, {runOnly: rules}).then(r => r.violations.map("
-        "v => `${v.id}: ${v.nodes[0].html} ${v.nodes[0].failureSummary}`))",
-        RULES,
-    )
-    return [f"{page.url}: {each}" for each in found]
-
-
-LOOKS = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "narrow": {"viewport": {"width": 390, "height": 844}},
-}
-
-
-@pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_and_nothing_overflows_on_any_page(fleet, open_page, look):
-    page = open_page(**LOOKS[look])
+def test_axe_finds_nothing_and_nothing_overflows_on_any_page(fleet, open_page, faults):
+    page = open_page()
     found, visited = [], []
 
     for path in every_page(page):
         visited.append(path)
-        found += violations(page)
-        width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if width > 0:
-            found.append(f"{path} is {width} px too wide")
+        found += faults(page)
 
     assert not found, "\n".join(found)
     assert page.complaints == []
@@ -121,21 +50,21 @@ def test_axe_finds_nothing_and_nothing_overflows_on_any_page(fleet, open_page, l
 
 
 @pytest.mark.parametrize("path", ["/hosts", "/findings", "/coverage"])
-def test_empty_pages_are_accessible_too(open_page, path):
+def test_empty_pages_are_accessible_too(open_page, faults, path):
     page = open_page()
 
     page.goto(path)
 
-    assert violations(page) == []
+    assert faults(page) == []
 
 
-def test_the_sign_in_page_is_accessible(chromium, address):
+def test_the_sign_in_page_is_accessible(chromium, address, faults):
     page = chromium.new_page(base_url=address)
 
     page.goto("/sign-in")
     page.get_by_role("button", name="Sign in").click()  # stays: the fields are required
 
-    assert violations(page) == []
+    assert faults(page) == []
 
 
 def test_the_first_key_skips_to_the_content(fleet, open_page):
@@ -197,7 +126,7 @@ def test_the_theme_stays_chosen(fleet, open_page):
 
 
 def test_the_menu_of_a_narrow_screen_opens_and_closes(fleet, open_page):
-    page = open_page(**LOOKS["narrow"])
+    page = open_page(viewport={"width": 390, "height": 844})
     fleet_link = page.get_by_role("navigation", name="Main").get_by_role("link", name="Fleet")
 
     expect(fleet_link).not_to_be_visible()

@@ -217,7 +217,7 @@ class Rollout:
 
     rings: tuple[Ring, ...]
     tasks: Mapping[int, Task]  # by host
-    authors: frozenset[str]  # who made or edited it: none of them may approve
+    authors: frozenset[str]  # who made, edited or proposed it: none of them may approve
     content_hash: str
     approvals_needed: int = 1
     state: PlanState = PlanState.DRAFT

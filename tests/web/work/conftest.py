@@ -1,15 +1,10 @@
-"""A fleet with something to patch, and a real Chromium to patch it in."""
+"""A fleet with something to patch."""
 
 import json
-import os
-import re
 import threading
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
-from werkzeug.serving import make_server
 
 from inventory import import_work
 from inventory.host_import import import_hosts
@@ -20,12 +15,6 @@ from patchmgr.domain.rings import RingSettings
 from patchmgr.services import accounts, kept_forecasts, plans, rollouts
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
-
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-AXE = Path(__file__).parents[2] / "data" / "axe" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PASSWORD = "a long enough phrase"
 
 NAMES = ("canary-1", "web-1", "web-2", "web-3")
 OLD, NEW = "3.0.15-1~deb12u1", "3.0.17-1~deb12u2"
@@ -42,6 +31,9 @@ class Works:
 
     def __init__(self, db, settings, clock, folder):
         self.db, self.settings, self.clock, self.folder = db, settings, clock, folder
+
+    def fill(self):
+        db, settings, clock = self.db, self.settings, self.clock
         hosts = "".join(
             f"{name},debian,12,production,{'canary' if name == 'canary-1' else ''}\n"
             for name in NAMES
@@ -49,9 +41,7 @@ class Works:
         path = self.file("hosts.csv", "hostname,os_id,os_release,environment,ring\n" + hosts)
         import_hosts(db, path, actor="test", now=clock())
         self.inventory(dict.fromkeys(NAMES, OLD))
-        release = {"status": "resolved", "urgency": "high", "fixed_version": NEW}
-        flaw = {"scope": "local", "releases": {"bookworm": {**release, "repositories": {}}}}
-        tracker = self.file("debian.json", json.dumps({"openssl": {"CVE-2026-1001": flaw}}))
+        tracker = self.feed()
         sync(
             db,
             "debian",
@@ -62,12 +52,17 @@ class Works:
             platform="debian:12",
         )
         scan(db, now=clock(), settings=settings)
-        self.pass_time()
 
     def file(self, name, text):
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
+
+    def feed(self):
+        """Write what the vendor says: one flaw, with its fix."""
+        release = {"status": "resolved", "urgency": "high", "fixed_version": NEW}
+        flaw = {"scope": "local", "releases": {"bookworm": {**release, "repositories": {}}}}
+        return self.file("debian.json", json.dumps({"openssl": {"CVE-2026-1001": flaw}}))
 
     def pass_time(self):
         self.clock.at += timedelta(hours=1)
@@ -144,51 +139,17 @@ def program(works, app):
     return make
 
 
+@pytest.fixture(scope="session")
+def _works_template(filled):
+    return filled(lambda db, settings, now: Works(db, settings, lambda: now, settings.home).fill())
+
+
 @pytest.fixture
 def works(sqlite_db, settings, clock, tmp_path):
-    return Works(sqlite_db, settings, clock, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def address(strict_app):
-    server = make_server("127.0.0.1", 0, strict_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def open_page(chromium, address, person):
-    """Return a page of a fresh browser in which a person of that role has signed in."""
-    contexts = []
-
-    def make(role, **options):
-        context = chromium.new_context(base_url=address, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
-        page.goto("/sign-in")
-        page.get_by_label("Name").fill(person(role))
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(re.compile(r"/$"))
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
+    made = Works(sqlite_db, settings, clock, tmp_path)
+    made.feed()
+    made.pass_time()
+    return made
 
 
 @pytest.fixture
@@ -205,19 +166,3 @@ def scheduler(works):
     yield
     stopped.set()
     thread.join()
-
-
-@pytest.fixture
-def violations():
-    """Return what axe finds on a page."""
-
-    def run(page):
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate(
-            "rules => axe.run(document, {runOnly: rules}).then(r => r.violations.map("
-            "v => `${v.id}: ${v.nodes[0].html} ${v.nodes[0].failureSummary}`))",
-            RULES,
-        )
-        return [f"{page.url}: {each}" for each in found]
-
-    return run

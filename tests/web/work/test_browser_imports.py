@@ -25,7 +25,7 @@ def send(page, text):
 
 
 def test_a_full_export_is_recognised_and_who_is_gone_is_retired_by_a_tick(
-    works, open_page, scheduler, violations
+    works, open_page, scheduler, faults
 ):
     whole = EXPORT.read_text()
     page = open_page(Role.OPERATOR, viewport={"width": 390, "height": 844})
@@ -38,7 +38,7 @@ def test_a_full_export_is_recognised_and_who_is_gone_is_retired_by_a_tick(
 
     send(page, "".join(whole.splitlines(keepends=True)[:2]))
     expect(page.get_by_text("2 hosts of cmdb are not in this file")).to_be_visible()
-    found = violations(page)
+    found = faults(page)
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     page.get_by_label("win0001").check()
     page.get_by_role("button", name="Import 1 row").click()
@@ -48,7 +48,7 @@ def test_a_full_export_is_recognised_and_who_is_gone_is_retired_by_a_tick(
     assert page.goto("/hosts/unk0001").status == 200
     page.goto("/imports")
     expect(page.get_by_role("button", name="Forget cmdb")).to_be_visible()
-    assert violations(page) == []
+    assert faults(page) == []
 
 
 def test_without_its_script_the_form_sends_the_file(works, open_page, scheduler):
@@ -73,7 +73,7 @@ def test_an_upload_that_is_refused_says_so_beside_the_file(works, open_page):
 
 
 def test_an_upload_that_breaks_off_goes_on_where_it_stopped(
-    works, open_page, scheduler, violations, monkeypatch
+    works, open_page, scheduler, faults, monkeypatch
 ):
     monkeypatch.setattr(pieces, "PIECE", 4096)
     rows = "".join(f"new-{number},owner-{number}\n" for number in range(1000))
@@ -106,7 +106,7 @@ def test_an_upload_that_breaks_off_goes_on_where_it_stopped(
     page.goto("/imports")
     unfinished = page.locator("#unfinished")
     expect(unfinished.get_by_text("12.0 KiB of 17.4 KiB")).to_be_visible()
-    found = violations(page)
+    found = faults(page)
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     unfinished.get_by_role("link", name="Go on").click()
     expect(page.locator("#source")).to_have_value("cmdb")

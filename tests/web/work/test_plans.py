@@ -266,7 +266,7 @@ def test_an_author_is_told_why_they_cannot_approve(works, client, person):
     page = approver.get(f"/plans/{plan_id}").text
     answer = approver.post(f"/plans/{plan_id}/approve")
 
-    assert "You made or edited this plan" in page
+    assert "You made, edited or proposed this plan" in page
     assert answer.status_code == 403
 
 
