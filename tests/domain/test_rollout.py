@@ -8,6 +8,7 @@ import pytest
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import (
     Acknowledge,
+    AcknowledgeHosts,
     Approve,
     Cancel,
     Dispatch,
@@ -93,6 +94,33 @@ def result(host: int, outcome=Outcome.INSTALLED, at=T0 + 10 * MINUTE, **more) ->
 
 def inventory(host: int, at=T0 + HOUR, *, verified=True, reboot=False) -> InventorySeen:
     return InventorySeen(host, at, verified, reboot)
+
+
+def failed(*hosts, at=T0 + 10 * MINUTE):
+    return [result(host, Outcome.FAILED, at) for host in hosts]
+
+
+LET_PASS = Acknowledge("bob", T0 + HOUR, "one bad disk")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (failed(1), AcknowledgeHosts("bob", T0 + HOUR, (1,), "bad disk"), failed(2)),
+        (failed(1, 2), LET_PASS, failed(3, at=T0 + 2 * HOUR)),
+        (failed(1, 2), LET_PASS, AcknowledgeHosts("bob", T0 + HOUR, (1,), "seen"),
+         failed(3, at=T0 + 2 * HOUR)),
+    ],
+)  # fmt: skip
+def test_a_failure_let_pass_that_became_a_success_covers_for_no_other(events):
+    flat = [one for event in events for one in (event if isinstance(event, list) else [event])]
+    one_may_fail = RingSettings("all", window="any", max_failures=1, success_pct=0)
+    rollout = after(started(9, rings=(one_may_fail,)), *flat)
+    assert (rollout.state, rollout.signals) == (PlanState.RUNNING, ())
+    late = after(rollout, result(1, at=T0 + 3 * HOUR))
+    assert late.state is PlanState.RUNNING
+
+    assert after(late, *failed(9, at=T0 + 3 * HOUR)).state is PlanState.HALTED
 
 
 def of(effects, kind) -> list:

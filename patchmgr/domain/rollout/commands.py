@@ -219,9 +219,9 @@ def acknowledge(work: Work, event: Acknowledge) -> None:
         if ring.state in STOPPED_RINGS:
             why = f"{ring.reason}; let pass by {event.by}: {event.reason}"
             work.move_ring(position, RingState.PASSED, event.at, why, by=event.by)
-            work.accept_failures(position)
+            work.accept_all_failures(position, event.at)
         elif any(one.key == f"failures:{ring.name}" for one in plan.signals):
-            work.accept_failures(position)
+            work.accept_all_failures(position, event.at)
     if plan.state is PlanState.HALTED:
         work.move(PlanState.RUNNING, event.at, event.by, event.reason)
         renew(work, event.at)
