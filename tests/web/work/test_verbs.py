@@ -294,7 +294,7 @@ class Desk:
     def entries(self):
         with self.works.db.reading() as session:
             rows = session.scalars(select(models.AuditEntry).order_by(models.AuditEntry.id))
-            return [(one.action, one.subject, one.details) for one in rows]
+            return [(one.action, one.subject, _impersonal(one)) for one in rows]
 
     def page(self, role, act, *, why):
         path, form = act[2]
@@ -323,6 +323,14 @@ class Desk:
         answer = CliRunner().invoke(main, [*words, "--as", f"the-{role}"], obj=app)
         app.db.engine.dispose()
         return answer.output
+
+
+def _impersonal(entry):
+    """Return an entry's details, where they name who acted without that name."""
+    return {
+        name: "who acted" if value == entry.actor else value
+        for name, value in entry.details.items()
+    }
 
 
 def _without_reason(form):
