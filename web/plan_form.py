@@ -5,7 +5,7 @@ by sending it back, so nothing typed is lost.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -23,10 +23,11 @@ from patchmgr.domain.rings import (
     RingSettings,
     from_json,
 )
-from patchmgr.domain.terms import Execution, Terms
+from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
 from web import choices, group_form
 from web.group_form import GroupRow
+from web.terms_form import TermsRow
 
 FIELDS = {
     "": "(no field)",
@@ -48,11 +49,6 @@ NUMBERS = (
     "min_attempted",
 )
 TEXTS = ("name", "soak", "window", "expected")
-EXECUTIONS = {
-    Execution.MANUAL.value: "people, with exports and results",
-    Execution.AGENT.value: "each host by itself",
-    Execution.RUNNER.value: "a runner, for many hosts",
-}
 CHOSEN = ("advisory", "cve", "package", "host")  # several words
 CHOSEN_ONE = ("platform", "environment", "severity")  # one value of a choice
 ALL_HOSTS = RingSettings("all", max_failures=0)
@@ -103,7 +99,7 @@ class PlanForm:
         default_factory=lambda: dict.fromkeys((*CHOSEN, *CHOSEN_ONE), "")
     )
     approvals: str = "1"
-    execution: str = Execution.MANUAL.value
+    terms_row: TermsRow = field(default_factory=lambda: TermsRow.of(Terms()))
     rings: list[RingRow] = field(default_factory=list)
     groups: list[GroupRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -137,7 +133,7 @@ class PlanForm:
             rings.append(RingRow(values, needs_approval=needs, kept=hidden))
         return cls(
             title=given.get("title", ""),
-            execution=given.get("execution", Execution.MANUAL.value),
+            terms_row=TermsRow.read(given),
             chosen={name: given.get(name, "") for name in (*CHOSEN, *CHOSEN_ONE)},
             approvals=given.get("approvals", "1"),
             rings=rings,
@@ -215,10 +211,8 @@ class PlanForm:
         return group_form.settings_of(self.groups)
 
     def terms(self, before: Terms = Terms()) -> Terms:  # noqa: B008 -- frozen
-        """Return ``before``, carried out as was chosen. Raises `InputError`."""
-        if self.execution not in EXECUTIONS:
-            raise InputError({"execution": f"{self.execution[:80]!r} is not one of the choices"})
-        return replace(before, execution=Execution(self.execution))
+        """Return ``before`` with what was typed. Raises `InputError`."""
+        return self.terms_row.over(before)
 
     def approvals_needed(self) -> int:
         """Return how many must approve. Raises `InputError`."""

@@ -128,6 +128,7 @@ class Coverage:
     of_changes: int
     platforms: int
     of_platforms: int
+    hosts_before: int = 0  # of the rings before this one
 
     @property
     def percent(self) -> int:
@@ -143,14 +144,18 @@ class Coverage:
             "platforms": self.platforms,
             "of_platforms": self.of_platforms,
             "percent": self.percent,
+            **({"hosts_before": self.hosts_before} if self.hosts_before else {}),
         }
 
 
 def coverage_words(reached: Mapping[str, Any]) -> str:
     """Return a stored coverage for people: "12 hosts cover 97 % of 1,840 changes"."""
     hosts, platforms = reached["hosts"], reached["of_platforms"]
+    before = reached.get("hosts_before", 0)
+    with_them = f", with {before:,} of the rings before," if before else ""
     said = (
-        f"{hosts} {'host covers' if hosts == 1 else 'hosts cover'} {reached['percent']} % "
+        f"{hosts:,} {'host' if hosts == 1 else 'hosts'}{with_them} "
+        f"{'covers' if hosts == 1 and not before else 'cover'} {reached['percent']} % "
         f"of {reached['of_changes']:,} changes"
     )
     if platforms > 1:
@@ -164,15 +169,24 @@ def coverage(content: Content, hosts: Sequence[HostFacts]) -> tuple[Coverage, ..
         return ()
     seen = sights_of(hosts, content.changes)
     everything = seen.counts(seen.union(content.places))
-    found, bits = [], 0
+    found, bits, before = [], 0, 0
     for position, ring in enumerate(content.rings):
         members = [host for host, at in content.places.items() if at.ring == position]
         bits |= seen.union(members)
         if ring.representative:
             changes, platforms = seen.counts(bits)
             found.append(
-                Coverage(ring.name, len(members), changes, everything[0], platforms, everything[1])
+                Coverage(
+                    ring.name,
+                    len(members),
+                    changes,
+                    everything[0],
+                    platforms,
+                    everything[1],
+                    before,
+                )
             )
+        before += len(members)
     return tuple(found)
 
 

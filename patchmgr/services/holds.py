@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -13,7 +13,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.holds import LONGEST, USUAL, Hold, State, state_of
 from patchmgr.domain.rollout.events import MACHINE, Held
 from patchmgr.domain.rollout.model import Rollout
-from patchmgr.domain.rollout.states import OPEN_PLANS, RingState
+from patchmgr.domain.rollout.states import OPEN_PLANS, RingState, TaskState
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import audit
 from patchmgr.services.roles import require
@@ -103,11 +103,19 @@ def learn(
 def _from_failures(
     session: Session, plan: models.Plan, packages: Collection[str], ring: str, now: datetime
 ) -> None:
-    """Hold each version to which ``plan`` brings ``packages``; without a ring, only propose it."""
-    change = models.PlanChange
+    """Hold each version of ``packages`` that hosts failed on; without a ring, only propose it.
+
+    Of other platforms, where no host failed, nothing is known.
+    """
+    change, item, task, of = models.PlanChange, models.PlanItem, models.Task, models.Ring
     rows = session.execute(
         select(change.package, change.platform, change.to_version)
+        .join(item, item.change_id == change.id)
+        .join(task, and_(task.plan_id == item.plan_id, task.host_id == item.host_id))
+        .join(of, of.id == task.ring_id)
         .where(change.plan_id == plan.id, change.package.in_(packages))
+        .where(task.state == TaskState.FAILED.value, task.package == change.package)
+        .where(*([of.name == ring] if ring else []))
         .distinct()
         .order_by(change.package, change.platform, change.to_version)
     )

@@ -82,7 +82,8 @@ def draft(
     own = own_offers.of_hosts(statements, offered, candidates)
     stay = None if terms.include_held else held
     proposal = propose_items(statements, exposed, stay, excepted, own)
-    proposal = hold_back(proposal, holds.in_force(session, now))
+    or_newer = terms.targets is Targets.AT_LEAST
+    proposal = hold_back(proposal, holds.in_force(session, now), or_newer=or_newer)
     windows = known_windows(session)
     given = window_rules(session)
     facts = [facts_of(hosts[number], given) for number in sorted(proposal.hosts)]

@@ -155,9 +155,18 @@ def edit(
 
 
 def propose(db: Database, plan_id: int, *, actor: str, role: Role, now: datetime) -> None:
-    """Ask for approval. Raises `ConflictError`, `NotFoundError`, `ForbiddenError`."""
+    """Ask for approval. Who does counts as an author from then on.
+
+    Raises `ConflictError`, `NotFoundError`, `ForbiddenError`.
+    """
     require(role, Role.OPERATOR, "proposing a plan")
-    _do(db, plan_id, events.Propose(actor, now), "propose", actor=actor, now=now)
+
+    def ask(session: Session) -> list[events.Event]:
+        if actor not in session.get_one(models.Plan, plan_id).authors:
+            _audit(session, "author", plan_id, actor, now, author=actor)
+        return [events.Propose(actor, now)]
+
+    _do(db, plan_id, ask, "propose", actor=actor, now=now)
 
 
 def approve(

@@ -118,6 +118,7 @@ def tally_json(tally: Tally) -> dict[str, Any]:
         "packages": dict(sorted(tally.packages.items())),
         "accepted": tally.accepted,
         "lost_accepted": tally.lost_accepted,
+        **({"accepted_at": to_micros(tally.accepted_at)} if tally.accepted_at else {}),
     }
 
 

@@ -67,21 +67,32 @@ def supersede(
     """End the plan ``old_id``, for the open plan ``new_id`` does what is left of it.
 
     Hosts of the older plan at work finish. Raises `NotFoundError`, `ForbiddenError`, and
-    `ConflictError` when the newer plan is over or lacks some of the older one's work.
+    `ConflictError` when the newer plan is over or lacks some of the older one's work, or when
+    nothing of that is left.
     """
     require(role, Role.OPERATOR, "superseding a plan")
     with db.writing() as session:
-        newer = session.get(models.Plan, new_id)
+        # In one order: of two plans that could replace each other only one is replaced.
+        plans = {
+            number: session.get(models.Plan, number, with_for_update=True)
+            for number in sorted({new_id, old_id})
+        }
+        newer, older = plans[new_id], plans[old_id]
         if newer is None:
             raise NotFoundError("plan", new_id)
         if new_id == old_id or newer.state not in _OPEN:
             raise ConflictError(
                 f"plan {new_id} is not an open plan that could take another's place"
             )
-        older = session.get(models.Plan, old_id)
         if older is None:
             raise NotFoundError("plan", old_id)
-        if not _does_all_of(session, new_id, old_id):
+        left = _not_begun(session, old_id)
+        if older.state in _OPEN and not left:
+            raise ConflictError(
+                f"every host of plan {old_id} has begun; "
+                f"nothing is left that plan {new_id} could do"
+            )
+        if not _does_all_of(session, new_id, old_id, left):
             raise ConflictError(
                 f"plan {new_id} does not do all that is left of plan {old_id}; "
                 "cancel the older one, or make a plan that does"
@@ -139,13 +150,17 @@ def break_glass(
             tick_plan(session, plan_id, now)
 
 
-def _does_all_of(session: Session, new_id: int, old_id: int) -> bool:
+def _not_begun(session: Session, plan_id: int) -> set[int]:
     task = models.Task
-    left = set(
+    return set(
         session.scalars(
-            select(task.host_id).where(task.plan_id == old_id, task.state.in_(_NOT_BEGUN))
+            select(task.host_id).where(task.plan_id == plan_id, task.state.in_(_NOT_BEGUN))
         )
     )
+
+
+def _does_all_of(session: Session, new_id: int, old_id: int, left: set[int]) -> bool:
+    task = models.Task
     still = set(
         session.scalars(
             select(task.host_id).where(task.plan_id == new_id, task.state.in_(LIVE_TASKS))

@@ -11,24 +11,29 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.services import audit
 
 _MADE = ("plan.create", "plan.edit")
-AUTHOR = "plan.author"  # whoever chose, by a policy, what the scheduler made
+AUTHOR = "plan.author"  # whoever proposed it, or chose by a policy what the scheduler made
 
 
 def agree(session: Session, plan: models.Plan) -> bool:
     """Return whether authors, standing approvals and due date are those that were audited."""
     row, version, entry = models.Approval, models.PlanVersion, models.AuditEntry
+    event = models.PlanEvent
     standing = session.execute(
         select(row.by, row.at, row.content_hash, row.ring).where(
             row.plan_id == plan.id, row.void_at.is_(None), row.decision == "approve"
         )
     ).all()
     made = session.scalars(select(version.at).where(version.plan_id == plan.id)).all()
+    asked = session.scalars(
+        select(event.at).where(event.plan_id == plan.id, event.kind == PlanState.PROPOSED.value)
+    ).all()
     entries = session.scalars(
         select(entry).where(
-            entry.at.in_({plan.created_at, *made, *(one.at for one in standing)}),
+            entry.at.in_({plan.created_at, *made, *asked, *(one.at for one in standing)}),
             entry.subject == f"plan {plan.id}",
             entry.action.in_([*_MADE, AUTHOR, "plan.approve"]),
         )

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from patchmgr.domain.advisories import Match
-from patchmgr.domain.content import Content, coverage, place
+from patchmgr.domain.content import Content, coverage, coverage_words, place
 from patchmgr.domain.plans import Change
 from patchmgr.domain.representatives import choose, sights
 from patchmgr.domain.rings import HostFacts, RingSettings
@@ -90,6 +90,20 @@ def test_what_named_hosts_show_need_not_be_shown_twice():
     places = place(HOSTS, rings, "s", {}, CHANGES)
 
     assert {host for host, at in places.items() if at.ring == 0} == {5, 9}
+
+
+def test_what_is_said_of_a_later_ring_names_the_hosts_before_it_that_helped():
+    rings = (
+        RingSettings("a", hosts=("h5",)),
+        RingSettings("b", representative=1),
+        RingSettings("c"),
+    )
+    places = place(HOSTS, rings, "s", {}, CHANGES)
+    (reached,) = coverage(Content(CHANGES, places, rings, {}, 1), HOSTS)
+
+    assert coverage_words(reached.to_json()) == (
+        "1 host, with 1 of the rings before, cover 100 % of 4 changes and 2 of 2 platforms"
+    )
 
 
 def test_hosts_without_changes_or_of_no_further_platform_are_not_taken():

@@ -8,6 +8,7 @@ import pytest
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import (
     Acknowledge,
+    AcknowledgeHosts,
     Approve,
     Cancel,
     Dispatch,
@@ -95,6 +96,33 @@ def inventory(host: int, at=T0 + HOUR, *, verified=True, reboot=False) -> Invent
     return InventorySeen(host, at, verified, reboot)
 
 
+def failed(*hosts, at=T0 + 10 * MINUTE):
+    return [result(host, Outcome.FAILED, at) for host in hosts]
+
+
+LET_PASS = Acknowledge("bob", T0 + HOUR, "one bad disk")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (failed(1), AcknowledgeHosts("bob", T0 + HOUR, (1,), "bad disk"), failed(2)),
+        (failed(1, 2), LET_PASS, failed(3, at=T0 + 2 * HOUR)),
+        (failed(1, 2), LET_PASS, AcknowledgeHosts("bob", T0 + HOUR, (1,), "seen"),
+         failed(3, at=T0 + 2 * HOUR)),
+    ],
+)  # fmt: skip
+def test_a_failure_let_pass_that_became_a_success_covers_for_no_other(events):
+    flat = [one for event in events for one in (event if isinstance(event, list) else [event])]
+    one_may_fail = RingSettings("all", window="any", max_failures=1, success_pct=0)
+    rollout = after(started(9, rings=(one_may_fail,)), *flat)
+    assert (rollout.state, rollout.signals) == (PlanState.RUNNING, ())
+    late = after(rollout, result(1, at=T0 + 3 * HOUR))
+    assert late.state is PlanState.RUNNING
+
+    assert after(late, *failed(9, at=T0 + 3 * HOUR)).state is PlanState.HALTED
+
+
 def of(effects, kind) -> list:
     return [effect for effect in effects if isinstance(effect, kind)]
 
@@ -110,7 +138,7 @@ class TestApproval:
                 after(plan(1, 1), *events, Start("bob", T0, HASH))
 
     def test_an_author_cannot_approve(self):
-        with pytest.raises(ForbiddenError, match="ann made or edited this plan"):
+        with pytest.raises(ForbiddenError, match="ann made, edited or proposed this plan"):
             after(plan(1, 1), Propose("ann", T0), Approve("ann", T0, HASH))
 
     def test_who_edits_becomes_an_author(self):

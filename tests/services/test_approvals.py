@@ -50,6 +50,22 @@ def test_only_those_who_are_asked_can_approve(sqlite_fleet):
     assert fleet.get(plan_id).state == "approved"
 
 
+def test_who_proposes_or_edits_what_another_made_cannot_approve_it(fleet):
+    proposed, edited = fleet.create(), fleet.create()
+    fleet.do("propose", proposed, actor="bob")
+    fleet.do("propose", edited)
+    fleet.do("edit", edited, actor="bob", approvals_needed=2)
+    fleet.do("edit", edited, actor="cid", approvals_needed=1)
+
+    for plan_id, author in ((proposed, "bob"), (proposed, "ann"), (edited, "bob"), (edited, "cid")):
+        with pytest.raises(ForbiddenError, match="made, edited or proposed this plan"):
+            fleet.do("approve", plan_id, actor=author)
+    assert awaiting(fleet, "bob", "approver") == []
+    fleet.do("approve", proposed, actor="dan")
+    fleet.do("start", proposed)
+    assert fleet.get(proposed).state == "running"
+
+
 def test_a_ring_can_ask_for_several_people_of_its_own(sqlite_fleet):
     fleet = sqlite_fleet
     rings = (
@@ -224,6 +240,17 @@ def test_a_newer_plan_that_does_an_older_ones_work_can_replace_it(fleet):
     assert fleet.get(new).contains == ()
     with pytest.raises(IllegalTransitionError):
         supersede(fleet, new, old)
+
+
+def test_a_plan_whose_hosts_have_all_begun_is_not_replaced(sqlite_fleet):
+    fleet = sqlite_fleet
+    old = fleet.started(rings=(RingSettings("all"),))
+    fleet.report(old, *fleet.names)
+    new = fleet.create()
+
+    with pytest.raises(ConflictError, match="nothing is left that plan"):
+        supersede(fleet, new, old)
+    assert fleet.get(old).state == "running"
 
 
 def test_a_plan_that_lacks_some_of_the_work_replaces_nothing(sqlite_fleet):

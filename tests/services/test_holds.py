@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
 
 from patchmgr.db import models
 from patchmgr.db.queries import holds as queries
@@ -11,6 +12,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.terms import Targets, Terms
 from patchmgr.errors import ConflictError, ForbiddenError, InputError
 from patchmgr.services import holds
 
@@ -50,19 +52,31 @@ def test_a_held_version_stays_out_of_later_plans_with_what_moves_with_it(fleet):
 
 
 @pytest.mark.parametrize(
-    ("versions", "platform", "is_held"),
+    ("versions", "platform", "targets", "is_held"),
     [
-        ("", "", True),
-        (">=3.0.17,<3.1", "", True),
-        ("3.0.16-1", "", False),
-        (">3.0.17-1~deb12u2", "", False),
-        ("", "debian:11", False),
+        ("", "", Targets.EXACT, True),
+        (">=3.0.17,<3.1", "", Targets.EXACT, True),
+        ("0:3.0.17-1~deb12u2", "", Targets.EXACT, True),
+        ("3.0.16-1", "", Targets.EXACT, False),
+        (">3.0.17-1~deb12u2", "", Targets.EXACT, False),
+        ("", "debian:11", Targets.EXACT, False),
+        # What takes any newer version takes the bad one too.
+        ("3.0.18-1", "", Targets.AT_LEAST, True),
+        (">3.0.17-1~deb12u2", "", Targets.AT_LEAST, True),
+        (">=3.1,<3.2", "", Targets.AT_LEAST, True),
+        ("<=3.0.17-1~deb12u1", "", Targets.AT_LEAST, False),
+        (">=3.2,<3.1", "", Targets.AT_LEAST, False),
+        ("3.0.18-1", "debian:11", Targets.AT_LEAST, False),
     ],
 )
-def test_a_hold_is_for_what_it_names(sqlite_fleet, versions, platform, is_held):
+def test_a_hold_is_for_what_it_names(sqlite_fleet, versions, platform, targets, is_held):
+    before = sqlite_fleet.create(terms=Terms(targets=targets))
     add(sqlite_fleet, versions=versions, platform=platform)
+    after = sqlite_fleet.create(terms=Terms(targets=targets))
 
-    assert ("openssl" not in planned(sqlite_fleet, sqlite_fleet.create())[0]) is is_held
+    assert ("openssl" not in planned(sqlite_fleet, after)[0]) is is_held
+    with sqlite_fleet.db.reading() as session:
+        assert bool(queries.of_plan(session, before, sqlite_fleet.now)) is is_held
 
 
 def test_an_expired_or_revoked_hold_holds_nothing(fleet):
@@ -130,6 +144,28 @@ def test_several_hosts_that_failed_on_a_package_propose_a_hold(fleet):
     with pytest.raises(ConflictError, match="in force already"):
         holds.confirm(fleet.db, line.id, actor="ann", role=Role.OPERATOR, now=fleet.now)
     assert "curl" not in planned(fleet, fleet.create())[0]
+
+
+def test_failures_hold_nothing_where_no_host_failed(sqlite_fleet):
+    fleet = sqlite_fleet
+    plan_id = fleet.started(rings=ALL)
+    with fleet.db.writing() as session:  # as if b3 were of another release
+        curl = session.scalars(
+            select(models.PlanChange).where(models.PlanChange.package == "curl")
+        ).one()
+        columns = {one.name: getattr(curl, one.name) for one in models.PlanChange.__table__.columns}
+        other = models.PlanChange(**columns | {"id": None, "platform": "debian:11", "hosts": 1})
+        session.add(other)
+        session.flush()
+        b3 = select(models.Host.id).where(models.Host.hostname == "b3").scalar_subquery()
+        session.execute(
+            update(models.PlanItem)
+            .where(models.PlanItem.change_id == curl.id, models.PlanItem.host_id == b3)
+            .values(change_id=other.id)
+        )
+    fleet.report(plan_id, "b1", "b2", outcome=Outcome.FAILED, package="curl")
+
+    assert [line.platform for line in lines(fleet)] == ["debian:12"]
 
 
 def test_what_a_ring_failed_on_is_held_at_once_and_once(sqlite_fleet):

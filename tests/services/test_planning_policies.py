@@ -241,7 +241,7 @@ def test_a_schedule_proposes_a_plan_once_for_each_occasion(fleet):
     assert propose(fleet) == []
     detail = fleet.get(1)
     assert (detail.state, detail.author, detail.policy) == ("proposed", "scheduler", "monthly 1")
-    with pytest.raises(ForbiddenError, match="ann made or edited this plan"):
+    with pytest.raises(ForbiddenError, match="ann made, edited or proposed this plan"):
         fleet.do("approve", 1, actor="ann")
 
 
@@ -310,3 +310,20 @@ def test_the_history_of_a_change_is_told_by_plan_and_ring(fleet):
     assert said["curl"].words == f"made on 1 host before, failed on 1 (canary of plan {first})"
     assert said["openssl"].words == "made on 1 host before"
     assert {one.words for one in none.values()} == {"first time this change is made here"}
+
+
+def test_the_history_is_of_what_started_before_and_of_hosts_that_began(fleet):
+    waits = fleet.create()
+    urgent = fleet.started()  # made later, carried out first
+    fleet.report(urgent, "c1", outcome=Outcome.FAILED, package="curl")
+    with fleet.db.writing() as session:  # c2 did not answer in time
+        session.execute(
+            update(models.Task).where(models.Task.state == "leased").values(state="timed_out")
+        )
+    with fleet.db.reading() as session:
+        changes = plan_content.changes(session, waits, limit=99).lines
+        found = change_history.of_changes(session, waits, [line.id for line in changes])
+    said = {line.package: found[line.id].words for line in changes}
+
+    assert said["curl"] == f"never succeeded here, failed on 1 (canary of plan {urgent})"
+    assert said["openssl"] == "first time this change is made here"

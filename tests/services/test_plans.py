@@ -230,7 +230,7 @@ def test_an_author_cannot_approve_nor_an_operator(fleet):
     plan_id = fleet.create()
     fleet.do("propose", plan_id)
 
-    with pytest.raises(ForbiddenError, match="ann made or edited this plan"):
+    with pytest.raises(ForbiddenError, match="ann made, edited or proposed this plan"):
         fleet.do("approve", plan_id, actor="ann")
     with pytest.raises(ForbiddenError, match="needs the role approver"):
         fleet.do("approve", plan_id, actor="bob", role=Role.OPERATOR)
@@ -261,7 +261,7 @@ def test_approvals_fall_when_rings_change_and_the_difference_is_shown(fleet):
     assert after.approvals[0].void_reason == "cid changed the plan"
     with pytest.raises(ConflictError, match="the plan has changed"):
         fleet.do("approve", plan_id, actor="bob", content_hash=before.content_hash)
-    with pytest.raises(ForbiddenError, match="cid made or edited"):
+    with pytest.raises(ForbiddenError, match="cid made, edited or proposed"):
         fleet.do("approve", plan_id, actor="cid")
     fleet.do("approve", plan_id, actor="bob", content_hash=after.content_hash)
     fleet.do("start", plan_id)

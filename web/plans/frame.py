@@ -115,7 +115,9 @@ def _why_not(plan: PlanDetail) -> dict[str, str]:
             )
     if "approve" in plan.commands and "approve" not in found:
         if viewer().name in plan.authors:
-            found["approve"] = "You made or edited this plan, so somebody else must approve it."
+            found["approve"] = (
+                "You made, edited or proposed this plan, so somebody else must approve it."
+            )
         elif not may_approve(plan.terms.approvers, viewer().name, viewer().role.value):
             found["approve"] = f"It asks {words(plan.terms.approvers)}, not you."
         elif _has_approved(plan, ""):

@@ -12,10 +12,11 @@ from patchmgr.services import plans as service
 from web import choices, group_form
 from web.auth import requires
 from web.context import db, now, session, viewer
-from web.plan_form import EXECUTIONS, FIELDS, PlanForm, row_of, window_options
+from web.plan_form import FIELDS, PlanForm, row_of, window_options
 from web.plans.frame import loses_approval
 from web.plans.pages import pages, sentence
 from web.tables import Options
+from web.terms_form import EXECUTIONS, TARGETS, TermsRow
 
 
 @pages.get("/new")
@@ -61,7 +62,7 @@ def edit(plan_id: int) -> ResponseReturnValue:
     form = PlanForm(
         title=plan.title,
         approvals=str(plan.approvals_needed),
-        execution=plan.terms.execution.value,
+        terms_row=TermsRow.of(plan.terms),
         rings=[row_of(ring.settings) for ring in plan.rings],
         groups=group_form.rows_of(plan.groups),
     )
@@ -107,6 +108,7 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         loses_approval=plan is not None and loses_approval(plan),
         fields=FIELDS,
         executions=EXECUTIONS,
+        targets=TARGETS,
         kinds=group_form.KINDS,
         choices={} if plan else _choices(),
         windows=window_options(window_queries.known_windows(session())),

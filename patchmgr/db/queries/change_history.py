@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
@@ -17,6 +17,7 @@ from patchmgr.db.bulk import in_lists
 from patchmgr.domain.rollout.states import LIVE_TASKS, UNSUCCESSFUL, TaskState
 
 _change, _item, _task, _ring = models.PlanChange, models.PlanItem, models.Task, models.Ring
+_plan = models.Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,20 @@ class History:
 
 
 def of_changes(session: Session, plan_id: int, numbers: Sequence[int]) -> dict[int, History]:
-    """Return the history of the changes ``numbers`` of a plan, by number. One query."""
+    """Return the history of the changes ``numbers`` of a plan, by number. One query.
+
+    It is that of the plans that started before this one, whichever was made first.
+    """
     others: dict[int, Counter[_Ended]] = defaultdict(Counter)
     known: dict[int, set[tuple[int, int, int, str]]] = defaultdict(set)
     for part in in_lists(sorted(numbers)):
         for number, before, plan, hosts, package, *ended in session.execute(_query(plan_id, part)):
             known[number].add((plan, before, hosts, package))
             if ended[0] is not None:
-                state, ring, failed, count = ended
-                others[before][state, ring, failed] = count
+                state, ring, failed, is_unbegun, count = ended
+                if is_unbegun and state == TaskState.TIMED_OUT:
+                    state = _UNTRIED
+                others[before][state, ring, failed] += count
     found: dict[int, History] = {}
     for number in numbers:
         by_plan: dict[int, list[Earlier]] = defaultdict(list)
@@ -86,19 +92,29 @@ def of_changes(session: Session, plan_id: int, numbers: Sequence[int]) -> dict[i
 
 
 _Ended = tuple[str, str, str]  # state, ring, the package that failed
+_UNTRIED = "untried"  # timed out before it began: that speaks of the host, not of the change
 
 
 def _query(plan_id: int, numbers: Sequence[int]) -> Select[Any]:
     """Return the same changes of earlier plans, and their hosts that are not verified, counted."""
     now, before = _change, aliased(_change)
+    mine, other = aliased(_plan), aliased(_plan)
+    is_earlier = or_(
+        mine.started_at.is_(None),
+        other.started_at < mine.started_at,
+        and_(other.started_at == mine.started_at, other.id < mine.id),
+    )
     same = [
         getattr(before, name) == getattr(now, name)
         for name in ("package", "platform", "to_version", "from_version", "match", "arch")
     ]
     earlier = (
         select(now.id.label("number"), before.id, before.plan_id, before.hosts, before.package)
-        .join(before, and_(before.plan_id < plan_id, *same))
+        .join(before, and_(before.plan_id != plan_id, *same))
+        .join(mine, mine.id == now.plan_id)
+        .join(other, other.id == before.plan_id)
         .where(now.plan_id == plan_id, now.id.in_(numbers))
+        .where(other.started_at.is_not(None), is_earlier)
         .cte("earlier")
     )
     others = (
@@ -107,6 +123,7 @@ def _query(plan_id: int, numbers: Sequence[int]) -> Select[Any]:
             _task.state,
             _ring.name,
             _task.package.label("failed"),
+            _task.begun_at.is_(None).label("is_unbegun"),
             func.count().label("hosts"),
         )
         .select_from(_task)
@@ -117,11 +134,16 @@ def _query(plan_id: int, numbers: Sequence[int]) -> Select[Any]:
             _task.state.in_([one.value for one in TaskState if one is not TaskState.VERIFIED]),
             _item.change_id.in_(select(earlier.c.id)),
         )
-        .group_by(_item.change_id, _task.state, _ring.name, _task.package)
+        .group_by(_item.change_id, _task.state, _ring.name, _task.package, _task.begun_at.is_(None))
         .subquery()
     )
     return select(
-        *earlier.c, others.c.state, others.c.name, others.c.failed, others.c.hosts
+        *earlier.c,
+        others.c.state,
+        others.c.name,
+        others.c.failed,
+        others.c.is_unbegun,
+        others.c.hosts,
     ).outerjoin(others, others.c.change_id == earlier.c.id)
 
 

@@ -10,9 +10,11 @@ from patchmgr.db import models
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.plan_content import change_of
+from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.holds import Hold, State, state_of
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import WAITING_TASKS, TaskState
+from patchmgr.domain.terms import Targets
 from patchmgr.errors import InputError, NotFoundError
 
 _hold = models.PackageHold
@@ -108,7 +110,8 @@ def of_plan(
     """
     change, item, task = models.PlanChange, models.PlanItem, models.Task
     query = (
-        select(change, _hold)
+        select(change, _hold, models.Plan.terms)
+        .join(models.Plan, models.Plan.id == change.plan_id)
         .join(_hold, or_(_hold.package == change.package, _hold.package == change.source))
         .where(change.plan_id == plan_id, _hold.platform.in_(["", change.platform]))
         .where(_hold.expires_at > now, _hold.revoked_at.is_(None), _hold.confirmed_at.is_not(None))
@@ -123,9 +126,12 @@ def of_plan(
             )
         )
     found: dict[int, tuple[Change, Hold]] = {}
-    for row, hold in session.execute(query.order_by(change.package, change.id, _hold.id)):
-        one, value = change_of(row), _value(hold)
-        if row.id not in found and value.covers(one):
+    rows = session.execute(query.order_by(change.package, change.id, _hold.id))
+    for row, hold, terms in rows:
+        or_newer = plan_terms.from_json(terms).targets is Targets.AT_LEAST
+        one = change_of(row)
+        value = _value(hold).against(one, or_newer=or_newer)
+        if row.id not in found and value is not None:
             found[row.id] = (one, value)
     return list(found.values())
 

@@ -117,6 +117,7 @@ def tally_from_json(document: Mapping[str, Any]) -> Tally:
         dict(document["packages"]),
         document["accepted"],
         document.get("lost_accepted", 0),
+        from_micros(document["accepted_at"]) if "accepted_at" in document else None,
     )
 
 

@@ -49,7 +49,9 @@ _EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
 def propose(work: Work, event: Propose) -> None:
+    """Ask for approvals. Who asks vouches for the plan as an author does, and cannot approve it."""
     require(work, "propose", *_PROPOSABLE)
+    work.plan = replace(work.plan, authors=work.plan.authors | {event.by})
     work.move(PlanState.PROPOSED, event.at, event.by, deadline=event.at + PROPOSAL)
     work.notify("proposed", f"{event.by} proposed a plan; {_needs(work)}")
 
@@ -69,7 +71,9 @@ def approve(work: Work, event: Approve) -> None:
     if not may_approve(approvers, event.by, event.role):
         raise ForbiddenError(f"{event.by} is not asked; it must be {words(approvers)}")
     if event.by in work.plan.authors:
-        raise ForbiddenError(f"{event.by} made or edited this plan; somebody else must approve it")
+        raise ForbiddenError(
+            f"{event.by} made, edited or proposed this plan; somebody else must approve it"
+        )
     if event.content_hash != work.plan.content_hash:
         raise ConflictError(
             f"the plan has changed: it is {work.plan.content_hash[:12]} now, "
@@ -215,9 +219,9 @@ def acknowledge(work: Work, event: Acknowledge) -> None:
         if ring.state in STOPPED_RINGS:
             why = f"{ring.reason}; let pass by {event.by}: {event.reason}"
             work.move_ring(position, RingState.PASSED, event.at, why, by=event.by)
-            work.accept_failures(position)
+            work.accept_all_failures(position, event.at)
         elif any(one.key == f"failures:{ring.name}" for one in plan.signals):
-            work.accept_failures(position)
+            work.accept_all_failures(position, event.at)
     if plan.state is PlanState.HALTED:
         work.move(PlanState.RUNNING, event.at, event.by, event.reason)
         renew(work, event.at)

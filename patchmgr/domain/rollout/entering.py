@@ -37,7 +37,7 @@ def enter(
     work.put(moved)
     ring = work.rings[task.ring].name
     work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=actor)
-    signals.watch_groups(work, moved, at)
+    signals.watch_groups(work, work.tasks[task.host], at)
     # Signals come of hosts without success: where one is neither left nor reached, none can be new.
     if task.state in UNSUCCESSFUL or state in UNSUCCESSFUL:
         signals.review(work, at)

@@ -80,6 +80,13 @@ class Task:
     )
 
     @property
+    def is_failure(self) -> bool:
+        """Whether it counts among its ring's failures."""
+        if self.state is TaskState.TIMED_OUT:
+            return self.begun is not None
+        return self.state in (TaskState.FAILED, TaskState.ROLLED_BACK)
+
+    @property
     def is_unavailable(self) -> bool:
         """Whether its host counts against its groups.
 
@@ -121,6 +128,9 @@ class Tally:
     packages: Mapping[str, int] = field(default_factory=dict)  # package -> hosts on which it failed
     accepted: int = 0  # failures that a person has looked at and let pass
     lost_accepted: int = 0  # lost hosts that a person has acknowledged
+    accepted_at: datetime | None = (
+        None  # when all failures there were, were let pass; the last time
+    )
 
     def of(self, *states: TaskState) -> int:
         return sum(self.states.get(state, 0) for state in states)
@@ -217,7 +227,7 @@ class Rollout:
 
     rings: tuple[Ring, ...]
     tasks: Mapping[int, Task]  # by host
-    authors: frozenset[str]  # who made or edited it: none of them may approve
+    authors: frozenset[str]  # who made, edited or proposed it: none of them may approve
     content_hash: str
     approvals_needed: int = 1
     state: PlanState = PlanState.DRAFT

@@ -39,8 +39,6 @@ def retry(work: Work, event: Retry) -> None:
         if task.undo is not None and task.undo.is_in_hand and task.undo.begun is not None:
             raise ConflictError(f"host {task.host} is going back; wait until it says that it has")
         rolling_back.recall(work, task, "it gets another turn")
-        if task.acknowledged and _is_failure(task):
-            work.accept_failures(task.ring, -1)
         work.put(
             replace(
                 task,
@@ -77,7 +75,7 @@ def acknowledge_hosts(work: Work, event: AcknowledgeHosts) -> None:
             raise ConflictError(f"host {task.host} is {task.state}; nothing to acknowledge")
         if task.acknowledged:
             raise ConflictError(f"host {task.host} was acknowledged already")
-        if _is_failure(task):
+        if task.is_failure and not work.is_accepted(task):
             work.accept_failures(task.ring, 1)
         work.put(replace(task, acknowledged=True))
         message = f"{task.state}, accepted: {event.reason}"
@@ -137,7 +135,7 @@ def skip_ring(work: Work, event: SkipRing) -> None:
                 )
             )
     work.move_ring(position, RingState.SKIPPED, event.at, event.reason, by=event.by)
-    work.accept_failures(position)
+    work.accept_all_failures(position, event.at)
 
 
 def _tasks(work: Work, hosts: Sequence[int]) -> list[Task]:
@@ -145,10 +143,3 @@ def _tasks(work: Work, hosts: Sequence[int]) -> list[Task]:
         if host not in work.tasks:
             raise NotFoundError("task of host", host)
     return [work.tasks[host] for host in sorted(set(hosts))]
-
-
-def _is_failure(task: Task) -> bool:
-    """Return whether ``task`` counts among its ring's failures."""
-    if task.state is TaskState.TIMED_OUT:
-        return task.begun is not None
-    return task.state in (TaskState.FAILED, TaskState.ROLLED_BACK)

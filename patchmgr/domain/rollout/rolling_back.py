@@ -128,7 +128,7 @@ def reported(work: Work, task: Task, event: TaskReported) -> None:
 def fail(work: Work, task: Task, at: datetime, why: str, by: str = MACHINE) -> None:
     """Note that a host began to go back and has not: what is on it nobody knows."""
     assert task.undo is not None  # noqa: S101 -- only an order that was begun can fail
-    was_failure = task.state is _T.FAILED or (task.state is _T.TIMED_OUT and task.begun is not None)
+    was_failure = task.is_failure
     ended = replace(
         task,
         undo=replace(task.undo, until=None, given=None, over=why),

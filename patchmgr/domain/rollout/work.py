@@ -6,7 +6,7 @@ from datetime import datetime
 
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import MACHINE, Effect, Notify, Record
-from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Signal, Tally, Task
+from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Signal, Tally, Task, revised
 from patchmgr.domain.rollout.states import (
     NOT_BEGUN,
     OVER_RINGS,
@@ -28,6 +28,7 @@ class _Counts:
     reboots_lost: int
     accepted: int
     lost_accepted: int
+    accepted_at: datetime | None
     changed: bool = False
     _frozen: Tally | None = None  # of the present counts
 
@@ -60,6 +61,7 @@ class _Counts:
                 dict(+self.packages),
                 self.accepted,
                 self.lost_accepted,
+                self.accepted_at,
             )
         return self._frozen
 
@@ -99,6 +101,10 @@ class Work:
     def put(self, task: Task) -> None:
         """Store ``task`` in place of what its host had, and keep the counters in line."""
         before = self.tasks[task.host]
+        if before.is_failure and not task.is_failure and self.is_accepted(before):
+            self.accept_failures(before.ring, -before.hosts)  # or it would cover for another one
+        if task.acknowledged and _is_fresh(before, task):
+            task = revised(task, acknowledged=False)
         self._counts[before.ring].add(before, -before.hosts)
         self._counts[task.ring].add(task, +task.hosts)
         self.tasks[task.host] = task
@@ -118,11 +124,23 @@ class Work:
             host in self.tasks and self.tasks[host].state not in NOT_BEGUN for host in task.after
         )
 
-    def accept_failures(self, position: int, more: int | None = None) -> None:
-        """Count ``more`` failures as let pass, all of them by default."""
+    def is_accepted(self, task: Task) -> bool:
+        """Return whether a person let the failure ``task`` pass, alone or with all of its ring."""
+        at = self._counts[task.ring].accepted_at
+        return task.acknowledged or (at is not None and task.since is not None and task.since <= at)
+
+    def accept_all_failures(self, position: int, at: datetime) -> None:
+        """Count every failure that there is at ``at`` as let pass."""
+        counts = self._counts[position]
+        counts.accepted_at = at
+        counts.touch()
+        counts.accept(counts.frozen().failures)
+
+    def accept_failures(self, position: int, more: int) -> None:
+        """Count ``more`` failures as let pass."""
         counts = self._counts[position]
         failures = counts.frozen().failures
-        counts.accept(failures if more is None else max(0, min(failures, counts.accepted + more)))
+        counts.accept(max(0, min(failures, counts.accepted + more)))
 
     def clamp_accepted(self, position: int) -> None:
         self.accept_failures(position, 0)
@@ -193,6 +211,13 @@ class Work:
         self.effects.append(Notify(kind, message))
 
 
+def _is_fresh(before: Task, task: Task) -> bool:
+    """Return whether ``task`` has ended without success in a way that nobody has looked at."""
+    lost = TaskState.LOST
+    failed = task.is_failure and not before.is_failure
+    return failed or (task.state is lost and before.state is not lost)
+
+
 def _counts(tally: Tally) -> _Counts:
     return _Counts(
         Counter(tally.states),
@@ -201,4 +226,5 @@ def _counts(tally: Tally) -> _Counts:
         tally.reboots_lost,
         tally.accepted,
         tally.lost_accepted,
+        tally.accepted_at,
     )

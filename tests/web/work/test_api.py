@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from sqlalchemy import update
 
 from inventory import import_work, pieces
 from patchmgr.db import models
@@ -477,6 +478,26 @@ def test_windows_and_freezes_are_added(works, ask):
     assert ask("POST", "/windows", json=window).status_code == 409
     assert ask("POST", "/freezes", json=freeze).json[0]["ends"] == "2027-01-05T23:00:00Z"
     assert ask("POST", "/freezes", json={**freeze, "starts": "now"}).status_code == 422
+
+
+def test_a_program_is_told_what_a_plan_leaves_out_and_what_happened_to_it(works, ask):
+    with works.db.writing() as session:
+        held = {"held": ["libssl3"]}
+        session.execute(update(models.Host).where(models.Host.hostname == "web-1").values(held))
+    number = works.started()
+    left = ask("GET", f"/plans/{number}/not-planned").json["items"]
+    events = ask("GET", f"/plans/{number}/events").json["items"]
+    of_host = ask("GET", f"/plans/{number}/events?host=canary-1").json["items"]
+
+    assert [(one["package"], one["hosts"], one["reason"]) for one in left] == [
+        ("libssl3", 1, "held on the host"),
+        ("openssl", 1, "moves together with libssl3, which is held on the host"),
+    ]
+    assert "running" in {one["kind"] for one in events if one["by"] == "ann"}
+    assert {one["host"] for one in events} == {""}
+    assert {one["host"] for one in of_host} == {"canary-1"}
+    assert ask("GET", "/plans/99/not-planned").status_code == 404
+    assert ask("GET", "/plans/99/events").status_code == 404
 
 
 def test_a_program_forecasts_and_overrules(works, program):

@@ -164,6 +164,9 @@ def test_what_is_wrong_with_a_ring_stands_at_it(works, operator, change, said):
         ({"host": "nowhere"}, "No host"),
         ({"severity": "critical"}, "Nothing to plan"),
         ({"approvals": "9"}, "from 1 to 5"),
+        ({"targets": "newest"}, "is not one of the choices"),
+        ({"approvers": "role:nobody"}, "is none of role:approver"),
+        ({"valid": "soon"}, "An approval counts for"),
     ],
 )
 def test_a_choice_that_cannot_be_is_answered_in_words(works, operator, change, said):
@@ -255,6 +258,29 @@ def test_other_rings_let_approvals_fall_and_show_the_difference(works, operator,
     assert "No longer counts" in operator.get(f"/plans/{plan_id}/history").text
 
 
+def test_the_terms_of_a_plan_are_chosen_in_the_form_and_outlast_its_edit(works, operator):
+    chosen = {
+        "targets": "at-least",
+        "approvers": "role:admin, ann",
+        "valid": "48h",
+        "include_held": "yes",
+    }
+    operator.post("/plans/new", data=form(**chosen))
+
+    def terms():
+        with works.db.reading() as session:
+            return queries.get(session, 1, now=works.clock()).terms
+
+    made = terms()
+    operator.post("/plans/1/rings", data=sent_again(operator.get("/plans/1/rings").text))
+    assert terms() == made
+    assert made.to_json() == {
+        "include_held": True,
+        "approvers": ["ann", "role:admin"],
+        "approval_valid": "48h",
+    }
+
+
 # Deciding
 
 
@@ -266,7 +292,7 @@ def test_an_author_is_told_why_they_cannot_approve(works, client, person):
     page = approver.get(f"/plans/{plan_id}").text
     answer = approver.post(f"/plans/{plan_id}/approve")
 
-    assert "You made or edited this plan" in page
+    assert "You made, edited or proposed this plan" in page
     assert answer.status_code == 403
 
 
