@@ -13,8 +13,8 @@ EXECUTIONS = {
     Execution.RUNNER.value: "a runner, for many hosts",
 }
 TARGETS = {
-    Targets.EXACT.value: "exactly what the first ring proved",
-    Targets.AT_LEAST.value: "that or any newer one",
+    Targets.EXACT.value: "exactly these versions",
+    Targets.AT_LEAST.value: "these or newer ones",
 }
 
 

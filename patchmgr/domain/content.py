@@ -201,6 +201,10 @@ def window_from_json(document: Mapping[str, Any]) -> Window:
     return known_windows.from_json(document)
 
 
+# What is left where settings are the same and the hash is not: changes are frozen.
+MOVED = "some hosts stand in another ring, window or group than before, for what is known of them"
+
+
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what changed between two `Content.settings`, a sentence each, for people."""
     old = {ring["name"]: ring for ring in before["rings"]}

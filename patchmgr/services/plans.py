@@ -16,7 +16,7 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain import groups as group_settings
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.content import Content, difference
+from patchmgr.domain.content import MOVED, Content, difference
 from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.planning_policies import DEFAULT_SERIES
 from patchmgr.domain.plans import Selection
@@ -135,7 +135,7 @@ def edit(
             chosen = after.groups if groups is None else group_settings.checked(groups)
             gathered = planning.gather_again(session, after.places, chosen)
             after = replace(after, groups=chosen, gathered=gathered)
-        changed = difference(before.settings(), after.settings())
+        changed = difference(before.settings(), after.settings()) or (MOVED,)
         if after.hash == before.hash:
             return ()
         event = events.Edited(actor, now, after.hash)

@@ -1,6 +1,8 @@
 """Who must agree, for how long that holds, and what happens without it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import update
@@ -240,6 +242,41 @@ def test_a_newer_plan_that_does_an_older_ones_work_can_replace_it(fleet):
     assert fleet.get(new).contains == ()
     with pytest.raises(IllegalTransitionError):
         supersede(fleet, new, old)
+
+
+def test_of_two_plans_that_replace_each_other_at_once_one_stays_open(fleet):
+    numbers = (fleet.create(), fleet.create())
+    gate = Barrier(2)
+
+    def replace_it(new, old):
+        gate.wait()
+        try:
+            supersede(fleet, new, old)
+        except ConflictError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        refused = [one for one in pool.map(replace_it, numbers, numbers[::-1]) if one]
+
+    assert len(refused) == 1
+    assert sorted(fleet.get(one).state for one in numbers) == ["draft", "superseded"]
+
+
+def test_approvals_that_fell_because_hosts_moved_say_so(sqlite_fleet):
+    fleet = sqlite_fleet
+    rings = (RingSettings("canary", fields={"ring": "canary"}), RingSettings("rest"))
+    plan_id = fleet.create(rings=rings)
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+    with fleet.db.writing() as session:
+        session.execute(
+            update(models.Host).where(models.Host.hostname == "b1").values(ring="canary")
+        )
+    fleet.do("edit", plan_id, actor="cid", rings=rings)
+
+    detail = fleet.get(plan_id)
+    assert detail.state == "proposed"
+    assert "some hosts stand in another ring" in detail.changed[0]
 
 
 def test_a_plan_whose_hosts_have_all_begun_is_not_replaced(sqlite_fleet):

@@ -16,7 +16,7 @@ from patchmgr.db.queries.plan_stops import stops_of
 from patchmgr.db.queries.rollouts import reason_of, ring_of, rollout_of
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.content import difference
+from patchmgr.domain.content import MOVED, difference
 from patchmgr.domain.freezes import Freezes
 from patchmgr.domain.numbers import whole
 from patchmgr.domain.rings import RingSettings
@@ -468,7 +468,7 @@ def _changed(
         for version in session.scalars(select(row).where(row.plan_id == plan.id).order_by(row.id))
     }
     before, after = settings.get(fallen[-1].content_hash), settings.get(plan.content_hash)
-    return difference(before, after) if before and after else ()
+    return (difference(before, after) or (MOVED,)) if before and after else ()
 
 
 def _lines() -> Select[Any]:
