@@ -29,7 +29,9 @@ from patchmgr.db import migrate
 from patchmgr.db.session import Database
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
-hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
+hypothesis.settings.register_profile(
+    "ci", deadline=None, print_blob=True, derandomize=True, max_examples=60
+)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 SESSION = "TESTS_POSTGRESQL"  # where this run's server has its data

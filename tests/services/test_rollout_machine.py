@@ -34,7 +34,7 @@ from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundE
 from patchmgr.services import audit, freezes, leases, proof, rollouts, soundness, windows
 from patchmgr.services.leases import Said
 
-EXAMPLES = int(os.environ.get("ROLLOUT_EXAMPLES", "5"))  # `make soak` has many more
+EXAMPLES = int(os.environ.get("ROLLOUT_EXAMPLES", "3"))  # `make soak` has many more
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 OPENS, CLOSES = 9, 17  # o'clock
 DAY = Window("day", f"FREQ=DAILY;BYHOUR={OPENS};BYMINUTE=0;BYSECOND=0", 8 * HOUR, "UTC")

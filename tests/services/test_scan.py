@@ -514,7 +514,7 @@ def postgresql(_postgresql, _postgresql_template):
     return _postgresql, _postgresql_template
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(STEPS, min_size=3, max_size=14))
 def test_an_incremental_scan_comes_to_what_a_full_scan_comes_to(template, steps):
     with sqlite_fleet(template) as fleet, sqlite_fleet(template) as fresh:

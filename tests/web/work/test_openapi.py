@@ -38,7 +38,7 @@ def test_the_api_answers_as_its_document_says(works, app, method, mode):
         operation = found.ok()
 
         @settings(
-            max_examples=5,
+            max_examples=3,
             deadline=None,
             database=None,
             derandomize=True,
