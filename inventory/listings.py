@@ -60,10 +60,10 @@ def store_report(
     return difference
 
 
-def _keep_not_judged(row: models.Host, listing: Listing, format: str) -> None:  # noqa: A002 -- as above
-    of = {name: left for name, left in row.not_judged_of.items() if name != format}
+def _keep_not_judged(row: models.Host, listing: Listing, form: str) -> None:
+    of = {name: left for name, left in row.not_judged_of.items() if name != form}
     if listing.not_judged:
-        of[format] = [listing.not_judged, list(listing.not_judged_why)]
+        of[form] = [listing.not_judged, list(listing.not_judged_why)]
     if of != row.not_judged_of:
         row.not_judged_of, row.not_judged = of, sum(count for count, _ in of.values())
 

@@ -199,7 +199,7 @@ class _Reader:
             return rules.instant(value, ZoneInfo(zone)) - rules.instant(first, there)
         if lasts is not None:
             try:
-                found = vDuration.from_ical(lasts.value)  # type: ignore[no-untyped-call]
+                found = vDuration.from_ical(lasts.value)  # type: ignore[no-untyped-call] # a bare def
             except (ValueError, OverflowError) as error:
                 remedy = "is no duration, such as PT4H"
                 raise _Refusal(lasts.row, "DURATION", lasts.value, remedy) from error

@@ -154,7 +154,7 @@ def _property(file: str, row: int, raw: bytes) -> Property | None:
     if len(line) > LONGEST_LINE:
         raise BadFileError(file, [BadRow(row, "", line[:40], "is too long a line")])
     try:
-        name, parameters, value = Contentline(line).parts()  # type: ignore[no-untyped-call]
+        name, parameters, value = Contentline(line).parts()  # type: ignore[no-untyped-call] # a bare def
     except (ValueError, KeyError) as error:
         raise BadFileError(file, [BadRow(row, "", line[:80], "is no line of iCalendar")]) from error
     plain = {key.upper(): str(each) for key, each in parameters.items()}

@@ -189,7 +189,7 @@ def approve(
     require(role, Role.APPROVER, "approving a plan")
     with db.writing() as session:
         loaded = load(session, plan_id, Wanted(), now)
-        seen = content_hash or loaded.plan.content_hash
+        seen = loaded.plan.content_hash if content_hash is None else content_hash
         event = events.Approve(actor, now, seen, ring, comment, role.value)
         after, effects = advance(loaded.rollout, event)
         session.add(_decision(plan_id, "approve", event, comment))

@@ -37,7 +37,7 @@ def approve(plan_id: int) -> ResponseReturnValue:
         service.approve,
         plan_id,
         f"Ring {ring} is approved." if ring else "Approved.",
-        content_hash=request.form.get("content_hash") or None,
+        content_hash=request.form.get("content_hash", ""),
         ring=ring,
         comment=request.form.get("comment", "").strip()[:4000],
     )

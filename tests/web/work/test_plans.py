@@ -296,12 +296,13 @@ def test_an_author_is_told_why_they_cannot_approve(works, client, person):
     assert answer.status_code == 403
 
 
-def test_an_approval_signs_the_content_that_the_page_showed(works, client, state):
+@pytest.mark.parametrize("shown", [{"content_hash": "0" * 64}, {"content_hash": ""}, {}])
+def test_an_approval_signs_the_content_that_the_page_showed(works, client, state, shown):
     plan_id = works.create()
     works.do("propose", plan_id)
     approver = client(Role.APPROVER)
 
-    answer = approver.post(f"/plans/{plan_id}/approve", data={"content_hash": "0" * 64})
+    answer = approver.post(f"/plans/{plan_id}/approve", data=shown)
 
     assert "the plan has changed" in approver.get(answer.location).text.lower()
     assert state(plan_id) is PlanState.PROPOSED
@@ -496,8 +497,10 @@ def test_a_ring_with_an_approval_of_its_own_asks_for_it(works, client, operator)
     approver = client(Role.APPROVER)
 
     assert "that needs the role approver" in operator.get(f"/plans/{plan_id}").text
-    assert "Approve ring broad" in approver.get(f"/plans/{plan_id}").text
-    approver.post(f"/plans/{plan_id}/approve", data={"ring": "broad"})
+    page = approver.get(f"/plans/{plan_id}").text
+    assert "Approve ring broad" in page
+    shown = re.search('name="content_hash" value="([0-9a-f]{64})"', page)[1]
+    approver.post(f"/plans/{plan_id}/approve", data={"ring": "broad", "content_hash": shown})
     assert "Approve ring broad" not in approver.get(f"/plans/{plan_id}").text
 
 
