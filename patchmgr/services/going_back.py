@@ -7,10 +7,11 @@ Under `agent` and `runner` execution the ticks that follow hand them out as orde
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.queries import hosts as queries
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rollout import events
@@ -72,14 +73,11 @@ def roll_back(
 
 def host_numbers(session: Session, hosts: Sequence[str]) -> list[int]:
     """Return the ids of hosts by name. Raises `NotFoundError`."""
-    row = models.Host
-    found = []
+    known = queries.numbers(session, hosts)
     for name in hosts:
-        number = session.scalar(select(row.id).where(func.lower(row.hostname) == name.lower()))
-        if number is None:
+        if name.lower() not in known:
             raise NotFoundError("host", name)
-        found.append(number)
-    return found
+    return [known[name.lower()] for name in hosts]
 
 
 def _changed(session: Session, plan_id: int, ring: str) -> list[int]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.bulk import in_lists
+from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.freezes import freezes_at, freezes_between
 from patchmgr.db.queries.rollouts import is_readable, ring_of
 from patchmgr.db.session import Database
@@ -214,7 +214,7 @@ def report_results(
     """
     require(role, Role.OPERATOR, "reporting results")
     with db.writing() as session:
-        hosts = _hosts(session, rows)
+        hosts = queries.numbers(session, (row.host for row in rows))
         loaded = load(session, plan_id, Wanted(hosts=list(hosts.values())), now)
         if loaded.plan.started_at is None:
             raise IllegalTransitionError(loaded.plan.state, "reporting results")
@@ -295,17 +295,6 @@ def _is_at_a_gate(rollout: Rollout) -> bool:
 
 def _verified(rollout: Rollout) -> int:
     return sum(ring.tally.states.get("verified", 0) for ring in rollout.rings)
-
-
-def _hosts(session: Session, rows: Sequence[ResultRow]) -> dict[str, int]:
-    """Return the ids of the hosts that ``rows`` name, by name in lower case."""
-    names = sorted({row.host.lower() for row in rows})
-    name, number = func.lower(models.Host.hostname), models.Host.id
-    found: dict[str, int] = {}
-    for part in in_lists(names):
-        query = select(name, number).where(name.in_(part))
-        found |= {host: int(host_id) for host, host_id in session.execute(query)}
-    return found
 
 
 def _check(loaded: Loaded, rows: Sequence[ResultRow], hosts: Mapping[str, int], file: str) -> None:

@@ -377,3 +377,13 @@ def _conditions(filters: HostFilter, now: datetime, silent_days: int) -> list[Co
             raise InputError({"state": f"{filters.state!r} is not one of {', '.join(STATES)}"})
         found.append(states[filters.state])
     return found
+
+
+def numbers(session: Session, names: Iterable[str]) -> dict[str, int]:
+    """Return the ids of those hosts that there are of ``names``, by name in lower case."""
+    name = func.lower(host.hostname)
+    found: dict[str, int] = {}
+    for part in in_lists(sorted({each.lower() for each in names})):
+        query = select(name, host.id).where(name.in_(part))
+        found |= {named: int(number) for named, number in session.execute(query)}
+    return found

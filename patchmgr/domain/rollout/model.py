@@ -75,9 +75,7 @@ class Task:
     after: tuple[int, ...] = ()  # hosts that must have begun before it
     acknowledged: bool = False  # a person has seen that it ended without success
     undo: WayBack | None = None  # None: nobody wants it rolled back
-    hosts: int = (
-        1  # that it stands for: more where a forecast lets those that are alike move as one
-    )
+    hosts: int = 1  # that it stands for: in a forecast those that are alike move as one
 
     @property
     def is_failure(self) -> bool:
@@ -128,9 +126,7 @@ class Tally:
     packages: Mapping[str, int] = field(default_factory=dict)  # package -> hosts on which it failed
     accepted: int = 0  # failures that a person has looked at and let pass
     lost_accepted: int = 0  # lost hosts that a person has acknowledged
-    accepted_at: datetime | None = (
-        None  # when all failures there were, were let pass; the last time
-    )
+    accepted_at: datetime | None = None  # when all failures were let pass, the last time
 
     def of(self, *states: TaskState) -> int:
         return sum(self.states.get(state, 0) for state in states)
