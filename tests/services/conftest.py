@@ -201,7 +201,8 @@ class Fleet:
         event.listen(self.db.engine, "commit", commit)
         try:
             work()
-        except Crash:
+        except Crash as crash:
+            crash.__traceback__ = None  # its frames hold half-read cursors, and those the lock
             return False
         finally:
             event.remove(self.db.engine, "before_cursor_execute", die)
