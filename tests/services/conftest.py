@@ -119,7 +119,7 @@ class Fleet:
         )
 
     def do(self, verb, plan_id, actor="ann", role=Role.ADMIN, **more):
-        service = going_back if verb == "roll_back" else plans
+        service = going_back if verb in ("roll_back", "withdraw") else plans
         getattr(service, verb)(self.db, plan_id, actor=actor, role=role, now=self.now, **more)
 
     def started(self, **more):
