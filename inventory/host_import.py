@@ -1,7 +1,7 @@
 """Bringing ``hosts.csv`` in: rows meet the fleet by ``external_id``, else by hostname."""
 
 from collections import Counter
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from inventory.csv_file import Watch
 from inventory.csv_header import AS_IT_IS, Reading
 from inventory.difference import Change, Difference, Then
 from inventory.host_rows import judged_platform, move_platform, new_host
-from inventory.hosts_csv import HostRow, HostsFile, Problem
+from inventory.hosts_csv import HostRow, HostsFile
+from inventory.refusals import Problem, Refusal
 from inventory.retirement import retire_host
 from patchmgr.db import models
 from patchmgr.db.queries import feeds
@@ -72,7 +73,7 @@ def import_hosts(
     file = hosts_csv.read(path, how, watch)
     with db.trying() if dry_run else db.writing(alone=True) as session:
         fleet = _Fleet(session, file)
-        fleet.check(file)
+        hosts_csv.refuse(file, path, how, fleet.contradictions(file.rows))
         file.refused.check(path.name, but_rejects=rejects is not None)
         rejected = file.refused.total
         difference = Difference(rows=len(file.rows) + rejected, rejected=rejected)
@@ -145,6 +146,7 @@ class _Fleet:
         rows = session.scalars(select(models.Host)).all()
         self.by_name = {row.hostname.lower(): row for row in rows}
         self.by_external = {row.external_id: row for row in rows if row.external_id}
+        self._theirs = file.layout.theirs
         self.names_before: dict[int, str] = {}  # of hosts whose name goes to another
         # A host that one row means by its external id is not what another means by its old name.
         self._claimed = {
@@ -166,23 +168,20 @@ class _Fleet:
         """Return the name of ``host`` as it was before this import."""
         return self.names_before.get(host.id, host.hostname)
 
-    def check(self, file: HostsFile) -> None:
-        """Move the rows that contradict the fleet to the refused ones.
+    def contradictions(self, rows: Sequence[HostRow]) -> dict[int, Problem]:
+        """Return what is wrong with the ``rows`` that contradict the fleet, by their numbers.
 
         A refused row keeps its host's name taken, which may refuse another: so again, until all
         that is left fits together.
         """
+        problems: dict[int, Problem] = {}
         while True:
-            leaving = {found.id for row in file.rows if (found := self.find(row))}
-            good = []
-            for row in file.rows:
-                if (why := self._contradiction(row, leaving)) is None:
-                    good.append(row)
-                else:
-                    file.refuse(row, why)
-            if len(good) == len(file.rows):
-                return
-            file.rows = good
+            leaving = {found.id for row in rows if (found := self.find(row))}
+            bad = {row.row: why for row in rows if (why := self._contradiction(row, leaving))}
+            if not bad:
+                return problems
+            problems |= bad
+            rows = [row for row in rows if row.row not in bad]
 
     def gone(self, file: HostsFile, source: str) -> list[models.Host]:
         """Return the hosts that ``source`` named last and that ``file`` does not, by name.
@@ -211,15 +210,11 @@ class _Fleet:
         if found is not named:
             if named.id in leaving or named.retired_at is not None:
                 return None
-            why = f"is the name of another host; retire that one first: hosts retire {row.hostname}"
-            return "hostname", row.hostname, why
+            why = Refusal.NAME_TAKEN.said(host=row.hostname)
+            return self._theirs("hostname"), row.hostname, why
         if row.external_id and named.external_id and named.external_id != row.external_id:
-            why = (
-                f"differs from {named.external_id!r}, which the host {named.hostname} has; two "
-                f"machines under one name are not merged: hosts retire {named.hostname} first, if "
-                "this one has taken its place"
-            )
-            return "external_id", row.external_id, why
+            why = Refusal.TWO_MACHINES.said(other=named.external_id, host=named.hostname)
+            return self._theirs("external_id"), row.external_id, why
         return None
 
 

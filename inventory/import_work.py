@@ -148,21 +148,22 @@ def _apply(db: Database, row: models.Import, folder: Path, clock: Clock) -> None
             details={"file": row.filename, "kind": row.kind, **difference.summary()},
         )
 
-    preview.carry_out(
-        db,
-        path,
-        kind=row.kind,
-        mode=row.mode,
-        how=_reading(row),
-        source=row.source,
-        full_export=bool(row.options.get("full_export")),
-        retire=EVERYTHING if retire == uploads.ALL else frozenset(retire),
-        actor=row.confirmed_by,
-        now=now,
-        rejects=rejects,
-        watch=_noting(db, row.id),
-        then=finish,
-    )
+    with uploads.called(row.filename):
+        preview.carry_out(
+            db,
+            path,
+            kind=row.kind,
+            mode=row.mode,
+            how=_reading(row),
+            source=row.source,
+            full_export=bool(row.options.get("full_export")),
+            retire=EVERYTHING if retire == uploads.ALL else frozenset(retire),
+            actor=row.confirmed_by,
+            now=now,
+            rejects=rejects,
+            watch=_noting(db, row.id),
+            then=finish,
+        )
     path.unlink(missing_ok=True)
 
 

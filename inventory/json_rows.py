@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from inventory import json_text, text_file
+from inventory.refusals import Refusal
 from inventory.text_file import Text
 from patchmgr.errors import BadFileError, BadRow
 
@@ -77,7 +78,7 @@ def _of_lines(text: Text) -> Iterator[dict[str, Any]]:
                 yield {}
                 continue
             if (entry := _object(line)) is None:
-                why = "is no JSON object; the lines above it are one each"
+                why = Refusal.NO_OBJECT.said()
                 raise BadFileError(text.path.name, [BadRow(number, "", line[:40].strip(), why)])
             yield entry
 
@@ -111,7 +112,7 @@ def _write(copy: Path, entries: Any, file: str) -> None:
     for entry in entries():
         columns.update(dict.fromkeys(map(_line, entry)))
         if len(columns) > MOST_COLUMNS:
-            why = f"has more than {MOST_COLUMNS} different keys in its objects: is no inventory"
+            why = Refusal.MANY_KEYS.said(most=MOST_COLUMNS)
             raise BadFileError(file, [BadRow(0, "", "", why)])
     names = list(columns)
     with copy.open("w", encoding="utf-8", errors="replace", newline="") as rows:

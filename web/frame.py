@@ -5,9 +5,9 @@ from functools import cached_property
 
 from flask import Flask, request
 
-from patchmgr.db.queries import overview, plans
+from patchmgr.db.queries import overview, plan_lists
 from patchmgr.db.queries.overview import Presses, Trouble
-from patchmgr.db.queries.plans import PlanLine
+from patchmgr.db.queries.plan_lists import PlanLine
 from patchmgr.domain.accounts import Role
 from patchmgr.services.accounts import THEMES, Viewer
 from web import navigation
@@ -45,7 +45,7 @@ class Frame:
             return []
         return [
             line
-            for line, _ in plans.awaiting_approval(
+            for line, _ in plan_lists.awaiting_approval(
                 session(), self.viewer.name, self.viewer.role.value
             )
         ]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import flaws, plans, windows
+from patchmgr.db.queries import flaws, plan_lists, windows
 from patchmgr.db.queries import overview as queries
 from patchmgr.db.queries.overview import Point
 from patchmgr.db.queries.windows import WindowLine
@@ -27,7 +27,7 @@ URGENT = (Severity.CRITICAL.word, Severity.HIGH.word)
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
     trend = queries.trend(session(), now=now())
-    under_way = plans.running(session())
+    under_way = plan_lists.running(session())
     return render_template(
         "overview/index.html",
         latest=trend[-1] if trend else None,
@@ -37,7 +37,7 @@ def index() -> ResponseReturnValue:
         stopped=[plan for plan in under_way if plan.state is not PlanState.RUNNING],
         running=[plan for plan in under_way if plan.state is PlanState.RUNNING],
         openings=_openings(),
-        unreviewed=plans.unreviewed(session()),
+        unreviewed=plan_lists.unreviewed(session()),
         chart=charts.stacked(
             [(point.at, point.by_severity) for point in trend], WORST_FIRST, "Open findings"
         ),

@@ -1,21 +1,20 @@
 """``patchmgr plans``: make them, agree on them, carry them out, and see how they get on."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from patchmgr.cli import plan_decisions
+from patchmgr.cli import plan_decisions, plan_work
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
 from patchmgr.cli.plan_by_policy import by_policy, is_planning
 from patchmgr.cli.plan_decisions import terms_of, terms_options
-from patchmgr.cli.plan_files import read_bytes, read_stages, write_bytes
+from patchmgr.cli.plan_files import read_stages
 from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring, withdraw_roll_back
 from patchmgr.cli.plan_views import detail_json, history_json, print_detail
-from patchmgr.db.queries import change_history, plan_content, plan_progress
+from patchmgr.db.queries import change_history, plan_content, plan_lists, plan_progress
 from patchmgr.db.queries import holds as hold_queries
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.advisories import Severity
@@ -23,14 +22,7 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
-from patchmgr.services import (
-    exports,
-    outbox,
-    planning_policies,
-    probing,
-    result_files,
-    rollouts,
-)
+from patchmgr.services import plan_drafts, planning_policies
 from patchmgr.services import plans as service
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -111,7 +103,7 @@ def create(
         )
     else:
         rings, groups = read_stages(rings_file) if rings_file else (DEFAULT_RINGS, ())
-        plan_id = service.create(
+        plan_id = plan_drafts.create(
             app.db,
             selection=by_policy(app, policy, selection) if policy is not None else selection,
             title=title,
@@ -135,7 +127,7 @@ def create(
 def list_(app: App, states: tuple[str, ...], as_json: bool) -> None:
     """List plans, the newest first."""
     with app.db.reading() as session:
-        page = queries.listing(session, states=states, limit=1_000_000)
+        page = plan_lists.listing(session, states=states, limit=1_000_000)
     columns = (
         "id", "state", "title", "author", "severity", "hosts", "changes", "findings", "due",
         "state_since", "reason",
@@ -202,7 +194,7 @@ def edit(
     who = acting(app, as_name)
     with app.db.reading() as session:
         before = queries.get(session, plan_id, now=app.now).terms
-    changed = service.edit(
+    changed = plan_drafts.edit(
         app.db,
         plan_id,
         rings=rings,
@@ -276,6 +268,8 @@ plans.add_command(forecast)
 plans.add_command(roll_back)
 plans.add_command(skip_ring)
 plans.add_command(withdraw_roll_back)
+for work in (plan_work.export, plan_work.results, plan_work.tick):
+    plans.add_command(work)
 
 
 @plans.command()
@@ -328,102 +322,3 @@ def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: 
     who = acting(app, as_name)
     service.retry(app.db, plan_id, hosts, reason=reason, actor=who.name, role=who.role, now=app.now)
     click.echo(f"{len(hosts)} hosts wait for another turn")
-
-
-@plans.command()
-@_id
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "ansible"]), required=True, help="What to write."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="A file; for ansible a name in .zip gives playbook and inventory apart. Default: stdout.",
-)
-@click.option("--whole", is_flag=True, help="All rings, to read; not only what may be done now.")
-@click.option("--rollback", is_flag=True, help="The way back of hosts that must be rolled back.")
-@as_option
-@pass_app
-def export(
-    app: App,
-    plan_id: int,
-    form: str,
-    out: Path | None,
-    whole: bool,
-    rollback: bool,
-    as_name: str | None,
-) -> None:
-    """Write the work that may be done now, for people or for Ansible."""
-    who = acting(app, as_name)
-    if form == "ansible" and out is not None and out.suffix.lower() == ".zip":
-        form = "ansible-zip"
-    exported = service_export(app, plan_id, form, who, whole=whole, rollback=rollback)
-    if out is None:
-        sys.stdout.buffer.write(exported.body)
-        sys.stdout.buffer.flush()
-        return
-    write_bytes(out, exported.body)
-    click.echo(f"{out}: {exported.hosts} hosts")
-
-
-def service_export(
-    app: App, plan_id: int, form: str, who: Any, *, whole: bool, rollback: bool
-) -> exports.Exported:
-    """Return the export as ``who``."""
-    return exports.export(
-        app.db,
-        plan_id,
-        form,
-        whole=whole,
-        rollback=rollback,
-        actor=who.name,
-        role=who.role,
-        now=app.now,
-    )
-
-
-@plans.command()
-@_id
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@as_option
-@_json
-@pass_app
-def results(app: App, plan_id: int, file: Path, as_name: str | None, as_json: bool) -> None:
-    """Take results from FILE: CSV with host,result[,package,output,attempt,reboot]; - is stdin."""
-    body = read_bytes(file)
-    name = "stdin" if str(file) == "-" else str(file)
-    who = acting(app, as_name)
-    taken = result_files.report_file(
-        app.db, plan_id, body, file=name, actor=who.name, role=who.role, now=app.now
-    )
-    if as_json:
-        show_json({"changed": taken.changed, "unchanged": taken.unchanged})
-    else:
-        click.echo(f"{taken.changed} taken, {taken.unchanged} said nothing new")
-
-
-@plans.command()
-@_json
-@pass_app
-def tick(app: App, as_json: bool) -> None:
-    """Move every plan on to where it must be now; the scheduler does the same by itself."""
-    probing.probe(app.db, now=app.now)
-    result = rollouts.tick(app.db, now=app.now)
-    outbox.deliver(app.db, now=app.now)
-    counts = {
-        "plans": result.plans,
-        "changed": result.changed,
-        "dispatched": result.dispatched,
-        "verified": result.verified,
-        "failed": {str(number): why for number, why in result.failed.items()},
-    }
-    if as_json:
-        show_json(counts)
-    else:
-        click.echo(
-            f"{result.changed} of {result.plans} plans moved, {result.dispatched} hosts handed out"
-        )
-    for number, why in result.failed.items():
-        click.echo(f"patchmgr: plan {number} cannot be moved: {why}", err=True)
-    if result.failed:
-        sys.exit(1)

@@ -47,6 +47,14 @@ def record(
     session.flush()
 
 
+def of_plan(
+    session: Session, verb: str, plan_id: int, actor: str, now: datetime, **details: Any
+) -> None:
+    """Append what somebody did to a plan."""
+    subject = f"plan {plan_id}"
+    record(session, at=now, actor=actor, action=f"plan.{verb}", subject=subject, details=details)
+
+
 def first_broken(session: Session) -> int | None:
     """Return the id of the first entry that does not continue the chain; None when all do."""
     previous = ""

@@ -1,42 +1,33 @@
 """From open findings to the exact content of a plan."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import exceptions, flaws, holds, offers
+from patchmgr.db.queries import holds
 from patchmgr.db.queries.windows import known_windows, window_rules
-from patchmgr.domain.advisories import Fix, Kind, Match, Severity, Status
+from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import Content, Place, coverage, place
-from patchmgr.domain.criteria import Facts
-from patchmgr.domain.flaws import NOTHING_KNOWN
 from patchmgr.domain.groups import Group, GroupSettings, gather
 from patchmgr.domain.holds import hold_back
-from patchmgr.domain.matching import NAMES, Subject
-from patchmgr.domain.offers import Offers, Supply, shared_out
-from patchmgr.domain.packages import channels, release_of
 from patchmgr.domain.plans import (
-    EXCEPTED,
     Finding,
     Proposal,
     Selection,
     Statement,
-    propose_items,
 )
+from patchmgr.domain.proposing import propose_items
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.terms import Targets, Terms
 from patchmgr.domain.window_rules import WindowRule, window_of
 from patchmgr.domain.windows import Window, Windows
-from patchmgr.errors import ConflictError, NotFoundError
-from patchmgr.services import own_offers, selecting
-from patchmgr.services.own_offers import OwnOffers
+from patchmgr.errors import ConflictError
+from patchmgr.services import own_offers, planning_reads, selecting
 from patchmgr.services.selecting import Said
 
 
@@ -67,17 +58,17 @@ def draft(
     for an advisory, CVE, package or host that nobody has heard of, `ConflictError` when there is
     nothing to change.
     """
-    _check(session, selection)
-    statements, said = _statements(session, selection, now)
+    planning_reads.check(session, selection)
+    statements, said = planning_reads.statements(session, selection, now)
     hosts = {
         number: row
-        for number, row in _hosts(session, selection.hosts).items()
+        for number, row in planning_reads.hosts(session, selection.hosts).items()
         if selection.reaches(row.platform, row.environment, row.site, row.tags)
     }
     versions = {one.version_id for one in statements}
-    exposed, offered = _exposed(session, versions, hosts)
+    exposed, offered = planning_reads.exposed(session, versions, hosts)
     candidates = own_offers.candidates(session, offered)
-    excepted = _excepted(session, versions, now)
+    excepted = planning_reads.excepted(session, versions, now)
     held = {number: set(row.held) for number, row in hosts.items() if row.held}
     own = own_offers.of_hosts(statements, offered, candidates)
     stay = None if terms.include_held else held
@@ -128,7 +119,7 @@ def place_again(
 
     Raises `ConflictError` for a host whose own window does not exist.
     """
-    hosts = _hosts(session, ())
+    hosts = planning_reads.hosts(session, ())
     windows = known_windows(session)
     given = window_rules(session)
     facts = [facts_of(hosts[number], given) for number in sorted(before.places) if number in hosts]
@@ -144,7 +135,7 @@ def gather_again(
     session: Session, numbers: Collection[int], groups: Sequence[GroupSettings]
 ) -> tuple[Group, ...]:
     """Return the groups that the hosts of a plan are in now."""
-    hosts = _hosts(session, ())
+    hosts = planning_reads.hosts(session, ())
     return gather(
         [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts], groups
     )
@@ -166,163 +157,6 @@ def facts_of(row: models.Host, rules: Sequence[WindowRule] = ()) -> HostFacts:
         row.window,
     )
     return replace(facts, window=window_of(facts, rules))
-
-
-def _check(session: Session, selection: Selection) -> None:
-    version, advisory = models.PackageVersion, models.Advisory
-    for ref in selection.advisories:
-        if session.scalar(select(advisory.id).where(advisory.ref == ref).limit(1)) is None:
-            raise NotFoundError("advisory", ref)
-    for cve in selection.cves:
-        named = or_(advisory.ref == cve, (" " + advisory.cves + " ").contains(f" {cve} "))
-        if session.scalar(select(advisory.id).where(named).limit(1)) is None:
-            raise NotFoundError("CVE", cve)
-    for name in selection.packages:
-        named = or_(version.name == name, version.judged_source == name)
-        if session.scalar(select(version.id).where(named).limit(1)) is None:
-            raise NotFoundError("package", name)
-
-
-def _statements(
-    session: Session, selection: Selection, now: datetime
-) -> tuple[list[Statement], dict[tuple[int, str], Said]]:
-    """Return the open statements about every source that the selection touches."""
-    version, judgement = models.PackageVersion, models.Judgement
-    advisory, fix = models.Advisory, models.Fix
-    query = (
-        select(
-            version.id,
-            version.platform,
-            version.manager,
-            version.name,
-            version.arch,
-            version.version,
-            version.judged_source,
-            version.judged_version,
-            judgement.status,
-            fix.fixed,
-            fix.match,
-            advisory.ref,
-            judgement.severity,
-            advisory.cves,
-            judgement.published,
-            judgement.first_seen,
-            fix.channel,
-            judgement.class_id,
-            fix.package,
-            version.module,
-            version.origin,
-            advisory.kind,
-        )
-        .select_from(judgement)
-        .join(version, version.id == judgement.package_version_id)
-        .join(advisory, advisory.id == judgement.advisory_id)
-        .join(fix, fix.id == judgement.fix_id)
-        .where(judgement.until.is_(None))
-        .order_by(version.id, advisory.ref)
-    )
-    found: list[Statement] = []
-    said: dict[tuple[int, str], Said] = {}
-    dangers = flaws.classes(session)
-    rows: Sequence[Any] = session.execute(query).all()
-    known = offers.of_packages(session, {row[1] for row in rows}, {row[3] for row in rows})
-    judge = selecting.judge(session, selection, (row[13] for row in rows), now)
-    for row in rows:
-        number, platform, manager, name, arch, installed, source, source_version = row[:8]
-        status, fixed, match, ref, rated, cves, published, first_seen, channel, kind = row[8:18]
-        severity = Severity(rated)
-        selected = selection.covers(ref, cves.split(), (name, source), severity)
-        if selected and judge is not None:
-            facts = Facts(
-                severity, Kind(row[21]), (name, source), published, first_seen, NOTHING_KNOWN
-            )
-            selected = judge.admits((number, ref), facts, cves.split())
-        supply = _supply(row, known)
-        found.append(
-            Statement(
-                number,
-                release_of(platform),
-                manager,
-                name,
-                arch,
-                installed,
-                source,
-                source_version,
-                Status(status),
-                fixed,
-                Match(match),
-                ref,
-                severity,
-                selected,
-                needs="" if channel in channels(platform) else NAMES.get(channel, ""),
-                # A repository that is not known may have anything.
-                is_offered=supply is None or bool(supply.suites),
-                phased=(
-                    shared_out(name, supply.version, supply.phased)
-                    if supply and not supply.is_for_all
-                    else ""
-                ),
-            )
-        )
-        said[number, ref] = Said(published, first_seen, dangers.get(kind, NOTHING_KNOWN))
-    found = selecting.only_due(session, judge, found, said)
-    concerned = {(one.platform, one.source) for one in found if one.selected}
-    return [one for one in found if (one.platform, one.source) in concerned], said
-
-
-def _supply(row: Any, known: Offers) -> Supply | None:
-    """Return whether known repositories have the fix of a statement; None: that cannot be told."""
-    _, platform, manager, name, arch, installed, source, source_version = row[:8]
-    status, fixed, match, *_, channel, _, package, module, origin = row[8:21]
-    if status != Status.AFFECTED:
-        return None
-    subject = Subject(
-        platform, manager, name, installed, source, source_version, arch, module, origin
-    )
-    fix = Fix(platform, package, Match(match), Status.AFFECTED, fixed, channel=channel)
-    return known.supply(subject, fix)
-
-
-def _hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:
-    query = select(models.Host).where(models.Host.retired_at.is_(None))
-    hosts = {row.id: row for row in session.scalars(query)}
-    if not names:
-        return hosts
-    by_name = {row.hostname.lower(): row for row in hosts.values()}
-    for name in names:
-        if name.lower() not in by_name:
-            raise NotFoundError("host", name)
-    return {by_name[name.lower()].id: by_name[name.lower()] for name in names}
-
-
-def _exposed(
-    session: Session, versions: Collection[int], hosts: Collection[int]
-) -> tuple[dict[int, list[int]], OwnOffers]:
-    """Return which of ``versions`` each host has, and what its repositories have over them."""
-    exposure = models.Exposure
-    found: dict[int, list[int]] = defaultdict(list)
-    offered: dict[int, dict[int, int]] = defaultdict(dict)
-    for part in in_lists(sorted(versions)):
-        for host, number, candidate in session.execute(
-            select(exposure.host_id, exposure.package_version_id, exposure.candidate_id).where(
-                exposure.until.is_(None), exposure.package_version_id.in_(part)
-            )
-        ):
-            if host in hosts:
-                found[host].append(number)
-                if candidate is not None:
-                    offered[host][number] = candidate
-    return found, offered
-
-
-def _excepted(
-    session: Session, versions: Collection[int], now: datetime
-) -> dict[int, dict[Finding, str]]:
-    """Return what exceptions cover on each host, and by which one."""
-    found: dict[int, dict[Finding, str]] = defaultdict(dict)
-    for one in exceptions.covered_findings(session, versions, now):
-        found[one.host_id][one.package_version_id, one.advisory] = EXCEPTED.format(one.label)
-    return found
 
 
 def _held_included(proposal: Proposal, held: Mapping[int, Collection[str]]) -> int:

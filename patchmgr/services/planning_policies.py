@@ -20,7 +20,7 @@ from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.schedules import next_due
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, PatchmgrError
-from patchmgr.services import audit, plans, superseding, witnesses
+from patchmgr.services import audit, plan_drafts, plans, superseding, witnesses
 from patchmgr.services.roles import require
 
 SCHEDULER = "scheduler"  # whom plans that are proposed by themselves name as their author
@@ -86,7 +86,8 @@ def create_plan(
 ) -> int:
     """Make a draft by the last version of the policy ``name``; return the plan's id.
 
-    ``narrowed`` is what is asked for besides, and leaves out more. Raises as `plans.create` does.
+    ``narrowed`` is what is asked for besides, and leaves out more. Raises as
+    `plan_drafts.create` does.
     """
     with db.reading() as session:
         stored = queries.get(session, name)
@@ -212,7 +213,7 @@ def _create(
     title: str = "",
 ) -> int:
     policy = stored.policy
-    return plans.create(
+    return plan_drafts.create(
         db,
         selection=_narrowed(policy.selection, narrowed),
         title=title or policy.title,

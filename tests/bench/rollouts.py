@@ -28,7 +28,7 @@ from patchmgr.domain.plans import Change, Proposal, Selection
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.simulation.player import simulate
 from patchmgr.domain.simulation.reading import scenario_from_json
-from patchmgr.services import planning, plans, rollouts
+from patchmgr.services import plan_drafts, planning, plans, rollouts
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SIMULATION, TICK = 60, 1  # seconds of CPU that 100,000 hosts may take
@@ -141,7 +141,7 @@ def running(db: Database, hosts: int) -> None:
     with db.writing() as session:
         rows = [{**empty, "id": number, "hostname": f"h{number}"} for number in numbers]
         session.execute(insert(models.Host), rows)
-        plans.keep(session, made, Selection(), title="t", series="s", actor="ann", now=NOW)
+        plan_drafts.keep(session, made, Selection(), title="t", series="s", actor="ann", now=NOW)
     plans.propose(db, 1, actor="ann", role=Role.ADMIN, now=NOW)
     plans.approve(db, 1, actor="bob", role=Role.ADMIN, now=NOW)
     plans.start(db, 1, actor="ann", role=Role.ADMIN, now=NOW)

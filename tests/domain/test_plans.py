@@ -5,17 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchmgr.domain.advisories import Match, Severity, Status
-from patchmgr.domain.plans import (
+from patchmgr.domain.plans import Change, Evidence, Selection, Statement, unfinished
+from patchmgr.domain.proposing import (
     HELD,
     NO_FIX,
     UNDETERMINED,
     VERSION_IN_NAME,
-    Change,
-    Evidence,
-    Selection,
-    Statement,
     propose_items,
-    unfinished,
 )
 
 

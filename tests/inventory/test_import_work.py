@@ -211,7 +211,7 @@ def test_an_import_refused_when_it_is_carried_out_goes_back_to_the_person(desk):
 
     line = desk.line(number)
     assert (line.state, line.confirmed_by) == ("previewed", "")
-    assert "two machines under one name are not merged" in line.error
+    assert line.error.startswith("h.csv: row 2, column external_id: '1' differs from '2'")
 
 
 def test_a_bug_does_not_keep_other_imports_waiting(desk, monkeypatch):

@@ -19,7 +19,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
-from patchmgr.services import going_back, plans, rollouts, scan, sync
+from patchmgr.services import going_back, plan_drafts, plans, rollouts, scan, sync
 
 HOUR = timedelta(hours=1)
 
@@ -108,7 +108,7 @@ class Fleet:
         package_import.import_packages(self.db, path, actor="test", now=self.now)
 
     def create(self, rings=(CANARY, BROAD), selection=EVERYTHING, **more):
-        return plans.create(
+        return plan_drafts.create(
             self.db,
             selection=selection,
             rings=rings,
@@ -119,7 +119,8 @@ class Fleet:
         )
 
     def do(self, verb, plan_id, actor="ann", role=Role.ADMIN, **more):
-        service = going_back if verb in ("roll_back", "withdraw") else plans
+        others = {"roll_back": going_back, "withdraw": going_back, "edit": plan_drafts}
+        service = others.get(verb, plans)
         getattr(service, verb)(self.db, plan_id, actor=actor, role=role, now=self.now, **more)
 
     def started(self, **more):

@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from patchmgr.db import models
-from patchmgr.db.queries import plan_progress, report_plans
-from patchmgr.db.queries import plans as queries
+from patchmgr.db.queries import plan_lists, plan_progress, report_plans
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
@@ -21,7 +20,7 @@ from patchmgr.errors import (
     InputError,
     NotFoundError,
 )
-from patchmgr.services import accounts, approvals, plans, superseding
+from patchmgr.services import accounts, approvals, plan_drafts, superseding
 
 DAY = timedelta(days=1)
 
@@ -36,7 +35,7 @@ def review(fleet, plan_id, actor="cid", role=Role.APPROVER, comment="it was righ
 
 def awaiting(fleet, name, role):
     with fleet.db.reading() as session:
-        return [line.id for line, _ in queries.awaiting_approval(session, name, role)]
+        return [line.id for line, _ in plan_lists.awaiting_approval(session, name, role)]
 
 
 def test_only_those_who_are_asked_can_approve(sqlite_fleet):
@@ -134,7 +133,7 @@ def test_other_terms_are_other_content(sqlite_fleet):
     plan_id = fleet.create(terms=Terms(targets=Targets.AT_LEAST))
     fleet.do("propose", plan_id)
     fleet.do("approve", plan_id, actor="bob")
-    changed = plans.edit(
+    changed = plan_drafts.edit(
         fleet.db,
         plan_id,
         terms=Terms(approvers=("bob",), approval_valid=2 * DAY),
@@ -150,7 +149,7 @@ def test_other_terms_are_other_content(sqlite_fleet):
     )
     assert fleet.get(plan_id).state == "proposed"
     with pytest.raises(InputError, match="make a new one"):
-        plans.edit(
+        plan_drafts.edit(
             fleet.db,
             plan_id,
             terms=Terms(include_held=True),
@@ -171,7 +170,7 @@ def test_breaking_the_glass_starts_and_stays_open_until_somebody_else_signs(flee
     assert fleet.get(plan_id).state == "running"
     assert fleet.states(plan_id)["c1"] == "leased"
     with fleet.db.reading() as session:
-        assert [row[0] for row in queries.unreviewed(session)] == [plan_id]
+        assert [row[0] for row in plan_lists.unreviewed(session)] == [plan_id]
         (done,) = report_plans.plans(session, fleet.now - DAY, fleet.now)
         kinds = [line.kind for line in plan_progress.events(session, plan_id).lines]
     assert done.break_glass == "started without its approvals by ann: exploited now; not reviewed"
@@ -188,7 +187,7 @@ def test_breaking_the_glass_starts_and_stays_open_until_somebody_else_signs(flee
     with pytest.raises(ConflictError, match="cid has reviewed it already"):
         review(fleet, plan_id, actor="dan")
     with fleet.db.reading() as session:
-        assert queries.unreviewed(session) == []
+        assert plan_lists.unreviewed(session) == []
     assert fleet.get(plan_id).break_glass.reviewed_by == "cid"
     actions = [entry.action for entry in fleet.rows(models.AuditEntry)]
     assert {"plan.break_glass", "plan.review"} <= set(actions)

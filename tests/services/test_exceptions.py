@@ -16,7 +16,7 @@ from patchmgr.domain.exceptions import Scope, State, Type
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError
-from patchmgr.services import audit, exceptions, plans
+from patchmgr.services import audit, exceptions, plan_drafts
 from patchmgr.services import reports as report_service
 from tests.services.test_scan import DAY, NOON, Fleet, advisory, counted, counts, dues, fix
 
@@ -368,7 +368,7 @@ def test_listing_exceptions_takes_few_statements_however_many_there_are(fleet, s
 
 
 def planned(fleet, **selection):
-    number = plans.create(
+    number = plan_drafts.create(
         fleet.db,
         selection=Selection(**selection),
         rings=(RingSettings("all"),),

@@ -10,7 +10,7 @@ from patchmgr.db.queries import forecasts as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.windows import Freeze
-from patchmgr.services import forecasts, freezes, kept_forecasts, plans
+from patchmgr.services import forecasts, freezes, kept_forecasts, plan_drafts
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -67,7 +67,7 @@ def test_one_of_other_rings_is_no_forecast_of_the_plan(sqlite_fleet):
     refresh(fleet)
     rings = (RingSettings("all"),)
 
-    plans.edit(fleet.db, plan_id, rings=rings, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    plan_drafts.edit(fleet.db, plan_id, rings=rings, actor="ann", role=Role.OPERATOR, now=fleet.now)
 
     assert kept(fleet, plan_id) is None
 

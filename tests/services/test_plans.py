@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, insert, literal, select, update
 
 from patchmgr.db import models
-from patchmgr.db.queries import plan_content, plan_progress
+from patchmgr.db.queries import plan_content, plan_lists, plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
@@ -21,7 +21,7 @@ from patchmgr.errors import (
     InputError,
     NotFoundError,
 )
-from patchmgr.services import audit, contents, plans, windows
+from patchmgr.services import audit, contents, plan_drafts, windows
 
 HOUR = timedelta(hours=1)
 
@@ -244,7 +244,7 @@ def test_approvals_fall_when_rings_change_and_the_difference_is_shown(fleet):
     fleet.do("propose", plan_id)
     fleet.do("approve", plan_id, actor="bob", comment="fine")
     before = fleet.get(plan_id)
-    changed = plans.edit(
+    changed = plan_drafts.edit(
         fleet.db,
         plan_id,
         rings=[replace(r.settings, soak=r.settings.soak + HOUR) for r in before.rings],
@@ -275,7 +275,9 @@ def test_an_edit_that_changes_nothing_keeps_the_approvals(fleet):
     rings = [ring.settings for ring in fleet.get(plan_id).rings]
 
     assert (
-        plans.edit(fleet.db, plan_id, rings=rings, actor="cid", role=Role.OPERATOR, now=fleet.now)
+        plan_drafts.edit(
+            fleet.db, plan_id, rings=rings, actor="cid", role=Role.OPERATOR, now=fleet.now
+        )
         == ()
     )
     assert fleet.get(plan_id).state == "approved"
@@ -285,7 +287,7 @@ def test_a_running_plan_cannot_be_edited(fleet):
     plan_id = fleet.started()
 
     with pytest.raises(IllegalTransitionError):
-        plans.edit(
+        plan_drafts.edit(
             fleet.db,
             plan_id,
             approvals_needed=2,
@@ -312,7 +314,7 @@ def test_who_could_approve_sees_it(fleet):
 
     def waiting(name):
         with fleet.db.reading() as session:
-            return [line.id for line, _ in queries.awaiting_approval(session, name)]
+            return [line.id for line, _ in plan_lists.awaiting_approval(session, name)]
 
     assert (waiting("ann"), waiting("bob")) == ([], [plan_id])
     fleet.do("approve", plan_id, actor="bob")
@@ -424,10 +426,10 @@ def test_listings_go_on_where_a_page_ended_and_can_be_searched(sqlite_fleet, sta
         assert of(plan_content.exclusions)[1] == 2
         assert of(plan_content.exclusions, search="no fix")[1] == 1
         assert of(plan_progress.events, tasks=True)[1] > of(plan_progress.events)[1]
-        lines, total = paged(partial(queries.listing, session))
+        lines, total = paged(partial(plan_lists.listing, session))
         assert ([line.id for line in lines], total) == ([2, 1], 2)
-        assert paged(partial(queries.listing, session), search="ONLY")[1] == 1
-        assert paged(partial(queries.listing, session), states=["running"])[0][0].id == plan_id
+        assert paged(partial(plan_lists.listing, session), search="ONLY")[1] == 1
+        assert paged(partial(plan_lists.listing, session), states=["running"])[0][0].id == plan_id
         assert plan_content.hosts_of_change(session, plan_id, 1) == ["b1", "b2", "b3", "c1", "c2"]
 
         statements.clear()
@@ -450,7 +452,7 @@ def test_a_ring_that_waits_for_its_own_approval_is_shown_to_who_could_give_it(fl
 
     def waiting(name):
         with fleet.db.reading() as session:
-            return [(line.id, ring) for line, ring in queries.awaiting_approval(session, name)]
+            return [(line.id, ring) for line, ring in plan_lists.awaiting_approval(session, name)]
 
     assert fleet.get(plan_id).rings[0].state == "waiting_gate"
     assert fleet.get(plan_id).awaits == "an approver, for ring canary"

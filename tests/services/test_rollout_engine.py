@@ -20,7 +20,7 @@ from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.windows import Window
 from patchmgr.errors import PatchmgrError
-from patchmgr.services import planning, plans, probing, rollouts, verification
+from patchmgr.services import plan_drafts, planning, plans, probing, rollouts, verification
 from patchmgr.services.rollout_load import Wanted, load
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)  # daylight saving begins in Berlin on the 29th
@@ -92,7 +92,7 @@ def db(sqlite_db):
             gathered=gather(facts, GROUPS),
         )
         made = planning.Draft(content, Proposal(), START + 6 * DAY, {"changes": 1, "hosts": HOSTS})
-        plans.keep(session, made, Selection(), title="t", series="s", actor="ann", now=START)
+        plan_drafts.keep(session, made, Selection(), title="t", series="s", actor="ann", now=START)
     plans.propose(sqlite_db, 1, **PEOPLE, now=START)
     plans.approve(sqlite_db, 1, actor="bob", role=Role.ADMIN, now=START)
     plans.start(sqlite_db, 1, **PEOPLE, now=START)

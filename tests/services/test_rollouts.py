@@ -9,8 +9,7 @@ from sqlalchemy import select, update
 
 from inventory import retirement
 from patchmgr.db import models
-from patchmgr.db.queries import plan_content, plan_progress
-from patchmgr.db.queries import plans as queries
+from patchmgr.db.queries import plan_content, plan_lists, plan_progress
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.plans import Selection
@@ -88,7 +87,7 @@ def test_a_whole_plan_from_findings_to_completed(fleet):
     assert fleet.is_consistent()
     fleet.scan()
     with fleet.db.reading() as session:
-        assert queries.running(session) == []
+        assert plan_lists.running(session) == []
         told = plan_progress.events(session, plan_id, tasks=True, limit=100).lines
     assert [e.kind for e in told if e.host == "c1"] == [
         "task_verified",

@@ -8,7 +8,7 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.errors import TooOftenError
-from patchmgr.services import accounts, enrolment, plans
+from patchmgr.services import accounts, enrolment, plan_drafts, plans
 from web.api import leases as api
 from web.pace import Pace
 
@@ -35,7 +35,7 @@ def started(app, sqlite_db, fleet, clock):
 
     def start(execution):
         by = {"role": Role.ADMIN, "now": clock()}
-        plan_id = plans.create(
+        plan_id = plan_drafts.create(
             sqlite_db,
             selection=Selection(),
             rings=(RingSettings("all", max_failures=0),),

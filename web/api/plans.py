@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from patchmgr.db.queries import change_history, holds, plan_content, plan_progress
+from patchmgr.db.queries import change_history, holds, plan_content, plan_lists, plan_progress
 from patchmgr.db.queries import plans as queries
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain import groups
@@ -12,8 +12,7 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, series_from_json
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
-from patchmgr.services import planning_policies
-from patchmgr.services import plans as service
+from patchmgr.services import plan_drafts, planning_policies
 from web.api.plan_shapes import (
     Change,
     ChangeQuery,
@@ -39,7 +38,7 @@ def plan_in_full(plan_id: int) -> object:
 def list_plans(query: PlanQuery) -> object:
     """List plans, the newest first."""
     states = (query.state,) if query.state else ()
-    found = queries.listing(
+    found = plan_lists.listing(
         session(), states=states, search=query.search, limit=query.limit, cursor=query.cursor
     )
     return page(found)
@@ -67,7 +66,7 @@ def create_plan(body: PlanIn) -> object:
             db(), body.policy, narrowed=selection, title=body.title, **who()
         )
         return plan_in_full(plan_id)
-    plan_id = service.create(
+    plan_id = plan_drafts.create(
         db(),
         selection=selection,
         title=body.title,
@@ -92,7 +91,7 @@ def edit_plan(plan_id: int, body: PlanEditIn) -> object:
     """Give a plan that has not started other rings, groups, approvals or terms; approvals fall."""
     with db().reading() as reading:
         before = queries.get(reading, plan_id, now=now()).terms
-    service.edit(
+    plan_drafts.edit(
         db(),
         plan_id,
         rings=None if body.rings is None else series_from_json(body.rings),

@@ -8,7 +8,7 @@ from patchmgr.db.queries import windows as window_queries
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import ConflictError, InputError, NotFoundError
-from patchmgr.services import plans as service
+from patchmgr.services import plan_drafts
 from web import choices, group_form
 from web.auth import requires
 from web.context import db, now, session, viewer
@@ -33,7 +33,7 @@ def create() -> ResponseReturnValue:
     if form.change_rows(request.form):
         return _form_page(form)
     try:
-        plan_id = service.create(
+        plan_id = plan_drafts.create(
             db(),
             selection=form.selection(),
             title=form.title,
@@ -79,7 +79,7 @@ def save(plan_id: int) -> ResponseReturnValue:
     form = PlanForm.read(request.form, kept)
     if not form.change_rows(request.form):
         try:
-            changed = service.edit(
+            changed = plan_drafts.edit(
                 db(),
                 plan_id,
                 rings=form.ring_settings(),

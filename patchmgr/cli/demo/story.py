@@ -29,6 +29,7 @@ from patchmgr.services import (
     feeds,
     freezes,
     kept_forecasts,
+    plan_drafts,
     plans,
     policies,
     reports,
@@ -233,7 +234,7 @@ def _proposed(
     day: float,
     rings: Sequence[RingSettings] = _ANY_TIME,
 ) -> int:
-    plan_id = plans.create(
+    plan_id = plan_drafts.create(
         story.db,
         title=title,
         selection=Selection(packages=packages),
@@ -309,7 +310,7 @@ def _today(story: Story) -> None:
             _report(story, plan_id, rows, story.at(0.05))
         _patch(story, done, sources, story.at(0.05))
     _proposed(story, "PostgreSQL 15.20", ("postgresql-15",), 0.18, DEFAULT_RINGS)
-    plans.create(
+    plan_drafts.create(
         story.db,
         title="apt on the web tier",
         selection=Selection(packages=("apt",)),

@@ -12,7 +12,7 @@ from inventory.package_import import import_packages
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
-from patchmgr.services import accounts, kept_forecasts, plans, rollouts
+from patchmgr.services import accounts, kept_forecasts, plan_drafts, plans, rollouts
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
@@ -91,7 +91,7 @@ class Works:
         return kept_forecasts.refresh(self.db, now=self.clock())
 
     def create(self, rings=RINGS, actor="ann", **more):
-        return plans.create(
+        return plan_drafts.create(
             self.db,
             selection=Selection(packages=("openssl",)),
             rings=rings,
