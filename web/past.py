@@ -85,8 +85,8 @@ def difference(name: str) -> ResponseReturnValue:
     before = queries.known(session(), name)
     other, start, end = before, None, None
     try:
-        start = times.read(given["from"], "from") if given["from"] else None
-        end = times.read(given["to"], "to") if given["to"] else None
+        start = times.as_of(given["from"], "from") if given["from"] else None
+        end = times.as_of(given["to"], "to") if given["to"] else None
         other = queries.known(session(), given["other"] or before.hostname, end)
     except InputError as error:
         problems = dict(error.problems)
@@ -112,11 +112,10 @@ def difference(name: str) -> ResponseReturnValue:
         after=other,
         found=found,
         facts=plain(found.facts, _between(FACTS, sides)),
-        given=given | {"from": times.typed(start) if start else ""},
+        given=given | {"from": times.typed_as_of(start) if start else ""},
         problems=problems,
         kept=settings().history_since(now()),
         not_kept=queries.NOT_KEPT,
-        typed=times.typed,
     )
 
 
