@@ -24,7 +24,7 @@ from inventory.csv_header import (
 from inventory.presets import IGNORE
 from inventory.refusals import Problem, Refusal, wrong_width
 from inventory.text_file import Text
-from patchmgr.errors import BadFileError, BadRow, InputError
+from patchmgr.errors import BadFileError, BadRow, DiskFullError, InputError, is_full_disk
 
 KEPT_BAD = 100_000  # refused rows kept with their text; more make it the wrong file
 KEPT_TEXT = 64 << 20  # characters of them
@@ -299,4 +299,7 @@ def write_rejects(path: Path, layout: Layout, bad: Sequence[BadRow]) -> None:
                 cells = [fields[place] for place in kept] + fields[len(layout.header) :]
                 text.write(write_record([*cells, str(row)], layout.delimiter) + "\r\n")
     except OSError as error:
+        if is_full_disk(error):
+            path.unlink(missing_ok=True)
+            raise DiskFullError(where=f"of {path.parent.absolute()}") from error
         raise InputError({str(path): error.strerror or str(error)}) from error

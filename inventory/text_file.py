@@ -17,7 +17,7 @@ from pathlib import Path
 
 from inventory import packed
 from inventory.refusals import Refusal
-from patchmgr.errors import BadFileError, BadRow, InputError
+from patchmgr.errors import BadFileError, BadRow, DiskFullError, InputError, is_full_disk
 
 ENCODINGS = (  # that a person may name
     "utf-8", "utf-16", "utf-16-le", "utf-16-be",
@@ -81,6 +81,8 @@ def opened(path: Path, encoding: str = "") -> Iterator[Text]:
                 packed.unpack(path, how, plain, name=path.name)
             yield _as_utf8(Text(path, plain, "", how), encoding.lower(), Path(folder) / "text")
     except OSError as error:
+        if is_full_disk(error):
+            raise DiskFullError(where=f"of {tempfile.gettempdir()}") from error
         raise InputError({str(path): error.strerror or str(error)}) from error
 
 
