@@ -97,6 +97,14 @@ class ConflictError(PatchmgrError):
     code = "conflict"
 
 
+class HostConflictError(ConflictError):
+    """What is wanted of a host of a plan is not possible; the rules know it by number."""
+
+    def __init__(self, host: int | str, why: str) -> None:
+        super().__init__(f"host {host} {why}")
+        self.host, self.why = host, why
+
+
 class IllegalTransitionError(ConflictError):
     """A plan was told to do what its state does not allow."""
 
