@@ -151,7 +151,7 @@ def show(app: App, plan_id: int, as_json: bool) -> None:
         tasks = plan_progress.tasks(session, plan_id, limit=limit)
         events = plan_progress.events(session, plan_id, limit=everything if as_json else 10)
         numbers = [one.id for one in changes.lines]
-        history = change_history.of_changes(session, plan_id, numbers)
+        history = change_history.of_changes(session, plan_id, numbers, counted=None)
         held = hold_queries.of_plan(session, plan_id, app.now)
     if as_json:
         document = detail_json(detail, changes.lines, excluded.lines, tasks.lines, events.lines)

@@ -182,6 +182,14 @@ class PlanInFull(Out):
     frozen: str = Field(description="Why nothing may change now; empty: it may.")
 
 
+class InRing(Out):
+    """How a change went in one ring of an earlier plan, in hosts."""
+
+    ring: str
+    verified: int
+    failed: int
+
+
 class Earlier(Out):
     """How the same change went in an earlier plan."""
 
@@ -190,6 +198,7 @@ class Earlier(Out):
     failed: int
     under_way: int
     failed_in: Words = Field(description="Rings.")
+    rings: list[InRing] | None = Field(description="In their order; null: too many to count.")
 
 
 class History(Out):
