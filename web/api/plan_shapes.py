@@ -300,7 +300,9 @@ class TermsIn(In):
 
 class PlanIn(In):
     policy: Plain = Field(
-        "", description="A planning policy: it says rings, approvals and terms itself."
+        "",
+        description="A planning policy: it says rings, approvals and terms itself. Or the SLA "
+        "policy in force: what it gives a due date.",
     )
     selection: SelectionIn = SelectionIn()
     title: Plain = ""
