@@ -22,8 +22,9 @@ from inventory.csv_header import (
     open_text,
 )
 from inventory.presets import IGNORE
+from inventory.refusals import Problem, Refusal, wrong_width
 from inventory.text_file import Text
-from patchmgr.errors import BadFileError, BadRow, InputError
+from patchmgr.errors import BadFileError, BadRow, DiskFullError, InputError, is_full_disk
 
 KEPT_BAD = 100_000  # refused rows kept with their text; more make it the wrong file
 KEPT_TEXT = 64 << 20  # characters of them
@@ -57,6 +58,10 @@ class Layout:
     @property
     def file(self) -> str:
         return self.path.name
+
+    def theirs(self, column: str) -> str:
+        """Return what the file calls ``column``; the same when it has none such."""
+        return self.header[self.index[column]] if column in self.index else column
 
     @property
     def said(self) -> str:
@@ -96,16 +101,18 @@ def recognise(
         if column not in kind.columns:
             unknown.append((position, name))
         elif column in index:
-            why = f"stands for {column}, which the header has already"
-            bad.append(BadRow(head.lines, name, name, why))
+            bad.append(BadRow(head.lines, name, name, Refusal.TWICE.said(column=column)))
         else:
             index[column] = position
     missing = kind.missing(index, preset)
     if unknown:
         bad += _unknown(head, unknown, kind, missing=bool(missing))
     if not bad:
-        why = f"is missing from the header; it has {csv_header.shown(head.names)}"
-        bad = [BadRow(head.lines, column, "", why) for column in missing]
+        header = csv_header.shown(head.names)
+        bad = [
+            BadRow(head.lines, column, "", Refusal.MISSING.said(header=header, column=column))
+            for column in missing
+        ]
     if bad:
         raise BadFileError(text.path.name, [*_of_others(head, kind), *bad])
     return Layout(
@@ -124,9 +131,7 @@ def _of_others(head: Head, kind: Kind) -> list[BadRow]:
     """Say of an export that another command reads that it does."""
     found = (presets.recognised(other, head.names) for other in presets.KINDS if other != kind.name)
     return [
-        BadRow(
-            head.lines, "", each.title, f"is an export of {each.kind}: {each.kind} import reads it"
-        )
+        BadRow(head.lines, "", each.title, Refusal.OTHER_KIND.said(kind=each.kind))
         for each in found
         if each is not None and not each.refused
     ]
@@ -139,11 +144,10 @@ def _unknown(
     bad: list[BadRow] = []
     for position, name in unknown[:UNKNOWN_SHOWN]:
         if not name:
-            why = "has no name in the header; give it one, or take the column out"
-            bad.append(BadRow(head.lines, str(position + 1), "", why))
+            bad.append(BadRow(head.lines, str(position + 1), "", Refusal.NO_NAME.said()))
             continue
         column, out = (shlex.quote(f"{name}={what}") for what in ("COLUMN", IGNORE))
-        why = f"is no column we know; map it (--map {column}, or --map {out} to leave it out)"
+        why = Refusal.UNKNOWN.said(as_column=column, out=out)
         bad.append(BadRow(head.lines, name[: csv_header.NAME_SHOWN], name, why))
     known = f"the columns we know are {', '.join(kind.columns)}"
     if len(unknown) == len(head.names):
@@ -198,9 +202,9 @@ def numbered(
             if count % WATCHED == 0:
                 tell(layout, watched)
     except csv.Error as error:
-        why = f"is not CSV: {error}"
+        why = Refusal.NOT_CSV.said(error=error)
         if "unexpected end" in str(error):
-            why = "begins a quoted field that nothing closes before the file ends"
+            why = Refusal.OPEN_QUOTE.said()
         raise BadFileError(layout.file, [BadRow(line, "", "", why)]) from error
 
 
@@ -211,7 +215,16 @@ def fitted(fields: list[str], width: int) -> list[str]:
     return fields
 
 
-def repeats_header(fields: Sequence[str], layout: Layout, *, but: int = -1) -> bool:
+def misshapen(fields: Sequence[str], layout: Layout, *, but: int = -1) -> Problem | None:
+    """Return why a row is none of the table; ``but`` is a column that is not looked at."""
+    if len(fields) != len(layout.header):
+        return wrong_width(len(fields), len(layout.header), layout.delimiter)
+    if _repeats_header(fields, layout, but):
+        return "", "", Refusal.HEADER_AGAIN.said()
+    return None
+
+
+def _repeats_header(fields: Sequence[str], layout: Layout, but: int) -> bool:
     """Return whether a row is the header again, as in files joined to one; ``but`` one column."""
     return len(fields) == len(layout.header) and all(
         field.strip() == name or place == but
@@ -286,4 +299,7 @@ def write_rejects(path: Path, layout: Layout, bad: Sequence[BadRow]) -> None:
                 cells = [fields[place] for place in kept] + fields[len(layout.header) :]
                 text.write(write_record([*cells, str(row)], layout.delimiter) + "\r\n")
     except OSError as error:
+        if is_full_disk(error):
+            path.unlink(missing_ok=True)
+            raise DiskFullError(where=f"of {path.parent.absolute()}") from error
         raise InputError({str(path): error.strerror or str(error)}) from error

@@ -14,6 +14,7 @@ from typing import TextIO
 
 from inventory import presets
 from inventory.presets import IGNORE, comparable
+from inventory.refusals import Refusal
 from inventory.text_file import Text
 from patchmgr.errors import BadFileError, BadRow, InputError
 
@@ -95,16 +96,16 @@ def find(text: Text, kind: Kind, how: Reading = AS_IT_IS) -> Head:
             if not record.translate(_BLANKS).isprintable():
                 if heads:
                     break
-                raise _bad(text, number, "is not the header of a CSV file", record)
+                raise _bad(text, number, Refusal.NO_HEADER.said(), record)
             head = _head(record, sign, number, kind, how)
             if _fits(head, kind, how):
                 return _below(head, heads[0].lines if heads else head.lines, sign)
             heads.append(head)
     if not heads:
-        raise _bad(text, 1, "is empty; the first row is the header")
+        raise _bad(text, 1, Refusal.EMPTY.said())
     likely = next((each for each in heads if len(each.names) > 1 and all(each.names)), heads[0])
     if len(likely.names) > MAX_COLUMNS:
-        why = f"has {len(likely.names)} columns; a file may have {MAX_COLUMNS}"
+        why = Refusal.MANY_COLUMNS.said(count=len(likely.names), most=MAX_COLUMNS)
         raise _bad(text, likely.lines, why)
     _check_is_csv(text, heads[0])
     return _below(likely, heads[0].lines, sign)
@@ -113,10 +114,9 @@ def find(text: Text, kind: Kind, how: Reading = AS_IT_IS) -> Head:
 def _check_is_csv(text: Text, first: Head) -> None:
     begins = first.names[0][:2] if first.names else ""
     if begins[:1] == "<":
-        raise _bad(text, first.lines, "begins a page or document of markup; export the list as CSV")
+        raise _bad(text, first.lines, Refusal.MARKUP.said())
     if begins[:1] == "{" or begins in ("[", "[{"):
-        why = "begins a JSON document; export the list as CSV (a host's own report: report submit)"
-        raise _bad(text, first.lines, why)
+        raise _bad(text, first.lines, Refusal.JSON.said())
 
 
 def _below(head: Head, first: int, sign: str) -> Head:
@@ -152,7 +152,7 @@ def _separator(text: Text, lines: TextIO) -> tuple[str, Iterator[tuple[int, str]
     first = next(records, None)
     sep = _SEP.fullmatch(first[1]) if first else None
     if sep is not None and sep[1] not in DELIMITERS:
-        raise _bad(text, 1, f"is no separator we know ({', '.join(NAMES.values())})", sep[1])
+        raise _bad(text, 1, Refusal.SEPARATOR.said(known=", ".join(NAMES.values())), sep[1])
     if sep is None and first is not None:
         return "", _again(first, records)
     return sep[1] if sep else "", records

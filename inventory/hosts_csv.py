@@ -9,6 +9,7 @@ from pathlib import Path
 from inventory import csv_file, json_rows, presets, spreadsheets
 from inventory.csv_file import Layout, Refused, Watch
 from inventory.csv_header import AS_IT_IS, Kind, Reading
+from inventory.refusals import Problem, Reason, Refusal
 from patchmgr.domain import os_names
 from patchmgr.domain.windows import LONGEST_NAMES, canonical
 from patchmgr.errors import BadFileError, BadRow
@@ -100,17 +101,7 @@ class HostsFile:
     undetermined: int = 0  # rows of which the system cannot be told
     system: str = ""  # that a release without a name is of
 
-    def refuse(self, row: HostRow, problem: "Problem") -> None:
-        """Refuse a row that only the fleet reveals as bad, as the file would have it."""
-        self._name(row.hostname, row.external_id)
-        values = row.values
-        fields = [""] * len(self.layout.header)
-        for column, position in self.layout.index.items():
-            fields[position] = values.get(column, "")
-        record = csv_file.write_record(fields, self.layout.delimiter)
-        self.refused.add(BadRow(row.row, *problem, record))
-
-    def refuse_fields(self, number: int, fields: list[str], problem: "Problem") -> None:
+    def refuse_fields(self, number: int, fields: list[str], problem: Problem) -> None:
         values = _values(self.layout, fields) if len(fields) == len(self.layout.header) else {}
         if _HOSTNAME.fullmatch(values.get("hostname", "")):
             self._name(values["hostname"], values.get("external_id", ""))
@@ -132,7 +123,7 @@ class HostsFile:
 
 def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> HostsFile:
     """Return the rows of ``path``, good and bad. Raises `BadFileError` when it is no such file."""
-    with json_rows.opened(path, how.encoding) as text:
+    with json_rows.opened(path, KIND.name, how.encoding) as text:
         return _read(csv_file.recognise(text, KIND, how, watch))
 
 
@@ -157,9 +148,20 @@ def _read(layout: Layout) -> HostsFile:
             )
         )
         if len(file.rows) > MOST:
-            why = f"is more than the {MOST} hosts that one file may name"
+            why = Refusal.MANY_HOSTS.said(most=MOST)
             raise BadFileError(layout.file, [BadRow(number, "", "", why)])
     return file
+
+
+def refuse(file: HostsFile, path: Path, how: Reading, problems: Mapping[int, Problem]) -> None:
+    """Refuse rows of ``path`` that only the fleet reveals as bad, as they stand there."""
+    if not problems:
+        return
+    file.rows = [row for row in file.rows if row.row not in problems]
+    with json_rows.opened(path, KIND.name, how.encoding) as text:
+        for number, fields in csv_file.records(csv_file.recognise(text, KIND, how)):
+            if number in problems:
+                file.refuse_fields(number, fields, problems[number])
 
 
 def _with_system(file: HostsFile, values: dict[str, str]) -> dict[str, str]:
@@ -181,9 +183,6 @@ def _with_system(file: HostsFile, values: dict[str, str]) -> dict[str, str]:
     return values | {"os_id": found.os_id, "os_release": found.os_release}
 
 
-Problem = tuple[str, str, str]  # column, value, remedy
-
-
 def _values(layout: Layout, fields: list[str]) -> dict[str, str]:
     values = {
         column: spreadsheets.unwrapped(fields[position].strip())
@@ -197,65 +196,66 @@ def _values(layout: Layout, fields: list[str]) -> dict[str, str]:
 
 
 def _problem(layout: Layout, fields: list[str]) -> Problem | None:
-    if len(fields) != len(layout.header):
-        return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
-    if csv_file.repeats_header(fields, layout):
-        return "", "", "is the header again; take this row out"
+    if (problem := csv_file.misshapen(fields, layout)) is not None:
+        return problem
     for column, value in _values(layout, fields).items():
-        if (why := wrong(column, value)) is not None:
-            return column, value, why
+        if (why := _wrong(column, value)) is not None:
+            return layout.theirs(column), fields[layout.index[column]].strip(), str(why)
     return None
 
 
 def wrong(column: str, value: str) -> str | None:
-    """Return why ``value`` cannot stand in ``column``; None when it can."""
+    """Return why ``value`` cannot stand in ``column``, wherever it is from; None when it can."""
+    found = _wrong(column, value)
+    return found.why if found else None
+
+
+def _wrong(column: str, value: str) -> Reason | None:
     longest = _LONGEST.get(column, _WORD)
     if len(value) > longest:
-        return f"is longer than {longest} characters"
+        return Refusal.LONG.of(most=longest)
     if not _PRINTABLE.fullmatch(value):
-        return "has control characters"
+        return Refusal.CONTROL.of()
     return _CHECKS.get(column, _anything)(value)
 
 
-def _anything(_value: str) -> str | None:
+def _anything(_value: str) -> Reason | None:
     return None
 
 
-def _hostname(value: str) -> str | None:
+def _hostname(value: str) -> Reason | None:
     if not value:
-        return "is empty; every host needs a hostname"
+        return Refusal.NO_HOSTNAME.of()
     if not _HOSTNAME.fullmatch(value):
-        return "is not a hostname (letters, digits, dots, hyphens, underscores)"
-    if spreadsheets.is_total(value):
-        return "adds up other rows and names no host; take this row out"
-    return None
+        return Refusal.HOSTNAME.of()
+    return Refusal.TOTAL.of() if spreadsheets.is_total(value) else None
 
 
-def _os_word(value: str) -> str | None:
+def _os_word(value: str) -> Reason | None:
     if (why := spreadsheets.spoilt(value)) is not None or _OS_WORD.fullmatch(value):
         return why
-    return "is not a value of os-release (letters, digits and . _ + ~ -)"
+    return Refusal.OS_WORD.of()
 
 
-def _exposure(value: str) -> str | None:
-    return None if value in ("", "public", "internal") else "is neither public nor internal"
+def _exposure(value: str) -> Reason | None:
+    return None if value in ("", "public", "internal") else Refusal.EXPOSURE.of()
 
 
 def _words(value: str) -> list[str]:
     return value.replace(", ", " ").split()
 
 
-def _tags(value: str) -> str | None:
+def _tags(value: str) -> Reason | None:
     wrong = next((tag for tag in _words(value) if not _TAG.fullmatch(tag)), None)
-    return None if wrong is None else f"has the tag {wrong!r}; tags are words or key=value"
+    return None if wrong is None else Refusal.TAG.of(tag=wrong)
 
 
-def _entitlements(value: str) -> str | None:
+def _entitlements(value: str) -> Reason | None:
     wrong = next((each for each in _words(value) if not _ENTITLEMENT.fullmatch(each)), None)
-    return None if wrong is None else f"has {wrong!r}; entitlements are words such as esm-infra"
+    return None if wrong is None else Refusal.ENTITLEMENT.of(entitlement=wrong)
 
 
-_CHECKS: Mapping[str, Callable[[str], str | None]] = {
+_CHECKS: Mapping[str, Callable[[str], Reason | None]] = {
     "hostname": _hostname,
     "external_id": spreadsheets.spoilt,
     "os_id": _os_word,
@@ -276,5 +276,5 @@ def _repeated(
         if not value:
             continue
         if (first := seen.setdefault((column, value), number)) != number:
-            return column, values[column], f"stands on row {first} already"
+            return layout.theirs(column), values[column], Refusal.REPEATED.said(row=first)
     return None

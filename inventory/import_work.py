@@ -20,7 +20,13 @@ from inventory.difference import Difference
 from inventory.host_import import EVERYTHING
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.errors import ConflictError, NotFoundError, PatchmgrError
+from patchmgr.errors import (
+    ConflictError,
+    DiskFullError,
+    NotFoundError,
+    PatchmgrError,
+    is_full_disk,
+)
 from patchmgr.services import audit, jobs
 
 log = logging.getLogger(__name__)
@@ -46,15 +52,22 @@ def work(db: Database, folder: Path, clock: Clock) -> str:
             else:
                 _apply(db, row, folder, clock)
                 applied += 1
-        except PatchmgrError as error:
+        except Exception as error:  # noqa: BLE001 -- one file must not end the others
             failed += 1
-            _give_back(db, row.id, "previewed", str(error))
-        except Exception as error:
-            log.exception("import %s failed", row.id)
-            failed += 1
-            _give_back(db, row.id, "interrupted", f"{type(error).__name__}: {error}")
+            _give_back(db, row.id, *_told(error, row))
     done = ((checked, "checked"), (applied, "applied"), (failed, "not carried out"))
     return ", ".join(f"{number} {what}" for number, what in done if number)
+
+
+def _told(error: Exception, row: models.Import) -> tuple[str, str]:
+    """Return in what state ``error`` leaves an import, and what is said of it."""
+    if is_full_disk(error):
+        log.error("no room left on the disk for import %s", row.id)
+        return "interrupted", str(error if isinstance(error, DiskFullError) else DiskFullError())
+    if isinstance(error, PatchmgrError):
+        return "previewed", str(error)
+    log.error("import %s failed", row.id, exc_info=error)
+    return "interrupted", f"{type(error).__name__}: {error}"
 
 
 def resume(db: Database, now: datetime) -> None:
@@ -148,21 +161,22 @@ def _apply(db: Database, row: models.Import, folder: Path, clock: Clock) -> None
             details={"file": row.filename, "kind": row.kind, **difference.summary()},
         )
 
-    preview.carry_out(
-        db,
-        path,
-        kind=row.kind,
-        mode=row.mode,
-        how=_reading(row),
-        source=row.source,
-        full_export=bool(row.options.get("full_export")),
-        retire=EVERYTHING if retire == uploads.ALL else frozenset(retire),
-        actor=row.confirmed_by,
-        now=now,
-        rejects=rejects,
-        watch=_noting(db, row.id),
-        then=finish,
-    )
+    with uploads.called(row.filename):
+        preview.carry_out(
+            db,
+            path,
+            kind=row.kind,
+            mode=row.mode,
+            how=_reading(row),
+            source=row.source,
+            full_export=bool(row.options.get("full_export")),
+            retire=EVERYTHING if retire == uploads.ALL else frozenset(retire),
+            actor=row.confirmed_by,
+            now=now,
+            rejects=rejects,
+            watch=_noting(db, row.id),
+            then=finish,
+        )
     path.unlink(missing_ok=True)
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from inventory import csv_file, spreadsheets
 from inventory.csv_file import Layout
 from inventory.managers import rpm
+from inventory.refusals import Problem, Reason, Refusal
 from inventory.report import shown
 from patchmgr.domain.packages import MANAGERS, Package, Platform, manager_of
 
@@ -38,7 +39,6 @@ INSTEAD: Mapping[str, tuple[str, ...]] = {  # our column -> those that say it as
     "version": ("nvra", "nvrea"),
 }
 SYSTEM = "system"  # in place of a manager: that of the host's system
-_NO_RELEASE = "has no release beside it, and advisories speak of both; send rpm -qa of that host"
 _NOT_INSTALLED = "has no version: it is not installed"
 _KEY = "is a key of signatures, and no package"
 _NO_MANAGER = "is of no package manager: a program of Windows, or a snap"
@@ -49,11 +49,18 @@ _LONGEST |= dict.fromkeys(("package_file", "nvra", "nvrea"), 500)
 _SPACED = {"origin"}  # a name such as "Red Hat, Inc."
 _WORD = 64
 _DEB = re.compile(r"[^_\s]+_[^_\s]+_([a-z0-9-]+)\.deb", re.ASCII)
+_MADE_OF: Mapping[str, tuple[str, ...]] = {  # our column -> those that it may be read from
+    "manager": ("package_file",),
+    "name": ("nvrea", "nvra"),
+    "version": ("nvrea", "nvra", "release"),
+    "arch": ("nvrea", "nvra", "package_file"),
+    "source": ("package_file",),
+    "source_version": ("package_file",),
+}
 _KATELLO = re.compile(r"([0-9]+):(.+)-([^-]+-[^-]+)", re.ASCII)
 _NO_EPOCH = ("", "0", "(none)")
 
 Cells = Mapping[str, str]
-Problem = tuple[str, str, str]  # column, value, remedy
 
 
 def read(
@@ -64,15 +71,18 @@ def read(
     The hostname is not judged. ``manager`` is what an export is of throughout; `SYSTEM` leaves it
     to `of_system`, as an empty one. A row that ``is_ours`` says all in our own columns.
     """
-    if len(fields) != len(layout.header):
-        return "", "", f"has {len(fields)} fields, the header has {len(layout.header)}"
-    if csv_file.repeats_header(fields, layout, but=layout.index["hostname"]):
-        return "", "", "is the header again; take this row out"
+    if (shape := csv_file.misshapen(fields, layout, but=layout.index["hostname"])) is not None:
+        return shape
     cells = {
         column: spreadsheets.unwrapped(fields[position].strip())
         for column, position in layout.index.items()
         if column != "hostname"
     }
+    told = _told(cells, manager, is_ours=is_ours)
+    return as_filed(told, layout, fields) if isinstance(told, tuple) else told
+
+
+def _told(cells: Cells, manager: str, *, is_ours: bool) -> Package | Problem | str:
     if is_ours:
         return _problem(cells) or Package(*(cells.get(column, "") for column in PACKAGE))
     told = _exported(cells, manager)
@@ -89,32 +99,40 @@ def of_system(package: Package, platform: Platform) -> Package | Problem | str:
         return f"{shown(package.name)} is a program of Windows, of which no advisory here speaks"
     manager = manager_of(platform)
     if not manager:
-        why = "is on a host whose system has no package manager that we know; say the host's system"
-        return "name", package.name, f"{why} in hosts.csv, or the manager in a column"
+        return "name", package.name, Refusal.NO_MANAGER.said()
     if manager == rpm.MANAGER and "-" not in package.version:
-        return "version", package.version, _NO_RELEASE
+        return "version", package.version, Refusal.NO_RELEASE.said()
     return replace(package, manager=manager)
+
+
+def as_filed(problem: Problem, layout: Layout, fields: Sequence[str]) -> Problem:
+    """Return ``problem`` of one of our columns as one of the file's: its name, and what it has."""
+    ours, _, why = problem
+    column = next((each for each in (ours, *_MADE_OF.get(ours, ())) if each in layout.index), "")
+    if not column:
+        return problem
+    return layout.theirs(column), fields[layout.index[column]].strip(), why
 
 
 def _problem(cells: Cells) -> Problem | None:
     for column, value in cells.items():
         if (why := _wrong(column, value)) is not None:
-            return column, value, why
+            return column, value, str(why)
     return None
 
 
-def _wrong(column: str, value: str) -> str | None:
+def _wrong(column: str, value: str) -> Reason | None:
     """Return why ``value`` cannot stand in ``column``; None when it can."""
     if not value:
-        return "is empty" if column in REQUIRED else None
+        return Refusal.NO_VALUE.of() if column in REQUIRED else None
     if column == "manager" and value not in MANAGERS:
-        return f"is no package manager we know ({', '.join(MANAGERS)})"
+        return Refusal.MANAGER.of(known=", ".join(MANAGERS))
     if len(value) > _LONGEST.get(column, _WORD):
-        return f"is longer than {_LONGEST.get(column, _WORD)} characters"
+        return Refusal.LONG.of(most=_LONGEST.get(column, _WORD))
     if column == "version" and (why := spreadsheets.spoilt(value)) is not None:
         return why
     if not (_TEXT.fullmatch(value) or (column in _SPACED and value.isprintable())):
-        return "has spaces or control characters"
+        return Refusal.SPACES.of()
     return None
 
 
@@ -146,7 +164,7 @@ def _whole(cells: Cells) -> Package | Problem | str:
     if not nvra and not cells.get("nvrea"):
         return _NOT_INSTALLED
     column = "nvrea" if cells.get("nvrea") else "nvra"
-    return column, cells[column], "is no name-version-release.architecture of an rpm"
+    return column, cells[column], Refusal.NVRA.said()
 
 
 def _of_file(cells: Cells) -> Package | Problem | str:
@@ -163,9 +181,9 @@ def _parts(cells: Cells, source_rpm: str) -> Package | Problem:
     if cells.get("manager", rpm.MANAGER) != rpm.MANAGER:
         return _made(cells, cells["manager"], version)
     if not release:
-        return "version", version, _NO_RELEASE
+        return "version", version, Refusal.NO_RELEASE.said()
     if epoch not in _NO_EPOCH and not (epoch.isascii() and epoch.isdigit()):
-        return "epoch", epoch, "is no number"
+        return "epoch", epoch, Refusal.EPOCH.said()
     made = rpm.package(
         (epoch, version, release), cells.get("name", ""), cells.get("arch", ""), source_rpm, "", ""
     )

@@ -19,7 +19,7 @@ from typing import TextIO
 from inventory import csv_file, csv_header, json_rows, package_rows, presets, spreadsheets
 from inventory.csv_file import Layout, Refused, Watch
 from inventory.csv_header import AS_IT_IS, Kind, Reading
-from inventory.package_rows import Problem
+from inventory.refusals import Problem, Refusal, wrong_width
 from inventory.report import shown
 from patchmgr.domain.packages import Package, Platform
 from patchmgr.errors import BadRow
@@ -62,7 +62,7 @@ class PackagesFile:
 
 def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> PackagesFile:
     """Return what the file at ``path`` says. Raises `BadFileError` when it is no such file."""
-    with json_rows.opened(path, how.encoding) as text:
+    with json_rows.opened(path, KIND.name, how.encoding) as text:
         layout = csv_file.recognise(text, KIND, how, watch)
         file = PackagesFile(layout)
         with csv_header.open_text(text) as lines:
@@ -153,8 +153,7 @@ class _Reader:
             self._run(host, [rest], "")
             return start + len(line) + 1
         if line.strip():
-            problem = ("", "", f"has 1 field, the header has {self.width}")
-            self.file.refuse(self.line, problem, line)
+            self.file.refuse(self.line, wrong_width(1, self.width, self.delimiter), line)
             self.file.rows += 1
         self.line += 1
         return start + len(line) + 1
@@ -237,9 +236,9 @@ class _Reader:
         for number, fields in csv_file.numbered(lines, layout, first=self.line, watched=whole):
             self.file.rows += 1
             if len(fields) != self.width:
-                why = f"has {len(fields)} fields, the header has {self.width}"
+                problem = wrong_width(len(fields), self.width, self.delimiter)
                 record = csv_file.write_record(fields, self.delimiter)
-                self.file.refuse(number, ("", "", why), record)
+                self.file.refuse(number, problem, record)
                 continue
             host = spreadsheets.unwrapped(fields[at].strip())
             fields[at] = ""
@@ -262,18 +261,17 @@ class _Reader:
 
 def unknown_hosts(file: PackagesFile, unknown: Sequence[str]) -> None:
     """Refuse every row of the hosts in ``unknown``, which the inventory does not have."""
+    column = file.layout.theirs("hostname")
     for host in unknown:
         row = file.first_row.pop(host)
         codes = file.hosts.pop(host)
         rows = "" if len(codes) == 1 else f" (one of its {len(codes)} rows)"
-        why = f"is no host of the inventory{rows}; import hosts.csv first"
-        if not host:
-            why = "is empty (this row and others); every row needs a hostname"
+        why = Refusal.NO_SUCH_HOST.said(rows=rows) if host else Refusal.NO_HOST.said()
         for place, code in enumerate(codes):
             if len(file.refused.rows) < file.refused.total:
                 file.refused.total += len(codes) - place
                 break
-            file.refuse(row, ("hostname", host, why), _record(file, host, code))
+            file.refuse(row, (column, host, why), _record(file, host, code))
 
 
 def of_system(file: PackagesFile, platforms: Mapping[str, Platform]) -> None:
@@ -291,7 +289,8 @@ def of_system(file: PackagesFile, platforms: Mapping[str, Platform]) -> None:
                 continue
             told = package_rows.of_system(package, platforms[host])
             if isinstance(told, tuple):
-                file.refuse(file.first_row[host], told, _record(file, host, code))
+                problem = package_rows.as_filed(told, file.layout, file.records[code])
+                file.refuse(file.first_row[host], problem, _record(file, host, code))
                 continue
             if isinstance(told, str):
                 file.leave(host, told)

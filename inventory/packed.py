@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import zstandard
 
+from inventory.refusals import Refusal
 from patchmgr.errors import BadFileError, BadRow
 
 MIB = 1 << 20
@@ -51,11 +52,7 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
             for chunk in pieces(how, packed):
                 left -= len(chunk)
                 if left < 0:
-                    raise _bad(
-                        name,
-                        f"unpacks to more than {most // MIB} MiB, which is refused; unpack it "
-                        "yourself and import the plain file",
-                    )
+                    raise _bad(name, Refusal.UNPACKS_TO_MUCH.said(mebibytes=most // MIB))
                 plain.write(chunk)
     except BROKEN as error:
         raise _damaged(name, how, error) from error
@@ -66,7 +63,7 @@ def unpack(path: Path, how: str, target: Path, *, name: str) -> None:
 
 
 def _damaged(name: str, how: str, error: Exception) -> BadFileError:
-    return _bad(name, f"is damaged or cut off ({how}: {error}); pack it again")
+    return _bad(name, Refusal.DAMAGED.said(error=f"{how}: {error}"))
 
 
 def _bad(name: str, why: str) -> BadFileError:
@@ -125,11 +122,11 @@ def _zip(packed: BinaryIO) -> Iterator[bytes]:
         ]
         name = Path(packed.name).name
         if any(each.filename == "[Content_Types].xml" for each in inside):
-            raise _bad(name, "is an Excel workbook; save its sheet as CSV (UTF-8)")
+            raise _bad(name, Refusal.WORKBOOK.said())
         if len(inside) != 1:
-            raise _bad(name, f"holds {len(inside)} files; pack the one to import alone")
+            raise _bad(name, Refusal.FILES.said(count=len(inside)))
         if inside[0].flag_bits & 0x1 or inside[0].compress_type not in _ZIP_METHODS:
-            raise _bad(name, "is encrypted or packed in an unusual way; pack it again")
+            raise _bad(name, Refusal.ODDLY_PACKED.said())
         with archive.open(inside[0]) as file:
             yield from iter(lambda: file.read(_STEP), b"")
 

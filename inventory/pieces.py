@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,14 @@ from inventory.csv_header import Reading
 from inventory.uploads import Wish
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+from patchmgr.errors import (
+    ConflictError,
+    DiskFullError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    is_full_disk,
+)
 from patchmgr.services import audit
 
 PIECE = 4 << 20  # bytes
@@ -132,11 +139,7 @@ def take(
                 f"of upload {upload_id} nothing is kept on this machine: discard it, and send the "
                 "file again; where there are several, they need the uploads folder in common"
             )
-        file.seek(offset)
-        file.write(piece)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+        _write(file, piece, offset)
         with db.writing() as session:
             row = _own(session, upload_id, actor, locked=True)
             row.received, row.digest, row.heard_at = offset + len(piece), digest, now
@@ -181,11 +184,29 @@ def _check(row: models.Upload, piece: bytes, offset: int, digest: str) -> None:
         raise InputError({"digest": why})
 
 
+def _write(file: IO[bytes], piece: bytes, offset: int) -> None:
+    """Let ``file`` end with ``piece`` at ``offset``. Raises `DiskFullError`: then it ends there."""
+    try:
+        file.seek(offset)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[file.write(rest) :]
+        file.truncate()
+        os.fsync(file.fileno())
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        with suppress(OSError):
+            file.truncate(offset)
+        raise DiskFullError("what came before this piece is kept") from error
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[IO[bytes]]:
     """Open the file at ``path``, made when missing; others who want to write to it wait."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 

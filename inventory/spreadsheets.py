@@ -6,7 +6,7 @@ text as a formula (``="007"``). The last can be undone; of the others nobody kno
 
 import re
 
-TEXT_KEPT = "format the column as text and export it again"
+from inventory.refusals import Reason, Refusal
 
 _FORMULA = re.compile(r'="([^"]*)"')
 _ROUNDED = re.compile(r"[0-9][.,][0-9]{2}E\+[0-9]{2,3}", re.ASCII)
@@ -25,12 +25,12 @@ def unwrapped(cell: str) -> str:
     return found[1].strip() if found else cell
 
 
-def spoilt(value: str) -> str | None:
+def spoilt(value: str) -> Reason | None:
     """Return why a version, release or id is not what it was; None when nothing shows."""
     if _ROUNDED.fullmatch(value):
-        return f"is a number that a spreadsheet has rounded; {TEXT_KEPT}"
+        return Refusal.ROUNDED.of()
     if _DATE.fullmatch(value):
-        return f"is a date that a spreadsheet made of a number; {TEXT_KEPT}"
+        return Refusal.DATE.of()
     return None
 
 

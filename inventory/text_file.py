@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inventory import packed
-from patchmgr.errors import BadFileError, BadRow, InputError
+from inventory.refusals import Refusal
+from patchmgr.errors import BadFileError, BadRow, DiskFullError, InputError, is_full_disk
 
 ENCODINGS = (  # that a person may name
     "utf-8", "utf-16", "utf-16-le", "utf-16-be",
@@ -26,7 +27,6 @@ ENCODINGS = (  # that a person may name
     "shift_jis", "euc-jp", "euc-kr", "big5", "gb18030",
 )  # fmt: skip
 BLOCK = 1 << 20  # bytes looked at at a time, and the longest line: a longer one spans two blocks
-REMEDY = "name its encoding (--encoding), or save the file as UTF-8"
 
 _LOOK = 512  # first bytes that tell UTF-16 without a byte order mark
 _BOMS = (
@@ -81,6 +81,8 @@ def opened(path: Path, encoding: str = "") -> Iterator[Text]:
                 packed.unpack(path, how, plain, name=path.name)
             yield _as_utf8(Text(path, plain, "", how), encoding.lower(), Path(folder) / "text")
     except OSError as error:
+        if is_full_disk(error):
+            raise DiskFullError(where=f"of {tempfile.gettempdir()}") from error
         raise InputError({str(path): error.strerror or str(error)}) from error
 
 
@@ -90,7 +92,7 @@ def _as_utf8(text: Text, encoding: str, copy: Path) -> Text:
         codec = _by_first_bytes(text) or "utf-16-le"
     if codec == "utf-8":
         if (place := _examined(text)) is not None:
-            raise _at_byte(text, place, f"is not UTF-8; {REMEDY}")
+            raise _at_byte(text, place, Refusal.NOT_ENCODED.said(encoding="UTF-8"))
         return Text(text.path, text.plain, "UTF-8", text.packed)
     _rewrite(text, codec, copy)
     whole = Text(text.path, copy, _shown(codec), text.packed)
@@ -108,7 +110,7 @@ def _by_first_bytes(text: Text) -> str:
     with text.plain.open("rb") as binary:
         start = binary.read(_LOOK)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        raise _bad(text, 0, f"is UTF-32; {REMEDY.partition(', or ')[2]}")
+        raise _bad(text, 0, Refusal.UTF_32.said())
     for mark, codec in _BOMS:
         if start.startswith(mark):
             return codec
@@ -142,7 +144,8 @@ def _examined(text: Text) -> int | None:
         while block := binary.read(BLOCK):
             first = _first_end(block)
             if since + (len(block) if first < 0 else first) > BLOCK:
-                raise _at_byte(text, offset - since, f"begins a line longer than {BLOCK >> 20} MiB")
+                why = Refusal.LONG_LINE.said(mebibytes=BLOCK >> 20)
+                raise _at_byte(text, offset - since, why)
             since = since + len(block) if first < 0 else len(block) - 1 - _last_end(block)
             if tail or not block.isascii():
                 joined = tail + block
@@ -177,17 +180,11 @@ def _check_1252(text: Text, place: int) -> None:
             start = offset - len(seen)
             if (found := _UTF8_SEQUENCE.search(joined)) is not None:
                 if text.plain.stat().st_size - place < _CHARACTER:
-                    raise _at_byte(text, place, "begins a character that the file cuts off")
-                raise _at_byte(
-                    text,
-                    place,
-                    f"is not UTF-8, and byte {start + found.start() + 1} begins a sign that is; "
-                    f"two encodings in one file, or damage: {REMEDY}",
-                )
+                    raise _at_byte(text, place, Refusal.CUT_CHARACTER.said())
+                other = start + found.start() + 1
+                raise _at_byte(text, place, Refusal.TWO_ENCODINGS.said(other=other))
             if (found := _NOT_1252.search(joined)) is not None:
-                raise _at_byte(
-                    text, start + found.start(), f"is neither UTF-8 nor Windows-1252; {REMEDY}"
-                )
+                raise _at_byte(text, start + found.start(), Refusal.NO_ENCODING.said())
             seen = joined[-3:]
             offset += len(block)
 
@@ -207,7 +204,8 @@ def _rewrite(text: Text, codec: str, copy: Path) -> None:
                 plain.write(chunk.encode())
             except UnicodeError as error:
                 at = offset - pending + getattr(error, "start", 0)
-                raise _at_byte(text, max(at, 0), f"is not {_shown(codec)}; {REMEDY}") from error
+                why = Refusal.NOT_ENCODED.said(encoding=_shown(codec))
+                raise _at_byte(text, max(at, 0), why) from error
             if not block:
                 return
             offset += len(block)

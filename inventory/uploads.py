@@ -6,7 +6,8 @@ its time: here it is only asked for, `inventory.import_work` does it.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from inventory.presets import IGNORE
 from inventory.sources import KINDS
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.errors import ConflictError, InputError, NotFoundError
+from patchmgr.errors import BadFileError, ConflictError, InputError, NotFoundError
 from patchmgr.services import audit, jobs
 
 JOB = "imports"  # looks into what waits, and carries out what was confirmed
@@ -240,22 +241,32 @@ def direct(
     path = uploads / new_name(kind)
     _stored(content, path)
     try:
-        difference = preview.carry_out(
-            db,
-            path,
-            kind=kind,
-            mode=mode,
-            how=Reading(mapping or {}),
-            actor=actor,
-            now=now,
-            dry_run=dry_run,
-        )
+        with called(f"{kind}.csv"):
+            difference = preview.carry_out(
+                db,
+                path,
+                kind=kind,
+                mode=mode,
+                how=Reading(mapping or {}),
+                actor=actor,
+                now=now,
+                dry_run=dry_run,
+            )
     finally:
         path.unlink(missing_ok=True)
     if not dry_run:
         with db.writing() as session:
             jobs.want(session, "scan", now=now)
     return difference
+
+
+@contextmanager
+def called(filename: str) -> Iterator[None]:
+    """Let what a file is refused for name it as its uploader does, and not as it is kept here."""
+    try:
+        yield
+    except BadFileError as error:
+        raise BadFileError(filename, error.rows, error.total) from error
 
 
 def reading(mapping: Mapping[str, str], options: Mapping[str, Any]) -> Reading:

@@ -4,8 +4,12 @@ Raise the most specific class; catch the group. `web.errors` and `patchmgr.cli` 
 group once (to an HTTP status, to an exit code), so no view or command holds a mapping of its own.
 """
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+_SQLITE_FULL = 13  # the databases' own codes of a full disk
+_POSTGRESQL_FULL = "53100"
 
 
 class PatchmgrError(Exception):
@@ -93,6 +97,14 @@ class ConflictError(PatchmgrError):
     code = "conflict"
 
 
+class HostConflictError(ConflictError):
+    """What is wanted of a host of a plan is not possible; the rules know it by number."""
+
+    def __init__(self, host: int | str, why: str) -> None:
+        super().__init__(f"host {host} {why}")
+        self.host, self.why = host, why
+
+
 class IllegalTransitionError(ConflictError):
     """A plan was told to do what its state does not allow."""
 
@@ -126,6 +138,19 @@ class BusyError(PatchmgrError):
     code = "busy"
 
 
+class DiskFullError(BusyError):
+    """There is no room to write; the same call succeeds when there is."""
+
+    code = "disk-full"
+    NOTHING = "nothing of this was kept"
+
+    def __init__(self, kept: str = NOTHING, where: str = "of the service") -> None:
+        super().__init__(
+            f"the disk {where} is full, and {kept}; make room on it (patchmgr doctor says how "
+            "much the service has), then try again"
+        )
+
+
 class OverloadedError(BusyError):
     """Too many want to write at the same time; the same call succeeds when it comes later."""
 
@@ -144,6 +169,17 @@ class TooOftenError(BusyError):
     def __init__(self, seconds: int) -> None:
         super().__init__(f"asked too often; ask again in {seconds} seconds")
         self.seconds = seconds
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Return whether ``error``, be it a file's or a database's, says that there is no room."""
+    if isinstance(error, DiskFullError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    said = getattr(error, "orig", None)  # what the database's driver raised
+    code = getattr(said, "sqlite_errorcode", 0) & 0xFF
+    return code == _SQLITE_FULL or getattr(said, "sqlstate", None) == _POSTGRESQL_FULL
 
 
 class FeedError(PatchmgrError):

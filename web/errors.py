@@ -14,6 +14,7 @@ from patchmgr.errors import (
     AuthenticationError,
     BusyError,
     ConflictError,
+    DiskFullError,
     FeedError,
     ForbiddenError,
     InputError,
@@ -21,6 +22,7 @@ from patchmgr.errors import (
     OverloadedError,
     PatchmgrError,
     TooOftenError,
+    is_full_disk,
 )
 from patchmgr.services.accounts import ThrottledError
 from web.auth import FEED
@@ -35,6 +37,7 @@ STATUS: dict[type[PatchmgrError], int] = {
     TooOftenError: 429,
     FeedError: 502,
     BusyError: 503,
+    DiskFullError: 507,
 }
 TITLES = {
     400: "That request was not understood",
@@ -49,6 +52,7 @@ TITLES = {
     500: "Something went wrong here",
     502: "A feed did not deliver",
     503: "Busy; try again shortly",
+    507: "There is no room left",
 }
 REMEDIES = {
     404: "Check the address, or search for what you are looking for.",
@@ -71,6 +75,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(NoConnectionError, _database)
+    app.register_error_handler(OSError, _file)
     app.register_error_handler(Exception, _bug)
 
 
@@ -101,10 +106,21 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     )
 
 
-def _database(_error: OperationalError | NoConnectionError) -> ResponseReturnValue:
+def _database(error: OperationalError | NoConnectionError) -> ResponseReturnValue:
+    if is_full_disk(error):
+        return _full()
     _log.exception("the database did not answer")
     said = "The database did not answer. Try again shortly."
     return answer(503, "database", said, headers={"Retry-After": str(SHORTLY)})
+
+
+def _file(error: OSError) -> ResponseReturnValue:
+    return _full() if is_full_disk(error) else _bug(error)
+
+
+def _full() -> ResponseReturnValue:
+    _log.error("no room left on the disk for %s %s", request.method, request.path)
+    return _deliberate(DiskFullError())
 
 
 def _bug(_error: Exception) -> ResponseReturnValue:

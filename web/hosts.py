@@ -8,7 +8,7 @@ from itertools import groupby
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import facts, feeds, overview, past, windows
+from patchmgr.db.queries import facts, overview, past, windows
 from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.finding_filters import FindingFilter
@@ -22,9 +22,10 @@ from patchmgr.domain.offers import Update
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.domain.versions import SCHEMES
 from patchmgr.domain.windows import next_opening
-from web import choices, times
+from web import choices, tables
 from web.auth import requires
 from web.context import now, session, settings
+from web.machines import KINDS
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
 pages = Blueprint("hosts", __name__, url_prefix="/hosts")
@@ -164,15 +165,18 @@ WAITING = Table(
 def show(name: str) -> ResponseReturnValue:
     host = queries.get(session(), name)
     found = finding_queries.listing(
-        session(), FindingFilter(host=host.line.hostname), now=now(), limit=FINDINGS_SHOWN
+        session(),
+        FindingFilter(host=host.line.hostname),
+        now=now(),
+        limit=FINDINGS_SHOWN,
+        total=False,
     )
     groups = {
         status: by_source([line for line in found.lines if line.status == status])
         for status in (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)
     }
     since = now() - timedelta(days=settings().silent_days)
-    named = windows.windows_of(session(), host.line)
-    window = windows.known_windows(session()).get(named) if named else None
+    named, window = windows.of_host(session(), host.line)
     said = facts.of_host(session(), host)
     newer = said.updates
     return render_template(
@@ -181,12 +185,12 @@ def show(name: str) -> ResponseReturnValue:
         detail=host,
         is_silent=host.line.reported_at is None or host.line.reported_at < since,
         silent_days=settings().silent_days,
-        total=found.total,
+        total=host.line.open_findings if found.next else len(found.lines),
         fixable=plain(groups[Status.AFFECTED], GROUPS),
         unfixed=plain(groups[Status.NO_FIX], WAITING),
         unclear=plain(groups[Status.UNDETERMINED], WAITING),
         said=said,
-        has_feed=bool(groups[Status.AFFECTED]) or feeds.has_feed(session(), host.line.platform),
+        has_feed=host.has_feed,
         facts=host_facts.words(said.facts),
         updates=None if newer is None else plain(newer, UPDATES),
         history=past.timeline(session(), host.line.id, limit=HISTORY_SHOWN, total=False),
@@ -195,6 +199,7 @@ def show(name: str) -> ResponseReturnValue:
         window=window,
         opening=next_opening(window, now()) if window else None,
         machine=host.machine,
+        conflict_kinds=KINDS,
     )
 
 
@@ -251,7 +256,7 @@ PACKAGES = Table(
         Column("source", "Source"),
         Column("source_version", "Source version", shown=False),
     ),
-    filters=(Filter("at", "As of", is_choice=False),),
+    filters=(Filter("at", "As of", is_choice=False, is_time=True),),
     search="Package or source",
 )
 
@@ -260,8 +265,8 @@ PACKAGES = Table(
 @requires(Role.VIEWER)
 def packages(name: str) -> ResponseReturnValue:
     """Show what is installed on a host, or was at an instant."""
-    text = request.args.get("at", "").strip()
-    known = past.known(session(), name, times.read(text, "at") if text else None)
+    at = tables.read(PACKAGES, request.args).at()
+    known = past.known(session(), name, at)
     found = past.installed(session(), known)
 
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:

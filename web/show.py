@@ -10,6 +10,7 @@ from patchmgr.domain import durations
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.recurrence import in_words
+from web import times
 from web.context import now, viewer_or_none, zone
 
 DASH = "\N{EN DASH}"  # where there is no value
@@ -82,6 +83,7 @@ def register(app: Flask) -> None:
         number=number,
         relative=relative,
         exact=exact,
+        typed_as_of=times.typed_as_of,
         to_the_minute=to_the_minute,
         iso=iso,
         day=day,

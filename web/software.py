@@ -1,19 +1,19 @@
 """Software: every package of the fleet, its versions, and which hosts have or had them."""
 
 from dataclasses import replace
-from datetime import datetime
+from functools import cache
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from patchmgr.db.queries import installations
+from patchmgr.db.queries import installations, software_then
 from patchmgr.db.queries import software as queries
 from patchmgr.db.queries.installations import Found, Hit, Wanted
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.software import SoftwareFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError
-from web import times
+from web import tables
 from web.auth import requires
 from web.context import now, session, settings
 from web.tables import Column, Fetched, Filter, Options, Table, View, answer
@@ -34,6 +34,7 @@ SOFTWARE = Table(
         Filter("manager", "Manager"),
         Filter("platform", "Release"),
         Filter("doubt", "Origin", DOUBTS),
+        Filter("at", "As of", is_choice=False, is_time=True),
     ),
     sort="name",
     search="Package",
@@ -49,7 +50,10 @@ VERSIONS = Table(
         Column("origin", "Built by", shown=False),
         Column("hosts", "Hosts", numeric=True),
     ),
-    filters=(Filter("platform", "Release", is_choice=False),),
+    filters=(
+        Filter("platform", "Release", is_choice=False),
+        Filter("at", "As of", is_choice=False, is_time=True),
+    ),
 )
 
 
@@ -77,7 +81,7 @@ WHO = Table(
         Filter("compare", "Version is", COMPARISONS),
         Filter("than", "Version", is_choice=False),
         Filter("platform", "Release"),
-        Filter("at", "As of", is_choice=False),
+        Filter("at", "As of", is_choice=False, is_time=True),
     ),
 )
 
@@ -85,6 +89,9 @@ WHO = Table(
 @pages.get("")
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
+    """Show the packages of the fleet, or those it had at an instant."""
+    then = cache(lambda at: software_then.then(session(), at))
+
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         filters = SoftwareFilter(
             view.q, view.get("manager"), view.get("platform"), view.get("doubt")
@@ -92,6 +99,7 @@ def index() -> ResponseReturnValue:
         found = queries.listing(
             session(),
             filters,
+            then=then(view.at()),
             sort=view.sort_key,
             descending=view.is_descending,
             limit=limit,
@@ -99,21 +107,37 @@ def index() -> ResponseReturnValue:
         )
         return Fetched.of(found)
 
-    return answer("software/list.html", SOFTWARE, fetch, options=_options())
+    return answer(
+        "software/list.html",
+        SOFTWARE,
+        fetch,
+        options=_options(),
+        then=then,
+        kept=settings().history_since(now()),
+    )
 
 
 @pages.get("/<manager>/<path:name>")
 @requires(Role.VIEWER)
 def show(manager: str, name: str) -> ResponseReturnValue:
-    """Show the versions of a package that hosts have."""
-    hosts = queries.hosts_of(session(), manager, name)
-    platform = request.args.get("platform", "").strip()
-    lines = queries.versions(session(), manager, name, platform=platform)
+    """Show the versions of a package that hosts have, or had at an instant."""
+    view = tables.read(VERSIONS, request.args)
+    then = software_then.then(session(), view.at())
+    lines = queries.versions(session(), manager, name, platform=view.get("platform"), then=then)
 
     def fetch(_view: View, limit: int, cursor: str | None) -> Fetched:
         return Fetched.part(lines, limit, cursor)
 
-    return answer("software/show.html", VERSIONS, fetch, manager=manager, name=name, hosts=hosts)
+    return answer(
+        "software/show.html",
+        VERSIONS,
+        fetch,
+        manager=manager,
+        name=name,
+        hosts=queries.hosts_of(session(), manager, name, then=then),
+        then=then,
+        kept=settings().history_since(now()),
+    )
 
 
 @pages.get("/hosts")
@@ -143,9 +167,7 @@ def who() -> ResponseReturnValue:
         problems=problems,
         notes=lambda: notes,
         versions=_versions,
-        at=_at,
         kept=settings().history_since(now()),
-        typed=times.typed,
     )
 
 
@@ -155,7 +177,7 @@ def _wanted(view: View) -> Wanted:
         view.get("manager"),
         bool(view.get("source")),
         platform=view.get("platform"),
-        at=_at(view.get("at")),
+        at=view.at(),
     )
     match view.get("compare"):
         case "below":
@@ -166,10 +188,6 @@ def _wanted(view: View) -> Wanted:
             return replace(wanted, version=view.get("than"))
 
 
-def _at(text: str) -> datetime | None:
-    return times.read(text, "at") if text else None
-
-
 def _options() -> dict[str, Options]:
-    found = queries.choices(session())
+    found = queries.choices(session(), ever=bool(request.args.get("at", "").strip()))
     return {name: [(value, value) for value in values] for name, values in found.items()}

@@ -8,7 +8,7 @@ is a link, and its CSV is exactly that view, all pages of it.
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -19,6 +19,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from patchmgr.db.queries.paging import Page
+from patchmgr.errors import InputError
+from web import show, times
 
 PAGE = 50
 CSV_PAGE = 1000
@@ -53,12 +55,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter of the address; with options a choice, else free text."""
+    """One filter of the address; with options a choice, else free text, or an instant."""
 
     name: str
     label: str
     options: Options = ()
     is_choice: bool = True
+    is_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class View:
     cursor: str
     start: int  # rows before this page
     options: Mapping[str, Options]
+    instants: Mapping[str, datetime] = field(default_factory=dict)  # of the filters that are one
+    problems: Mapping[str, str] = field(default_factory=dict)  # with what cannot be read
 
     @property
     def columns(self) -> list[Column]:
@@ -109,6 +114,10 @@ class View:
     def get(self, name: str) -> str:
         """Return the value of a filter; empty when it is not set."""
         return self.values.get(name, "")
+
+    def at(self, name: str = "at") -> datetime | None:
+        """Return the instant that a filter names; None when it is not set."""
+        return self.instants.get(name)
 
     def address(self, **changes: str | int | None) -> str:
         """Return this view's address with changes; None drops a part, and any change its page."""
@@ -142,6 +151,8 @@ class View:
         for one in self.table.filters:
             if (value := self.values.get(one.name)) is not None:
                 words = dict(self.options.get(one.name, one.options)).get(value, value)
+                if (at := self.at(one.name)) is not None:
+                    words = show.exact(at)
                 found.append((one.label, words, self.address(**{one.name: None})))
         return found
 
@@ -207,8 +218,9 @@ def read(
     for one in table.filters:
         value = arguments.get(one.name, "").strip()
         known = {option for option, _ in options.get(one.name, one.options)}
-        if value and (not one.is_choice or value in known):
+        if value and (not one.is_choice or one.is_time or value in known):
             values[one.name] = value
+    instants, problems = _instants(table, values)
     keys = {column.key for column in table.columns}
     sort = arguments.get("sort", "")
     sortable = {column.key for column in table.columns if column.sort}
@@ -222,7 +234,24 @@ def read(
         cursor=arguments.get("cursor", ""),
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,
         options={**{one.name: one.options for one in table.filters}, **options},
+        instants=instants,
+        problems=problems,
     )
+
+
+def _instants(
+    table: Table, values: Mapping[str, str]
+) -> tuple[dict[str, datetime], dict[str, str]]:
+    """Return what the filters of ``table`` that are instants say, and what they do not."""
+    found: dict[str, datetime] = {}
+    problems: dict[str, str] = {}
+    for one in table.filters:
+        if one.is_time and one.name in values:
+            try:
+                found[one.name] = times.as_of(values[one.name], one.name)
+            except InputError as error:
+                problems |= error.problems
+    return found, problems
 
 
 def answer(
@@ -237,13 +266,16 @@ def answer(
     """Answer with the page of the view that the address asks for, or with its CSV.
 
     ``template`` gets ``listing`` beside ``values``; ``options`` gives choices of filters that
-    depend on the data; ``path`` is the page's own, where a part of it is asked for.
+    depend on the data; ``path`` is the page's own, where a part of it is asked for. Where an
+    instant cannot be read, nothing is fetched and the page says so beside it.
     """
     view = read(table, request.args, options)
     view = replace(view, path=path) if path else view
     if request.args.get("format") == "csv":
+        if view.problems:
+            raise InputError(view.problems)
         return _csv(view, fetch)
-    fetched = fetch(view, PAGE, view.cursor or None)
+    fetched = Fetched((), 0) if view.problems else fetch(view, PAGE, view.cursor or None)
     return render_template(template, listing=Listing(view, fetched), **values)
 
 

@@ -25,10 +25,12 @@ from patchmgr.errors import (
     BadFileError,
     BusyError,
     ConflictError,
+    DiskFullError,
     FeedError,
     InputError,
     PatchmgrError,
     SettingsError,
+    is_full_disk,
 )
 
 EXIT: dict[type[PatchmgrError], int] = {InputError: 2, FeedError: 75, BusyError: 75}
@@ -123,8 +125,7 @@ class Commands(click.Group):
             where = _one_line(str(error.filename or "the output"))
             fail(f"{where}: {error.strerror or error}", code)
         except OperationalError as error:
-            why = str(error.orig).partition("\n")[0]
-            fail(f"the database did not answer: {why}; try again", EXIT_TRY_LATER)
+            fail(_no_answer(error), EXIT_TRY_LATER)
         except DatabaseError as error:
             fail(f"the database cannot be used: {error.orig}", EXIT_REFUSED)
 
@@ -192,6 +193,13 @@ def fail(message: str, code: int) -> None:
         shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
         click.echo(f"patchmgr: {shown}", err=True)
     sys.exit(code)
+
+
+def _no_answer(error: OperationalError) -> str:
+    if is_full_disk(error):
+        return str(DiskFullError())
+    why = str(error.orig).partition("\n")[0]
+    return f"the database did not answer: {why}; try again"
 
 
 def _one_line(text: str) -> str:

@@ -11,11 +11,13 @@ from patchmgr.cli import imports, past, software
 from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.host_facts import show_facts
 from patchmgr.db.queries import facts as fact_queries
-from patchmgr.db.queries import feeds, identity
 from patchmgr.db.queries import hosts as queries
+from patchmgr.db.queries import identity
 from patchmgr.db.queries import past as past_queries
 from patchmgr.domain.offers import Update
 from patchmgr.errors import InputError
+
+CONFLICT = ("id", "kind", "says", "why", "times", "last_at", "address", "remedy")
 
 
 @click.group()
@@ -116,14 +118,13 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         packages = queries.packages(session, set_id) if set_id is not None else []
         timeline = past_queries.timeline(session, detail.line.id).lines
         said = fact_queries.of_host(session, detail)
-        has_feed = feeds.has_feed(session, detail.line.platform)
     facts = asdict(detail.line) | {
         "worst": detail.line.worst.word,
         "held": list(detail.held),
         "running_kernel": detail.running_kernel,
         "entitlements": list(detail.entitlements),
         "not_judged": detail.not_judged,
-        "has_feed": has_feed,
+        "has_feed": detail.has_feed,
     }
     if as_json:
         listed = [past.package_json(each) for each in packages]
@@ -132,9 +133,15 @@ def show(app: App, name: str, at: datetime | None, as_json: bool) -> None:
         told = fact_queries.facts_json(detail, said)
         why = {of: first for of, (_, first) in detail.not_judged_of.items()}
         more = {"facts": told, "not_judged_why": why, "package_versions": listed}
-        show_json(facts | more | {"updates": newer, "history": steps})
+        unclear = [
+            {name: getattr(each, name) for name in CONFLICT} for each in detail.machine.conflicts
+        ]
+        show_json(facts | more | {"conflicts": unclear, "updates": newer, "history": steps})
         return
     past.show_facts(facts)
+    for each in detail.machine.conflicts:
+        click.echo(f"conflict {each.id}: {each.says}, refused {each.times} times: {each.why}")
+        click.echo(f"  {each.remedy}")
     for of, (count, first) in detail.not_judged_of.items():
         for each in first:
             click.echo(f"  not judged of {of}: {each}")
@@ -185,6 +192,7 @@ def conflicts(app: App, also_old: bool, as_json: bool) -> None:
         *("id", "host", "says", "kind", "state", "times", "last_at", "address"),
         *(("machine_id", "product_uuid", "boot_id") if as_json else ()),
         "why",
+        *(("remedy",) if as_json else ()),
     )
     show_listing(columns, [[getattr(each, name) for name in columns] for each in found], as_json)
 

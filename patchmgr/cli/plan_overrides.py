@@ -1,4 +1,4 @@
-"""``patchmgr plans forecast|skip-ring|roll-back``: what would be, and what people overrule."""
+"""``patchmgr plans forecast|skip-ring|*roll-back``: what would be, and what people overrule."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -100,6 +100,44 @@ def roll_back(
     )
     hosts_said = "1 host" if count == 1 else f"{count} hosts"
     say(app, plan_id, as_json, f"{hosts_said} must be rolled back")
+
+
+@click.command("withdraw-roll-back")
+@_id
+@click.argument("hosts", nargs=-1)
+@click.option("--ring", default="", help="All hosts of this ring that have not begun.")
+@click.option("--all", "everything", is_flag=True, help="All hosts of the plan that have not.")
+@_reason
+@as_option
+@_json_option
+@pass_app
+def withdraw_roll_back(
+    app: App,
+    plan_id: int,
+    hosts: tuple[str, ...],
+    ring: str,
+    everything: bool,
+    reason: str,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
+    """Let HOSTS keep what they have that were to go back and have not begun."""
+    who = acting(app, as_name)
+    done = going_back.withdraw(
+        app.db,
+        plan_id,
+        hosts,
+        ring=ring,
+        everything=everything,
+        reason=reason,
+        actor=who.name,
+        role=who.role,
+        now=app.now,
+    )
+    said = f"{done.hosts} {'roll-back is' if done.hosts == 1 else 'roll-backs are'} withdrawn"
+    if done.begun:
+        said += f"\n{done.begun} have begun, and go back; that cannot be withdrawn"
+    say(app, plan_id, as_json, said)
 
 
 def _json(plan_id: int, made: PlanForecast) -> dict[str, Any]:

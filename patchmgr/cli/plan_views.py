@@ -151,7 +151,7 @@ def print_detail(
                 one.state.value,
                 one.attempt,
                 one.deadline,
-                one.way_back or one.reason,
+                "; ".join(filter(None, (one.reason, one.way_back))),
             )
             for one in tasks.lines
         ],

@@ -11,7 +11,7 @@ from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
 from patchmgr.cli.plan_decisions import say, terms_of, terms_options
 from patchmgr.cli.plan_files import read_stages
-from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring
+from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring, withdraw_roll_back
 from patchmgr.cli.plan_views import detail_json, history_json, print_detail
 from patchmgr.db.queries import change_history, plan_content, plan_lists, plan_progress
 from patchmgr.db.queries import holds as hold_queries
@@ -264,6 +264,7 @@ def acknowledge(
 plans.add_command(forecast)
 plans.add_command(roll_back)
 plans.add_command(skip_ring)
+plans.add_command(withdraw_roll_back)
 for work in (plan_work.export, plan_work.results, plan_work.tick):
     plans.add_command(work)
 

@@ -6,7 +6,7 @@ import click
 
 from patchmgr.cli.app import AT, App, instant, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.past import package_json
-from patchmgr.db.queries import installations, software
+from patchmgr.db.queries import installations, software, software_then
 from patchmgr.db.queries.installations import Found, Wanted
 from patchmgr.domain.packages import MANAGERS
 
@@ -21,15 +21,25 @@ from patchmgr.domain.packages import MANAGERS
     default=None,
     help="Whose source is not known, or that another than the vendor built.",
 )
+@click.option("--at", type=AT, help="As of this instant (ISO 8601), by default now.")
 @click.option("--json", "as_json", is_flag=True)
 @pass_app
 def list_(
-    app: App, part: str, manager: str | None, platform: str, doubt: str | None, as_json: bool
+    app: App,
+    part: str,
+    manager: str | None,
+    platform: str,
+    doubt: str | None,
+    at: datetime | None,
+    as_json: bool,
 ) -> None:
     """List the packages of the fleet, and how many hosts have each; PART of a name restricts."""
     filters = software.SoftwareFilter(part, manager or "", platform, doubt or "")
     with app.db.reading(snapshot=True) as session:
-        page = software.listing(session, filters, limit=None)
+        then = software_then.then(session, at)
+        page = software.listing(session, filters, then=then, limit=None)
+    if then is not None:
+        _warn_of_past(app, then.hosts_known, at)
     columns = ("manager", "name", "platforms", "versions", "hosts")
     rows = [[getattr(line, column) for column in columns] for line in page.lines]
     show_listing(columns, rows, as_json)
@@ -104,11 +114,15 @@ COMMANDS = (list_, search)
 def _warn(app: App, found: Found, at: datetime | None) -> None:
     if not found.known:
         click.echo("patchmgr: no host ever had a package called so", err=True)
-    if not found.hosts_known:
-        when = f"as of {instant(at)}" if at else "yet"
-        click.echo(f"patchmgr: of no host is it known {when} what it has", err=True)
+    _warn_of_past(app, found.hosts_known, at)
     for version in found.versions_unclear:
         click.echo(f"patchmgr: {version!r} cannot be compared; look at it yourself", err=True)
+
+
+def _warn_of_past(app: App, hosts_known: int, at: datetime | None) -> None:
+    if not hosts_known:
+        when = f"as of {instant(at)}" if at else "yet"
+        click.echo(f"patchmgr: of no host is it known {when} what it has", err=True)
     kept = app.settings.history_since(app.now)
     if at and kept and at < kept:
         click.echo(

@@ -8,34 +8,23 @@ both, `change` looks only at what differs.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, bindparam, case, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from patchmgr.db import models
+from patchmgr.db import models, package_counts
 from patchmgr.db.base import Base, table_of
-from patchmgr.db.bulk import IN_LIST, among, chunks, in_lists
-from patchmgr.db.package_sets import Ids, Pairs, Stored
+from patchmgr.db.bulk import IN_LIST, among, in_lists
+from patchmgr.db.package_counts import Counts, Kind
+from patchmgr.db.package_sets import Ids
 
-Kind = tuple[str, str, str]  # platform, manager, name
-
-BLOCK = 20_000  # sets looked at together, which bounds the memory of a large fleet
 SHOWN = 5  # of what is wrong
 
-host, version, package_set = models.Host, models.PackageVersion, models.PackageSet
+host, version = models.Host, models.PackageVersion
 _HAS = case((host.retired_at.is_(None), host.package_set_id))  # the set to be counted with
-
-
-@dataclass(slots=True)
-class Counts:
-    """Hosts by package version and by package, or how they change."""
-
-    versions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    software: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
 
 
 def count(session: Session, host_ids: Collection[int]) -> None:
@@ -53,7 +42,7 @@ def count(session: Session, host_ids: Collection[int]) -> None:
                 weights[set_id] += weight
     if not moved:
         return
-    _add(session, _weighed(session, weights))
+    _add(session, package_counts.weighed(session, weights))
     session.execute(
         update(host)
         .where(wanted)
@@ -68,7 +57,8 @@ def change(session: Session, before: Ids, after: Ids) -> None:
     At most two queries for what differs, where `count` reads the whole of both sets.
     """
     gone, came = np.setdiff1d(before, after), np.setdiff1d(after, before)
-    kinds = _kinds_of(session, among(session, version.id, [*gone.tolist(), *came.tolist()]))
+    differing = among(session, version.id, [*gone.tolist(), *came.tolist()])
+    kinds = package_counts.kinds_of(session, differing)
     lost, gained = ({kinds[each] for each in ids.tolist()} for ids in (gone, came))
     kept = np.intersect1d(before, after)
     lost, gained = lost - gained, gained - lost
@@ -86,7 +76,7 @@ def _among_kept(session: Session, kinds: Collection[Kind], kept: Ids) -> set[Kin
         return found
     stays = set(kept.tolist())
     for names in in_lists(sorted({name for *_, name in kinds})):
-        rows = _kinds_of(session, version.name.in_(names))
+        rows = package_counts.kinds_of(session, version.name.in_(names))
         found.update(kind for number, kind in rows.items() if number in stays)
     return found
 
@@ -128,38 +118,7 @@ def _recounted(session: Session) -> Counts:
     weights: dict[int, int] = defaultdict(int)
     for set_id in session.scalars(select(_HAS).where(_HAS.is_not(None))):
         weights[set_id] += 1
-    return _weighed(session, weights)
-
-
-def _weighed(session: Session, weights: Mapping[int, int]) -> Counts:
-    """Return the sum over sets, each as many times as its weight says."""
-    found = Counts()
-    for part in chunks((each for each, weight in sorted(weights.items()) if weight), BLOCK):
-        stored = Stored(session, among(session, package_set.id, part))
-        by_place = np.array([weights[each] for each in stored.ids.tolist()], np.int64)
-        kinds, numbers = _kinds(session, stored)
-        versions, software = stored.sums(by_place, numbers)
-        for number in np.flatnonzero(versions).tolist():
-            found.versions[number] += int(versions[number])
-        for number in np.flatnonzero(software).tolist():
-            found.software[kinds[number]] += int(software[number])
-    return found
-
-
-def _kinds(session: Session, stored: Stored) -> tuple[list[Kind], Pairs]:
-    """Return the kinds of the members of sets, and the number of its kind for each member."""
-    members = stored.versions
-    numbers: dict[Kind, int] = {}
-    of_member = np.zeros(1 + int(members.max(initial=0)), np.int64)
-    for number, kind in _kinds_of(session, among(session, version.id, members.tolist())).items():
-        of_member[number] = numbers.setdefault(kind, len(numbers))
-    return list(numbers), of_member
-
-
-def _kinds_of(session: Session, wanted: ColumnElement[bool]) -> dict[int, Kind]:
-    columns = (version.id, version.platform, version.manager, version.name)
-    rows = session.connection().execute(select(*columns).where(wanted)).cursor.fetchall()
-    return {number: (where, manager, name) for number, where, manager, name in rows}
+    return package_counts.weighed(session, weights)
 
 
 def _add(session: Session, change: Counts) -> None:

@@ -18,7 +18,7 @@ from patchmgr.domain.rollout.machine import advance, advance_all
 from patchmgr.domain.rollout.states import PlanState
 from patchmgr.errors import InputError
 from patchmgr.services import audit, holds, proof, witnesses
-from patchmgr.services.going_back import host_numbers
+from patchmgr.services.going_back import host_numbers, naming_hosts
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
@@ -223,7 +223,8 @@ def _do_to_hosts(
     with db.writing() as session:
         numbers = host_numbers(session, hosts)
         loaded = load(session, plan_id, Wanted(hosts=numbers), now)
-        after, effects = advance(loaded.rollout, kind(actor, now, tuple(numbers), reason))
+        with naming_hosts(session):
+            after, effects = advance(loaded.rollout, kind(actor, now, tuple(numbers), reason))
         store(session, loaded, after, effects, now)
         audit.of_plan(session, verb, plan_id, actor, now, hosts=list(hosts), reason=reason)
         tick_plan(session, plan_id, now)

@@ -42,6 +42,7 @@ from patchmgr.domain.rollout.states import (
     WAITING_TASKS,
     RingState,
     TaskState,
+    WentBack,
 )
 from patchmgr.errors import NotFoundError
 from patchmgr.services import group_shares, group_turns
@@ -193,9 +194,10 @@ def _take(
         _task.id, _task.ring_id, _task.host_id, _task.window, _task.state, _task.state_since,
         _task.attempt, _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at,
         _task.finished_at, _task.seen_at, _task.package, _task.not_back, _task.reason,
-        _task.output, _task.reported_by, _task.acknowledged, _task.undo,
+        _task.output, _task.reported_by, _task.acknowledged, _task.went_back, _task.proof_after,
+        _task.undo,
         _task.undo_asked_at, _task.undo_attempt, _task.undo_misses, _task.undo_until,
-        _task.undo_given_at, _task.undo_begun_at, _task.undo_over,
+        _task.undo_given_at, _task.undo_begun_at, _task.undo_over, _task.undo_withdrawn_at,
     ]  # fmt: skip
     query = select(*columns).where(_task.plan_id == plan_id, *conditions).limit(limit)
     for number, ring_id, host, window, state, *rest in session.execute(
@@ -338,10 +340,11 @@ def _is_busy_elsewhere() -> ColumnElement[bool]:
 def _loaded_task(host: int, ring: int, window: str | None, state: str, rest: list[Any]) -> Task:
     (
         since, attempt, misses, deadline, dispatched, begun, finished, seen, package, not_back,
-        reason, output, by, acknowledged, undo, *way_back,
+        reason, output, by, acknowledged, went_back, proof_after, undo, *way_back,
     ) = rest  # fmt: skip
     return Task(
         host, ring, window, TaskState(state), since, attempt, misses, deadline, dispatched, begun,
         finished, seen, package, not_back, reason, output, by, acknowledged=acknowledged,
         undo=WayBack(undo, *way_back) if undo else None,
+        went_back=WentBack(went_back) if went_back else None, proof_after=proof_after,
     )  # fmt: skip

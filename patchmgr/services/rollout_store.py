@@ -92,6 +92,8 @@ def task_columns(task: Task) -> dict[str, Any]:
         "output": task.output[-OUTPUT_LONGEST:],
         "reported_by": task.by,
         "acknowledged": task.acknowledged,
+        "went_back": task.went_back.value if task.went_back else "",
+        "proof_after": task.proof_after,
         **_undo_columns(task.undo),
     }
 
@@ -107,6 +109,7 @@ def _undo_columns(undo: WayBack | None) -> dict[str, Any]:
         "undo_given_at": one.given,
         "undo_begun_at": one.begun,
         "undo_over": one.over,
+        "undo_withdrawn_at": one.withdrawn,
     }
 
 

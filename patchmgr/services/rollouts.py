@@ -98,9 +98,17 @@ def tick(db: Database, *, now: datetime) -> TickResult:
     with db.reading() as session:
         plan, task = models.Plan, models.Task
         going_back = select(task.plan_id).where(task.undo_until.is_not(None))
+        gone_back = verification.awaiting_proof().with_only_columns(task.plan_id)
         numbers = session.scalars(
             select(plan.id)
-            .where(or_(plan.state.in_(_TICKED), plan.live_tasks > 0, plan.id.in_(going_back)))
+            .where(
+                or_(
+                    plan.state.in_(_TICKED),
+                    plan.live_tasks > 0,
+                    plan.id.in_(going_back),
+                    plan.id.in_(gone_back),
+                )
+            )
             .where(plan.state != PlanState.DRAFT.value)
             .order_by(plan.id)
         ).all()
@@ -134,8 +142,10 @@ def tick_plan(
     terms = plan_terms.from_json(plan.terms)
     approvals.let_lapse(session, plan, terms, now)
     forgotten = verification.awaiting_evidence(session, plan_id)
+    said_back = verification.said_to_be_back(session, plan_id)
     retired = _retired(session, plan)
-    loaded = load(session, plan_id, Wanted(hosts=[*forgotten, *retired], tick=event), now)
+    wanted = Wanted(hosts=[*forgotten, *said_back, *retired], tick=event)
+    loaded = load(session, plan_id, wanted, now)
     before = loaded.rollout
     events: list[Event] = list(verification.seen(session, plan_id, before, event, terms.targets))
     events += [

@@ -4,15 +4,16 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, func, select, type_coerce
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, Select, exists, func, select, type_coerce
+from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
 from patchmgr.db.queries import hosts as host_queries
 from patchmgr.db.queries.plan_content import change_of
 from patchmgr.domain.plans import Change, Evidence, unfinished
-from patchmgr.domain.rollout.events import InventorySeen, Tick
+from patchmgr.domain.rollout import witness
+from patchmgr.domain.rollout.events import InventorySeen, Tick, WayBackSeen
 from patchmgr.domain.rollout.model import Rollout, Task
 from patchmgr.domain.rollout.states import IN_FLIGHT, WAITING_TASKS, PlanState, TaskState
 from patchmgr.domain.terms import Targets
@@ -42,13 +43,40 @@ def awaiting_evidence(session: Session, plan_id: int) -> list[int]:
     )
 
 
+def awaiting_proof() -> Select[int, int]:
+    """Select (plan, host) of those said to have gone back that have sent an inventory since.
+
+    Not of hosts that a later plan has changed: what they have now says nothing of this one.
+    """
+    task, host, later = models.Task, models.Host, aliased(models.Task)
+    return (
+        select(task.plan_id, task.host_id)
+        .join(host, host.id == task.host_id)
+        .where(
+            task.proof_after.is_not(None),
+            type_coerce(host.reported_at, BigInteger) > type_coerce(task.proof_after, BigInteger),
+            ~exists().where(
+                later.host_id == task.host_id,
+                later.plan_id != task.plan_id,
+                later.dispatched_at > task.proof_after,
+            ),
+        )
+    )
+
+
+def said_to_be_back(session: Session, plan_id: int) -> list[int]:
+    """Return the hosts of a plan that `awaiting_proof` has."""
+    found = awaiting_proof().where(models.Task.plan_id == plan_id)
+    return list(session.scalars(found.with_only_columns(models.Task.host_id)))
+
+
 def seen(
     session: Session,
     plan_id: int,
     rollout: Rollout,
     tick: Tick,
     targets: Targets = Targets.AT_LEAST,
-) -> list[InventorySeen]:
+) -> list[InventorySeen | WayBackSeen]:
     """Return what the latest inventory of each loaded host shows, where it is news.
 
     Hosts that wait are looked at too, when their turn could come: what is there already need not
@@ -60,15 +88,13 @@ def seen(
     if not news:
         return []
     changes = changes_of(session, plan_id, news)
-    names = {change.package for found in changes.values() for change in found}
-    shown: dict[int, list[Evidence]] = defaultdict(list)
-    for one in host_queries.installed(session, news, names):
-        shown[one.host_id].append(
-            Evidence(one.package, one.arch, one.version, one.judged_source, one.judged_version)
-        )
-    events = []
+    shown = _shown(session, news, changes)
+    events: list[InventorySeen | WayBackSeen] = []
     for host in news:
         at, reboot_pending = reports[host]
+        if rollout.tasks[host].proof_after is not None:
+            events.append(WayBackSeen(host, at, *witness.shown_by(changes[host], shown[host])))
+            continue
         # Who has a newer version before its turn has nothing to do: nobody is taken back to an
         # older one. What is ordered must then be what was planned.
         waits = rollout.tasks[host].state in WAITING_TASKS
@@ -76,6 +102,19 @@ def seen(
         verified = not unfinished(changes[host], shown[host], good)
         events.append(InventorySeen(host, at, verified, reboot_pending))
     return events
+
+
+def _shown(
+    session: Session, hosts: Sequence[int], changes: Mapping[int, Sequence[Change]]
+) -> Mapping[int, list[Evidence]]:
+    """Return what the latest inventory of each host has of the packages that ``changes`` names."""
+    names = {change.package for found in changes.values() for change in found}
+    shown: dict[int, list[Evidence]] = defaultdict(list)
+    for one in host_queries.installed(session, hosts, names):
+        shown[one.host_id].append(
+            Evidence(one.package, one.arch, one.version, one.judged_source, one.judged_version)
+        )
+    return shown
 
 
 def changes_of(session: Session, plan_id: int, hosts: Sequence[int]) -> dict[int, list[Change]]:
@@ -99,7 +138,7 @@ def changes_of(session: Session, plan_id: int, hosts: Sequence[int]) -> dict[int
 
 
 def _matters(task: Task, rollout: Rollout, tick: Tick) -> bool:
-    if task.state in (*IN_FLIGHT, *_MAY_STILL_BE_VERIFIED):
+    if task.state in (*IN_FLIGHT, *_MAY_STILL_BE_VERIFIED) or task.proof_after is not None:
         return True
     is_open = task.window is None or task.window in tick.windows
     return (
@@ -113,7 +152,7 @@ def _matters(task: Task, rollout: Rollout, tick: Tick) -> bool:
 def _is_news(task: Task, report: tuple[datetime, bool] | None) -> bool:
     if report is None:
         return False
-    known = task.seen or task.dispatched or task.since
+    known = task.proof_after or task.seen or task.dispatched or task.since
     return task.state in WAITING_TASKS or known is None or report[0] > known
 
 

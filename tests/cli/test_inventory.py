@@ -10,9 +10,11 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from patchmgr.cli import main
 from patchmgr.cli.app import App
+from patchmgr.db import models
 
 
 @pytest.fixture
@@ -231,6 +233,34 @@ def test_a_host_as_of_before_it_was_known_has_no_packages(run, fleet):
     shown = json.loads(run("hosts", "show", "a", "--at", "2020-01-01", "--json")[1])
 
     assert (shown["packages"], shown["package_versions"]) == (0, [])
+
+
+def test_a_host_is_shown_with_its_conflicts_and_what_to_do(run, fleet, home, now):
+    assert "conflict" not in run("hosts", "show", "a")[1]
+    with App({"PATCHMGR_HOME": str(home)}).db.writing() as session:
+        shown = select(models.Host.id).where(models.Host.hostname == "a")
+        told = {"kind": "same_name", "hostname": "a", "why": "it is another machine", "times": 3}
+        nothing = ("machine_id", "product_uuid", "boot_id", "address", "new_name", "resolved_by")
+        session.add(
+            models.IdentityConflict(
+                **dict.fromkeys(nothing, ""),
+                **told,
+                key=bytes(32),
+                host_id=session.scalar(shown),
+                state="open",
+                first_at=now,
+                last_at=now,
+            )
+        )
+
+    text = run("hosts", "show", "a")[1]
+    (conflict,) = json.loads(run("hosts", "show", "a", "--json")[1])["conflicts"]
+
+    assert "conflict 1: a, refused 3 times: it is another machine" in text
+    assert f"  {conflict['remedy']}" in text.splitlines()
+    assert "patchmgr hosts resolve 1 --as same (it is a)" in conflict["remedy"]
+    assert run("hosts", "resolve", "1", "--as", "dismissed")[0] == 0
+    assert json.loads(run("hosts", "show", "a", "--json")[1])["conflicts"] == []
 
 
 def test_a_retired_host_is_listed_only_with_the_retired(run, fleet):

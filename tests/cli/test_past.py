@@ -113,6 +113,12 @@ def test_packages_of_the_fleet_are_listed_with_their_hosts(run):
     assert listed(run, "packages", "list", "--doubt", "no_source") != []
 
 
+def test_packages_of_the_fleet_are_listed_as_of_an_instant(run, now):
+    (then,) = listed(run, "packages", "list", "--at", now.isoformat())
+
+    assert (then["name"], then["versions"], then["hosts"]) == ("openssl", 1, 2)
+
+
 def test_coverage_is_said_in_numbers_and_names(run):
     found = listed(run, "hosts", "coverage")
 
@@ -125,7 +131,12 @@ def test_what_is_no_longer_kept_is_said_aloud(run, now):
     settings = {"PATCHMGR_KEEP_HISTORY_DAYS": "1", "PATCHMGR_KEEP_FINDINGS_DAYS": "1"}
     then = ("--at", "2020-01-01")
 
-    for command in (("hosts", "show", "a"), ("packages", "search", "openssl"), ("findings",)):
+    for command in (
+        ("hosts", "show", "a"),
+        ("packages", "search", "openssl"),
+        ("packages", "list"),
+        ("findings",),
+    ):
         assert "kept since" in run(*command, *then, **settings)[2]
         assert "kept since" not in run(*command, *then)[2]
 
@@ -134,7 +145,8 @@ def test_before_anything_is_known_no_is_not_the_answer(run, now):
     then = ("--at", "2020-01-01")
 
     assert "packages: not known" in run("hosts", "show", "a", *then)[1]
-    assert "of no host is it known as of 2020" in run("packages", "search", "openssl", *then)[2]
+    for command in (("search", "openssl"), ("list",)):
+        assert "of no host is it known as of 2020" in run("packages", *command, *then)[2]
     assert "packages are not compared" in run("hosts", "diff", "a", "--from", "2020-01-01")[1]
     first = f"the first scan was {now:%Y-%m-%d}"
     assert first in run("findings", *then)[2]

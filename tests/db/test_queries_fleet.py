@@ -22,6 +22,7 @@ from patchmgr.db.queries import (
     paging,
     past,
     software,
+    windows,
 )
 from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.db.queries.hosts import HostFilter
@@ -301,9 +302,29 @@ def test_one_host_is_found_by_id_and_by_name_in_any_case(fleet):
 
         assert hosts.get(session, "web-01") == hosts.get(session, number)
         assert hosts.get(session, "Web-01").by_severity == {"high": 2, "low": 2, "medium": 2}
+        assert hosts.get(session, "Web-01").has_feed
         for missing in ("web-99", 10_000, ""):
             with pytest.raises(NotFoundError):
                 hosts.get(session, missing)
+
+
+def test_a_host_has_its_own_windows_or_those_of_rules(fleet, now, statements):
+    week = timedelta(days=7)
+    given = {"rrule": "FREQ=DAILY;BYHOUR=2", "duration": 3600, "zone": "Europe/Vienna", "also": []}
+    times = {"created_at": now, "changed_at": now, "revision": 0, "first": "", "exdates": []}
+    with fleet.writing() as session:
+        session.add(models.Window(name="night", **given, **times))
+        for window, fields in (("night", {"environment": "test"}), ("gone", {"site": "site-1"})):
+            made = {"created_by": "test", "created_at": now + week}
+            session.add(models.WindowRule(window=window, fields=fields, **made))
+    with fleet.reading() as session:
+        test, prod = (hosts.get(session, name).line for name in ("db-00", "Web-01"))
+        statements.clear()
+        named, window = windows.of_host(session, test)
+        assert len(statements) == 1
+        assert (named, window) == ("night", windows.get(session, "night"))
+        assert windows.of_host(session, prod) == ("gone", None)
+        assert windows.of_host(session, replace(prod, window="night")) == ("night", window)
 
 
 # --- cursors come from outside ------------------------------------------------------------------

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from inventory import host_import, package_import, retirement
 from patchmgr import config
 from patchmgr.db import models
-from patchmgr.db.queries import installations, past, software
+from patchmgr.db.queries import installations, past, software, software_then
 from patchmgr.db.queries.installations import Wanted
 from patchmgr.db.queries.software import SoftwareFilter
 from patchmgr.errors import InputError, NotFoundError
@@ -236,11 +236,47 @@ def test_software_has_every_package_with_its_versions_and_hosts(fleet):
     assert choices == {"manager": ["dpkg"], "platform": ["debian:12", "debian:13"]}
 
 
+def test_software_of_an_instant_is_what_hosts_had_then(fleet, now, statements):
+    with fleet.db.reading() as session:
+        then, early = (software_then.then(session, at) for at in (now, now - DAY))
+        page = software.listing(session, then=then)
+        (only,) = software.listing(
+            session, SoftwareFilter(platform="debian:13", search="SSL3"), then=then
+        ).lines
+        lines = software.versions(session, "dpkg", "openssl", then=then)
+        assert software.versions(session, "dpkg", "curl", then=then) == []
+        assert software.hosts_of(session, "dpkg", "openssl", then=then) == 4
+        assert software.listing(session, then=early).lines == ()
+        with pytest.raises(NotFoundError):
+            software.versions(session, "dpkg", "nothing", then=then)
+        statements.clear()
+        software.listing(
+            session, SoftwareFilter(doubt="foreign"), then=software_then.then(session, now)
+        )
+        assert len(statements) <= 8
+
+    assert (then.hosts_known, early.hosts_known) == (4, 0)
+    assert [(each.name, each.platforms, each.versions, each.hosts) for each in page.lines] == [
+        ("bash", 2, 1, 4),
+        ("libssl3", 2, 2, 4),
+        ("openssl", 2, 2, 4),
+    ]
+    assert (only.name, only.versions, only.hosts) == ("libssl3", 1, 1)
+    assert [(each.version, each.hosts) for each in lines] == [
+        ("3.0.15-1", 1),
+        ("3.0.15-1", 1),
+        ("3.0.9-1", 2),
+    ]
+
+
+@pytest.mark.parametrize("at", [None, 2 * DAY], ids=["now", "then"])
 @pytest.mark.parametrize("sort", software.SORTS)
 @pytest.mark.parametrize("descending", [False, True])
-def test_pages_of_software_are_all_of_it_once_and_in_order(fleet, sort, descending):
+def test_pages_of_software_are_all_of_it_once_and_in_order(fleet, now, sort, descending, at):
     with fleet.db.reading() as session:
-        order = {"sort": sort, "descending": descending}
+        then = at and software_then.then(session, now + at)
+        order = {"sort": sort, "descending": descending, "then": then}
+        assert software.listing(session, then=then) == software.listing(session)
         whole = software.listing(session, limit=None, **order).lines
         seen, cursor = [], ""
         while cursor is not None:
@@ -263,13 +299,17 @@ def test_packages_in_doubt_are_counted_as_they_are_listed(fleet):
     package_import.import_packages(fleet.db, path, actor="test", now=fleet.now, mode="merge")
     with fleet.db.reading() as session:
         counts = software.doubtful(session)
-        listed = {
-            doubt: [
-                line.name for line in software.listing(session, SoftwareFilter(doubt=doubt)).lines
-            ]
-            for doubt in software.DOUBTS
-        }
+        then = software_then.then(session, fleet.now)
+        listed, were = (
+            {
+                doubt: [line.name for line in software.listing(session, filters, then=at).lines]
+                for doubt in software.DOUBTS
+                for filters in [SoftwareFilter(doubt=doubt)]
+            }
+            for at in (None, then)
+        )
 
+    assert were == listed
     assert listed == {"no_source": ["tool"], "foreign": ["nodejs"]}
     assert counts == {"no_source": 1, "foreign": 1}
 

@@ -20,18 +20,22 @@ from patchmgr.domain.rollout.events import (
     Pause,
     Propose,
     Recall,
+    Record,
     Reject,
     Resume,
     Retry,
+    RollBack,
     Start,
     TaskReported,
     Tick,
+    WayBackSeen,
     Withdrawn,
+    WithdrawRollBack,
 )
 from patchmgr.domain.rollout.gates import enough_succeeded, gate, soak_length
 from patchmgr.domain.rollout.machine import advance, deadline_of
 from patchmgr.domain.rollout.model import Ring, Rollout, Tally, Task
-from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
+from patchmgr.domain.rollout.states import PlanState, RingState, TaskState, WentBack
 from patchmgr.errors import (
     ConflictError,
     ForbiddenError,
@@ -608,6 +612,58 @@ class TestResults:
 
         assert rollout.tasks[1].state is TaskState.ROLLED_BACK
         assert rollout.state is PlanState.HALTED
+
+    @pytest.mark.parametrize(
+        ("shown", "state", "went_back", "accepted"),
+        [
+            (WentBack.CONFIRMED, TaskState.ROLLED_BACK, WentBack.CONFIRMED, True),
+            (WentBack.UNDETERMINED, TaskState.ROLLED_BACK, WentBack.UNDETERMINED, True),
+            (WentBack.CONTRADICTED, TaskState.FAILED, WentBack.CONTRADICTED, False),
+        ],
+    )
+    def test_a_roll_back_is_held_against_the_next_inventory(
+        self, shown, state, went_back, accepted
+    ):
+        said = after(
+            started(2, 1),
+            result(1, Outcome.ROLLED_BACK),
+            AcknowledgeHosts("bob", T0 + HOUR, (1,), "it is back"),
+            Acknowledge("bob", T0 + HOUR, "it is back"),
+        )
+        assert (said.state, said.tasks[1].went_back) == (PlanState.RUNNING, WentBack.AWAITED)
+        earlier = WayBackSeen(1, T0 + 5 * MINUTE, WentBack.CONTRADICTED, "curl 8")
+        assert advance(said, earlier) == (said, ())  # from before its word
+        rollout, effects = play(said, WayBackSeen(1, T0 + 2 * HOUR, shown, "curl 8"))
+        task = rollout.tasks[1]
+
+        assert (task.state, task.went_back, task.acknowledged) == (state, went_back, accepted)
+        assert (rollout.state is PlanState.RUNNING) is accepted  # what was let pass is not so
+        assert "2026-03-02 22:00 UTC" in task.reason
+        assert next(one.kind for one in of(effects, Record)) == f"roll_back_{shown.value}"
+        late = after(rollout, WayBackSeen(1, T0 + 3 * HOUR, WentBack.CONFIRMED))
+        assert late.tasks[1].state is TaskState.ROLLED_BACK
+        assert late.tasks[1].proof_after is None
+
+    def test_a_roll_back_is_withdrawn_until_the_host_has_begun(self):
+        asked = after(
+            started(2, 1, orders_ways_back=True),
+            *failed(1, 2),
+            RollBack("bob", T0 + HOUR, (1, 2), "it is slow"),
+            tick_at(T0 + HOUR),
+            TaskReported(2, T0 + HOUR, Outcome.RUNNING, "h2", 2, is_way_back=True),
+        )
+        withdrawn, effects = play(asked, WithdrawRollBack("bob", T0 + HOUR, (1,), "no"))
+
+        assert of(effects, Recall) == [Recall(1, 2, "withdrawn by bob: no")]
+        with pytest.raises(ConflictError, match="host 2 has begun to go back"):
+            advance(asked, WithdrawRollBack("bob", T0 + HOUR, (2,), "no"))
+        with pytest.raises(ConflictError, match="host 1 need not go back any more"):
+            advance(withdrawn, WithdrawRollBack("bob", T0 + HOUR, (1,), "no"))
+        assert after(withdrawn, tick_at(T0 + 2 * HOUR)).tasks[1].undo == withdrawn.tasks[1].undo
+        late = TaskReported(1, T0 + HOUR, Outcome.ROLLED_BACK, "h1", 2, is_way_back=True)
+        assert after(withdrawn, late).tasks[1].state is TaskState.ROLLED_BACK
+        again = after(withdrawn, RollBack("bob", T0 + HOUR, (1,), "yes"), tick_at(T0 + HOUR))
+        assert again.tasks[1].undo.attempt == 3
 
     def test_a_task_that_waits_goes_by_its_rings_deadline(self):
         rollout = started(2, 1, rings=(replace(CANARY, max_concurrent=1), BROAD))

@@ -38,7 +38,9 @@ from patchmgr.domain.rollout.events import (
     Supersede,
     TaskReported,
     Tick,
+    WayBackSeen,
     Withdrawn,
+    WithdrawRollBack,
 )
 from patchmgr.domain.rollout.machine import advance, awaited_person, deadline_of
 from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Tally, Task
@@ -52,6 +54,7 @@ from patchmgr.domain.rollout.states import (
     OVER_RINGS,
     PlanState,
     TaskState,
+    WentBack,
 )
 from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
 
@@ -161,7 +164,7 @@ class Rollouts(RuleBasedStateMachine):
         assert isinstance(event, Tick)
         assert (effect.host, effect.attempt) not in self.handed_out
         self.handed_out.add((effect.host, effect.attempt))
-        self.judge_place(effect)
+        self.judge_place(before.tasks[effect.host], effect)
         if effect.is_way_back:
             self.judge_way_back(effect)
             return
@@ -187,7 +190,7 @@ class Rollouts(RuleBasedStateMachine):
         assert self.rollout.orders_ways_back
         assert not any(signal.kind == "content" for signal in self.rollout.signals)
 
-    def judge_place(self, effect: Dispatch) -> None:
+    def judge_place(self, before: Task, effect: Dispatch) -> None:
         """Nothing is handed out beside windows, freezes, places and groups, whatever it is."""
         task = self.rollout.tasks[effect.host]
         ring = self.rollout.rings[task.ring]
@@ -204,7 +207,8 @@ class Rollouts(RuleBasedStateMachine):
             if one.ring == task.ring
         )
         assert at_work <= ring.settings.max_concurrent
-        for key in task.groups:
+        # A host that is down takes no place of its group; what inventories contradict may be more.
+        for key in () if before.is_unavailable else task.groups:
             assert len(self.unavailable(key)) <= LIMITS[key]
 
     def unavailable(self, group: str) -> list[int]:
@@ -330,6 +334,27 @@ class Rollouts(RuleBasedStateMachine):
         self.play(RollBack("ann", self.at, (host,), "it is broken"))
         assert self.rollout.tasks[host].state is before.state
 
+    @rule(host=st.integers(1, sum(SIZES)))
+    def withdraw_roll_back(self, host: int) -> None:
+        before = self.rollout.tasks[host]
+        self.play(WithdrawRollBack("ann", self.at, (host,), "it works after all"))
+        after = self.rollout.tasks[host]
+        assert after.state is before.state
+        if before.undo and before.undo.has_begun:
+            assert after == before, "what has begun cannot be withdrawn"
+
+    @rule(host=st.integers(1, sum(SIZES)), shown=st.sampled_from(WentBack))
+    def shows_whether_it_went_back(self, host: int, shown: WentBack) -> None:
+        if shown is WentBack.AWAITED:
+            return
+        said_so = self.rollout.tasks[host].state is TaskState.ROLLED_BACK
+        self.at += timedelta(minutes=1)
+        self.play(WayBackSeen(host, self.at, shown, "curl 8"))
+        after = self.rollout.tasks[host]
+        if said_so and after.went_back is WentBack.CONTRADICTED:
+            assert after.state is TaskState.FAILED
+            assert not after.acknowledged
+
     @rule(
         host=st.integers(1, sum(SIZES)),
         outcome=st.sampled_from([*Outcome, Outcome.ROLLED_BACK]),
@@ -432,6 +457,18 @@ class Rollouts(RuleBasedStateMachine):
             assert task.undo.is_in_hand <= (task.undo.until is not None)
             assert task.undo.until is None or self.rollout.orders_ways_back
             assert task.state is not TaskState.ROLLED_BACK or task.undo.until is None
+
+    @invariant()
+    def no_word_of_a_roll_back_is_believed_for_ever(self) -> None:
+        if not hasattr(self, "rollout"):
+            return
+        for task in self.rollout.tasks.values():
+            if task.state is TaskState.ROLLED_BACK:
+                assert task.went_back is not None
+            elif task.went_back is not None:
+                assert task.state is TaskState.FAILED
+            doubted = task.went_back not in (None, WentBack.CONFIRMED)
+            assert doubted is (task.proof_after is not None)
 
     def teardown(self) -> None:
         """Whatever happened: people who only say "go on" and hosts that are silent reach an end."""

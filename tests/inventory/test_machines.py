@@ -446,6 +446,8 @@ def test_two_machines_under_one_name_are_shown_and_not_merged(fleet):
             other.enrol(key)
 
     (conflict,) = fleet.conflicts()
+    with fleet.db.reading() as session:
+        assert queries.machine(session, conflict.host_id).conflicts == (conflict,)
     assert (conflict.kind, conflict.host, conflict.says, conflict.times) == (
         *("same_name", "web"),
         *("web", 2),

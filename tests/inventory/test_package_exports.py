@@ -74,6 +74,16 @@ EXPECTED = {
         {"ip-10-0-0-6.ec2.internal": [("dpkg", "sed", "4.8-1ubuntu2", "amd64", "")]},
         0,
     ),
+    "aws-ssm-get-inventory.json": (
+        "aws-ssm-applications",
+        {
+            "ip-10-0-0-5.ec2.internal": [
+                ("rpm", "openssl-libs", "1:3.0.8-1.amzn2023.0.11", "x86_64", "openssl")
+            ],
+            "ip-10-0-0-6.ec2.internal": [("dpkg", "libssl3", "3.0.2-0ubuntu1.15", "amd64", "")],
+        },
+        0,
+    ),
     "foreman-packages.csv": (
         "foreman-packages",
         {
@@ -97,6 +107,11 @@ EXPECTED = {
         "landscape-packages",
         {"web1.example.org": [("dpkg", "libssl3", "3.0.2-0ubuntu1.15", "", "")]},
         1,
+    ),
+    "servicenow-software-labels.csv": (
+        "servicenow-software",
+        {"lnx0002": [("dpkg", "libssl3", "3.0.15-1~deb12u1", "", "")]},
+        0,
     ),
     "servicenow-software.csv": (
         "servicenow-software",
@@ -130,7 +145,7 @@ def test_what_is_left_out_of_an_export_is_named(fleet):
 REFUSED = {
     "a row without a release": (
         '{"Name":"bash","Version":"5.2.15","PackageId":"bash-5.2.15-1.src.rpm","resourceId":"i-0abc"}\n',
-        "row 1, column version: '5.2.15' has no release beside it",
+        "row 1, column Version: '5.2.15' has no release beside it",
     ),
     "a line that is cut off": (
         '{"Name":"a","Version":"1","PackageId":"a_1_all.deb","resourceId":"i-0def"}\n{"Name":"b',
@@ -142,7 +157,7 @@ REFUSED = {
     ),
     "an instance that is no host": (
         '{"Name":"a","Version":"1","PackageId":"a_1_all.deb","resourceId":"i-9"}\n',
-        "row 1, column hostname: 'i-9' is no host of the inventory",
+        "row 1, column resourceId: 'i-9' is no host of the inventory",
     ),
     "another type of inventory": (
         '{"Name":"eth0","MacAddress":"0a","resourceId":"i-0abc"}\n',
@@ -150,7 +165,7 @@ REFUSED = {
     ),
     "an rpm's name that is none": (
         f"{FOREMAN}app1.example.com,bash,bash-5,bash-5\n",
-        "row 2, column nvrea: 'bash-5' is no name-version-release.architecture",
+        "row 2, column Package NVREA: 'bash-5' is no name-version-release.architecture",
     ),
     "an rpm without a release": (
         f"{SERVICENOW}openssl-libs,3.0.7,lnx0001\n",
@@ -158,7 +173,7 @@ REFUSED = {
     ),
     "a package of a host of no platform": (
         f"{SERVICENOW}openssl,3.0.7-1,bare\n",
-        "column name: 'openssl' is on a host whose system has no package manager",
+        "column display_name: 'openssl' is on a host whose system has no package manager",
     ),
     "a list of Windows programs": (
         (EXPORTS / "configmgr-software.csv").read_text(),
@@ -179,9 +194,9 @@ def test_what_cannot_be_judged_is_refused_with_its_place_and_a_remedy(fleet, cas
 
 
 def test_an_export_of_the_other_kind_is_refused_with_the_command_that_reads_it(on_sqlite):
-    with pytest.raises(BadFileError, match="is an export of hosts: hosts import reads it"):
+    with pytest.raises(BadFileError, match="is an export of hosts; hosts import reads it"):
         on_sqlite.packages((EXPORTS / "servicenow.csv").read_text())
-    with pytest.raises(BadFileError, match="is an export of packages: packages import reads it"):
+    with pytest.raises(BadFileError, match="is an export of packages; packages import reads it"):
         on_sqlite.hosts((EXPORTS / "foreman-packages.csv").read_text())
 
 
@@ -250,6 +265,16 @@ def test_the_hosts_of_an_aws_inventory_are_read_from_its_json_lines(on_sqlite):
     host = on_sqlite.host("ip-10-0-0-5")
     assert (host.platform, host.external_id) == ("amzn:2023", "i-0abc")
     assert difference.layout.said.startswith("read as JSON lines in UTF-8 (AWS Systems Manager")
+
+
+def test_the_hosts_of_an_aws_inventory_are_read_beside_their_applications(on_sqlite):
+    on_sqlite.hosts((EXPORTS / "aws-ssm-get-inventory.json").read_text())
+
+    hosts = {name: on_sqlite.host(name) for name in on_sqlite.names()}
+    assert {name: (host.platform, host.external_id) for name, host in hosts.items()} == {
+        "ip-10-0-0-5.ec2.internal": ("amzn:2023", "i-0abc"),
+        "ip-10-0-0-6": ("ubuntu:22.04", "i-0def"),
+    }
 
 
 @pytest.mark.parametrize("name", ["aws-ssm-applications.json", "configmgr-software.csv"])

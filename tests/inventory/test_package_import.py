@@ -153,7 +153,7 @@ def test_a_bad_row_refuses_the_file_and_is_named(on_sqlite, row, why, quoted):
     said = refused(on_sqlite, file(good, row, "a,dpkg,other,1"))
 
     assert said.startswith("packages.csv: row 3")
-    assert why.replace("1 field,", "1 fields," if quoted else "1 field,") in said
+    assert why in said
     assert "\n" not in said
 
 

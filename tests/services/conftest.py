@@ -119,7 +119,8 @@ class Fleet:
         )
 
     def do(self, verb, plan_id, actor="ann", role=Role.ADMIN, **more):
-        service = {"roll_back": going_back, "edit": plan_drafts}.get(verb, plans)
+        others = {"roll_back": going_back, "withdraw": going_back, "edit": plan_drafts}
+        service = others.get(verb, plans)
         getattr(service, verb)(self.db, plan_id, actor=actor, role=role, now=self.now, **more)
 
     def started(self, **more):

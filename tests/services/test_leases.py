@@ -520,6 +520,21 @@ def test_what_could_not_be_taken_back_is_a_failure_that_can_be_asked_for_again(
     assert again.attempt == 3
 
 
+def test_an_order_to_go_back_is_taken_back_until_it_is_begun(fleet, hosts, plan, back):
+    fleet.do("withdraw", plan, hosts=["c1"], reason="it works")
+
+    assert hosts.refused("begin", "c1", back) == "over"
+    assert hosts.ask("c1") == []
+    fleet.do("roll_back", plan, hosts=["c1"], reason="it does not")
+    (again,) = hosts.ask("c1")
+    hosts.call("begin", "c1", again)
+    with pytest.raises(ConflictError, match="host c1 has begun to go back, and that cannot"):
+        fleet.do("withdraw", plan, hosts=["c1"], reason="it does")
+    with pytest.raises(ConflictError, match="1 has begun, and that cannot be undone"):
+        fleet.do("withdraw", plan, everything=True, reason="it does")
+    assert hosts.call("result", "c1", again, WENT_BACK).state == "rolled_back"
+
+
 def test_a_late_way_back_is_taken(fleet, hosts, plan, back):
     hosts.call("begin", "c1", back)
     fleet.tick(5 * HOUR)

@@ -286,7 +286,8 @@ class StoredRollouts(RuleBasedStateMachine):
         self.again(breaks, lambda: self.fleet.do("resume", self.plan))
 
     @precondition(lambda self: self.seen.plan.state in ("running", "paused", "halted"))
-    @rule(host=HOST, verb=st.sampled_from(["retry", "acknowledge", "roll_back"]), breaks=BREAKS)
+    @rule(host=HOST, verb=st.sampled_from(["retry", "acknowledge", "roll_back", "withdraw"]),
+          breaks=BREAKS)  # fmt: skip
     def about_a_host(self, host, verb, breaks):
         self.again(
             breaks, lambda: self.fleet.do(verb, self.plan, hosts=[host], reason="I looked at it")

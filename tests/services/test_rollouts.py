@@ -20,6 +20,7 @@ from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.windows import Freeze
 from patchmgr.errors import (
     BadFileError,
+    ConflictError,
     FeedUnreachableError,
     ForbiddenError,
     IllegalTransitionError,
@@ -34,6 +35,7 @@ from patchmgr.services import (
     rollouts,
     superseding,
 )
+from tests.services.conftest import OLD
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -422,6 +424,59 @@ def test_a_host_is_rolled_back_by_an_export_and_its_result(fleet):
     assert ("curl", "7.88.1-10+deb12u8") in {(line.package, line.to_version) for line in lines}
     assert fleet.states(plan_id)["c1"] == "rolled_back"
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("shows", "state", "went_back", "said"),
+    [
+        (OLD, "rolled_back", "confirmed", "shows the old versions"),
+        (NEW, "failed", "contradicted", "still shows curl 7.88.1-10+deb12u9"),
+        (OLD[:2], "rolled_back", "undetermined", "shows no curl, not the old version"),
+    ],
+)
+def test_that_a_host_went_back_is_believed_when_its_inventory_shows_it(
+    fleet, shows, state, went_back, said
+):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", "c2")
+    fleet.do("cancel", plan_id, reason="no more")
+    fleet.report(plan_id, "c1", "c2", outcome=Outcome.ROLLED_BACK)
+    waits = fleet.tasks(plan_id)["c1"]
+    fleet.now += MINUTE
+    fleet.inventory({"c1": shows})
+    fleet.tick(MINUTE)
+    line = fleet.tasks(plan_id)["c1"]
+
+    assert waits.way_back == "not believed yet: an inventory must show the old versions"
+    assert (line.state, line.went_back) == (state, went_back)
+    assert said in line.reason
+    assert fleet.tasks(plan_id)["c2"].went_back == "awaited"  # it has not reported
+    fleet.now += MINUTE
+    fleet.inventory({"c1": OLD})
+    fleet.tick(MINUTE)
+    assert fleet.states(plan_id)["c1"] == "rolled_back"
+    assert fleet.tasks(plan_id)["c1"].went_back == "confirmed"
+
+
+def test_a_roll_back_that_is_not_wanted_any_more_is_withdrawn(fleet):
+    plan_id = fleet.started()
+    fleet.report(plan_id, "c1", "c2")
+    fleet.do("roll_back", plan_id, ring="canary", reason="it is slow")
+    fleet.do("withdraw", plan_id, hosts=["c1"], reason="it was the network")
+    with fleet.db.reading() as session:
+        lines = plan_content.way_back(session, plan_id)
+        left = plan_progress.ways_back(session, plan_id)
+
+    assert {line.host for line in lines} == {"c2"}
+    assert left == {"canary": plan_progress.WaysBack(waiting=1)}
+    assert "withdrawn by ann: it was the network" in fleet.tasks(plan_id)["c1"].way_back
+    with pytest.raises(ConflictError, match="host c1 need not go back any more"):
+        fleet.do("withdraw", plan_id, hosts=["c1"], reason="again")
+    fleet.do("withdraw", plan_id, everything=True, reason="it was the network")
+    with pytest.raises(ConflictError, match="no roll-back of ring canary can be withdrawn"):
+        fleet.do("withdraw", plan_id, ring="canary", reason="again")
+    fleet.report(plan_id, "c1", outcome=Outcome.ROLLED_BACK)  # who carried it out was not told
+    assert fleet.states(plan_id)["c1"] == "rolled_back"
 
 
 def test_a_superseded_plan_ends_and_a_skipped_ring_opens_the_next(fleet):

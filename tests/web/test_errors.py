@@ -1,5 +1,6 @@
 """Errors are said once, as a page or as problem+json, and never with a trace."""
 
+import errno
 import io
 import re
 
@@ -75,6 +76,26 @@ def test_a_database_that_does_not_answer_is_not_a_bug(client, failing):
     failing(OperationalError("SELECT 1", {}, Exception("locked")))
 
     assert client(Role.VIEWER).get("/hosts").status_code == 503
+
+
+def full(code):
+    said = Exception("no room")
+    said.sqlite_errorcode, said.sqlstate = code if isinstance(code, int) else 0, code
+    return OperationalError("INSERT", {}, said)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "full"), OSError(errno.EDQUOT, "quota"), full(13), full("53100")],
+)
+def test_a_full_disk_is_not_a_bug_and_is_said_with_what_to_do(client, failing, error):
+    failing(error)
+
+    page, problem = (client(Role.VIEWER).get(address) for address in ("/hosts", "/api/v1/hosts"))
+
+    assert (page.status_code, problem.status_code) == (507, 507)
+    assert "nothing of this was kept; make room on it" in problem.json["detail"]
+    assert "There is no room left" in page.text
 
 
 @pytest.mark.parametrize("address", ["/nowhere", "/hosts/nobody", "/feeds/none", "/cves/CVE-1-1"])

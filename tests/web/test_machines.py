@@ -209,7 +209,12 @@ def test_two_machines_under_one_name_are_a_conflict_with_a_remedy(refused, admin
     coverage = admin.get("/coverage").text
     assert "Two machines, one name" in coverage
     assert 'href="/conflicts/1"' in coverage
-    assert "was refused" in admin.get("/hosts/web").text
+    host = admin.get("/hosts/web").text
+    assert "was refused" in host
+    assert "calls itself web, as the known host does" in host
+    assert 'href="/conflicts/1">Decide which host it is' in host
+    (told,) = admin.get("/api/v1/hosts/web").json["conflicts"]
+    assert "patchmgr hosts resolve 1 --as same" in told["remedy"]
     page = admin.get("/conflicts/1").text
     assert M1 in page
     assert M2 in page
@@ -250,6 +255,8 @@ def test_a_program_of_an_admin_can_do_the_same(refused, app, sqlite_db, clock):
 
     assert (listed["host"], listed["says"], listed["kind"]) == ("web", "web", "same_name")
     assert (done.status_code, done.json["state"]) == (200, "dismissed")
+    assert done.json["remedy"] == ""
+    assert client.get("/api/v1/hosts/web", headers=headers).json["conflicts"] == []
     assert client.get("/api/v1/conflicts", headers=headers).json == []
     assert len(client.get("/api/v1/conflicts?state=all", headers=headers).json) == 1
     assert made.status_code == 201

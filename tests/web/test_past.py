@@ -44,6 +44,38 @@ def test_a_host_page_shows_its_history_with_what_changed(fleet, admin):
     assert '/hosts/web-1/difference"' in page
 
 
+def test_a_host_is_shown_as_it_was_with_its_findings_packages_and_facts(fleet, admin, statements):
+    (*_, first) = re.findall(r'href="(/hosts/web-1/past[^"]*)"', admin.get("/hosts/web-1").text)
+    assert first in admin.get("/hosts/web-1/history").text
+    statements.clear()
+    page = admin.get(first.replace("&amp;", "&")).text
+    assert len(statements) <= 12
+    said = words(page)
+
+    assert "web-1 as of 2026-01-21 09:30:00 UTC" in said
+    assert "Open findings 6" in said
+    assert "openssl libssl3, openssl 3.0.15-1~deb12u1 → 3.0.17-1~deb12u2 High" in said
+    assert "Undetermined 1" in said
+    assert "Site vienna" in said
+    assert "Not kept of the past" in said
+    assert "Nothing is known of before." in said
+    (later,) = re.findall(r'href="([^"]*)" rel="next"', page)
+    after = words(admin.get(later.replace("&amp;", "&")).text)
+    assert "1 updated then" in after
+    assert "Unchanged since." in after
+
+
+def test_a_host_at_a_time_of_which_nothing_is_known_says_so(fleet, admin):
+    early = words(admin.get("/hosts/web-1/past?at=2020-03-03").text)
+
+    assert "Findings are not known" in early
+    assert "No inventory of this host was known then." in early
+    assert "Not known: no scan had noted them then." in early
+    assert "is no time" in words(admin.get("/hosts/web-1/past?at=soon").text)
+    assert admin.get("/hosts/web-1/past").headers["Location"] == "/hosts/web-1"
+    assert admin.get("/hosts/nobody/past?at=2026-03-01").status_code == 404
+
+
 def test_a_difference_is_a_link_that_says_who_and_when(fleet, admin):
     page = admin.get("/hosts/web-1/difference?other=web-2").text
 
@@ -173,7 +205,42 @@ def test_the_api_answers_for_software(api):
     assert (found["total"], found["unclear"], found["hosts_known"]) == (1, [], 2)
 
 
+def test_the_packages_of_the_fleet_are_listed_as_of_an_instant(fleet, admin, api):
+    address = "/software?q=bash&at=2026-02-01"
+    page = admin.get(address).text
+
+    said = words(page)
+    assert "As of 2026-02-01 23:59:59 UTC, when the packages of 2 hosts were known" in said
+    (bash,) = re.findall(r'href="(/software/dpkg/bash[^"]*)"', page)
+    versions = admin.get(bash.replace("&amp;", "&")).text
+    assert "5.2.15-2" in versions
+    assert "5.2.15-3" not in versions
+    (hosts,) = re.findall(r'href="(/software/hosts[^"]*5\.2\.15-2[^"]*)"', versions)
+    assert 'href="/hosts/web-1"' in admin.get(hosts.replace("&amp;", "&")).text
+    (row,) = csv.DictReader(io.StringIO(admin.get(f"{address}&format=csv").text))
+    assert (row["name"], row["hosts"]) == ("bash", "1")
+    found = api("/software", search="bash", at=THEN)
+    assert (found["hosts_known"], found["items"][0]["hosts"]) == (2, 1)
+    was = api("/software/versions", manager="dpkg", name="bash", at=THEN)
+    assert [each["version"] for each in was] == ["5.2.15-2"]
+    assert api("/software")["hosts_known"] == 2
+
+
+def test_an_instant_that_cannot_be_read_is_said_beside_its_field(fleet, admin):
+    for path in ("/software", "/software/dpkg/bash", "/hosts/web-1/packages"):
+        page = words(admin.get(f"{path}?at=soon").text)
+        assert "is no time; write it as" in page
+        assert "Not looked for" in page
+        assert admin.get(f"{path}?at=soon&format=csv").status_code == 422
+
+
 def test_before_anything_is_known_no_is_not_the_answer(fleet, admin, api):
+    for path in ("/software", "/software/dpkg/bash"):
+        page = admin.get(f"{path}?at=2020-03-03T00:00").text
+        assert "At 2020-03-03 00:00:00 UTC no host had an inventory yet" in words(page)
+    assert api("/software", at="2020-03-03T00:00:00Z")["hosts_known"] == 0
+    query = {"manager": "dpkg", "name": "bash", "at": "2020-03-03T00:00:00Z"}
+    assert admin.get("/api/v1/software/versions", query_string=query).status_code == 404
     page = admin.get("/software/hosts?name=bash&at=2020-03-03T00:00").text
 
     assert "Nothing is known of that time" in words(page)
@@ -222,6 +289,9 @@ def test_pages_say_since_when_the_past_is_kept(sqlite_db, settings, clock, fleet
         f"/hosts/web-1/packages?at={old}",
         f"/hosts/web-1/difference?from={old}",
         f"/software/hosts?name=bash&at={old}",
+        f"/software?at={old}",
+        f"/hosts/web-1/past?at={old}",
+        f"/software/dpkg/bash?at={old}",
     ):
         assert "History is kept since" in browser.get(address).text
     assert "kept since" in browser.get("/hosts/web-1/history").text

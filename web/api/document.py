@@ -42,6 +42,7 @@ _PROBLEMS = {
     422: "Something in it has to be corrected; `errors` says what, by field",
     429: "Too many failed tries, or asked too often; `Retry-After` says when to try again",
     503: "Busy; `Retry-After` says when to try again",
+    507: "No room left on the service's disk; the same again when there is",
 }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from inventory import bodies, documents, formats, submissions
 from inventory.bodies import MEBIBYTE
-from patchmgr.db.queries import facts, feeds
+from patchmgr.db.queries import facts
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.hosts import HostDetail, HostFilter
 from patchmgr.domain.accounts import Role
@@ -123,6 +123,9 @@ class HostInFull(Out):
     updated_at: When
     findings_by_severity: dict[str, int]
     facts: Facts
+    conflicts: list[machines.Conflict] = Field(
+        description="Machines that were refused, because they may be this host or another one."
+    )
     not_judged: int = Field(description="Entries of its reports that name no package to judge.")
     not_judged_why: dict[str, Words] = Field(description="Format of the report -> the first.")
     updates: list[Update] | None = Field(
@@ -244,11 +247,12 @@ def get_host(hostname: str) -> object:
         "running_kernel": found.running_kernel,
         "entitlements": list(found.entitlements),
         "held": found.held,
-        "has_feed": feeds.has_feed(session(), found.line.platform),
+        "has_feed": found.has_feed,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "findings_by_severity": found.by_severity,
         "facts": facts.facts_json(found, said),
+        "conflicts": found.machine.conflicts,
         "not_judged": found.not_judged,
         "not_judged_why": {of: first for of, (_, first) in found.not_judged_of.items()},
         "updates": said.updates,

@@ -72,6 +72,7 @@ class Conflict(Out):
     last_at: When
     resolved_by: str
     resolved_at: When | None
+    remedy: str = Field(description="What an admin does about it; empty once it is decided.")
 
 
 class ConflictQuery(In):

@@ -11,7 +11,7 @@ from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.errors import InputError
 from patchmgr.services import forecasts, going_back
 from patchmgr.services import plans as service
-from web.api.plan_shapes import PlanInFull, ReasonIn, RollBackIn
+from web.api.plan_shapes import PlanInFull, ReasonIn, RollBackIn, WithdrawRollBackIn
 from web.api.plans import plan_in_full
 from web.api.routing import route, who
 from web.api.values import In, Out, Plain, When
@@ -143,6 +143,31 @@ def roll_back_hosts(plan_id: int, body: RollBackIn) -> object:
     Agents and runners are given orders of kind `roll_back`; people export the way back.
     """
     going_back.roll_back(
+        db(),
+        plan_id,
+        body.hosts,
+        ring=body.ring,
+        everything=body.all,
+        reason=body.reason,
+        **who(),
+    )
+    return plan_in_full(plan_id)
+
+
+@route(
+    "POST",
+    "/plans/<int:plan_id>/withdraw-roll-back",
+    tag="plans",
+    role=Role.OPERATOR,
+    body=WithdrawRollBackIn,
+    answer=PlanInFull,
+)
+def withdraw_roll_back(plan_id: int, body: WithdrawRollBackIn) -> object:
+    """Let hosts keep what they have that were to go back.
+
+    A host named that has begun is refused; of a ring or the plan those that have begun go on.
+    """
+    going_back.withdraw(
         db(),
         plan_id,
         body.hosts,

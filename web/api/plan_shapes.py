@@ -256,6 +256,9 @@ class Task(Out):
     next: str
     undo: str = Field(description="Why it must be rolled back; empty: it need not.")
     way_back: str = Field(description="How far the roll-back is, and what it waits for.")
+    went_back: Literal["", "awaited", "confirmed", "contradicted", "undetermined"] = Field(
+        description="What inventories show of a host that was said to be rolled back."
+    )
     held: Holding | None = Field(description="None: nobody fetched its order.")
 
 
@@ -362,6 +365,14 @@ class RollBackIn(ReasonIn):
     hosts: list[Plain] = Field([], max_length=500)
     ring: Plain = Field("", description="All hosts of this ring that have something new.")
     all: bool = Field(False, description="All hosts of the plan that have something new.")
+
+
+class WithdrawRollBackIn(ReasonIn):
+    """Hosts by name, or all of a ring, or all of the plan, that have not begun to go back."""
+
+    hosts: list[Plain] = Field([], max_length=500)
+    ring: Plain = Field("", description="All hosts of this ring that have not begun.")
+    all: bool = Field(False, description="All hosts of the plan that have not begun.")
 
 
 class ResultIn(In):

@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from patchmgr.db.queries import installations
+from patchmgr.db.queries import installations, software_then
 from patchmgr.db.queries import software as queries
 from patchmgr.db.queries.installations import Wanted
 from patchmgr.db.queries.software import SoftwareFilter
+from patchmgr.errors import NotFoundError
 from web.api.fleet import Package
 from web.api.routing import route
 from web.api.values import Flag, In, Out, PageOf, Paging, Plain, When, Words, page
@@ -24,6 +25,18 @@ class Software(Out):
     hosts: int
 
 
+class SoftwareFound(PageOf[Software]):
+    """A page of packages, and of how many hosts they are known."""
+
+    hosts_known: int = Field(
+        description="Hosts of which it is known what they had at that instant, or have now. With 0"
+        " an empty page says nothing."
+    )
+    history_since: When | None = Field(
+        description="Before this, history is not kept; `null`: all of it is."
+    )
+
+
 class SoftwareQuery(Paging):
     search: Plain = Field("", description="Part of the name.")
     manager: Plain = ""
@@ -32,6 +45,7 @@ class SoftwareQuery(Paging):
         "", description="Whose source is not known, or that another than the vendor built."
     )
     sort: Literal["name", "hosts"] = "name"
+    at: When | None = Field(None, description="As of this instant; by default now.")
 
 
 class Version(Out):
@@ -50,6 +64,7 @@ class VersionQuery(In):
     manager: Plain
     name: Plain
     platform: Plain = ""
+    at: When | None = Field(None, description="As of this instant; by default now.")
 
 
 class InstallationQuery(Paging):
@@ -89,26 +104,38 @@ class Installations(PageOf[Installation]):
     )
 
 
-@route("GET", "/software", tag="software", query=SoftwareQuery, answer=PageOf[Software])
+@route("GET", "/software", tag="software", query=SoftwareQuery, answer=SoftwareFound)
 def list_software(query: SoftwareQuery) -> object:
-    """List the packages of the fleet."""
+    """List the packages of the fleet, or those it had at an instant."""
     filters = SoftwareFilter(query.search, query.manager, query.platform, query.doubt)
-    return page(
-        queries.listing(
-            session(),
-            filters,
-            sort=query.sort,
-            descending=query.sort == "hosts",
-            limit=query.limit,
-            cursor=query.cursor,
-        )
+    then = software_then.then(session(), query.at)
+    found = queries.listing(
+        session(),
+        filters,
+        then=then,
+        sort=query.sort,
+        descending=query.sort == "hosts",
+        limit=query.limit,
+        cursor=query.cursor,
     )
+    return page(found) | {
+        "hosts_known": software_then.hosts_known(session(), then),
+        "history_since": settings().history_since(now()),
+    }
 
 
 @route("GET", "/software/versions", tag="software", query=VersionQuery, answer=list[Version])
 def list_software_versions(query: VersionQuery) -> object:
-    """List the versions of a package that hosts have, the newest first."""
-    return queries.versions(session(), query.manager, query.name, platform=query.platform)
+    """List the versions of a package that hosts have, or had at an instant, the newest first.
+
+    An instant at which no host's packages were known is answered with 404, not with an empty list.
+    """
+    then = software_then.then(session(), query.at)
+    if then is not None and not then.hosts_known:
+        raise NotFoundError("inventory of any host as of", then.at.isoformat())
+    return queries.versions(
+        session(), query.manager, query.name, platform=query.platform, then=then
+    )
 
 
 @route(

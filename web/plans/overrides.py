@@ -43,6 +43,19 @@ def roll_back(plan_id: int) -> ResponseReturnValue:
     )
 
 
+@pages.post("/<int:plan_id>/withdraw-roll-back")
+@requires(Role.OPERATOR)
+def withdraw_roll_back(plan_id: int) -> ResponseReturnValue:
+    """Let hosts keep what they have that were to go back and have not begun."""
+    if request.form.get("scope") in ("ring", "plan"):
+        ring = request.form.get("ring", "") if request.form["scope"] == "ring" else ""
+        more: dict[str, Any] = {"ring": ring, "everything": not ring}
+    else:
+        more = {"hosts": _ticked()}
+    said = "Withdrawn. Hosts that had not begun to go back keep what they have."
+    return _done(going_back.withdraw, plan_id, said, **more)
+
+
 @pages.post("/<int:plan_id>/skip-ring")
 @requires(Role.APPROVER)
 def skip_ring(plan_id: int) -> ResponseReturnValue:

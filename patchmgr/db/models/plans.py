@@ -189,6 +189,19 @@ class Task(Base):
             sqlite_where=text("undo_until IS NOT NULL"),
             postgresql_where=text("undo_until IS NOT NULL"),
         ),
+        Index(
+            "ix_task_asked_back",
+            "plan_id",
+            sqlite_where=text("undo <> ''"),
+            postgresql_where=text("undo <> ''"),
+        ),
+        # Likewise those that are said to have gone back, while no inventory has shown it.
+        Index(
+            "ix_task_proof",
+            "plan_id",
+            sqlite_where=text("proof_after IS NOT NULL"),
+            postgresql_where=text("proof_after IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -220,6 +233,9 @@ class Task(Base):
     undo_given_at: Mapped[datetime | None]  # when the order that is out was handed out
     undo_begun_at: Mapped[datetime | None]
     undo_over: Mapped[str] = mapped_column(Text)  # why it ended without the host gone back
+    undo_withdrawn_at: Mapped[datetime | None]
+    went_back: Mapped[Word]  # patchmgr.domain.rollout.states.WentBack; "": nobody said so
+    proof_after: Mapped[datetime | None]  # a later inventory is news of that; None: none is
 
 
 class PlanGroup(Base):

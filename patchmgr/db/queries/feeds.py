@@ -1,5 +1,6 @@
 """Feeds: how fresh each is, what it covers, and the revisions it went through."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.json_rows import rows_of
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.matching import platforms_of
@@ -112,9 +114,16 @@ def platforms_with_feed(session: Session) -> set[str]:
     return {platform for each in counts for platform in each.get("platforms", ())}
 
 
-def has_feed(session: Session, platform: str) -> bool:
-    """Tell whether some feed speaks of ``platform``; without one its packages cannot be judged."""
-    return not platforms_with_feed(session).isdisjoint(platforms_of(platform))
+COUNTS = (
+    select(rows_of(revision.counts)).join(feed, feed.revision_id == revision.id).scalar_subquery()
+)
+"""What each feed counts, for a query of something else that asks `speaks_of`."""
+
+
+def speaks_of(counts: Sequence[Any] | None, platform: str) -> bool:
+    """Tell by `COUNTS` whether some feed speaks of ``platform``; else it cannot be judged."""
+    known = {each for (one,) in counts or () for each in one.get("platforms", ())}
+    return not known.isdisjoint(platforms_of(platform))
 
 
 def _lines() -> Any:

@@ -72,12 +72,14 @@ def listing(
     descending: bool = False,
     limit: int = paging.PAGE,
     cursor: str = "",
+    total: bool = True,
 ) -> Page[FindingLine]:
     """Return a page of findings, by default sorted by host, package, advisory.
 
     ``now`` is what overdue and the end of exceptions are measured by; default ``at``. ``sort`` is
     one of `finding_order.SORTS`; by due date they sort as they are now only. A page costs what it
-    shows and not what there is (`finding_order`). Raises `InputError`.
+    shows and not what there is (`finding_order`). Without ``total`` a page that is not all there is
+    is not counted (0). Raises `InputError`.
     """
     asked = _asked(session, filters, at, now)
     by = finding_order.order(sort, finding_due.due(asked.policy), is_descending=descending)
@@ -103,9 +105,9 @@ def listing(
     is_all = last is None and follows is None
     if is_all:
         return Page(found, len(found), follows)
-    if counted is None:
+    if counted is None and total:
         counted = finding_totals.total(session, asked, versions)
-    return Page(found, counted, follows)
+    return Page(found, counted or 0, follows)
 
 
 def judged_since(session: Session) -> datetime | None:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import own_offers, paging
+from patchmgr.db.queries import feeds, own_offers, paging
 from patchmgr.db.queries.identity import MACHINE, MachineLine, machine_of
 from patchmgr.db.queries.own_offers import OwnOffers
 from patchmgr.db.queries.paging import Page
@@ -93,6 +93,7 @@ class HostDetail:
     updated_at: datetime
     package_set_id: int | None
     by_severity: dict[str, int]
+    has_feed: bool  # some feed speaks of its platform; else it cannot be judged
     machine: MachineLine
     facts_at: datetime | None  # when it last said anything of itself beside its packages
     # What it said then, as it is stored: patchmgr.db.queries.facts.
@@ -188,6 +189,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         host.not_judged_of,
         *(getattr(count, severity.word) for severity in Severity),
         *package_sets.WHOLE,
+        feeds.COUNTS,
         *MACHINE,
     )
     query = query.outerjoin(package_sets.base, package_sets.base.id == package_set.base_id)
@@ -198,12 +200,13 @@ def get(session: Session, name: str | int) -> HostDetail:
         row = session.execute(query.where(func.lower(host.hostname) == name.lower())).first()
     if row is None:
         raise NotFoundError("host", name)
-    *columns, more, lacks, of_base = row[: -len(MACHINE)]
+    *columns, more, lacks, of_base, spoken_of = row[: -len(MACHINE)]
+    line = _line(row)
     kernel, entitlements, held, created_at, updated_at, set_id, *rest = columns[-19:]
     facts_at, facts, everything, named, offered, not_judged, not_judged_of, *counts = rest
     by_severity = {s.word: n for s, n in zip(Severity, counts, strict=True) if n}
     return HostDetail(
-        _line(row),
+        line,
         kernel,
         tuple(entitlements),
         tuple(held),
@@ -211,6 +214,7 @@ def get(session: Session, name: str | int) -> HostDetail:
         updated_at,
         set_id,
         by_severity,
+        feeds.speaks_of(spoken_of, line.platform),
         machine_of(row[-len(MACHINE) :]),
         facts_at,
         facts,

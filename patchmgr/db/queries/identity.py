@@ -9,6 +9,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.base import Utc, from_micros
+from patchmgr.db.json_rows import rows_of
 from patchmgr.errors import NotFoundError
 
 SHOWN = 200  # conflicts; more of them than that are not looked at one by one
@@ -37,6 +39,16 @@ class ConflictLine:
     resolved_at: datetime | None
     host_id: int
 
+    @property
+    def remedy(self) -> str:
+        """What an admin does about it; "" once somebody has decided."""
+        if self.state != "open":
+            return ""
+        return (
+            f"patchmgr hosts resolve {self.id} --as same (it is {self.host}),"
+            " --as new (a host of its own) or --as dismissed (it stays out)"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MachineLine:
@@ -49,7 +61,7 @@ class MachineLine:
     first_address: str
     last_address: str
     has_token: bool
-    conflicts: int  # open ones, of machines that may be this host
+    conflicts: tuple[ConflictLine, ...]  # open ones, of machines that may be this host
     changed_at: datetime | None  # when it last said something else of itself; None: never
     changes: tuple[str, ...]
 
@@ -88,12 +100,34 @@ class EnrolmentLine:
         return "expired" if self.expires_at is not None and now >= self.expires_at else "active"
 
 
+_COLUMNS = (
+    models.IdentityConflict.id,
+    models.IdentityConflict.kind,
+    models.IdentityConflict.state,
+    models.Host.hostname,
+    models.IdentityConflict.hostname,
+    models.IdentityConflict.machine_id,
+    models.IdentityConflict.product_uuid,
+    models.IdentityConflict.boot_id,
+    models.IdentityConflict.address,
+    models.IdentityConflict.why,
+    models.IdentityConflict.times,
+    models.IdentityConflict.first_at,
+    models.IdentityConflict.last_at,
+    models.IdentityConflict.new_name,
+    models.IdentityConflict.resolved_by,
+    models.IdentityConflict.resolved_at,
+    models.IdentityConflict.host_id,
+)
+"""Columns of a `ConflictLine`, of a query of hosts and their conflicts."""
+
+
 def _machine_columns() -> tuple[Any, ...]:
     host, token, conflict = models.Host, models.ApiToken, models.IdentityConflict
     has_token = select(token.id).where(
         token.host_id == host.id, token.kind == "host", token.revoked_at.is_(None)
     )
-    open_ones = select(func.count(conflict.id)).where(
+    open_ones = select(rows_of(*_COLUMNS)).where(
         conflict.host_id == host.id, conflict.state == "open"
     )
     each = models.HostIdentity
@@ -154,9 +188,16 @@ def machine(session: Session, host_id: int) -> MachineLine:
 
 def machine_of(columns: Sequence[Any]) -> MachineLine:
     """Return the machine of the columns `MACHINE`."""
-    *said, changes = columns
-    line: list[Any] = [*said, tuple(changes or ())]
+    *said, refused, changed_at, changes = columns
+    found = [ConflictLine(*map(_plain, _COLUMNS, row)) for row in refused or ()]
+    found.sort(key=lambda one: (one.last_at, one.id), reverse=True)
+    line: list[Any] = [*said, tuple(found), changed_at, tuple(changes or ())]
     return MachineLine(*line)
+
+
+def _plain(column: Any, value: Any) -> Any:
+    """Return a value of a column as a query gives it, of how JSON has it."""
+    return from_micros(value) if isinstance(column.type, Utc) and value is not None else value
 
 
 def past(session: Session, host_id: int) -> list[IdentityLine]:
@@ -200,22 +241,4 @@ def enrolment_tokens(session: Session) -> list[EnrolmentLine]:
 
 def _conflicts() -> Select[*tuple[Any, ...]]:
     row = models.IdentityConflict
-    return select(
-        row.id,
-        row.kind,
-        row.state,
-        models.Host.hostname,
-        row.hostname,
-        row.machine_id,
-        row.product_uuid,
-        row.boot_id,
-        row.address,
-        row.why,
-        row.times,
-        row.first_at,
-        row.last_at,
-        row.new_name,
-        row.resolved_by,
-        row.resolved_at,
-        row.host_id,
-    ).join(models.Host, models.Host.id == row.host_id)
+    return select(*_COLUMNS).join(models.Host, models.Host.id == row.host_id)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.package_sets import Stored
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.fleet_sets import fleet_at
 from patchmgr.db.queries.hosts import PackageLine
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.software import on
@@ -89,7 +90,7 @@ def search(
         raise InputError({"name": "say which package to look for"})
     named = _named(session, wanted)
     chosen, unclear = _chosen(named, wanted)
-    fleet = _fleet(session, wanted.at)
+    fleet = fleet_at(session, wanted.at)
     hosts = _hosts(session, chosen, fleet, wanted, limit, cursor)
     return Found(hosts, len(named), tuple(unclear), len(fleet))
 
@@ -197,34 +198,6 @@ def _about(
         for row in session.execute(query.where(host.hostname.in_(part)))
     ]
     return {row[0]: (row[0], row[1], row[2], row[3], bool(row[4])) for row in rows}
-
-
-def _fleet(session: Session, at: datetime | None) -> list[tuple[str, int]]:
-    """Return (hostname, set) of the hosts that were in the fleet at ``at``, by name."""
-    if at is None:
-        query = select(host.hostname, host.package_set_id).where(
-            host.retired_at.is_(None), host.package_set_id.is_not(None)
-        )
-    else:
-        held, each = models.HostPackageSet, aliased(models.HostPackageSet)
-        last = (
-            select(each.id)
-            .where(each.host_id == host.id, each.since <= at)
-            .order_by(each.since.desc(), each.id.desc())
-            .limit(1)
-            .correlate(host)
-            .scalar_subquery()
-        )
-        query = (
-            select(host.hostname, held.package_set_id)
-            .join(held, held.id == last)
-            .where(
-                or_(held.until.is_(None), held.until > at),
-                or_(host.retired_at.is_(None), host.retired_at > at),
-            )
-        )
-    rows = session.connection().execute(query).cursor.fetchall()
-    return sorted((hostname, set_id) for hostname, set_id in rows)
 
 
 class _Having:

@@ -210,6 +210,7 @@ def way_back(session: Session, plan_id: int) -> list[WorkLine]:
     wanted = (
         _task.undo != "",
         _task.state != TaskState.ROLLED_BACK.value,
+        _task.undo_withdrawn_at.is_(None),
         _task.undo_given_at.is_(None),  # a host that has the order does it itself
     )
     return [

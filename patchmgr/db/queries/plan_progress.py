@@ -1,10 +1,11 @@
 """How a plan is getting on: its tasks, failures first, and its timeline."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -12,7 +13,14 @@ from patchmgr.db.queries import paging
 from patchmgr.db.queries.leases import Holding, holdings
 from patchmgr.db.queries.paging import Page
 from patchmgr.domain.rollout.signals import CONTENT
-from patchmgr.domain.rollout.states import CHANGED, WAITING_TASKS, PlanState, RingState, TaskState
+from patchmgr.domain.rollout.states import (
+    CHANGED,
+    WAITING_TASKS,
+    PlanState,
+    RingState,
+    TaskState,
+    WentBack,
+)
 from patchmgr.errors import NotFoundError
 
 _plan, _task, _ring = models.Plan, models.Task, models.Ring
@@ -62,6 +70,13 @@ class TaskLine:
     undo_over: str = ""  # why that ended without the host gone back
     way_back: str = ""  # a sentence: how far that is, and what it waits for
     is_going_back: bool = False  # it has begun to
+    went_back: str = ""  # what inventories say of that: `WentBack`; empty: nobody said that it has
+
+    @property
+    def may_be_withdrawn(self) -> bool:
+        """Whether somebody wants it rolled back, and it has not begun to."""
+        is_open = self.undo != "" and self.undo_over == ""
+        return is_open and self.state in CHANGED and not self.is_going_back
 
     @property
     def may_go_back(self) -> bool:
@@ -127,6 +142,33 @@ def tasks(
         _, host, at, _, number = rows[limit - 1]
         follows = paging.encode([number, at.position, host])
     return Page(lines, total, follows)
+
+
+@dataclass(frozen=True, slots=True)
+class WaysBack:
+    """Hosts of a ring that must be rolled back and are not yet."""
+
+    waiting: int = 0  # with or without an order, not begun
+    begun: int = 0
+
+
+def ways_back(session: Session, plan_id: int) -> dict[str, WaysBack]:
+    """Return by ring how many hosts are to go back, of rings that have any. One query."""
+    begun = and_(_task.undo_given_at.is_not(None), _task.undo_begun_at.is_not(None))
+    going = func.sum(case((begun, 1), else_=0))
+    rows = session.execute(
+        select(_ring.name, func.count(), going)
+        .select_from(_task)
+        .join(_ring, _ring.id == _task.ring_id)
+        .where(
+            _task.plan_id == plan_id,
+            _task.undo != literal_column("''"),  # as the index has it: those asked for are few
+            _task.undo_over == "",
+            _task.state.in_(CHANGED),
+        )
+        .group_by(_ring.name)
+    )
+    return {name: WaysBack(number - int(away), int(away)) for name, number, away in rows}
 
 
 def stamp(session: Session, plan_id: int) -> str:
@@ -217,6 +259,7 @@ def _line(row: models.Task, host: str, ring: models.Ring, plan: models.Plan) -> 
         undo_over=row.undo_over,
         way_back=_way_back(row, plan),
         is_going_back=row.undo_given_at is not None and row.undo_begun_at is not None,
+        went_back=row.went_back,
     )
 
 
@@ -235,11 +278,22 @@ def _next(row: models.Task, state: TaskState, ring: models.Ring, plan: PlanState
     }.get(state, "")
 
 
+_PROOF: Mapping[str, str] = {
+    WentBack.AWAITED: "not believed yet: an inventory must show the old versions",
+    WentBack.UNDETERMINED: "not believed yet: an inventory must show exactly the old versions",
+    WentBack.CONFIRMED: "nothing: an inventory shows the old versions",
+}
+
+
 def _way_back(row: models.Task, plan: models.Plan) -> str:
-    """Return how far a roll-back is that a person has asked for."""
-    if not row.undo or row.state == TaskState.ROLLED_BACK.value:
+    """Return how far a roll-back is that a person has asked for, or whether it is proven."""
+    if row.state == TaskState.ROLLED_BACK.value:
+        return _PROOF.get(row.went_back, "")
+    if not row.undo:
         return ""
     until = f"{row.undo_until:%Y-%m-%d %H:%M} UTC" if row.undo_until else ""
+    if row.undo_withdrawn_at:
+        return f"its roll-back was {row.undo_over}; it can be asked for again"
     if row.undo_over:
         return f"its roll-back ended: {row.undo_over}; it can be asked for again"
     if not until:

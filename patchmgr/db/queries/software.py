@@ -1,19 +1,22 @@
 """The packages of the fleet: which there are, in which versions, and how many hosts have each.
 
-All of it is read from what `patchmgr.services.installations` counts, as of now.
+As of now it is read from what `patchmgr.services.installations` counts; as of an instant it is
+counted from the sets that hosts had then (`patchmgr.db.queries.software_then`).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
 from patchmgr.db.bulk import among, in_lists
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
+from patchmgr.db.queries.software_then import Then
 from patchmgr.domain.origins import BY_SOURCE, MARKS, foreign
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
 from patchmgr.domain.versions import SCHEMES
@@ -67,19 +70,23 @@ def listing(
     session: Session,
     filters: SoftwareFilter | None = None,
     *,
+    then: Then | None = None,
     sort: str = "name",
     descending: bool = False,
     limit: int | None = paging.PAGE,
     cursor: str = "",
 ) -> Page[SoftwareLine]:
-    """Return a page of packages; ``limit`` None gives all. Raises `InputError`.
+    """Return a page of packages, now or ``then``; ``limit`` None gives all. Raises `InputError`.
 
-    At most five queries.
+    At most five queries, and those that `then` took.
     """
     if sort not in SORTS:
         raise InputError({"sort": f"{sort!r} is not one of {', '.join(SORTS)}"})
     wanted = filters or SoftwareFilter()
-    groups = _groups(_conditions(session, wanted)).subquery()
+    if then is not None:
+        lines = _lines_of(session, wanted, then)
+        return _page_of(lines, sort, descending=descending, limit=limit, cursor=cursor)
+    groups = _groups(_conditions(session, wanted, software)).subquery()
     order: list[Any] = [groups.c.name, groups.c.manager]
     down = [descending, descending]
     if sort == "hosts":
@@ -110,13 +117,16 @@ def listing(
     )
 
 
-def versions(session: Session, manager: str, name: str, *, platform: str = "") -> list[VersionLine]:
-    """Return the versions of a package that hosts have, the newest first. One query.
+def versions(
+    session: Session, manager: str, name: str, *, platform: str = "", then: Then | None = None
+) -> list[VersionLine]:
+    """Return the versions of a package that hosts have, or had, the newest first. One query.
 
-    Raises `NotFoundError` when no host has it.
+    Raises `NotFoundError` when no host has it now, or had it ever.
     """
-    rows = session.execute(
+    query = (
         select(
+            version.id,
             version.version,
             version.platform,
             version.arch,
@@ -125,12 +135,17 @@ def versions(session: Session, manager: str, name: str, *, platform: str = "") -
             version.origin,
             counted.hosts,
         )
-        .join(counted, counted.package_version_id == version.id)
+        .outerjoin(counted, counted.package_version_id == version.id)
         .where(version.name == name, version.manager == manager, *on(version.platform, platform))
     )
-    found = sorted((VersionLine(*row) for row in rows), key=lambda line: (line.platform, line.arch))
-    if not found:
+    rows = session.execute(query).all()
+    if not rows or (then is None and not any(row.hosts for row in rows)):
         raise NotFoundError("package", name)
+    numbers = {row.id: row.hosts for row in rows} if then is None else then.versions
+    found = sorted(
+        (VersionLine(*row[1:-1], number) for row in rows if (number := numbers.get(row.id))),
+        key=lambda line: (line.platform, line.arch),
+    )
     key = SCHEMES[SCHEME_OF_MANAGER[manager]] if manager in SCHEME_OF_MANAGER else None
 
     def newest(line: VersionLine) -> tuple[bool, bytes]:
@@ -142,8 +157,11 @@ def versions(session: Session, manager: str, name: str, *, platform: str = "") -
     return sorted(found, key=newest, reverse=True)
 
 
-def hosts_of(session: Session, manager: str, name: str) -> int:
-    """Return how many hosts have a package in any version. One query."""
+def hosts_of(session: Session, manager: str, name: str, *, then: Then | None = None) -> int:
+    """Return how many hosts have, or had, a package in any version. At most one query."""
+    if then is not None:
+        kind = (manager, name)
+        return sum(hosts for (_, *of), hosts in then.software.items() if tuple(of) == kind)
     return (
         session.scalar(
             select(func.sum(software.hosts)).where(
@@ -154,9 +172,13 @@ def hosts_of(session: Session, manager: str, name: str) -> int:
     )
 
 
-def choices(session: Session) -> dict[str, list[str]]:
-    """Return the managers and the releases that packages are of, in order. One query."""
-    rows = session.execute(select(software.manager, software.platform).distinct()).all()
+def choices(session: Session, *, ever: bool = False) -> dict[str, list[str]]:
+    """Return the managers and the releases that packages are of, in order. One query.
+
+    With ``ever`` also those of packages that no host has any more.
+    """
+    of = version if ever else software
+    rows = session.execute(select(of.manager, of.platform).distinct()).all()
     return {
         "manager": sorted({row.manager for row in rows}),
         "platform": sorted({row.platform.partition("/")[0] for row in rows} - {""}),
@@ -173,7 +195,7 @@ def doubtful(session: Session) -> dict[str, int]:
             version.platform,
             version.origin,
             case((marked, version.version), else_=""),
-            _doubt_source(),
+            _doubt_source(version),
         )
         .join(counted, counted.package_version_id == version.id)
         .distinct()
@@ -207,33 +229,94 @@ def _groups(conditions: Iterable[ColumnElement[bool]]) -> Select[*tuple[Any, ...
     )
 
 
-def _conditions(session: Session, filters: SoftwareFilter) -> list[ColumnElement[bool]]:
-    found = on(software.platform, filters.platform)
+def _conditions(
+    session: Session, filters: SoftwareFilter, of: Any, then: Then | None = None
+) -> list[ColumnElement[bool]]:
+    """Return the conditions on rows ``of`` packages, or of their versions."""
+    found = on(of.platform, filters.platform)
     if filters.manager:
-        found.append(software.manager == filters.manager)
+        found.append(of.manager == filters.manager)
     if filters.search:
-        found.append(func.lower(software.name).contains(filters.search.lower(), autoescape=True))
+        found.append(func.lower(of.name).contains(filters.search.lower(), autoescape=True))
     if filters.doubt:
         if filters.doubt not in DOUBTS:
             raise InputError({"doubt": f"{filters.doubt!r} is not one of {', '.join(DOUBTS)}"})
-        names = (
-            select(version.platform, version.manager, version.name)
-            .join(counted, counted.package_version_id == version.id)
-            .where(_doubt(session, filters.doubt))
+        each = aliased(version)
+        names = select(each.platform, each.manager, each.name).where(
+            each.id.in_(select(counted.package_version_id))
+            if then is None
+            else among(session, each.id, then.versions),
+            _doubt(session, filters.doubt, each),
         )
-        found.append(tuple_(software.platform, software.manager, software.name).in_(names))
+        found.append(tuple_(of.platform, of.manager, of.name).in_(names))
     return found
 
 
-def _doubt(session: Session, doubt: str) -> ColumnElement[bool]:
-    return _doubt_source() if doubt == "no_source" else _foreign(session)
+def _lines_of(session: Session, filters: SoftwareFilter, then: Then) -> list[SoftwareLine]:
+    """Return the packages that hosts had, in no order. At most three queries."""
+    rows = session.execute(
+        select(version.platform, version.manager, version.name, version.version).where(
+            among(session, version.id, then.versions),
+            *_conditions(session, filters, version, then),
+        )
+    )
+    platforms: dict[tuple[str, str], set[str]] = defaultdict(set)
+    texts: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for where, manager, name, text in rows:
+        platforms[manager, name].add(where)
+        texts[manager, name].add(text)
+    return [
+        SoftwareLine(
+            *kind,
+            len(places),
+            len(texts[kind]),
+            sum(then.software[(where, *kind)] for where in places),  # a host is of one platform
+        )
+        for kind, places in platforms.items()
+    ]
 
 
-def _doubt_source() -> ColumnElement[bool]:
-    return and_(version.source == "", version.manager.in_(BY_SOURCE))
+def _page_of(
+    lines: list[SoftwareLine], sort: str, *, descending: bool, limit: int | None, cursor: str
+) -> Page[SoftwareLine]:
+    """Return the page of ``lines`` that begins after ``cursor``, in the order of `listing`."""
+    sign = -1 if descending else 1
+
+    def place(line: SoftwareLine) -> tuple[Any, ...]:
+        ends = (line.name, line.manager)
+        return (sign * line.hosts, *ends) if sort == "hosts" else ends
+
+    backwards = descending and sort == "name"
+    ordered = sorted(lines, key=place, reverse=backwards)
+    if cursor:
+        last = _last(cursor, sort, sign)
+        ordered = [e for e in ordered if (place(e) < last if backwards else place(e) > last)]
+    shown = ordered if limit is None else ordered[:limit]
+    follows = None
+    if len(ordered) > len(shown):
+        ends = [shown[-1].name, shown[-1].manager]
+        follows = paging.encode([shown[-1].hosts, *ends] if sort == "hosts" else ends)
+    return Page(tuple(shown), len(lines), follows)
 
 
-def _foreign(session: Session) -> ColumnElement[bool]:
+def _last(cursor: str, sort: str, sign: int) -> tuple[Any, ...]:
+    """Return what ``cursor`` goes on after, as rows are sorted. Raises `InputError`."""
+    values = paging.decode(cursor, 3 if sort == "hosts" else 2)
+    kinds = [int, str, str] if sort == "hosts" else [str, str]
+    if [type(value) for value in values] != kinds:
+        raise InputError({"cursor": "is not one that this listing gave"})
+    return (sign * values[0], *values[1:]) if sort == "hosts" else tuple(values)
+
+
+def _doubt(session: Session, doubt: str, of: Any) -> ColumnElement[bool]:
+    return _doubt_source(of) if doubt == "no_source" else _foreign(session, of)
+
+
+def _doubt_source(of: Any) -> ColumnElement[bool]:
+    return and_(of.source == "", of.manager.in_(BY_SOURCE))
+
+
+def _foreign(session: Session, of: Any) -> ColumnElement[bool]:
     """Return the condition for versions that somebody else than the vendor built. Two queries."""
     origins = select(version.platform, version.origin).where(version.origin != "").distinct()
     others = [
@@ -243,8 +326,8 @@ def _foreign(session: Session) -> ColumnElement[bool]:
         version.origin == "", or_(*(version.version.icontains(mark) for mark in MARKS))
     )
     ids = [row.id for row in session.execute(marked) if foreign(row.platform, "", row.version)]
-    by_origin = [tuple_(version.platform, version.origin).in_(part) for part in in_lists(others)]
-    return or_(among(session, version.id, ids), *by_origin)
+    by_origin = [tuple_(of.platform, of.origin).in_(part) for part in in_lists(others)]
+    return or_(among(session, of.id, ids), *by_origin)
 
 
 def _version_numbers(

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select, true
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.json_rows import rows_of
 from patchmgr.db.queries.hosts import HostLine
 from patchmgr.domain.rings import HostFacts
 from patchmgr.domain.window_rules import WindowRule, window_of
@@ -136,8 +137,24 @@ def window_rules(session: Session) -> list[WindowRule]:
     return [line.rule for line in rules(session)]
 
 
-def windows_of(session: Session, line: HostLine) -> str:
-    """Return the names of the windows that a host has, its own or by rules. At most one query."""
+def of_host(session: Session, line: HostLine) -> tuple[str, Window | None]:
+    """Return the names of the windows that a host has, its own or by rules, and what they are.
+
+    None where no window is called so. One query.
+    """
+    rule, only = models.WindowRule, select(literal(1).label("row")).subquery()
+    given = select(rows_of(rule.window, rule.id, rule.fields)).scalar_subquery()
+    query = select(given, models.Window).select_from(only).outerjoin(models.Window, true())
+    rows = session.execute(query).all()
+    given_by = sorted(rows[0][0] or (), key=lambda each: each[:2])
+    rules = [WindowRule(window, fields) for window, _, fields in given_by]
+    named = _named(line, rules)
+    known = Windows({row.name: window_of_row(row) for _, row in rows if row is not None})
+    return named, known.get(named) if named else None
+
+
+def _named(line: HostLine, rules: Sequence[WindowRule]) -> str:
+    """Return the names of the windows that a host has, its own or by rules."""
     facts = HostFacts(
         line.id,
         line.hostname,
@@ -150,7 +167,7 @@ def windows_of(session: Session, line: HostLine) -> str:
         line.platform,
         line.tags,
     )
-    return line.window or window_of(facts, window_rules(session))
+    return line.window or window_of(facts, rules)
 
 
 def hosts_by_window(session: Session) -> Counter[str]:

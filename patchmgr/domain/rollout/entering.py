@@ -7,7 +7,7 @@ from typing import Any
 from patchmgr.domain.rollout import signals
 from patchmgr.domain.rollout.events import MACHINE, Recall
 from patchmgr.domain.rollout.model import Task, revised
-from patchmgr.domain.rollout.states import UNSUCCESSFUL, TaskState
+from patchmgr.domain.rollout.states import UNSUCCESSFUL, TaskState, WentBack
 from patchmgr.domain.rollout.work import Work
 
 _T = TaskState
@@ -31,8 +31,12 @@ def enter(
         _T.REBOOT_PENDING: settings.reboot,
     }.get(state)
     deadline = None if wait is None else at + wait
+    news = {"went_back": None, "proof_after": None, **news}
     if state is _T.ROLLED_BACK:
         task = _went_back(work, task)
+        news["went_back"] = news["went_back"] or WentBack.AWAITED
+        if news["went_back"] is not WentBack.CONFIRMED:
+            news["proof_after"] = at
     moved = revised(task, state=state, since=at, deadline=deadline, reason=why, **news)
     work.put(moved)
     ring = work.rings[task.ring].name

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from patchmgr.domain.probes import Health
+from patchmgr.domain.rollout.states import WentBack
 
 
 class Outcome(StrEnum):
@@ -150,6 +151,16 @@ class RollBack:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawRollBack:
+    """A person no longer wants hosts to go back; of those that have not begun to."""
+
+    by: str
+    at: datetime
+    hosts: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SkipRing:
     """A person goes on without a ring."""
 
@@ -235,6 +246,16 @@ class InventorySeen:
     reboot_pending: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WayBackSeen:
+    """What an inventory of ``at`` shows of a host that was said to have gone back."""
+
+    host: int
+    at: datetime
+    shown: WentBack
+    said: str = ""  # the first package that is not what it was, and its version
+
+
 Event = (
     Propose
     | Approve
@@ -252,14 +273,15 @@ Event = (
     | Retry
     | AcknowledgeHosts
     | RollBack
+    | WithdrawRollBack
     | SkipRing
-    | Supersede
     | ProbeAnswered
     | HaltSignal
     | Withdrawn
     | Tick
     | TaskReported
     | InventorySeen
+    | WayBackSeen
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from patchmgr.domain.rollout import commands, overrides, probing, results, ticking
+from patchmgr.domain.rollout import commands, overrides, probing, results, ticking, witness
 from patchmgr.domain.rollout.events import (
     Acknowledge,
     AcknowledgeHosts,
@@ -29,7 +29,9 @@ from patchmgr.domain.rollout.events import (
     Supersede,
     TaskReported,
     Tick,
+    WayBackSeen,
     Withdrawn,
+    WithdrawRollBack,
 )
 from patchmgr.domain.rollout.model import Rollout, Task
 from patchmgr.domain.rollout.states import (
@@ -57,6 +59,7 @@ _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Retry: overrides.retry,
     AcknowledgeHosts: overrides.acknowledge_hosts,
     RollBack: overrides.roll_back,
+    WithdrawRollBack: overrides.withdraw_roll_back,
     SkipRing: overrides.skip_ring,
     ProbeAnswered: probing.answered,
     HaltSignal: commands.halt,
@@ -64,6 +67,7 @@ _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Tick: ticking.tick,
     TaskReported: results.reported,
     InventorySeen: results.seen,
+    WayBackSeen: witness.seen,
 }
 
 

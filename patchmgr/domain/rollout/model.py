@@ -18,6 +18,7 @@ from patchmgr.domain.rollout.states import (
     PlanState,
     RingState,
     TaskState,
+    WentBack,
 )
 from patchmgr.domain.terms import VALID
 
@@ -38,6 +39,7 @@ class WayBack:
     given: datetime | None = None  # when the order that is out was handed out; None: none is
     begun: datetime | None = None
     over: str = ""  # why it ended without the host having gone back; empty: it has not
+    withdrawn: datetime | None = None  # since when nobody wants it any more
 
     @property
     def is_in_hand(self) -> bool:
@@ -48,6 +50,11 @@ class WayBack:
     def waits(self) -> bool:
         """Whether its order is still to be handed out."""
         return self.until is not None and self.given is None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its host is going back at this moment: nobody can hold it any more."""
+        return self.is_in_hand and self.begun is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class Task:
     after: tuple[int, ...] = ()  # hosts that must have begun before it
     acknowledged: bool = False  # a person has seen that it ended without success
     undo: WayBack | None = None  # None: nobody wants it rolled back
+    went_back: WentBack | None = None  # None: nobody said so of this attempt
+    proof_after: datetime | None = None  # a later inventory is news of that; None: none is
     hosts: int = 1  # that it stands for: in a forecast those that are alike move as one
 
     @property

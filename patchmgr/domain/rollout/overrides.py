@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from patchmgr.domain.rollout import rolling_back, signals
-from patchmgr.domain.rollout.events import AcknowledgeHosts, Retry, RollBack, SkipRing
+from patchmgr.domain.rollout.events import (
+    AcknowledgeHosts,
+    Retry,
+    RollBack,
+    SkipRing,
+    WithdrawRollBack,
+)
 from patchmgr.domain.rollout.model import Task
 from patchmgr.domain.rollout.rules import needs_reason, renew, require
 from patchmgr.domain.rollout.states import (
@@ -20,7 +26,7 @@ from patchmgr.domain.rollout.states import (
     TaskState,
 )
 from patchmgr.domain.rollout.work import Work
-from patchmgr.errors import ConflictError, NotFoundError
+from patchmgr.errors import ConflictError, HostConflictError, NotFoundError
 
 
 def retry(work: Work, event: Retry) -> None:
@@ -33,11 +39,12 @@ def retry(work: Work, event: Retry) -> None:
     needs_reason(event.reason, "retried", "the hosts are")
     for task in _tasks(work, event.hosts):
         if task.state in LIVE_TASKS or task.state in (TaskState.VERIFIED, TaskState.CANCELLED):
-            raise ConflictError(f"the task of host {task.host} is {task.state}; nothing to retry")
+            raise HostConflictError(task.host, f"is {task.state}; nothing to retry")
         if work.rings[task.ring].state is RingState.SKIPPED:
-            raise ConflictError(f"ring {work.rings[task.ring].name} of host {task.host} is skipped")
-        if task.undo is not None and task.undo.is_in_hand and task.undo.begun is not None:
-            raise ConflictError(f"host {task.host} is going back; wait until it says that it has")
+            where = work.rings[task.ring].name
+            raise HostConflictError(task.host, f"is in ring {where}, which is skipped")
+        if task.undo is not None and task.undo.has_begun:
+            raise HostConflictError(task.host, "is going back; wait until it says that it has")
         rolling_back.recall(work, task, "it gets another turn")
         work.put(
             replace(
@@ -51,6 +58,8 @@ def retry(work: Work, event: Retry) -> None:
                 not_back=False,
                 acknowledged=False,
                 undo=None,
+                went_back=None,
+                proof_after=None,
                 reason=f"another turn: {event.reason}",
             )
         )
@@ -72,9 +81,9 @@ def acknowledge_hosts(work: Work, event: AcknowledgeHosts) -> None:
     needs_reason(event.reason, "acknowledged", "the hosts are")
     for task in _tasks(work, event.hosts):
         if task.state not in UNSUCCESSFUL:
-            raise ConflictError(f"host {task.host} is {task.state}; nothing to acknowledge")
+            raise HostConflictError(task.host, f"is {task.state}; nothing to acknowledge")
         if task.acknowledged:
-            raise ConflictError(f"host {task.host} was acknowledged already")
+            raise HostConflictError(task.host, "was acknowledged already")
         if task.is_failure and not work.is_accepted(task):
             work.accept_failures(task.ring, 1)
         work.put(replace(task, acknowledged=True))
@@ -95,9 +104,9 @@ def roll_back(work: Work, event: RollBack) -> None:
     needs_reason(event.reason, "rolled back", "the hosts are")
     for task in _tasks(work, event.hosts):
         if task.state not in CHANGED or task.attempt == 0:
-            raise ConflictError(f"host {task.host} is {task.state}; nothing to roll back")
+            raise HostConflictError(task.host, f"is {task.state}; nothing to roll back")
         if task.undo is not None and not task.undo.over:
-            raise ConflictError(f"host {task.host} is rolled back already")
+            raise HostConflictError(task.host, "is asked to go back already")
         undo = rolling_back.asked(work, task, event.reason, event.at)
         work.put(replace(task, undo=undo))
         ring = work.rings[task.ring].name
@@ -105,6 +114,25 @@ def roll_back(work: Work, event: RollBack) -> None:
     count = len(set(event.hosts))
     said = f"{count} {'host' if count == 1 else 'hosts'} must be rolled back: {event.reason}"
     work.notify("roll_back", said)
+
+
+def withdraw_roll_back(work: Work, event: WithdrawRollBack) -> None:
+    """Let hosts keep what they have that were to go back; an order that is out is taken back.
+
+    Raises `ConflictError` for a host that has begun, which nobody can hold any more, or that need
+    not go back, `NotFoundError`, `InputError`.
+    """
+    require(work, "withdraw a roll-back", *ACTIVE_PLANS, *ENDED_PLANS)
+    needs_reason(event.reason, "withdrawn", "the roll-back is")
+    why = f"withdrawn by {event.by}: {event.reason}"
+    tasks = _tasks(work, event.hosts)
+    for task in tasks:
+        if refused := rolling_back.cannot_withdraw(task):
+            raise HostConflictError(task.host, refused)
+        rolling_back.withdraw(work, task, why, event)
+    count = len(tasks)
+    said = f"{count} {'host is' if count == 1 else 'hosts are'} no longer to be rolled back"
+    work.notify("roll_back_withdrawn", f"{said}: {event.reason}")
 
 
 def skip_ring(work: Work, event: SkipRing) -> None:

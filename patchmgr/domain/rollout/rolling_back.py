@@ -19,6 +19,7 @@ from patchmgr.domain.rollout.events import (
     Recall,
     TaskReported,
     Tick,
+    WithdrawRollBack,
 )
 from patchmgr.domain.rollout.fitting import latest_start
 from patchmgr.domain.rollout.model import Task, WayBack
@@ -123,6 +124,29 @@ def reported(work: Work, task: Task, event: TaskReported) -> None:
             fail(work, told, event.at, said or "it did not say why", event.by)
         case Outcome.SKIPPED if is_out:
             _give_up(work, task, event.at, f"declined: {said}" if said else "declined", event.by)
+
+
+def cannot_withdraw(task: Task) -> str | None:
+    """Return why the wish that a host goes back cannot be withdrawn; None when it can be."""
+    undo = task.undo
+    if task.state is _T.ROLLED_BACK:
+        return "has gone back already; to have the new versions again, retry it"
+    if undo is None:
+        return "need not go back; there is nothing to withdraw"
+    if undo.over:
+        return f"need not go back any more, its roll-back ended: {undo.over}"
+    if undo.has_begun:
+        return "has begun to go back, and that cannot be withdrawn; wait for what it says"
+    return None
+
+
+def withdraw(work: Work, task: Task, why: str, event: WithdrawRollBack) -> None:
+    """Let a host keep what it has; what was said of an earlier order still counts."""
+    assert task.undo is not None  # noqa: S101 -- callers have looked
+    recall(work, task, why)
+    ended = replace(task.undo, until=None, given=None, over=why, withdrawn=event.at)
+    work.put(replace(task, undo=ended))
+    _record(work, task, event.at, "roll_back_withdrawn", event.reason, event.by)
 
 
 def fail(work: Work, task: Task, at: datetime, why: str, by: str = MACHINE) -> None:

@@ -72,6 +72,15 @@ def has_other_content(work: Work) -> bool:
     return any(signal.kind == CONTENT for signal in work.plan.signals)
 
 
+def hear_again(work: Work, kind: str, subject: str, hosts: int) -> None:
+    """Let a signal count ``hosts`` anew that a person had let pass as something else."""
+    levels = dict(work.plan.acknowledged)
+    key = f"{kind}:{subject}"
+    if key in levels:
+        levels[key] = max(0, levels[key] - hosts)
+        work.plan = replace(work.plan, acknowledged=levels)
+
+
 def next_level(work: Work, kind: str, subject: str) -> int:
     """Return a level at which a signal is heard again however often it was let pass."""
     return work.plan.acknowledged.get(f"{kind}:{subject}", 0) + 1

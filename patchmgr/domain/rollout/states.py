@@ -46,6 +46,15 @@ class TaskState(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
+class WentBack(StrEnum):
+    """What inventories say of a host that was said to have gone back; its word proves nothing."""
+
+    AWAITED = "awaited"  # none has come since
+    CONFIRMED = "confirmed"  # one shows the old versions
+    CONTRADICTED = "contradicted"  # one shows what was to be taken back
+    UNDETERMINED = "undetermined"  # one shows neither
+
+
 ACTIVE_PLANS = (PlanState.RUNNING, PlanState.PAUSED, PlanState.HALTED)
 # Plans whose hosts can still be judged and taken back, though nothing new is handed out.
 ENDED_PLANS = (

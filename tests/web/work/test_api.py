@@ -404,6 +404,27 @@ def test_a_file_is_sent_in_pieces_and_goes_on_where_it_stopped(works, ask, monke
     assert ask("POST", "/uploads", json={**said, "size": 2**60}).status_code == 422
 
 
+def test_a_piece_for_which_there_is_no_room_is_answered_507_and_sent_again(works, ask):
+    file = b"hostname\nnew-1\n"
+    begun = ask("POST", "/uploads", json={"kind": "hosts", "filename": "h.csv", "size": 15}).json
+    query = {"offset": 0, "digest": hashlib.sha256(file).hexdigest()}
+
+    def send():
+        return ask("POST", f"/uploads/{begun['id']}/pieces", data=file, query_string=query)
+
+    with works.db.reading() as session:
+        kept = works.settings.uploads / session.get(models.Upload, begun["id"]).stored
+    kept.parent.mkdir()
+    kept.symlink_to("/dev/full")  # whatever is written to it does not fit
+    full = send()
+    assert (full.status_code, full.json["type"]) == (507, "/problems/disk-full")
+    assert "what came before this piece is kept; make room on it" in full.json["detail"]
+    assert ask("GET", f"/uploads/{begun['id']}").json["received"] == 0
+    kept.unlink()
+
+    assert ask("GET", f"/imports/{send().json['import_id']}").json["state"] == "waiting"
+
+
 def test_a_full_export_without_its_source_is_refused(works, ask):
     query = {"kind": "hosts", "full_export": "true"}
 

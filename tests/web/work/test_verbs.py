@@ -21,7 +21,15 @@ from patchmgr.domain.accounts import Role
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.windows import Freeze, Window
-from patchmgr.services import freezes, holds, policy_files, rollouts, superseding, windows
+from patchmgr.services import (
+    freezes,
+    going_back,
+    holds,
+    policy_files,
+    rollouts,
+    superseding,
+    windows,
+)
 from patchmgr.services.rollouts import ResultRow
 
 VIEWER, OPERATOR, APPROVER, ADMIN = Role
@@ -63,6 +71,11 @@ def halted(works):
 def failed(works):
     row = ResultRow("canary-1", Outcome.FAILED, output="no space")
     rollouts.report_results(works.db, works.started(), [row], **who(works))
+
+
+def asked_back(works):
+    failed(works)
+    going_back.roll_back(works.db, 1, ["canary-1"], **who(works), **WHY)
 
 
 def twice(works):
@@ -145,6 +158,10 @@ ACTS = {
     "roll back a ring": of_plan(
         "roll-back", failed, OPERATOR, WHY | {"scope": "ring", "ring": "canary"},
         f"--ring canary {BY_REASON}", WHY | {"ring": "canary"},
+    ),
+    "withdraw a roll-back": of_plan(
+        "withdraw-roll-back", asked_back, OPERATOR, WHY | HOST, f"canary-1 {BY_REASON}",
+        WHY | HOSTS,
     ),
     "skip a ring": of_plan(
         "skip-ring", running, APPROVER, WHY | {"ring": "canary"}, f"canary {BY_REASON}"
