@@ -1,11 +1,11 @@
 """Bringing ``hosts.csv`` in: rows meet the fleet by ``external_id``, else by hostname."""
 
 from collections import Counter
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
@@ -14,9 +14,10 @@ from inventory.csv_header import AS_IT_IS, Reading
 from inventory.difference import Change, Difference, Then
 from inventory.host_rows import judged_platform, move_platform, new_host
 from inventory.hosts_csv import HostRow, HostsFile
-from inventory.refusals import Problem, Refusal
+from inventory.known_hosts import Fleet, Known, said_of
 from inventory.retirement import retire_host
 from patchmgr.db import models
+from patchmgr.db.bulk import IN_LIST, chunks
 from patchmgr.db.queries import feeds
 from patchmgr.db.session import Database
 from patchmgr.domain.matching import platforms_of
@@ -25,11 +26,6 @@ from patchmgr.errors import ConflictError, InputError
 from patchmgr.services import audit, installations
 
 NAME_KEPT = 240  # characters of a name that is given away
-_PLAIN = tuple(
-    column
-    for column in hosts_csv.COLUMNS
-    if column not in ("hostname", "external_id", *hosts_csv.LISTS, *hosts_csv.WRITTEN)
-)
 # Inputs of the urgency policy, and which kernel counts: the host is worked out anew.
 _JUDGED_FACTS = {"environment", "criticality", "exposure", "running_kernel"}
 
@@ -71,8 +67,8 @@ def import_hosts(
         why = "needs a source (--source NAME): only hosts that it named before can be missed"
         raise InputError({"full export": why})
     file = hosts_csv.read(path, how, watch)
-    with db.trying() if dry_run else db.writing(alone=True) as session:
-        fleet = _Fleet(session, file)
+    with db.reading(snapshot=True) if dry_run else db.writing(alone=True) as session:
+        fleet = Fleet(session, file)
         hosts_csv.refuse(file, path, how, fleet.contradictions(file.rows))
         file.refused.check(path.name, but_rejects=rejects is not None)
         rejected = file.refused.total
@@ -81,13 +77,16 @@ def import_hosts(
         difference.undetermined, difference.unread = file.undetermined, [*file.unread]
         _tell_unfed(session, file, difference)
         gone = fleet.gone(file, source) if full_export else []
-        difference.gone = [row.hostname for row in gone]
-        _vacate_names(session, fleet, file)
+        difference.gone = [host.hostname for host in gone]
         for row in file.rows:
-            difference.count(_apply(session, fleet, row, source, now))
-        chosen = [row for row in gone if row.hostname in retire]
-        _retire(session, chosen, file, difference, actor=actor, now=now)
+            difference.count(_change(row, fleet.find(row)))
+        chosen = [host for host in gone if host.hostname in retire]
+        difference.retired = _to_retire(chosen, file)
         if not dry_run:
+            _store(session, fleet, file.rows, source, now)
+            for host in chosen:
+                row_of = session.get_one(models.Host, host.id)
+                retire_host(session, row_of, actor=actor, now=now)
             audit.record(
                 session,
                 at=now,
@@ -119,169 +118,103 @@ def _system(row: HostRow) -> tuple[str, str]:
     return values.get("os_id", ""), values.get("os_release", "")
 
 
-def _retire(
-    session: Session,
-    chosen: Collection[models.Host],
-    file: HostsFile,
-    difference: Difference,
-    *,
-    actor: str,
-    now: datetime,
-) -> None:
-    """Retire the hosts ``chosen`` among those gone. Raises `ConflictError` when that is unsure."""
+def _to_retire(chosen: Sequence[Known], file: HostsFile) -> list[str]:
+    """Return the names of those ``chosen`` among the gone. Raises `ConflictError` when unsure."""
     if chosen and file.nameless:
         raise ConflictError(
             f"{file.nameless} refused rows do not say which host they speak of, so it is not "
             "certain who is gone: correct them before any host is retired"
         )
-    for row in chosen:
-        difference.retired.append(row.hostname)
-        retire_host(session, row, actor=actor, now=now)
+    return [host.hostname for host in chosen]
 
 
-class _Fleet:
-    """The stored hosts, by both names a row can meet them under."""
-
-    def __init__(self, session: Session, file: HostsFile) -> None:
-        rows = session.scalars(select(models.Host)).all()
-        self.by_name = {row.hostname.lower(): row for row in rows}
-        self.by_external = {row.external_id: row for row in rows if row.external_id}
-        self._theirs = file.layout.theirs
-        self.names_before: dict[int, str] = {}  # of hosts whose name goes to another
-        # A host that one row means by its external id is not what another means by its old name.
-        self._claimed = {
-            self.by_external[row.external_id].id
-            for row in file.rows
-            if row.external_id in self.by_external
-        }
-
-    def find(self, row: HostRow) -> models.Host | None:
-        """Return the host that ``row`` means; None for a new one."""
-        if row.external_id in self.by_external:
-            return self.by_external[row.external_id]
-        named = self.by_name.get(row.hostname.lower())
-        if named is None or named.id in self._claimed or _gives_way(named, row):
-            return None
-        return named
-
-    def name(self, host: models.Host) -> str:
-        """Return the name of ``host`` as it was before this import."""
-        return self.names_before.get(host.id, host.hostname)
-
-    def contradictions(self, rows: Sequence[HostRow]) -> dict[int, Problem]:
-        """Return what is wrong with the ``rows`` that contradict the fleet, by their numbers.
-
-        A refused row keeps its host's name taken, which may refuse another: so again, until all
-        that is left fits together.
-        """
-        problems: dict[int, Problem] = {}
-        while True:
-            leaving = {found.id for row in rows if (found := self.find(row))}
-            bad = {row.row: why for row in rows if (why := self._contradiction(row, leaving))}
-            if not bad:
-                return problems
-            problems |= bad
-            rows = [row for row in rows if row.row not in bad]
-
-    def gone(self, file: HostsFile, source: str) -> list[models.Host]:
-        """Return the hosts that ``source`` named last and that ``file`` does not, by name.
-
-        A host of which a refused row speaks is not gone.
-        """
-        there = {found.id for row in file.rows if (found := self.find(row))}
-        return sorted(
-            (
-                host
-                for host in self.by_name.values()
-                if host.source == source
-                and host.retired_at is None
-                and host.id not in there
-                and host.hostname.lower() not in file.named
-                and host.external_id not in file.named_ids
-            ),
-            key=lambda host: host.hostname,
-        )
-
-    def _contradiction(self, row: HostRow, leaving: set[int]) -> Problem | None:
-        """Return why ``row`` cannot be; ``leaving`` are hosts that get their name from the file."""
-        found, named = self.find(row), self.by_name.get(row.hostname.lower())
-        if named is None:
-            return None
-        if found is not named:
-            if named.id in leaving or named.retired_at is not None:
-                return None
-            why = Refusal.NAME_TAKEN.said(host=row.hostname)
-            return self._theirs("hostname"), row.hostname, why
-        if row.external_id and named.external_id and named.external_id != row.external_id:
-            why = Refusal.TWO_MACHINES.said(other=named.external_id, host=named.hostname)
-            return self._theirs("external_id"), row.external_id, why
-        return None
+def _change(row: HostRow, known: Known | None) -> Change:
+    """Return what ``row`` does to the host that it means."""
+    if known is None:
+        return Change(row.hostname, "new")
+    changed = [
+        f"{column}: {_shown(old)} -> {_shown(new)}" for column, old, new in known.differences(row)
+    ]
+    changed += ["no longer retired"] if known.retired else []
+    return Change(row.hostname, "changed" if changed else "unchanged", tuple(changed))
 
 
-def _gives_way(named: models.Host, row: HostRow) -> bool:
-    """Return whether ``named`` is a retired machine, and ``row`` one that took its place."""
-    its_own = named.external_id or row.external_id
-    return named.retired_at is not None and bool(row.external_id) and its_own != row.external_id
+def _store(
+    session: Session, fleet: Fleet, rows: Sequence[HostRow], source: str, now: datetime
+) -> None:
+    """Store what ``rows`` say: some at a time, since a fleet is more than fits in memory."""
+    _vacate_names(session, fleet.vacated(rows))
+    for some in chunks(rows, IN_LIST):
+        found = [(row, fleet.find(row)) for row in some]
+        if source:
+            _set_source(session, [known for _, known in found if known], source)
+        differing = {known.id for row, known in found if known and _differs(known, row)}
+        query = select(models.Host).where(models.Host.id.in_(differing))
+        hosts = {host.id: host for host in session.scalars(query)} if differing else {}
+        for row, known in found:
+            if known is None:
+                session.add(_new(row, source, now))
+            elif known.id in hosts:
+                _apply(session, hosts[known.id], known, row, now)
+        session.flush()
+        session.expunge_all()
 
 
-def _vacate_names(session: Session, fleet: _Fleet, file: HostsFile) -> None:
-    """Free the names that change hands, which the unique column would refuse."""
-    for row in file.rows:
-        owner = fleet.by_name.get(row.hostname.lower())
-        if owner is not None and owner is not fleet.find(row):
-            fleet.names_before[owner.id] = owner.hostname
-    for owner in list(fleet.by_name.values()):
-        if owner.id in fleet.names_before:
-            # What a retired host is called from now on; a host of the file gets its new name soon.
-            owner.hostname = f"{owner.hostname[:NAME_KEPT]}~{owner.id}"
-    session.flush()
+def _differs(known: Known, row: HostRow) -> bool:
+    return known.retired or any(True for _ in known.differences(row))
 
 
-def _apply(session: Session, fleet: _Fleet, row: HostRow, source: str, now: datetime) -> Change:
-    found = fleet.find(row)
-    host = found or new_host(row.hostname, now)
-    if source and host.source != source:
-        host.source = source
+def _vacate_names(session: Session, owners: Mapping[int, str]) -> None:
+    """Free the names that change hands, which the unique column would refuse.
+
+    What a retired host is called from now on; a host of the file gets its new name soon.
+    """
+    if owners:
+        free = [
+            {"id": number, "hostname": f"{name[:NAME_KEPT]}~{number}"}
+            for number, name in owners.items()
+        ]
+        session.execute(update(models.Host), free)
+
+
+def _set_source(session: Session, hosts: Sequence[Known], source: str) -> None:
+    others = [host.id for host in hosts if host.source != source]
+    if others:
+        session.execute(update(models.Host).where(models.Host.id.in_(others)).values(source=source))
+
+
+def _new(row: HostRow, source: str, now: datetime) -> models.Host:
+    host = new_host(row.hostname, now)
+    host.source = source
+    for column, value in said_of(row).items():
+        _set(host, column, value)
+    host.platform = platform(host.os_id, host.os_release)
+    return host
+
+
+def _apply(session: Session, host: models.Host, known: Known, row: HostRow, now: datetime) -> None:
+    """Give the stored ``host`` what ``row`` says otherwise than what was ``known`` of it."""
     before = judged_platform(host)
-    changed = _set_columns(host, row, fleet.name(host))
-    if host.retired_at is not None:
+    columns = set()
+    for column, _, value in known.differences(row):
+        _set(host, column, value)
+        columns.add(column)
+    if known.retired:
         host.retired_at = None
         host.judged_set_id = None
         installations.count(session, [host.id])
-        changed.append("no longer retired")
-    where = platform(host.os_id, host.os_release)
-    if found is None:
-        host.platform = where
-        session.add(host)
-        return Change(row.hostname, "new")
-    if not changed:
-        return Change(row.hostname, "unchanged")
     host.updated_at = now
-    host.platform = where
+    host.platform = platform(host.os_id, host.os_release)
     if judged_platform(host) != before:
         session.flush()
         move_platform(session, host, now)
-    if any(change.split(":")[0] in _JUDGED_FACTS for change in changed):
+    if columns & _JUDGED_FACTS:
         host.judged_set_id = None
-    return Change(row.hostname, "changed", tuple(changed))
 
 
-def _set_columns(host: models.Host, row: HostRow, name: str) -> list[str]:
-    """Give ``host``, called ``name`` until now, the values of ``row``; say what changed."""
-    changed = []
-    cells = row.values
-    values: dict[str, object] = {column: cells[column] for column in _PLAIN if column in cells}
-    values["hostname"] = row.hostname
-    if row.external_id:
-        values["external_id"] = row.external_id
-    values |= row.lists
-    for column, value in values.items():
-        old = name if column == "hostname" else getattr(host, column)
-        if old != value:
-            setattr(host, column, value)
-            changed.append(f"{column}: {_shown(old)} -> {_shown(value)}")
-    return changed
+def _set(host: models.Host, column: str, value: object) -> None:
+    setattr(host, column, list(value) if isinstance(value, tuple) else value)
 
 
 def _shown(value: object) -> str:
-    return " ".join(value) if isinstance(value, list) else str(value or "(empty)")
+    return " ".join(value) if isinstance(value, tuple) else str(value or "(empty)")

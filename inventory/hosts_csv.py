@@ -123,7 +123,7 @@ class HostsFile:
 
 def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> HostsFile:
     """Return the rows of ``path``, good and bad. Raises `BadFileError` when it is no such file."""
-    with json_rows.opened(path, how.encoding) as text:
+    with json_rows.opened(path, KIND.name, how.encoding) as text:
         return _read(csv_file.recognise(text, KIND, how, watch))
 
 
@@ -158,7 +158,7 @@ def refuse(file: HostsFile, path: Path, how: Reading, problems: Mapping[int, Pro
     if not problems:
         return
     file.rows = [row for row in file.rows if row.row not in problems]
-    with json_rows.opened(path, how.encoding) as text:
+    with json_rows.opened(path, KIND.name, how.encoding) as text:
         for number, fields in csv_file.records(csv_file.recognise(text, KIND, how)):
             if number in problems:
                 file.refuse_fields(number, fields, problems[number])

@@ -26,23 +26,24 @@ MOST_COLUMNS = 100  # a short object becomes a row of them all
 LINES, WHOLE = "JSON lines", "JSON"
 
 _RESOURCE = "resourceId"  # whose the entries are, as AWS's own JSON lines call it
-_APPLICATIONS = "AWS:Application"
+_TYPES = {"hosts": "AWS:InstanceInformation", "packages": "AWS:Application"}  # of an inventory
 
 
 @contextmanager
-def opened(path: Path, encoding: str = "") -> Iterator[Text]:
+def opened(path: Path, kind: str, encoding: str = "") -> Iterator[Text]:
     """Yield the file at ``path`` as `text_file.opened` does, rewritten as CSV if it is such JSON.
 
-    Row n of that is line n of JSON lines, or entry n of a document.
+    Row n of that is line n of JSON lines, or entry n of a document. What a document has of the
+    other ``kind``, of "hosts" and "packages", is left out.
     """
     with (
         text_file.opened(path, encoding) as text,
         tempfile.TemporaryDirectory(prefix="patchmgr-import-") as folder,
     ):
-        yield _as_csv(text, Path(folder) / "rows")
+        yield _as_csv(text, kind, Path(folder) / "rows")
 
 
-def _as_csv(text: Text, copy: Path) -> Text:
+def _as_csv(text: Text, kind: str, copy: Path) -> Text:
     with text.plain.open(encoding="utf-8-sig") as lines:
         first = next((line for line in islice(lines, 100) if line.strip()), "")
     if not first.startswith("{"):
@@ -58,7 +59,10 @@ def _as_csv(text: Text, copy: Path) -> Text:
         return text
     if not isinstance(document, dict) or not _is_answer(document):
         return text
-    entries = list(_of_answer(document))
+    entries = list(_of_answer(document, _TYPES[kind]))
+    if not entries:
+        why = Refusal.NO_ENTRIES.said(type=_TYPES[kind])
+        raise BadFileError(text.path.name, [BadRow(0, "", "", why)])
     _write(copy, lambda: iter(entries), text.path.name)
     return replace(text, plain=copy, form=WHOLE)
 
@@ -89,14 +93,17 @@ def _is_answer(document: dict[str, Any]) -> bool:
     return any(isinstance(document.get(name), list) for name in lists)
 
 
-def _of_answer(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the entries of list-inventory-entries, get-inventory, describe-instance-information."""
+def _of_answer(document: dict[str, Any], wanted: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of list-inventory-entries, get-inventory, describe-instance-information.
+
+    Of get-inventory, which has several types of entries of each instance: those of ``wanted``.
+    """
     for entry in _objects(document.get("Entries")):
         yield entry | {_RESOURCE: document.get("InstanceId")}
     yield from _objects(document.get("InstanceInformationList"))
     for entity in _objects(document.get("Entities")):
         data = entity.get("Data")
-        named = data.get(_APPLICATIONS) if isinstance(data, dict) else None
+        named = data.get(wanted) if isinstance(data, dict) else None
         content = named.get("Content") if isinstance(named, dict) else None
         for entry in _objects(content):
             yield entry | {_RESOURCE: entity.get("Id")}

@@ -62,7 +62,7 @@ class PackagesFile:
 
 def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> PackagesFile:
     """Return what the file at ``path`` says. Raises `BadFileError` when it is no such file."""
-    with json_rows.opened(path, how.encoding) as text:
+    with json_rows.opened(path, KIND.name, how.encoding) as text:
         layout = csv_file.recognise(text, KIND, how, watch)
         file = PackagesFile(layout)
         with csv_header.open_text(text) as lines:

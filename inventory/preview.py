@@ -197,7 +197,7 @@ def _set_aside(path: Path, difference: Difference) -> None:
 
 def _described(path: Path, kind: Kind, how: Reading) -> dict[str, Any]:
     """Return how a file is read and what its columns are."""
-    with json_rows.opened(path, how.encoding) as text:
+    with json_rows.opened(path, kind.name, how.encoding) as text:
         head = csv_header.find(text, kind, how)
         samples = _samples(text, head)
         problem = refused = ""

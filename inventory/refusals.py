@@ -78,6 +78,10 @@ class Refusal(Enum):
         "has more than {most} different keys in its objects: is no inventory",
         "send the inventory's export: one object a host or a package, all with the same keys",
     )
+    NO_ENTRIES = (
+        "has no entries of {type}",
+        "ask for them: aws ssm get-inventory --result-attributes TypeName={type}",
+    )
     UNPACKS_TO_MUCH = (
         "unpacks to more than {mebibytes} MiB, which is refused",
         "unpack it yourself and import the plain file",

@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from patchmgr.db.queries import findings as finding_queries
 from patchmgr.db.queries import hosts as host_queries
 from patchmgr.db.queries import past as queries
+from patchmgr.db.queries.finding_filters import FindingFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.advisories import Status
 from patchmgr.errors import InputError, NotFoundError
-from web import times
+from web import tables, times
 from web.auth import requires
 from web.context import now, session, settings
+from web.hosts import FINDINGS_SHOWN, by_source
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
 pages = Blueprint("past", __name__, url_prefix="/hosts")
@@ -53,6 +57,61 @@ CHANGES = Table(
 FACTS = Table(
     "facts", (Column("fact", "Fact"), Column("before", "Before"), Column("after", "After"))
 )
+
+
+THEN = Table("past", (), filters=(Filter("at", "As of", is_choice=False, is_time=True),))
+FOUND = Table(
+    "packages",
+    (
+        Column("name", "Package"),
+        Column("change", "Installed and fixed", value=lambda row: row.installed),
+        Column("worst", "Worst"),
+        Column("count", "Findings", numeric=True),
+        Column("due", "Due"),
+        Column("reason", "Why nothing could be done"),
+    ),
+)
+FIXABLE, WAITING = (
+    replace(FOUND, columns=tuple(one for one in FOUND.columns if one.key not in without))
+    for without in (("reason",), ("due",))
+)
+
+
+@pages.get("/<name>/past")
+@requires(Role.VIEWER)
+def then(name: str) -> ResponseReturnValue:
+    """Show a host as it was known at an instant: its findings, packages and facts."""
+    view = tables.read(THEN, request.args)
+    at = view.at()
+    if at is None and not view.problems:
+        return redirect(url_for("hosts.show", name=name))
+    known = queries.known(session(), name, at)
+    if at is None:
+        return render_template("hosts/then.html", view=view, known=known, at=None)
+    wanted = FindingFilter(host=known.hostname)
+    found = finding_queries.listing(
+        session(), wanted, at=at, now=at, limit=FINDINGS_SHOWN, total=False
+    )
+    groups = {
+        status: by_source([line for line in found.lines if line.status == status])
+        for status in (Status.AFFECTED, Status.NO_FIX, Status.UNDETERMINED)
+    }
+    return render_template(
+        "hosts/then.html",
+        view=view,
+        known=known,
+        at=at,
+        total=len(found.lines),
+        has_more=bool(found.next),
+        judged_since=finding_queries.judged_since(session()),
+        fixable=plain(groups[Status.AFFECTED], FIXABLE),
+        unfixed=plain(groups[Status.NO_FIX], WAITING),
+        unclear=plain(groups[Status.UNDETERMINED], WAITING),
+        around=queries.around(session(), known, at),
+        kept=settings().history_since(now()),
+        findings_kept=settings().findings_since(now()),
+        not_kept=queries.NOT_KEPT,
+    )
 
 
 @pages.get("/<name>/history")

@@ -37,7 +37,8 @@ def typed_as_of(at: datetime) -> str:
     """Return ``at`` likewise, to the second that it is in or begins with.
 
     What was learnt within that second is known at its end, so a question asked again from the
-    field still sees it.
+    field still sees it. The last of a day stays in its day.
     """
-    whole = at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
-    return f"{whole.astimezone(zone()):%Y-%m-%dT%H:%M:%S}"
+    there = at.astimezone(zone())
+    whole = there if not there.microsecond else there.replace(microsecond=0) + timedelta(seconds=1)
+    return f"{whole if whole.date() == there.date() else there:%Y-%m-%dT%H:%M:%S}"

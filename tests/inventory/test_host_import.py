@@ -74,6 +74,11 @@ def test_a_dry_run_tells_the_difference_and_changes_nothing(inventory):
     assert inventory.host("web1").external_id == "i-1"
 
 
+def test_a_dry_run_keeps_nobody_from_writing_and_waits_for_nobody(inventory):
+    with inventory.db.writing(alone=True):
+        assert inventory.hosts("hostname\nweb1\n", dry_run=True).new == 1
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [

@@ -74,6 +74,16 @@ EXPECTED = {
         {"ip-10-0-0-6.ec2.internal": [("dpkg", "sed", "4.8-1ubuntu2", "amd64", "")]},
         0,
     ),
+    "aws-ssm-get-inventory.json": (
+        "aws-ssm-applications",
+        {
+            "ip-10-0-0-5.ec2.internal": [
+                ("rpm", "openssl-libs", "1:3.0.8-1.amzn2023.0.11", "x86_64", "openssl")
+            ],
+            "ip-10-0-0-6.ec2.internal": [("dpkg", "libssl3", "3.0.2-0ubuntu1.15", "amd64", "")],
+        },
+        0,
+    ),
     "foreman-packages.csv": (
         "foreman-packages",
         {
@@ -97,6 +107,11 @@ EXPECTED = {
         "landscape-packages",
         {"web1.example.org": [("dpkg", "libssl3", "3.0.2-0ubuntu1.15", "", "")]},
         1,
+    ),
+    "servicenow-software-labels.csv": (
+        "servicenow-software",
+        {"lnx0002": [("dpkg", "libssl3", "3.0.15-1~deb12u1", "", "")]},
+        0,
     ),
     "servicenow-software.csv": (
         "servicenow-software",
@@ -250,6 +265,16 @@ def test_the_hosts_of_an_aws_inventory_are_read_from_its_json_lines(on_sqlite):
     host = on_sqlite.host("ip-10-0-0-5")
     assert (host.platform, host.external_id) == ("amzn:2023", "i-0abc")
     assert difference.layout.said.startswith("read as JSON lines in UTF-8 (AWS Systems Manager")
+
+
+def test_the_hosts_of_an_aws_inventory_are_read_beside_their_applications(on_sqlite):
+    on_sqlite.hosts((EXPORTS / "aws-ssm-get-inventory.json").read_text())
+
+    hosts = {name: on_sqlite.host(name) for name in on_sqlite.names()}
+    assert {name: (host.platform, host.external_id) for name, host in hosts.items()} == {
+        "ip-10-0-0-5.ec2.internal": ("amzn:2023", "i-0abc"),
+        "ip-10-0-0-6": ("ubuntu:22.04", "i-0def"),
+    }
 
 
 @pytest.mark.parametrize("name", ["aws-ssm-applications.json", "configmgr-software.csv"])

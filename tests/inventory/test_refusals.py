@@ -91,6 +91,10 @@ HOSTS = {  # what is refused -> how it is read, and how the first line said of i
         "".join(f'{{"k{number}":1}}\n' for number in range(200)),
         "has more than 100 different keys in its objects: is no inventory; send the inventory's",
     ),
+    Refusal.NO_ENTRIES: (
+        '{"Entities": [{"Id": "i-1", "Data": {}}]}',
+        "has no entries of AWS:InstanceInformation; ask for them: aws ssm get-inventory",
+    ),
     Refusal.DAMAGED: (
         b"\x1f\x8b\x08\0",
         "is damaged or cut off (gzip: the gzip stream has",

@@ -137,6 +137,7 @@ def test_results_are_checked_whole(fleet):
         rollouts.ResultRow("b1", Outcome.INSTALLED, row=3),
         rollouts.ResultRow("nobody", Outcome.INSTALLED, row=4),
         rollouts.ResultRow("c2", Outcome.INSTALLED, attempt=7, row=5),
+        rollouts.ResultRow("b2", Outcome.SKIPPED, row=6),
     ]
     with pytest.raises(BadFileError) as refused:
         rollouts.report_results(
@@ -147,6 +148,7 @@ def test_results_are_checked_whole(fleet):
         (3, "it was never handed out; its turn has not come"),
         (4, "there is no such host"),
         (5, "attempt 7 was never handed out"),
+        (6, "say why the host is skipped"),
     ]
     assert fleet.states(plan_id)["c1"] == "leased", "nothing was taken"
 

@@ -44,6 +44,38 @@ def test_a_host_page_shows_its_history_with_what_changed(fleet, admin):
     assert '/hosts/web-1/difference"' in page
 
 
+def test_a_host_is_shown_as_it_was_with_its_findings_packages_and_facts(fleet, admin, statements):
+    (*_, first) = re.findall(r'href="(/hosts/web-1/past[^"]*)"', admin.get("/hosts/web-1").text)
+    assert first in admin.get("/hosts/web-1/history").text
+    statements.clear()
+    page = admin.get(first.replace("&amp;", "&")).text
+    assert len(statements) <= 12
+    said = words(page)
+
+    assert "web-1 as of 2026-01-21 09:30:00 UTC" in said
+    assert "Open findings 6" in said
+    assert "openssl libssl3, openssl 3.0.15-1~deb12u1 → 3.0.17-1~deb12u2 High" in said
+    assert "Undetermined 1" in said
+    assert "Site vienna" in said
+    assert "Not kept of the past" in said
+    assert "Nothing is known of before." in said
+    (later,) = re.findall(r'href="([^"]*)" rel="next"', page)
+    after = words(admin.get(later.replace("&amp;", "&")).text)
+    assert "1 updated then" in after
+    assert "Unchanged since." in after
+
+
+def test_a_host_at_a_time_of_which_nothing_is_known_says_so(fleet, admin):
+    early = words(admin.get("/hosts/web-1/past?at=2020-03-03").text)
+
+    assert "Findings are not known" in early
+    assert "No inventory of this host was known then." in early
+    assert "Not known: no scan had noted them then." in early
+    assert "is no time" in words(admin.get("/hosts/web-1/past?at=soon").text)
+    assert admin.get("/hosts/web-1/past").headers["Location"] == "/hosts/web-1"
+    assert admin.get("/hosts/nobody/past?at=2026-03-01").status_code == 404
+
+
 def test_a_difference_is_a_link_that_says_who_and_when(fleet, admin):
     page = admin.get("/hosts/web-1/difference?other=web-2").text
 
@@ -258,6 +290,7 @@ def test_pages_say_since_when_the_past_is_kept(sqlite_db, settings, clock, fleet
         f"/hosts/web-1/difference?from={old}",
         f"/software/hosts?name=bash&at={old}",
         f"/software?at={old}",
+        f"/hosts/web-1/past?at={old}",
         f"/software/dpkg/bash?at={old}",
     ):
         assert "History is kept since" in browser.get(address).text

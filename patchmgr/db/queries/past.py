@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models, package_sets
-from patchmgr.db.base import from_micros
+from patchmgr.db.base import from_micros, to_micros
 from patchmgr.db.bulk import among
 from patchmgr.db.package_sets import Ids
 from patchmgr.db.queries import paging
@@ -121,6 +121,29 @@ def before(session: Session, after: Known) -> datetime | None:
         history.host_id == after.id, history.since < after.since
     )
     return session.scalar(earlier)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The step of a host's history that it was in at an instant, and those beside it."""
+
+    step: Step | None  # None: nothing was known of its packages
+    earlier: datetime | None  # when the step before began
+    later: datetime | None  # when its packages changed next
+
+
+def around(session: Session, then: Known, at: datetime) -> Around:
+    """Return where in its history a host was at ``at``. At most three queries."""
+    beside = select(
+        func.max(history.since).filter(history.since < (then.since or at)),
+        func.min(history.since).filter(history.since > at),
+    )
+    earlier, later = session.execute(beside.where(history.host_id == then.id)).one()
+    if then.since is None:
+        return Around(None, earlier, later)
+    end = paging.encode([to_micros(then.since) + 1, 0])
+    steps = timeline(session, then.id, limit=1, cursor=end, total=False).lines
+    return Around(steps[0] if steps else None, earlier, later)
 
 
 def compared(session: Session, before: Known, after: Known) -> Difference:
