@@ -205,6 +205,17 @@ def test_members_begin_in_their_order():
     assert [line["host"] for line in of_kind(lines, "started")] == ["d", "b", "a", "c"]
 
 
+def test_the_place_of_a_host_that_never_answers_is_given_to_the_next_at_once():
+    hosts = [{"name": "a", "behaviour": "hangs"}, {"name": "b"}]
+    ring = {"name": "all", "max_concurrent": 1, "run": "2h"}
+
+    lines = lines_of(scenario(hosts, [ring]))
+
+    (gone,) = of_kind(lines, "timed_out")
+    begins = {line["host"]: line["time"] for line in of_kind(lines, "started")}
+    assert gone["time"] == begins["b"] == "2026-03-27T14:00:00Z"
+
+
 def test_a_failed_host_uses_its_group_until_it_is_acknowledged():
     hosts = [
         {"name": n, "group": "db", "behaviour": "fails" if n == "a" else "succeeds"} for n in "ab"
