@@ -405,9 +405,9 @@ def test_three_failures_of_a_probe_halt_the_stored_plan_and_silence_pauses_it(fl
     halted = fleet.get(plan_id)
 
     assert paused.state == "paused"
-    assert "has not answered 4 times: no connection" in paused.reason
+    assert "has not answered 4 times, its limit is 4: no connection" in paused.reason
     assert halted.state == "halted"
-    assert "failed 3 times: status 503" in halted.signals[0].why
+    assert "failed 3 times in a row, its limit is 3: status 503" in halted.signals[0].why
 
 
 def test_a_host_is_rolled_back_by_an_export_and_its_result(fleet):
