@@ -21,14 +21,12 @@ class Waiting:
         self._guard = Lock()
         self._since: datetime | None = None
         self._told = False
-        self._jobs: set[str] = set()  # that have not run well since
-        self._missed: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()  # runs of each job that waits
 
     def kept(self, job: str, at: datetime, error: str = "") -> str:
         """Note that a run of ``job`` was left out, or came to nothing for ``error``."""
         with self._guard:
             self._since = self._since or at
-            self._jobs.add(job)
             self._missed[job] += 1
             if self._told or not (error or at - self._since >= WORTH_TELLING):
                 return ""
@@ -40,10 +38,9 @@ class Waiting:
             )
 
     def went(self, job: str, at: datetime) -> str:
-        """Note that a run of ``job`` went well."""
+        """Note that a run of ``job`` went well: had it waited, the others can go on as well."""
         with self._guard:
-            self._jobs.discard(job)
-            if self._since is None or self._jobs:
+            if self._since is None or job not in self._missed:
                 return ""
             said, lasted = self._told, at - self._since
             missed = ", ".join(f"{name} {runs}" for name, runs in sorted(self._missed.items()))

@@ -233,6 +233,15 @@ def test_a_failed_host_uses_its_group_until_it_is_acknowledged():
     assert freed[-1]["reason"] == "the plan is completed_with_failures"
 
 
+def test_a_ring_that_passes_with_a_failure_that_somebody_let_pass_says_so():
+    ring = {"name": "all", "max_failures": 0}
+    lines = lines_of(
+        scenario([{"name": "a", "behaviour": "hangs"}], [ring], acknowledge_after="1h")
+    )
+
+    assert of_kind(lines, "ring_passed")[0]["reason"] == "1 host without success let pass"
+
+
 SHOP = {"name": "shop", "kind": "http", "url": "https://shop.example/", "interval": "10m"}
 PROBED = {"name": "all", "soak": "4h", "probes": [SHOP]}
 
@@ -328,6 +337,7 @@ GOOD = {"start": START, "hosts": [{"name": "a"}]}
         ({"people": [{"at": START, "do": "skip"}]}, "people[0].ring"),
         ({"rings": [{"name": "a", "hosts": ["z"]}]}, "rings[0].hosts"),
         ({"groups": [{"name": "a", "hosts": ["a", "z"]}]}, "groups[0].hosts"),
+        ({"groups": [{"name": "a", "order": ["a", "z"]}]}, "groups[0].order"),
         ({"freezes": [{"from": START, "rrule": "FREQ=DAILY", "duration": "1h"}]},
          "freezes[0].from"),
         ({"hosts": [{"name": " "}]}, "hosts[0].name"),
