@@ -196,7 +196,8 @@ def _area(points: Sequence[Point], place: int, hosts: int, y: int, scale: _Scale
     path = [f"M{scale.x(points[0][0])} {floor}"]
     last_x = -1.0
     for point in points:
-        x, level = scale.x(point[0]), round(floor - point[place] / hosts * BAR, 1)
+        at, *counts = point
+        x, level = scale.x(at), round(floor - counts[place - 1] / hosts * BAR, 1)
         if x - last_x < 0.5 and point is not points[-1]:
             continue
         path.append(f"H{x}V{level}")

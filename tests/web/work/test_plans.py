@@ -354,12 +354,12 @@ def test_every_page_of_a_plan_opens_for_every_role(works, client, verb, role):
 def test_the_bar_of_a_ring_that_is_over_parts_its_work_from_its_soak(works, client):
     soaks = RingSettings("canary", fields={"ring": "canary"}, soak=timedelta(hours=12))
     plan_id = works.started(rings=(soaks, RingSettings("broad")))
+    works.clock.at += timedelta(hours=6)
     row = ResultRow("canary-1", Outcome.INSTALLED)
     who = {"actor": "ann", "role": Role.OPERATOR, "now": works.clock()}
     rollouts.report_results(works.db, plan_id, [row], **who)
-    works.clock.at += timedelta(hours=5)
-    works.patched("canary-1")  # an hour later
-    works.clock.at += timedelta(hours=12)
+    works.patched("canary-1")  # an hour later, while it soaks
+    works.clock.at += timedelta(hours=11)
     works.tick()
     page = client(Role.OPERATOR).get(f"/plans/{plan_id}/times").text
     work, soak = (
