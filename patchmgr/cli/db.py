@@ -19,7 +19,7 @@ from patchmgr.db.base import Base
 from patchmgr.db.session import READ_ONLY, Database
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.jobs import leader
-from patchmgr.services import audit, installations, soundness
+from patchmgr.services import audit, drafts, installations, soundness
 
 PAGES = 4096  # pages copied at a time, so that writers get their turn
 
@@ -79,7 +79,7 @@ def backup(app: App, file: Path) -> None:
         raise InputError({"FILE": f"{file.parent} is not a folder"})
     if not source.exists():
         raise NotFoundError("database", str(source))
-    with _draft(file) as draft:
+    with drafts.draft(file, mode=drafts.PRIVATE) as draft:
         _copy(source, draft)
         _verify(draft, source)
     click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB, checked")
@@ -95,20 +95,20 @@ def restore(app: App, file: Path) -> None:
     there is the one database or the other.
     """
     target = _embedded(app)
-    with _nobody_at_work(app.unchecked_db()):
-        for left in target.parent.glob(f"{target.name}.*.part*"):  # by one that was killed
-            left.unlink()
-        with _draft(target) as draft:
-            _copy(file, draft)
-            _verify(draft, file)
-            _upgrade(draft)  # a backup of an older program becomes one of this
-            if target.exists():
-                kept = target.with_name(f"{target.name}.before-restore")
-                _fold_log(target)
-                _keep(target, kept)
-                click.echo(f"the database that was there is kept as {kept}")
-            for leftover in ("-wal", "-shm"):
-                target.with_name(target.name + leftover).unlink(missing_ok=True)
+    with (
+        _nobody_at_work(app.unchecked_db()),
+        drafts.draft(target, mode=drafts.PRIVATE) as draft,
+    ):
+        _copy(file, draft)
+        _verify(draft, file)
+        _upgrade(draft)  # a backup of an older program becomes one of this
+        if target.exists():
+            kept = target.with_name(f"{target.name}.before-restore")
+            _fold_log(target)
+            _keep(target, kept)
+            click.echo(f"the database that was there is kept as {kept}")
+        for leftover in ("-wal", "-shm"):
+            target.with_name(target.name + leftover).unlink(missing_ok=True)
     click.echo(f"{target} is now what {file} holds")
 
 
@@ -118,20 +118,6 @@ def _embedded(app: App) -> Path:
     if url.get_backend_name() != "sqlite":
         raise ConflictError("PostgreSQL has its own tools for this: pg_dump and pg_restore")
     return Path(str(url.database))
-
-
-@contextlib.contextmanager
-def _draft(file: Path) -> Iterator[Path]:
-    """Yield a name beside ``file``; what is written there takes its place whole, or not at all."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        yield draft
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(file)
-    finally:
-        for of_it in ("", "-wal", "-shm", "-line"):
-            draft.with_name(draft.name + of_it).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -161,7 +147,6 @@ def _copy(source: Path, target: Path) -> None:
             ) as reading,
             contextlib.closing(sqlite3.connect(target)) as writing,
         ):
-            target.chmod(0o600)
             reading.backup(writing, pages=PAGES)
     except sqlite3.DatabaseError as error:
         raise InputError({str(source): f"not a patchmgr backup: {error}"}) from error

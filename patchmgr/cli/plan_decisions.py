@@ -85,7 +85,7 @@ def start(
         superseding.break_glass(app.db, plan_id, reason=reason, **acts)
     else:
         service.start(app.db, plan_id, **acts)
-    _say(app, plan_id, as_json)
+    say(app, plan_id, as_json)
 
 
 @click.command()
@@ -98,7 +98,7 @@ def review(app: App, plan_id: int, reason: str, as_name: str | None, as_json: bo
     """Sign a start without approvals; neither who did it nor an author of the plan can."""
     who = acting(app, as_name)
     approvals.review(app.db, plan_id, comment=reason, actor=who.name, role=who.role, now=app.now)
-    _say(app, plan_id, as_json)
+    say(app, plan_id, as_json)
 
 
 @click.command()
@@ -116,13 +116,14 @@ def supersede(
     superseding.supersede(
         app.db, new_id, old_id, reason=reason, actor=who.name, role=who.role, now=app.now
     )
-    _say(app, old_id, as_json)
+    say(app, old_id, as_json)
 
 
-def _say(app: App, plan_id: int, as_json: bool) -> None:
+def say(app: App, plan_id: int, as_json: bool, said: str = "") -> None:
+    """Show the plan as a command left it: as JSON whole, else ``said`` or its state."""
     with app.db.reading() as session:
         detail = queries.get(session, plan_id, now=app.now)
     if as_json:
         show_json(detail_json(detail))
     else:
-        click.echo(f"plan {plan_id} is {detail.state.value}")
+        click.echo(said or f"plan {plan_id} is {detail.state.value}")

@@ -8,6 +8,7 @@ import click
 
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import BEGINS, ID, App, instant, pass_app, show_json, show_table
+from patchmgr.cli.plan_decisions import say
 from patchmgr.domain import durations
 from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.simulation.outlook import PlanForecast
@@ -15,6 +16,7 @@ from patchmgr.services import forecasts, going_back
 from patchmgr.services import plans as service
 
 _id = click.argument("plan_id", metavar="ID", type=ID)
+_json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _reason = click.option("--reason", default="", help="Why; kept with the plan.")
 SHOWN = 20  # late hosts that are printed for people
 
@@ -25,7 +27,7 @@ SHOWN = 20  # late hosts that are printed for people
 @click.option("--soak", help="What if every ring soaked so long, such as 12h.")
 @click.option("--max-concurrent", type=click.IntRange(1), help="What if so many hosts at a time.")
 @click.option("--window", help="What if every host had this window; any for any time.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@_json_option
 @pass_app
 def forecast(
     app: App,
@@ -51,14 +53,17 @@ def forecast(
 @click.argument("ring")
 @_reason
 @as_option
+@_json_option
 @pass_app
-def skip_ring(app: App, plan_id: int, ring: str, reason: str, as_name: str | None) -> None:
+def skip_ring(
+    app: App, plan_id: int, ring: str, reason: str, as_name: str | None, as_json: bool
+) -> None:
     """Go on without RING and its evidence; needs --reason and an approver."""
     who = acting(app, as_name)
     service.skip_ring(
         app.db, plan_id, ring, reason=reason, actor=who.name, role=who.role, now=app.now
     )
-    click.echo(f"ring {ring} is skipped")
+    say(app, plan_id, as_json, f"ring {ring} is skipped")
 
 
 @click.command("roll-back")
@@ -68,6 +73,7 @@ def skip_ring(app: App, plan_id: int, ring: str, reason: str, as_name: str | Non
 @click.option("--all", "everything", is_flag=True, help="All hosts of the plan that have.")
 @_reason
 @as_option
+@_json_option
 @pass_app
 def roll_back(
     app: App,
@@ -77,6 +83,7 @@ def roll_back(
     everything: bool,
     reason: str,
     as_name: str | None,
+    as_json: bool,
 ) -> None:
     """Ask that HOSTS go back; agents and runners get orders, people plans export --rollback."""
     who = acting(app, as_name)
@@ -91,7 +98,8 @@ def roll_back(
         role=who.role,
         now=app.now,
     )
-    click.echo(f"{count} {'host' if count == 1 else 'hosts'} must be rolled back")
+    hosts_said = "1 host" if count == 1 else f"{count} hosts"
+    say(app, plan_id, as_json, f"{hosts_said} must be rolled back")
 
 
 @click.command("withdraw-roll-back")
@@ -101,6 +109,7 @@ def roll_back(
 @click.option("--all", "everything", is_flag=True, help="All hosts of the plan that have not.")
 @_reason
 @as_option
+@_json_option
 @pass_app
 def withdraw_roll_back(
     app: App,
@@ -110,6 +119,7 @@ def withdraw_roll_back(
     everything: bool,
     reason: str,
     as_name: str | None,
+    as_json: bool,
 ) -> None:
     """Let HOSTS keep what they have that were to go back and have not begun."""
     who = acting(app, as_name)
@@ -124,9 +134,10 @@ def withdraw_roll_back(
         role=who.role,
         now=app.now,
     )
-    click.echo(f"{done.hosts} {'roll-back is' if done.hosts == 1 else 'roll-backs are'} withdrawn")
+    said = f"{done.hosts} {'roll-back is' if done.hosts == 1 else 'roll-backs are'} withdrawn"
     if done.begun:
-        click.echo(f"{done.begun} have begun, and go back; that cannot be withdrawn")
+        said += f"\n{done.begun} have begun, and go back; that cannot be withdrawn"
+    say(app, plan_id, as_json, said)
 
 
 def _json(plan_id: int, made: PlanForecast) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from patchmgr.db.queries.plan_progress import EventLine, TaskLine
 from patchmgr.db.queries.plans import PlanDetail, RingView
 from patchmgr.domain import durations
 from patchmgr.domain.content import coverage_words
-from patchmgr.domain.rollout.advice import Stop, commands
+from patchmgr.domain.rollout.advice import commands
+from patchmgr.domain.rollout.stop import Stop
 from patchmgr.domain.terms import Terms
 from patchmgr.domain.terms import words as terms_words
 

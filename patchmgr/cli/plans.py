@@ -9,8 +9,7 @@ import click
 from patchmgr.cli import plan_decisions, plan_work
 from patchmgr.cli.acting import acting, as_option
 from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
-from patchmgr.cli.plan_by_policy import by_policy, is_planning
-from patchmgr.cli.plan_decisions import terms_of, terms_options
+from patchmgr.cli.plan_decisions import say, terms_of, terms_options
 from patchmgr.cli.plan_files import read_stages
 from patchmgr.cli.plan_overrides import forecast, roll_back, skip_ring, withdraw_roll_back
 from patchmgr.cli.plan_views import detail_json, history_json, print_detail
@@ -22,7 +21,7 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
-from patchmgr.services import plan_drafts, planning_policies
+from patchmgr.services import plan_drafts, planning_policies, policy_selection
 from patchmgr.services import plans as service
 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -93,7 +92,13 @@ def create(
         raise InputError({"all": "takes no other selection beside it"})
     who = acting(app, as_name)
     acts: dict[str, Any] = {"actor": who.name, "role": who.role, "now": app.now}
-    if policy is not None and is_planning(app, policy):
+    by_planning = False
+    if policy is not None:
+        with app.db.reading() as session:
+            by_planning = policy_selection.is_planning(session, policy)
+            if not by_planning:
+                selection = policy_selection.dated_by(session, policy, selection)
+    if policy is not None and by_planning:
         said = (rings_file, approvals != 1, include_held, targets, approvers, valid, execution)
         if any(said):
             why = f"{policy!r} says rings, groups, approvals and versions itself"
@@ -105,7 +110,7 @@ def create(
         rings, groups = read_stages(rings_file) if rings_file else (DEFAULT_RINGS, ())
         plan_id = plan_drafts.create(
             app.db,
-            selection=by_policy(app, policy, selection) if policy is not None else selection,
+            selection=selection,
             title=title,
             rings=rings,
             groups=groups,
@@ -151,7 +156,7 @@ def show(app: App, plan_id: int, as_json: bool) -> None:
         tasks = plan_progress.tasks(session, plan_id, limit=limit)
         events = plan_progress.events(session, plan_id, limit=everything if as_json else 10)
         numbers = [one.id for one in changes.lines]
-        history = change_history.of_changes(session, plan_id, numbers)
+        history = change_history.of_changes(session, plan_id, numbers, counted=None)
         held = hold_queries.of_plan(session, plan_id, app.now)
     if as_json:
         document = detail_json(detail, changes.lines, excluded.lines, tasks.lines, events.lines)
@@ -177,6 +182,7 @@ def show(app: App, plan_id: int, as_json: bool) -> None:
 @click.option("--approvals", type=int, help="People who must agree.")
 @terms_options
 @as_option
+@_json
 @pass_app
 def edit(
     app: App,
@@ -188,6 +194,7 @@ def edit(
     valid: str | None,
     execution: str | None,
     as_name: str | None,
+    as_json: bool,
 ) -> None:
     """Give a plan that has not started other rings; given approvals fall."""
     rings, groups = read_stages(rings_file) if rings_file else (None, None)
@@ -205,7 +212,7 @@ def edit(
         role=who.role,
         now=app.now,
     )
-    click.echo("\n".join(changed) or "nothing changed")
+    say(app, plan_id, as_json, "\n".join(changed) or "nothing changed")
 
 
 def _command(name: str, does: str, call: Callable[..., None], *, needs_reason: bool = True) -> None:
@@ -215,12 +222,7 @@ def _command(name: str, does: str, call: Callable[..., None], *, needs_reason: b
         who = acting(app, as_name)
         words = {"reason": reason} if needs_reason else {}
         call(app.db, plan_id, **words, actor=who.name, role=who.role, now=app.now)
-        with app.db.reading() as session:
-            detail = queries.get(session, plan_id, now=app.now)
-        if as_json:
-            show_json(detail_json(detail))
-        else:
-            click.echo(f"plan {plan_id} is {detail.state.value}")
+        say(app, plan_id, as_json)
 
     run.__doc__ = does
     plans.command(name)(_id(_reason(as_option(_json(pass_app(run))))))
@@ -256,12 +258,7 @@ def acknowledge(
     service.acknowledge(
         app.db, plan_id, hosts=hosts, reason=reason, actor=who.name, role=who.role, now=app.now
     )
-    with app.db.reading() as session:
-        detail = queries.get(session, plan_id, now=app.now)
-    if as_json:
-        show_json(detail_json(detail))
-    else:
-        click.echo(f"plan {plan_id} is {detail.state.value}")
+    say(app, plan_id, as_json)
 
 
 plans.add_command(forecast)
@@ -289,9 +286,9 @@ def approve(
     as_name: str | None,
     as_json: bool,
 ) -> None:
-    """Consent to a plan's content; its author cannot."""
+    """Consent to a plan's content; its author cannot. Without --hash, as it is stored."""
     who = acting(app, as_name)
-    service.approve(
+    approved = service.approve(
         app.db,
         plan_id,
         ring=ring,
@@ -303,12 +300,11 @@ def approve(
     )
     with app.db.reading() as session:
         detail = queries.get(session, plan_id, now=app.now)
-    if as_json:
-        show_json(detail_json(detail))
-    else:
-        missing = detail.approvals_needed - detail.approvals_given
-        more = f", {missing} more needed" if missing > 0 and not ring else ""
-        click.echo(f"plan {plan_id} is {detail.state.value}{more}")
+    missing = detail.approvals_needed - detail.approvals_given
+    more = f", {missing} more needed" if missing > 0 and not ring else ""
+    how = "as you named it" if content_hash else "as it is stored; --hash names what you looked at"
+    said = f"plan {plan_id} is {detail.state.value}{more}\napproved content {approved}, {how}"
+    say(app, plan_id, as_json, said)
 
 
 @plans.command()
@@ -316,9 +312,18 @@ def approve(
 @click.argument("hosts", nargs=-1, required=True)
 @_reason
 @as_option
+@_json
 @pass_app
-def retry(app: App, plan_id: int, hosts: tuple[str, ...], reason: str, as_name: str | None) -> None:
+def retry(
+    app: App,
+    plan_id: int,
+    hosts: tuple[str, ...],
+    reason: str,
+    as_name: str | None,
+    as_json: bool,
+) -> None:
     """Give HOSTS that ended without success another turn; needs --reason."""
     who = acting(app, as_name)
     service.retry(app.db, plan_id, hosts, reason=reason, actor=who.name, role=who.role, now=app.now)
-    click.echo(f"{len(hosts)} hosts wait for another turn")
+    what = "1 host waits" if len(hosts) == 1 else f"{len(hosts)} hosts wait"
+    say(app, plan_id, as_json, f"{what} for another turn")

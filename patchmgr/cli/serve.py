@@ -23,6 +23,7 @@ from patchmgr.db import migrate
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.jobs import leader
+from patchmgr.jobs.waiting import Waiting
 
 log = logging.getLogger("patchmgr")
 
@@ -212,14 +213,28 @@ def _gunicorn_settings(fd: int) -> dict[str, object]:
 def _schedule_while_leading(
     app: App, db: Database, lock: leader.Lock, stopped: threading.Event
 ) -> None:
-    """Run the schedule whenever this process leads, until ``stopped``."""
+    """Run the schedule whenever this process leads, until ``stopped``.
+
+    A database that does not answer when it is to start is waited for, and said once.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    from patchmgr.jobs.runner import reason
+
+    waiting = Waiting()
     while not stopped.is_set():
-        if lock.acquire():
-            _lead(app, db, lock, stopped)
+        try:
+            if lock.acquire():
+                _lead(app, db, lock, stopped, waiting)
+        except OperationalError as error:
+            if line := waiting.kept("schedule", app.now, reason(error)):
+                log.warning(line)
         stopped.wait(1)
 
 
-def _lead(app: App, db: Database, lock: leader.Lock, stopped: threading.Event) -> None:
+def _lead(
+    app: App, db: Database, lock: leader.Lock, stopped: threading.Event, waiting: Waiting
+) -> None:
     from inventory import import_work
     from patchmgr.cli.scheduled import scheduled  # brings every service with it
     from patchmgr.jobs.schedule import Schedule
@@ -230,6 +245,8 @@ def _lead(app: App, db: Database, lock: leader.Lock, stopped: threading.Event) -
     schedule = Schedule(db, clock, lambda: scheduled(db, app.settings, clock), lock.holds)
     import_work.resume(db, app.now)
     schedule.start()
+    if line := waiting.went("schedule", app.now):
+        log.warning(line)
     while lock.holds() and not stopped.wait(1):
         pass
     schedule.stop()

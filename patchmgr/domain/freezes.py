@@ -69,18 +69,23 @@ class Freezes:
 
     frozen: str = ""  # why nothing may change now; empty: it may
     frozen_from: datetime | None = None  # when the next one begins
+    since: datetime | None = None  # of those in force the first
+    name: str = ""  # of that one
 
 
 def at_instant(freezes: Iterable[Freeze], at: datetime) -> Freezes:
     """Return what ``freezes`` mean at ``at``: those in force, and when the next one begins."""
     known = sorted(freezes, key=lambda one: (one.starts, one.name))
-    frozen = [
-        f"{one.name} until {one.ends:%Y-%m-%d %H:%M} UTC ({one.reason})"
-        for one in known
-        if one.covers(at)
-    ]
+    in_force = [one for one in known if one.covers(at)]
+    frozen = [f"{one.name} until {one.ends:%Y-%m-%d %H:%M} UTC ({one.reason})" for one in in_force]
     later = [one.starts for one in known if one.starts > at]
-    return Freezes("; ".join(frozen), min(later, default=None))
+    first = in_force[0] if in_force else None
+    return Freezes(
+        "; ".join(frozen),
+        min(later, default=None),
+        first.starts if first else None,
+        first.name if first else "",
+    )
 
 
 def merged(freezes: Sequence[Freeze]) -> list[tuple[datetime, datetime]]:

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from sqlalchemy.exc import OperationalError
+
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import jobs as record
@@ -33,16 +35,19 @@ class Runner:
     def run(self, name: str, body: Callable[[], str], *, queued: int | None = None) -> None:
         """Run ``body`` and record its summary, or why it failed; ``queued`` is the run asked for.
 
-        Does nothing while a run of the same job goes on: a queued one stays queued.
+        Does nothing while a run of the same job goes on: a queued one stays queued. Raises
+        `OperationalError` where the database does not answer, so that there is no record.
         """
         if not self._claim(name):
             return
         try:
             if self._leads():
                 self._recorded(name, body, queued)
+        except OperationalError:
+            raise
         except Exception:
-            # Not even the record could be written (disk full, database away): the next run tries
-            # again, and the log says why this one is missing.
+            # Not even the record could be written (disk full): the next run tries again, and the
+            # log says why this one is missing.
             log.exception("job %s left no record", name)
         finally:
             with self._guard:
@@ -66,12 +71,19 @@ class Runner:
         record.finish(self._db, run_id, now=self._clock(), summary=summary, error=error)
 
 
+def reason(error: OperationalError) -> str:
+    """Return in a line why the database did not answer."""
+    return str(error.orig).partition("\n")[0]
+
+
 def _attempt(name: str, body: Callable[[], str]) -> tuple[str, str]:
     """Return the summary of ``body`` and no error, or no summary and its error in one line."""
     try:
         return body(), ""
     except PatchmgrError as error:
         return "", str(error)
+    except OperationalError as error:  # the next run may have more luck; nobody has to mend it
+        return "", f"the database did not answer: {reason(error)}"
     except Exception as error:  # a bug in one job must not end the others
         log.exception("job %s failed", name)
         return "", f"{type(error).__name__}: {error}"

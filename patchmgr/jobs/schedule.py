@@ -1,23 +1,32 @@
 """What runs how often: the only place that names an interval, and the only one on APScheduler."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import OperationalError
 
 from patchmgr.config import Settings
 from patchmgr.db.queries import jobs as queries
 from patchmgr.db.session import Database
 from patchmgr.jobs import bodies
-from patchmgr.jobs.runner import Runner
+from patchmgr.jobs.runner import Runner, reason
+from patchmgr.jobs.waiting import Waiting
 from patchmgr.services import jobs as record
 from patchmgr.services.feeds import look
+
+log = logging.getLogger(__name__)
+# The scheduler warns of each single run that it leaves out; `Waiting` says it once for all.
+_library_log = logging.getLogger("apscheduler.scheduler")
+_library_log.setLevel(logging.ERROR)
 
 REQUESTS = timedelta(seconds=1)  # how often runs asked for are looked for
 RECONCILE = timedelta(seconds=30)  # how often enabled feeds are looked for
@@ -118,9 +127,11 @@ class Schedule:
         self._runner = Runner(db, clock, leads)
         self._jobs: dict[str, Job] = {}
         self._published: dict[str, tuple[timedelta, datetime]] = {}
+        self._waiting = Waiting()
         self._scheduler = BackgroundScheduler(
             timezone="UTC", executors={"default": ThreadPoolExecutor(THREADS)}
         )
+        self._scheduler.add_listener(self._left_out, EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
         """Start the jobs. Runs that a dead process left "running" become "interrupted"."""
@@ -161,7 +172,7 @@ class Schedule:
         self, name: str, run: Callable[[], None], trigger: BaseTrigger, at: datetime
     ) -> None:
         self._scheduler.add_job(
-            run,
+            partial(self._tried, name, run),
             trigger,
             id=name,
             next_run_time=at,
@@ -170,6 +181,18 @@ class Schedule:
             misfire_grace_time=None,
         )
 
+    def _tried(self, name: str, run: Callable[[], None]) -> None:
+        """Run a job; where the database does not answer, say so once for all that wait for it."""
+        try:
+            run()
+        except OperationalError as error:
+            _say(self._waiting.kept(name, self._clock(), reason(error)))
+        else:
+            _say(self._waiting.went(name, self._clock()))
+
+    def _left_out(self, event: JobSubmissionEvent) -> None:
+        _say(self._waiting.kept(event.job_id, self._clock()))
+
     def _requests(self) -> None:
         """Start the runs that were asked for, and write down when each job is due next."""
         with self._db.reading() as session:
@@ -177,8 +200,9 @@ class Schedule:
         for run in waiting:
             job = self._jobs.get(run.job)
             if job is not None and run.job not in self._runner.busy:
+                asked = partial(self._runner.run, job.name, job.run, queued=run.id)
                 self._scheduler.add_job(
-                    partial(self._runner.run, job.name, job.run, queued=run.id),
+                    partial(self._tried, job.name, asked),
                     id=f"run {run.id}",
                     replace_existing=True,
                     misfire_grace_time=None,
@@ -194,3 +218,8 @@ class Schedule:
         if due != self._published:
             record.publish(self._db, due)
             self._published = due
+
+
+def _say(line: str) -> None:
+    if line:
+        log.warning(line)

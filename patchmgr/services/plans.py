@@ -50,8 +50,8 @@ def approve(
     content_hash: str | None = None,
     ring: str = "",
     comment: str = "",
-) -> None:
-    """Consent to a plan's content, or to one of its rings.
+) -> str:
+    """Consent to a plan's content, or to one of its rings; return the hash that is approved.
 
     ``content_hash`` is what the approver looked at; None is whatever it is now. Raises
     `ForbiddenError` for an author and for a role below approver, `ConflictError` when the content
@@ -70,6 +70,7 @@ def approve(
         audit.of_plan(session, "approve", plan_id, actor, now, **details, comment=comment)
         if after.state is PlanState.RUNNING:
             tick_plan(session, plan_id, now)
+    return seen
 
 
 def reject(

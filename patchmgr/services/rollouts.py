@@ -324,6 +324,8 @@ def _check(loaded: Loaded, rows: Sequence[ResultRow], hosts: Mapping[str, int], 
         else:
             why = refusal(task, row.outcome, row.attempt) or ""
             column, value = "result", row.outcome.value
+            if not why and row.outcome is Outcome.SKIPPED and not row.output.strip():
+                column, value, why = "output", "", "say why the host is skipped"
         seen.add(name)
         if why:
             bad.append(BadRow(row.row, column, value, why))

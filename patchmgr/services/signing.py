@@ -4,9 +4,7 @@ Ed25519. A signature is worth as much as its key: whoever verifies compares the 
 with one they trust.
 """
 
-import contextlib
 import hashlib
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from patchmgr.errors import ConflictError, InputError
+from patchmgr.services import drafts
 
 KEY_FILE = "report-key.pem"
 PUBLIC_FILE = "report-key.pub"
@@ -44,16 +43,12 @@ def signing_key(home: Path) -> Ed25519PrivateKey:
 
 
 def _make_key(path: Path) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_bytes(
-        Ed25519PrivateKey.generate().private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    with drafts.draft(path, mode=drafts.PRIVATE, first_stays=True) as begun:
+        begun.write_bytes(
+            Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
         )
-    )
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)  # whole or not at all; the first one stays
-    draft.unlink()
 
 
 def public_pem(key: Ed25519PublicKey) -> bytes:

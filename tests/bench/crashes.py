@@ -233,6 +233,11 @@ def files(place: Place, of: str) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
+def named(place: Place, name: str) -> list[str]:
+    """Return the files of the home that are called ``name``, or something with it."""
+    return sorted(path.name for path in place.home.glob(f"*{name}*"))
+
+
 def unless(name: str, act: Act) -> Act:
     """Return the act of doing ``act`` where there is no file ``name``, which it never replaces."""
     return lambda place: None if (place.home / name).exists() else act(place)
@@ -259,7 +264,7 @@ WORKS = {
     "export": Work(
         words("feeds", "export", "{home}/out.bundle"), PAST, False, RUNS,
         again=unless("out.bundle", words("feeds", "export", "{home}/out.bundle")),
-        left=lambda place: (place.home / "out.bundle").exists(),
+        left=partial(named, name="out.bundle"),
     ),
     "compliance": Work(
         words(
@@ -276,7 +281,7 @@ WORKS = {
     "backup": Work(
         words("db", "backup", "{home}/two.backup"), PAST, databases=("sqlite",),
         again=unless("two.backup", words("db", "backup", "{home}/two.backup")),
-        left=lambda place: (place.home / "two.backup").exists(),
+        left=partial(named, name="two.backup"),
     ),
     "restore": Work(
         words("db", "restore", "{home}/one.backup"), (*FLEET, backed_up, MIDDLE, NEW),

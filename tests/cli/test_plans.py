@@ -101,7 +101,10 @@ def test_a_plan_from_the_shell_to_its_end(run, file, fleet):
     assert run("plans", "propose", 1) == (0, "plan 1 is proposed\n", "")
     code, _, error = run("plans", "approve", 1)
     assert (code, "somebody else must approve it" in error) == (1, True)
-    assert run("plans", "approve", 1, "--as", "bob") == (0, "plan 1 is approved\n", "")
+    code, out, _ = run("plans", "approve", 1, "--as", "bob")
+    content = shown(run)["content_hash"]
+    how = "as it is stored; --hash names what you looked at"
+    assert (code, out) == (0, f"plan 1 is approved\napproved content {content}, {how}\n")
     assert run("plans", "start", 1) == (0, "plan 1 is running\n", "")
 
     code, out, _ = run("plans", "export", 1, "--format", "csv")
@@ -208,6 +211,8 @@ def test_an_edit_says_what_changed(run, file, fleet):
     code, out, _ = run("plans", "edit", 1, "--rings", file("rings.toml", other))
 
     assert (code, out) == (0, "ring canary: soak 0m -> 1h\nring canary: min_soak 0m -> 15m\n")
+    same = json.loads(run("plans", "edit", 1, "--approvals", 1, "--json")[1])
+    assert {name: value for name, value in shown(run).items() if name in same} == same
 
 
 def test_an_export_goes_where_it_is_told(run, tmp_path, fleet):

@@ -14,7 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from patchmgr.cli import serve
+from patchmgr.cli.app import App
 from patchmgr.db import models
 from patchmgr.services import jobs
 
@@ -166,3 +169,37 @@ def test_the_web_server_does_not_outlive_a_killed_parent(tmp_path):
 def children(pid):
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return [int(child) for child in listed.split()]
+
+
+class Recovering:
+    """A lock of the schedule on a database that does not answer at first."""
+
+    def __init__(self, stopped):
+        self.asked = 0
+        self.stopped = stopped
+
+    def acquire(self):
+        self.asked += 1
+        if self.asked < 3:
+            raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
+        self.stopped.set()
+        return False
+
+    def holds(self):
+        return False
+
+    def release(self):
+        pass
+
+
+def test_a_database_that_does_not_answer_at_the_start_is_waited_for_and_said_once(
+    tmp_path, sqlite_db, caplog
+):
+    stopped = threading.Event()
+    lock = Recovering(stopped)
+
+    serve._schedule_while_leading(App({"PATCHMGR_HOME": str(tmp_path)}), sqlite_db, lock, stopped)
+
+    assert lock.asked == 3
+    (line,) = caplog.messages
+    assert "schedule, the database did not answer (database is locked)" in line

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from patchmgr.cli import main
 from patchmgr.cli.app import App
+from patchmgr.cli.plans import plans
 
 TOO_LARGE = str(2**63)  # one more than a database's integer holds
 NOT_UTF8 = "\udcff"  # how Python shows the byte FF in a word of the shell
@@ -102,3 +103,13 @@ def test_a_report_of_a_time_that_no_calendar_has_is_bad_input(run, tmp_path):
 
     assert run(*asked, "0001-01-01")[0] == 2
     assert run(*asked, "0001-01-01")[1].endswith("is before 1970, when no feed said anything\n")
+
+
+def test_every_verb_of_plans_that_does_not_write_work_answers_as_json():
+    without = {
+        name
+        for name, command in plans.commands.items()
+        if all("--json" not in option.opts for option in command.params)
+    }
+
+    assert without == {"export"}

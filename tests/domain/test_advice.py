@@ -5,17 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from patchmgr.domain.freezes import Freezes
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.advice import Culprit, commands, stops
+from patchmgr.domain.rollout.advice import commands, stops
 from patchmgr.domain.rollout.events import MACHINE
+from patchmgr.domain.rollout.idle import Around
 from patchmgr.domain.rollout.model import Ring, Rollout, Signal, Tally
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState
+from patchmgr.domain.rollout.stop import Culprit
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
 FAILED = Culprit("web-1", "canary", TaskState.FAILED, "openssl", "no space left")
 LOST = Culprit("web-2", "canary", TaskState.LOST, not_back=True)
 ELSEWHERE = Culprit("db-1", "broad", TaskState.FAILED, "curl")
 EVERYBODY = (FAILED, LOST, ELSEWHERE)
+WAITS = Tally({TaskState.QUEUED: 2})
 
 
 def rollout(state=PlanState.RUNNING, ring=RingState.ROLLING, signals=(), **more):
@@ -77,6 +81,9 @@ def test_commands_can_be_typed():
 def test_a_ring_that_only_lost_hosts_waits_for_their_inventories():
     (stop,) = stops(halted("gate", "canary", RingState.FAILED), (LOST,))
 
+    assert stop.steps[0].words.startswith("See on their consoles")
+    silent = replace(LOST, not_back=False)
+    (stop,) = stops(halted("gate", "canary", RingState.FAILED), (silent,))
     assert stop.steps[0].words.startswith("Let the hosts report")
 
 
@@ -98,12 +105,14 @@ def test_a_signal_over_a_pause_comes_first_and_resuming_is_not_advised():
 
 
 def test_a_freeze_a_window_and_an_approval_say_when_it_goes_on():
-    (frozen,) = stops(rollout(), frozen="peak until noon (sales)")
-    opens = {"nights": T0 + timedelta(hours=1), "days": T0 + timedelta(hours=9)}
-    (closed,) = stops(rollout(ring=RingState.WAITING_WINDOW), opens=opens)
+    freezes = Freezes("peak until noon (sales)", None, T0, "peak")
+    (frozen,) = stops(rollout(), around=Around(freezes))
+    opens = {"nights": T0 + timedelta(hours=1), "days": T0 + timedelta(hours=9), "old": None}
+    (closed,) = stops(rollout(ring=RingState.WAITING_WINDOW, tally=WAITS), (), Around(opens=opens))
     (missing,) = stops(rollout(ring=RingState.WAITING_GATE, settings={"needs_approval": True}), ())
 
-    assert (frozen.why, frozen.steps[0].command) == ("Frozen: peak until noon (sales)", "wait")
+    assert (frozen.why, frozen.at) == ("Frozen: peak until noon (sales)", T0)
+    assert commands(42, frozen) == ("", "patchmgr freezes end peak")
     assert "2026-03-02 01:00 UTC" in closed.steps[0].words
     assert (missing.kind, missing.steps[0].command) == ("approval", "approve")
 
@@ -111,9 +120,37 @@ def test_a_freeze_a_window_and_an_approval_say_when_it_goes_on():
 def test_a_group_that_can_spare_nobody_names_who_keeps_it():
     waiting = rollout(tally=Tally({TaskState.QUEUED: 2, TaskState.FAILED: 1}))
 
-    assert stops(waiting, EVERYBODY) == ()
-    (stop,) = stops(waiting, EVERYBODY, is_grouped=True)
+    assert stops(waiting, EVERYBODY, Around(is_open=True)) == ()
+    spent = ("group web can spare no other host, 1 is down and at most 1 may be",)
+    around = Around(is_open=True, is_grouped=True, groups=spent)
+    (stop,) = stops(waiting, EVERYBODY, around)
     assert (stop.kind, stop.hosts) == ("group", (FAILED, LOST))
+    assert spent[0] in stop.why
+
+
+@pytest.mark.parametrize(
+    ("around", "kind", "why", "what"),
+    [
+        (Around(opens={"nights": None}, too_short=("nights",)), "window", "none will do",
+         "Window nights is never open for as long as a host needs"),
+        (Around(opens={"nights": None}), "window", "none will do",
+         "No window of its hosts opens again"),
+        (Around(Freezes("", T0)), "window", "a freeze begins at 2026-03-02 00:00 UTC", "by itself"),
+        (Around(is_open=True, others=(7, 9)), "busy", "at work in plans 7 and 9", "by itself"),
+        (Around(is_open=True, no_scheduler_since=T0), "scheduler", "No scheduler is running",
+         "patchmgr scheduler"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ring", [RingState.WAITING_WINDOW, RingState.ROLLING])
+def test_hosts_that_wait_say_for_what_also_in_a_ring_that_has_begun(ring, around, kind, why, what):
+    (stop,) = stops(rollout(ring=ring, tally=WAITS), (), around)
+
+    assert stop.kind == kind
+    assert why in stop.why
+    assert what in " ".join(step.words for step in stop.steps)
+    at_work = Tally({TaskState.QUEUED: 2, TaskState.RUNNING: 1})
+    others = stops(rollout(ring=ring, tally=at_work), (), around)
+    assert [one.kind for one in others] == (["scheduler"] if kind == "scheduler" else [])
 
 
 def test_a_plan_that_moves_or_is_over_stands_still_for_nothing():
@@ -123,12 +160,12 @@ def test_a_plan_that_moves_or_is_over_stands_still_for_nothing():
 
 def test_a_group_that_waits_for_reboots_says_so_though_nothing_has_failed():
     tally = Tally({TaskState.QUEUED: 2, TaskState.REBOOT_PENDING: 1, TaskState.INSTALLED: 1})
-    (stop,) = stops(rollout(tally=tally), is_grouped=True)
+    (stop,) = stops(rollout(tally=tally), (), Around(is_open=True, is_grouped=True))
 
     assert (stop.kind, [one.command for one in stop.steps]) == ("group", ["wait", "look"])
     assert "2 hosts count against the groups" in stop.why
     assert "1 of them after a reboot" in stop.why
-    assert stops(rollout(tally=tally)) == ()
+    assert stops(rollout(tally=tally), (), Around(is_open=True)) == ()
 
 
 def test_hosts_that_go_back_already_are_not_asked_to_again():

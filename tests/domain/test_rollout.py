@@ -436,14 +436,17 @@ class TestHalts:
         other = after(one, result(2, Outcome.FAILED, package="curl"))
 
         assert one.state is other.state is PlanState.RUNNING
-        assert (two.state, two.reason) == (PlanState.HALTED, "openssl failed on 2 hosts")
+        assert (two.state, two.reason) == (
+            PlanState.HALTED,
+            "openssl failed on 2 hosts, and 2 stop the plan",
+        )
 
     def test_two_hosts_that_do_not_come_back_stop(self):
         rollout = self.halted(result(1, reboot_pending=True), result(2, reboot_pending=True))
         late = after(rollout, tick_at(T0 + 25 * HOUR))
 
         assert late.tasks[1].state is TaskState.LOST
-        assert late.reason == "2 hosts did not come back from their reboot"
+        assert late.reason == ("2 hosts did not come back from their reboot, and 2 stop the plan")
 
     def test_a_withdrawn_advisory_stops_once(self):
         gone = Withdrawn(T0, "DSA-1")

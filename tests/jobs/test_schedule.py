@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from patchmgr.db import models
 from patchmgr.db.queries import jobs as queries
@@ -106,6 +107,22 @@ def test_a_bug_is_on_record_too_and_the_others_go_on(sqlite_db, running):
     until(lambda: any(run.state == "failed" for run in runs(sqlite_db, "bug")))
     failed = next(run for run in runs(sqlite_db, "bug") if run.state == "failed")
     assert failed.error == "ZeroDivisionError: division by zero"
+
+
+def test_a_database_that_does_not_answer_is_one_line_and_no_traceback(sqlite_db, running, caplog):
+    locked = OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
+    body = Counting(locked)
+
+    schedule = running(Job("count", SOON, body))
+    body.wait(3)
+    until(lambda: len(runs(sqlite_db, "count")) >= 2)
+
+    assert runs(sqlite_db, "count")[-1].error == "the database did not answer: database is locked"
+    assert caplog.text == ""  # it is on record
+    for _ in range(3):
+        schedule._tried("requests", Counting(locked))
+    (line,) = caplog.messages
+    assert "requests, the database did not answer (database is locked)" in line
 
 
 def test_a_job_never_overlaps_itself_even_when_asked_for(sqlite_db, running, now):

@@ -244,6 +244,7 @@ def test_a_result_needs_a_begin_but_a_host_may_decline_without_one(fleet, hosts,
 
     assert hosts.refused("result", "c1", order, DONE) == "not-begun"
     assert hosts.call("result", "c2", other, Said(Outcome.SKIPPED)).state == "skipped"
+    assert fleet.tasks(plan)["c2"].reason == "no reason was given"
     assert fleet.states(plan)["c1"] == "leased"
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from patchmgr.db import models
 from patchmgr.db.queries import change_history, plan_content
 from patchmgr.db.queries import planning_policies as queries
+from patchmgr.db.queries.change_history import InRing
 from patchmgr.domain import plain_documents
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.planning_policies import brief, from_json
@@ -301,14 +302,20 @@ def test_the_history_of_a_change_is_told_by_plan_and_ring(fleet):
     with fleet.db.reading() as session:
         changes = plan_content.changes(session, second, limit=99).lines
         found = change_history.of_changes(session, second, [line.id for line in changes])
+        few = change_history.of_changes(session, second, [line.id for line in changes], counted=1)
         earlier = plan_content.changes(session, first, limit=99).lines
         none = change_history.of_changes(session, first, [line.id for line in earlier])
     said = {line.package: found[line.id] for line in changes}
+    without = {line.package: few[line.id] for line in changes}
 
     assert (said["curl"].verified, said["curl"].failed) == (1, 1)
     assert said["curl"].plans[0].failed_in == ("canary",)
-    assert said["curl"].words == f"made on 1 host before, failed on 1 (canary of plan {first})"
-    assert said["openssl"].words == "made on 1 host before"
+    done = f"made on 1 host before (plan {first}: canary 1)"
+    assert said["curl"].words == f"{done}, failed on 1 (canary of plan {first})"
+    assert said["openssl"].words == done
+    assert said["curl"].plans[0].rings == (InRing("canary", 1, 1), InRing("broad", 0, 0))
+    assert without["curl"].words.startswith(f"made on 1 host before (plan {first}: 1), failed")
+    assert without["curl"].plans[0].rings is None
     assert {one.words for one in none.values()} == {"first time this change is made here"}
 
 

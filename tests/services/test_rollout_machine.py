@@ -1,9 +1,11 @@
 """Stored rollouts whatever happens to them, with a crash at any statement (design.md 4.7).
 
-The rules are those of people, hosts and time, through the services; each may die before one of its
-statements or its commit. What must hold is read from the tables alone.
+The rules are those of people, hosts, probes and time, through the services; each may die before one
+of its statements or its commit. What must hold is read from the tables alone, and from what left
+the outbox.
 """
 
+import json
 import os
 from collections import Counter
 from contextlib import ExitStack
@@ -21,26 +23,49 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select, update
 
+from inventory import retirement
 from patchmgr.db import models
 from patchmgr.domain import leases as lease_rules
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.leases import Claim
+from patchmgr.domain.probes import Answer, Health, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import MACHINE, Outcome
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze, Window
-from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
-from patchmgr.services import audit, freezes, leases, proof, rollouts, soundness, windows
+from patchmgr.errors import (
+    ConflictError,
+    FeedUnreachableError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+)
+from patchmgr.services import (
+    audit,
+    freezes,
+    leases,
+    outbox,
+    probing,
+    proof,
+    rollouts,
+    soundness,
+    superseding,
+    windows,
+)
 from patchmgr.services.leases import Said
 
 EXAMPLES = int(os.environ.get("ROLLOUT_EXAMPLES", "3"))  # `make soak` has many more
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 OPENS, CLOSES = 9, 17  # o'clock
 DAY = Window("day", f"FREQ=DAILY;BYHOUR={OPENS};BYMINUTE=0;BYSECOND=0", 8 * HOUR, "UTC")
+UP = Probe("up", ProbeKind.PROMETHEUS, "https://shop.example/", "up", at_least=1.0,
+           interval=10 * MINUTE)  # fmt: skip
+ANSWERS = {Health.PASSED: [{"value": [0, "1"]}], Health.FAILED: [{"value": [0, "0"]}]}
 RINGS = (
     RingSettings("canary", fields={"ring": "canary"}, max_failures=0, max_concurrent=1, soak=HOUR,
-                 window="any"),
+                 window="any", probes=(UP,)),
     RingSettings("broad", max_failures=1, max_concurrent=2, window="day"),
 )  # fmt: skip
 GROUPS = (
@@ -61,13 +86,15 @@ NEW = tuple(
 REFUSED = (ConflictError, ForbiddenError, InputError, NotFoundError)
 TABLES = (
     models.Plan, models.Ring, models.Task, models.PlanGroup, models.Approval, models.PlanEvent,
-    models.Outbox, models.Lease, models.Freeze, models.AuditEntry,
+    models.Outbox, models.Lease, models.Freeze, models.AuditEntry, models.Host,
 )  # fmt: skip
 HANDED_OUT, BEGUN = ("dispatched", "roll_back_dispatched"), ("task_running", "roll_back_begun")
 DOWN = ("leased", "running", "installed", "reboot_pending", "failed", "lost")
 # What to die before; most of what is done takes 10 to 60 statements.
 BREAKS = st.one_of(st.none(), st.integers(1, 60), st.sampled_from(["commit", "after it"]))
 HOST = st.sampled_from(HOSTS)
+PLAN_STATES = {state.value for state in PlanState}
+HEARD = ("approved", "superseded", "expired", "completed", "completed_with_failures")
 AUDITED = {  # a line of the timeline -> the act of a person that is audited with it
     "proposed": "plan.propose",
     "approval": "plan.approve",
@@ -79,7 +106,7 @@ AUDITED = {  # a line of the timeline -> the act of a person that is audited wit
 class Tables:
     """All rows that a rollout has, at one moment."""
 
-    def __init__(self, db):
+    def __init__(self, db, plan_id):
         with db.reading(snapshot=True) as session:
             self.rows = {
                 table: [tuple(row) for row in session.execute(select(*table.__table__.c))]
@@ -87,18 +114,23 @@ class Tables:
             }
             for table in TABLES:
                 self.rows[table].sort()
-            (self.plan,) = session.scalars(select(models.Plan))
-            self.rings = {row.id: row for row in session.scalars(select(models.Ring))}
-            self.tasks = {row.host_id: row for row in session.scalars(select(models.Task))}
-            self.groups = list(session.scalars(select(models.PlanGroup)))
+            self.plan = session.get_one(models.Plan, plan_id)
+            self.rings = {row.id: row for row in _of_plan(session, models.Ring, plan_id)}
+            self.tasks = {row.host_id: row for row in _of_plan(session, models.Task, plan_id)}
+            self.groups = _of_plan(session, models.PlanGroup, plan_id)
             self.members = list(session.scalars(select(models.PlanGroupHost)))
-            self.events = _all(session, models.PlanEvent)
-            self.approvals = _all(session, models.Approval)
-            self.leases = _all(session, models.Lease)
+            self.events = _of_plan(session, models.PlanEvent, plan_id)
+            self.approvals = _of_plan(session, models.Approval, plan_id)
+            self.leases = _of_plan(session, models.Lease, plan_id)
             self.freezes = _all(session, models.Freeze)
-            self.outbox = _all(session, models.Outbox)
-            self.audited = Counter(row.action for row in _all(session, models.AuditEntry))
+            self.outbox = _of_plan(session, models.Outbox, plan_id)
+            self.audited = Counter(
+                row.action
+                for row in _all(session, models.AuditEntry)
+                if row.subject == f"plan {plan_id}"
+            )
             self.broken = audit.first_broken(session)
+            self.retired = {row.id for row in _all(session, models.Host) if row.retired_at}
 
     def unavailable(self, group):
         """The hosts of a group that are down, or may be, and that nobody has acknowledged."""
@@ -119,6 +151,34 @@ def _all(session, table):
     return list(session.scalars(select(table).order_by(table.id)))
 
 
+def _of_plan(session, table, plan_id):
+    return list(session.scalars(select(table).where(table.plan_id == plan_id).order_by(table.id)))
+
+
+class Outside:
+    """Where the outbox leads: what people and hosts were told, while they can be reached."""
+
+    name = "outside"
+
+    def __init__(self):
+        self.heard, self.orders, self.is_away = [], [], False
+
+    def send(self, message):
+        self._reach()
+        self.heard.append((message.id, message.kind, message.text))
+
+    def dispatch(self, orders):
+        self._reach()
+        self.orders += [(order.host, order.attempt) for order in orders]
+
+    def recall(self, plan, hosts, why):
+        self._reach()
+
+    def _reach(self):
+        if self.is_away:
+            raise ConflictError("nobody answers")
+
+
 class StoredRollouts(RuleBasedStateMachine):
     """Plays people, hosts, time and crashes; judges what the tables then say."""
 
@@ -129,10 +189,13 @@ class StoredRollouts(RuleBasedStateMachine):
         self.ids = {row.hostname: row.id for row in self.fleet.rows(models.Host)}
         self.orders = []
         self.is_altered = False
+        self.other = None  # a plan that does the same, and can take the place of this one
+        self.health = Health.PASSED
+        self.outside = Outside()
         self.plan = self.fleet.create(
             rings=RINGS, groups=GROUPS, terms=Terms(execution=Execution.AGENT)
         )
-        self.seen = Tables(self.fleet.db)
+        self.seen = Tables(self.fleet.db, self.plan)
 
     @initialize(underway=st.sampled_from([0, 1, 1, 2, 2, 2]))
     def begin_there(self, underway):
@@ -151,15 +214,15 @@ class StoredRollouts(RuleBasedStateMachine):
 
     def act(self, breaks, work, *, may_note=False):
         """Do ``work``; when it dies, nothing of it may be there, and it is done again."""
-        before = Tables(self.fleet.db).rows
+        before = Tables(self.fleet.db, self.plan).rows
         try:
             if self.fleet.dying_at(breaks, work):
                 return True
         except REFUSED:
             if not may_note:
-                assert Tables(self.fleet.db).rows == before
+                assert Tables(self.fleet.db, self.plan).rows == before
             return False
-        assert may_note or Tables(self.fleet.db).rows == before
+        assert may_note or Tables(self.fleet.db, self.plan).rows == before
         return None
 
     def again(self, breaks, work, **more):
@@ -169,10 +232,40 @@ class StoredRollouts(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 20, 60, 60, 180, 600, 1440]), breaks=BREAKS)
     def time_passes(self, minutes, breaks):
         self.fleet.now += minutes * MINUTE
+        self.ask_probes(breaks)
         self.again(breaks, lambda: rollouts.tick(self.fleet.db, now=self.fleet.now))
         # A ring that opens may need another tick: two of a group were looked at, one went.
         more = [self.fleet.tick().changed for _ in HOSTS]
         assert more[-1] == 0, "ticks at once come to rest"
+
+    def ask_probes(self, breaks):
+        """Ask what is due; return whether anything was."""
+        asked = []
+
+        def answer(probe):
+            asked.append(probe.name)
+            if self.health is Health.ERROR:
+                raise FeedUnreachableError(probe.url, "no route")
+            result = {"resultType": "vector", "result": ANSWERS.get(self.health, [])}
+            return Answer(200, json.dumps({"status": "success", "data": result}).encode())
+
+        self.again(breaks, lambda: probing.probe(self.fleet.db, now=self.fleet.now, asker=answer))
+        return bool(asked)
+
+    @precondition(lambda self: self.seen.plan.state == "running")
+    @rule(health=st.sampled_from(Health), times=st.sampled_from([1, 3, 4]), breaks=BREAKS)
+    def probe_says(self, health, times, breaks):
+        """A probe says the same some times: enough of what is not well stops the plan."""
+        self.health, answers = health, 0
+        for _ in range(times):
+            self.fleet.now += UP.interval
+            answers += self.ask_probes(breaks)
+        self.health = Health.PASSED
+        plan = Tables(self.fleet.db, self.plan).plan
+        limits = {Health.FAILED: 3, Health.INCONCLUSIVE: 4, Health.ERROR: 4}
+        assert answers < limits.get(health, 5) or plan.state != "running"
+        if health is Health.FAILED and answers >= limits[health]:
+            assert "probe" in {signal["kind"] for signal in plan.halt_signals}
 
     @rule(verb=st.sampled_from(["propose", "approve", "start"]), breaks=BREAKS)
     def person(self, verb, breaks):
@@ -211,6 +304,39 @@ class StoredRollouts(RuleBasedStateMachine):
     @rule(breaks=BREAKS)
     def cancel(self, breaks):
         self.again(breaks, lambda: self.fleet.do("cancel", self.plan, reason="no more"))
+
+    @precondition(lambda self: len(self.seen.events) > 30)
+    @rule(breaks=BREAKS)
+    def supersede(self, breaks):
+        """A newer plan takes the place of this one, if nothing of it would be left undone."""
+        if self.other is None:
+            self.again(breaks, self.make_another)
+        if self.other is not None:
+            who = {"actor": "bob", "role": Role.ADMIN, "now": self.fleet.now}
+            self.again(
+                breaks,
+                lambda: superseding.supersede(self.fleet.db, self.other, self.plan, **who),
+            )
+
+    def make_another(self):
+        self.other = self.fleet.create(rings=RINGS)
+
+    @precondition(lambda self: len(self.seen.events) > 15 and len(self.seen.retired) < 2)
+    @rule(host=HOST, breaks=BREAKS)
+    def retire(self, host, breaks):
+        who = {"actor": "ann", "now": self.fleet.now}
+        self.again(breaks, lambda: retirement.retire(self.fleet.db, host, **who))
+
+    @rule(is_away=st.booleans(), breaks=BREAKS)
+    def deliver(self, is_away, breaks):
+        """What waits in the outbox leaves, as far as those outside can be reached."""
+        self.outside.is_away = is_away
+        self.again(breaks, self.empty_outbox, may_note=True)
+
+    def empty_outbox(self):
+        outbox.deliver(
+            self.fleet.db, now=self.fleet.now, adapter=self.outside, channels=[self.outside]
+        )
 
     @rule(wait=st.sampled_from([0, 0, 30, 120]), hours=st.sampled_from([1, 10]), breaks=BREAKS)
     def freeze(self, wait, hours, breaks):
@@ -285,7 +411,9 @@ class StoredRollouts(RuleBasedStateMachine):
         """Hosts that say they have it are looked at, and do."""
         self.fleet.now += MINUTE
         states = self.fleet.states(self.plan).items()
-        if have := [host for host, state in states if state in ("installed", "reboot_pending")]:
+        there = [host for host, _ in states if self.ids[host] not in self.seen.retired]
+        have = [host for host in there if dict(states)[host] in ("installed", "reboot_pending")]
+        if have:
             self.fleet.inventory(dict.fromkeys(have, NEW))
 
     @precondition(lambda self: len(self.seen.events) > 40 and not self.is_altered)
@@ -313,7 +441,7 @@ class StoredRollouts(RuleBasedStateMachine):
 
     @invariant()
     def what_was_done_was_allowed(self):
-        before, self.seen = self.seen, Tables(self.fleet.db)
+        before, self.seen = self.seen, Tables(self.fleet.db, self.plan)
         now = self.seen
         for event in now.events[len(before.events) :]:
             if event.kind in HANDED_OUT + BEGUN:
@@ -322,6 +450,7 @@ class StoredRollouts(RuleBasedStateMachine):
     def judge(self, event, before, now):
         """Judge one host that was handed out, or began, in this step."""
         assert not self.is_altered
+        assert event.host_id not in before.retired
         at, task = event.at, now.tasks[event.host_id]
         good = {
             row.by
@@ -340,6 +469,11 @@ class StoredRollouts(RuleBasedStateMachine):
             assert at + NEEDED <= at.replace(hour=CLOSES, minute=0)
         if event.kind.startswith("roll_back"):
             assert task.undo, "a person asked for it"
+        else:
+            states = [
+                one.kind for one in now.events if one.kind in PLAN_STATES and one.id < event.id
+            ]
+            assert states[-1] == "running"
         earlier = [one for one in now.rings.values() if one.position < ring.position]
         assert all(one.state in ("passed", "skipped") for one in earlier)
         busy = [
@@ -373,6 +507,32 @@ class StoredRollouts(RuleBasedStateMachine):
             assert sum(kinds[kind, host] for kind in BEGUN) == sum(one == host for one, _ in begun)
 
     @invariant()
+    def what_leaves_was_decided_and_what_was_decided_leaves(self):
+        notes = {
+            row.id: (row.payload["kind"], row.payload["message"])
+            for row in self.seen.outbox
+            if row.kind == "notify"
+        }
+        orders = {
+            (order["host"], order["attempt"]): row.done_at
+            for row in self.seen.outbox
+            if row.kind == "dispatch"
+            for order in row.payload["orders"]
+        }
+        for number, kind, text in self.outside.heard:
+            assert notes.get(number, (kind, text)) == (kind, text)
+        heard = {number for number, *_ in self.outside.heard}
+        for row in self.seen.outbox:
+            assert row.kind != "notify" or not row.done_at or row.id in heard
+        assert set(self.outside.orders) <= set(orders)
+        assert {one for one, done in orders.items() if done} <= set(self.outside.orders)
+        told = Counter(event.kind for event in self.seen.events)
+        written = Counter(kind for kind, _ in notes.values())
+        for kind in HEARD:
+            assert told[kind] == written[kind]
+        assert bool(told["signal"]) == bool(written["halted"])
+
+    @invariant()
     def a_stop_reaches_every_ring(self):
         plan = self.seen.plan
         assert plan.state != "running" or not plan.halt_signals
@@ -390,9 +550,13 @@ class StoredRollouts(RuleBasedStateMachine):
 
     def teardown(self):
         try:
+            self.deliver(False, None)
+            self.seen = Tables(self.fleet.db, self.plan)
+            self.what_leaves_was_decided_and_what_was_decided_leaves()
+            assert all(row.done_at for row in self.seen.outbox), "nothing is lost"
             with self.fleet.db.reading() as session:
                 wrong = soundness.wrong(session, self.fleet.now)
-            assert bool(wrong) == self.is_altered
+            assert bool(wrong) == self.is_altered, wrong
         finally:
             self.end.close()
 

@@ -137,6 +137,7 @@ def test_results_are_checked_whole(fleet):
         rollouts.ResultRow("b1", Outcome.INSTALLED, row=3),
         rollouts.ResultRow("nobody", Outcome.INSTALLED, row=4),
         rollouts.ResultRow("c2", Outcome.INSTALLED, attempt=7, row=5),
+        rollouts.ResultRow("b2", Outcome.SKIPPED, row=6),
     ]
     with pytest.raises(BadFileError) as refused:
         rollouts.report_results(
@@ -147,6 +148,7 @@ def test_results_are_checked_whole(fleet):
         (3, "it was never handed out; its turn has not come"),
         (4, "there is no such host"),
         (5, "attempt 7 was never handed out"),
+        (6, "say why the host is skipped"),
     ]
     assert fleet.states(plan_id)["c1"] == "leased", "nothing was taken"
 
@@ -403,9 +405,9 @@ def test_three_failures_of_a_probe_halt_the_stored_plan_and_silence_pauses_it(fl
     halted = fleet.get(plan_id)
 
     assert paused.state == "paused"
-    assert "has not answered 4 times: no connection" in paused.reason
+    assert "has not answered 4 times, its limit is 4: no connection" in paused.reason
     assert halted.state == "halted"
-    assert "failed 3 times: status 503" in halted.signals[0].why
+    assert "failed 3 times in a row, its limit is 3: status 503" in halted.signals[0].why
 
 
 def test_a_host_is_rolled_back_by_an_export_and_its_result(fleet):

@@ -1,9 +1,12 @@
 """Every address declares who may use it, and nobody else gets through."""
 
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+import web
 from patchmgr.domain.accounts import Role
 from web.auth import PUBLIC, local, needed
 
@@ -30,6 +33,18 @@ def rules(app):
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
             with app.test_request_context():
                 yield method, app.url_for(rule.endpoint, **values), rule.endpoint
+
+
+def test_every_address_that_a_template_names_exists(app):
+    folder = Path(web.__file__).parent / "templates"
+    found = {
+        (path.name, name)
+        for path in folder.rglob("*.html")
+        for name in re.findall(r'url_for\("(\w+(?:\.\w+)?)"', path.read_text("utf-8"))
+    }
+
+    assert {one for one in found if one[1] not in app.view_functions} == set()
+    assert len(found) > 100
 
 
 def test_every_address_declares_a_role(app):

@@ -182,6 +182,14 @@ class PlanInFull(Out):
     frozen: str = Field(description="Why nothing may change now; empty: it may.")
 
 
+class InRing(Out):
+    """How a change went in one ring of an earlier plan, in hosts."""
+
+    ring: str
+    verified: int
+    failed: int
+
+
 class Earlier(Out):
     """How the same change went in an earlier plan."""
 
@@ -190,6 +198,7 @@ class Earlier(Out):
     failed: int
     under_way: int
     failed_in: Words = Field(description="Rings.")
+    rings: list[InRing] | None = Field(description="In their order; null: too many to count.")
 
 
 class History(Out):
@@ -294,7 +303,9 @@ class TermsIn(In):
 
 class PlanIn(In):
     policy: Plain = Field(
-        "", description="A planning policy: it says rings, approvals and terms itself."
+        "",
+        description="A planning policy: it says rings, approvals and terms itself. Or the SLA "
+        "policy in force: what it gives a due date.",
     )
     selection: SelectionIn = SelectionIn()
     title: Plain = ""

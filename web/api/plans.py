@@ -12,7 +12,7 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import DEFAULT_RINGS, series_from_json
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
-from patchmgr.services import plan_drafts, planning_policies
+from patchmgr.services import plan_drafts, planning_policies, policy_selection
 from web.api.plan_shapes import (
     Change,
     ChangeQuery,
@@ -59,7 +59,13 @@ def create_plan(body: PlanIn) -> object:
         platforms=tuple(asked.platforms),
         environments=tuple(asked.environments),
     )
+    by_planning = False
     if body.policy:
+        with db().reading() as reading:
+            by_planning = policy_selection.is_planning(reading, body.policy)
+            if not by_planning:
+                selection = policy_selection.dated_by(reading, body.policy, selection)
+    if by_planning:
         if body.model_fields_set - {"policy", "selection", "title"}:
             raise InputError({"policy": "says rings, groups, approvals and terms itself"})
         plan_id = planning_policies.create_plan(

@@ -201,7 +201,7 @@ def retry(plan_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show", plan_id=plan_id), code=303)
 
 
-def _done(command: Callable[..., None], plan_id: int, said: str, **values: Any) -> Response:
+def _done(command: Callable[..., object], plan_id: int, said: str, **values: Any) -> Response:
     """Give a command and go back to the plan; a refusal is said there, above everything else."""
     try:
         command(db(), plan_id, actor=viewer().name, role=viewer().role, now=now(), **values)

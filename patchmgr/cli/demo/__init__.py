@@ -1,6 +1,5 @@
 """``patchmgr demo``: a fleet to look at, made of real packages and real advisories."""
 
-import os
 import secrets
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from patchmgr.db import migrate, models
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError
 from patchmgr.jobs import leader
-from patchmgr.services import audit
+from patchmgr.services import audit, drafts
 
 PASSWORD_FILE = "demo-password"  # noqa: S105 -- the name of a file
 DRAFT = "demo-draft.db"
@@ -144,8 +143,6 @@ def _password_file(app: App) -> Path:
 def _password(path: Path) -> str:
     """Return the password of the demo's users, made and kept (mode 0600) on first use."""
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(12), encoding="ascii")
-        draft.replace(path)  # whole or not at all
+        with drafts.draft(path, mode=drafts.PRIVATE) as begun:
+            begun.write_text(secrets.token_urlsafe(12), encoding="ascii")
     return path.read_text(encoding="ascii").strip()

@@ -72,7 +72,13 @@ class Exposure(Base):
     __tablename__ = "exposure"
     __table_args__ = (
         Index("ix_exposure_host", "host_id", "until"),
-        Index("ix_exposure_package_version", "package_version_id", "until", "candidate_id"),
+        Index(
+            "ix_exposure_package_version",
+            "package_version_id",
+            "until",
+            "candidate_id",
+            "host_id",  # so that hosts are counted without a look at each exposure
+        ),
     )
 
     id: Mapped[Id]

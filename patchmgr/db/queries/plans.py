@@ -11,12 +11,11 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries.freezes import freezes_at
 from patchmgr.db.queries.plan_stops import stops_of
-from patchmgr.db.queries.rollouts import reason_of, ring_of, rollout_of
+from patchmgr.db.queries.rollouts import is_readable, reason_of, ring_of, rollout_of
 from patchmgr.domain import terms as plan_terms
 from patchmgr.domain.content import MOVED, difference
 from patchmgr.domain.freezes import Freezes
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.advice import Stop
 from patchmgr.domain.rollout.gates import Condition, gate
 from patchmgr.domain.rollout.machine import awaited_person, current_ring
 from patchmgr.domain.rollout.model import Rollout, Signal, Tally
@@ -30,6 +29,7 @@ from patchmgr.domain.rollout.states import (
     RingState,
     TaskState,
 )
+from patchmgr.domain.rollout.stop import Stop
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import NotFoundError
 
@@ -211,7 +211,14 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         superseded_by=plan.superseded_by,
         break_glass=_break_glass(plan),
         changed=_changed(session, plan, approvals),
-        stops=stops_of(session, plan, rollout, freezes.frozen, now),
+        stops=stops_of(
+            session,
+            plan,
+            rollout,
+            freezes,
+            now,
+            unreadable=[r.name for r in rows if not is_readable(r)],
+        ),
         revision=plan.revision,
         rollout=rollout,
     )

@@ -5,108 +5,56 @@ the command line prints the commands.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from patchmgr.domain.rollout.events import MACHINE
 from patchmgr.domain.rollout.gates import is_approved
-from patchmgr.domain.rollout.machine import current_ring
+from patchmgr.domain.rollout.idle import NOTHING_AROUND, Around, coming, waiting
 from patchmgr.domain.rollout.model import Ring, Rollout, Signal
-from patchmgr.domain.rollout.states import (
-    AT_WORK,
-    UNVERIFIED,
-    WAITING_TASKS,
-    PlanState,
-    RingState,
-    TaskState,
-)
+from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState, TaskState
+from patchmgr.domain.rollout.stop import ACCEPT, RETRY, SKIP, Culprit, Step, Stop
 
-
-@dataclass(frozen=True, slots=True)
-class Culprit:
-    """A host that ended without success, and that nobody has accepted so far."""
-
-    host: str
-    ring: str
-    state: TaskState
-    package: str = ""  # the one that failed
-    said: str = ""
-    not_back: bool = False  # from its reboot
-    goes_back: bool = False  # a person has asked that it be rolled back, and that stands
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something to do: ``command`` as on the command line, or "look", "wait", "remake"."""
-
-    command: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """One reason to stand still."""
-
-    kind: str  # of the halt signal, or "paused", "frozen", "approval", "window", "group", "expired"
-    why: str
-    at: datetime | None  # since when
-    steps: tuple[Step, ...]
-    ring: str = ""
-    package: str = ""
-    hosts: tuple[Culprit, ...] = ()  # that it comes from
-
-    @property
-    def is_halt(self) -> bool:
-        return self.kind in _ADVICE
-
-
-_RETRY = Step("retry", "Repair what the hosts say, then give them another turn.")
 _RETRY_FIRST = Step("retry", "Repair what the hosts say and give them another turn, before the "
                     "signal is let pass.")  # fmt: skip
 _ROLL_BACK = Step("roll-back", "Or take the new versions back: these hosts are to have what "
                   "they had.")  # fmt: skip
 _HOLD = Step("hold", "If the version itself is bad, hold it: no plan installs it until the hold "
              "ends.")  # fmt: skip
-_ACCEPT = Step("acknowledge-hosts", "Accept the hosts as they are: they no longer count against "
-               "the ring and its groups.")  # fmt: skip
-_PASS = Step("acknowledge", "Let it pass: the plan goes on, and stops again only when it gets "
-             "worse.")  # fmt: skip
+_PASS_HOSTS = Step("acknowledge", "Let it pass: these hosts no longer count against the ring, and "
+                   "the plan stops again only when it gets worse.")  # fmt: skip
 _PASS_RING = Step("acknowledge", "Let it pass: the ring has then passed by your decision, and the "
                   "next one begins.")  # fmt: skip
-_SKIP = Step("skip-ring", "Or go on without this ring: its hosts that wait keep what they have. "
-             "It needs an approver.")  # fmt: skip
+_CONSOLES = Step("look", "See on their consoles why the hosts do not come back. One that comes "
+                 "back is verified by its next inventory, by itself.")  # fmt: skip
 _CANCEL = Step("cancel", "Or cancel the plan: what is installed stays, nothing else begins.")
 _CANCEL_NOW = Step("cancel", "Cancel this plan and make a new one: what it says now, nobody has "
                    "approved.")  # fmt: skip
 
 _ADVICE: Mapping[str, tuple[Step, ...]] = {
-    "failures": (_RETRY_FIRST, _ROLL_BACK, _HOLD, _PASS, _CANCEL),
+    "failures": (_RETRY_FIRST, _ROLL_BACK, _HOLD, _PASS_HOSTS, _CANCEL),
     "package": (
         Step("hold", "Hosts agree that this package fails: hold the version, so that no plan "
              "installs it."),
         _RETRY_FIRST,
         _ROLL_BACK,
-        _PASS,
+        _PASS_HOSTS,
         _CANCEL,
     ),
-    "reboot": (
-        Step("look", "See on their consoles why the hosts do not come back. One that comes back "
-             "is verified by its next inventory, by itself."),
-        _ACCEPT,
-        _PASS,
-        _CANCEL,
-    ),
+    "reboot": (_CONSOLES, ACCEPT, _PASS_HOSTS, _CANCEL),
+    "not_back": (_CONSOLES, RETRY, ACCEPT, _PASS_RING, _CANCEL),
     "withdrawn": (
         Step("look", "Read what the vendor says of the advisory: what it fixed may be broken."),
         Step("cancel", "Cancel the plan, and make a new one without it."),
-        _PASS,
+        Step("acknowledge", "Let it pass: the plan goes on, and stops again when another advisory "
+             "is withdrawn."),
     ),
-    "failed": (_RETRY_FIRST, _ROLL_BACK, _PASS_RING, _SKIP, _CANCEL),
+    "failed": (_RETRY_FIRST, _ROLL_BACK, _PASS_RING, SKIP, _CANCEL),
     "inconclusive": (
         Step("look", "Let the hosts report: an inventory that shows the new versions verifies "
              "them, by itself."),
-        _RETRY,
-        _ACCEPT,
+        RETRY,
+        ACCEPT,
         _PASS_RING,
         _CANCEL,
     ),
@@ -114,7 +62,7 @@ _ADVICE: Mapping[str, tuple[Step, ...]] = {
         Step("approve", "Have an approver who is not an author approve the ring, then let this "
              "pass."),
         Step("acknowledge", "Let it pass: the ring has its whole time to wait again."),
-        _SKIP,
+        SKIP,
         _CANCEL,
     ),
     "content": (
@@ -131,12 +79,13 @@ _ADVICE: Mapping[str, tuple[Step, ...]] = {
     ),
     "hold": (
         Step("cancel", "Cancel the plan, and make a new one: it leaves out what is held."),
-        Step("look", "If the version is good after all, revoke the hold."),
-        _PASS,
+        Step("revoke", "If the version is good after all, revoke the hold, then let this pass."),
+        Step("acknowledge", "Let it pass: the plan goes on and installs it all the same, and stops "
+             "at the next hold."),
     ),
     "person": (
         Step("look", "Ask who stopped it whether the reason is gone."),
-        _PASS,
+        Step("acknowledge", "Let it pass: the plan goes on, until somebody stops it again."),
         _CANCEL,
     ),
 }  # fmt: skip
@@ -145,28 +94,19 @@ _OF_HOSTS = ("retry", "roll-back", "acknowledge-hosts")  # steps that need hosts
 
 
 def stops(
-    rollout: Rollout,
-    culprits: Sequence[Culprit] = (),
-    *,
-    frozen: str = "",
-    opens: Mapping[str, datetime] | None = None,
-    is_grouped: bool = False,
+    rollout: Rollout, culprits: Sequence[Culprit] = (), around: Around = NOTHING_AROUND
 ) -> tuple[Stop, ...]:
-    """Return every reason for which ``rollout`` stands still now; none when it moves.
-
-    ``frozen`` is why nothing may change now, ``opens`` when each window of its plan opens next,
-    ``is_grouped`` whether only some of its hosts may be down at a time.
-    """
-    found = [_halted(rollout, signal, culprits) for signal in rollout.signals]
+    """Return every reason for which ``rollout`` stands still now; none when it moves."""
+    found = [_halted(rollout, signal, culprits, around) for signal in rollout.signals]
     if rollout.state is PlanState.PAUSED:
         found.append(_paused(rollout))
     if rollout.state is PlanState.EXPIRED:
         words = "Make a new plan: it takes what is open by now, and is approved anew."
         found.append(Stop("expired", rollout.reason, rollout.since, (Step("remake", words),)))
     if rollout.state is PlanState.RUNNING:
-        found += _waiting(
-            rollout, culprits if is_grouped else (), frozen, opens or {}, is_grouped=is_grouped
-        )
+        found += waiting(rollout, culprits if around.is_grouped else (), around)
+    if rollout.state in ACTIVE_PLANS and around.no_scheduler_since is not None:
+        found.insert(0, _unscheduled(around.no_scheduler_since))
     return tuple(found)
 
 
@@ -183,6 +123,9 @@ def commands(plan_id: int, stop: Stop) -> tuple[str, ...]:
         "approve": f"plans approve {plan_id} --ring {stop.ring or 'RING'}",
         "hold": f"holds add {stop.package or 'PACKAGE'} --version VERSION --reason TEXT",
         "resume": f"plans resume {plan_id}",
+        "revoke": f"holds revoke {stop.subject or 'ID'} --reason TEXT",
+        "end-freeze": f"freezes end {stop.subject or 'NAME'}",
+        "schedule": "scheduler",
         "cancel": f"plans cancel {plan_id} --reason TEXT",
     }
     return tuple(
@@ -190,27 +133,51 @@ def commands(plan_id: int, stop: Stop) -> tuple[str, ...]:
     )
 
 
-def _halted(rollout: Rollout, signal: Signal, culprits: Sequence[Culprit]) -> Stop:
+def _halted(rollout: Rollout, signal: Signal, culprits: Sequence[Culprit], around: Around) -> Stop:
     ring = next((one for one in rollout.rings if one.name == signal.subject.split("/")[0]), None)
-    kind = signal.kind
-    if kind == "gate":
-        kind = "inconclusive" if ring and ring.state is RingState.INCONCLUSIVE else "failed"
     hosts = tuple(filter(_causes(signal), culprits))
-    if kind == "failed" and hosts and all(one.state is TaskState.LOST for one in hosts):
-        kind = "inconclusive"  # none of them said that it failed
+    kind = _kind(signal, ring, hosts)
     steps = _ADVICE.get(kind, _ADVICE["person"])
+    if kind == "not_back":
+        kind = "inconclusive"
     if kind == "waiting" and ring and is_approved(rollout, rollout.rings.index(ring)):
-        look = Step("look", "See in the calendar when a window opens and no freeze is in force.")
-        steps = (look, *steps[1:])
+        look = "See in the calendar when a window opens and no freeze is in force."
+        steps = (Step("look", look + coming(around)), *steps[1:])
+    why = signal.why
+    if kind == "person" and signal.subject:
+        why = f"Halted by {why}"
+    if kind == "content" and around.unreadable:
+        why += f" (the settings of ring {around.unreadable} cannot be read)"
     return Stop(
         kind,
-        signal.why,
+        why,
         signal.at,
         tuple(one for one in steps if _is_possible(one, hosts)),
         ring=ring.name if ring else "",
         package=_package(signal, hosts),
         hosts=hosts,
+        is_halt=True,
+        subject=signal.subject,
     )
+
+
+def _kind(signal: Signal, ring: Ring | None, hosts: Sequence[Culprit]) -> str:
+    """Return which advice a signal needs."""
+    if signal.kind != "gate":
+        return signal.kind
+    # Where every host is lost, none has said that it failed.
+    if hosts and all(one.state is TaskState.LOST for one in hosts):
+        return "not_back" if all(one.not_back for one in hosts) else "inconclusive"
+    return "inconclusive" if ring and ring.state is RingState.INCONCLUSIVE else "failed"
+
+
+def _unscheduled(since: datetime) -> Stop:
+    words = (
+        "Start it: patchmgr serve has one, or run patchmgr scheduler. Windows, deadlines and "
+        "inventories are looked at from then on; patchmgr doctor says what else is wrong."
+    )
+    why = "No scheduler is running: nothing begins, ends or is verified"
+    return Stop("scheduler", why, since, (Step("schedule", words),))
 
 
 def _is_possible(step: Step, hosts: Sequence[Culprit]) -> bool:
@@ -239,7 +206,11 @@ def _package(signal: Signal, hosts: Sequence[Culprit]) -> str:
 
 def _paused(rollout: Rollout) -> Stop:
     if rollout.by == MACHINE:
-        look = Step("look", "See why the probe cannot be asked: it says nothing about the service.")
+        look = Step(
+            "look",
+            "See why the probe tells nothing of the service: its address, its query, or that "
+            "nobody asks it.",
+        )
         resume = replace(_RESUME, words="Resume: the probe is asked anew, counted from the start.")
         steps: tuple[Step, ...] = (look, resume, _CANCEL)
     else:
@@ -247,69 +218,3 @@ def _paused(rollout: Rollout) -> Stop:
     if rollout.signals:  # it cannot be resumed over them
         steps = tuple(one for one in steps if one.command != "resume")
     return Stop("paused", rollout.reason, rollout.since, steps)
-
-
-def _waiting(
-    rollout: Rollout,
-    culprits: Sequence[Culprit],
-    frozen: str,
-    opens: Mapping[str, datetime],
-    *,
-    is_grouped: bool,
-) -> list[Stop]:
-    """Return what holds the ring whose turn it is."""
-    if frozen:
-        words = "It goes on by itself when the freeze ends. To go on before, end the freeze."
-        return [Stop("frozen", f"Frozen: {frozen}", None, (Step("wait", words),))]
-    position = current_ring(rollout)
-    if position is None:
-        return []
-    ring = rollout.rings[position]
-    if ring.state is RingState.WAITING_GATE and not is_approved(rollout, position):
-        return [_unapproved(ring)]
-    if ring.state is RingState.WAITING_WINDOW:
-        return [_closed(ring, opens)]
-    tally = ring.tally
-    if tally.of(*WAITING_TASKS) and not tally.of(*AT_WORK):
-        hosts = tuple(one for one in culprits if one.ring == ring.name)
-        why = f"Ring {ring.name}: its groups can spare no other host"
-        if hosts:
-            return [Stop("group", why, None, (_RETRY, _ACCEPT), ring.name, "", hosts)]
-        return _unverified(ring) if is_grouped else []
-    return []
-
-
-def _unverified(ring: Ring) -> list[Stop]:
-    """Return that hosts wait while others of their groups are not verified yet, if some are not."""
-    reboots = ring.tally.of(TaskState.REBOOT_PENDING)
-    installed = ring.tally.of(*UNVERIFIED)
-    if not installed:
-        return []
-    count = f"{installed} {'host counts' if installed == 1 else 'hosts count'}"
-    why = (
-        f"Ring {ring.name}: {count} against the groups until an inventory has verified them, "
-        f"{reboots} of them after a reboot"
-    )
-    steps = (
-        Step("wait", "It goes on by itself when they have reported; one that does not in time is "
-             "lost, and named here."),
-        Step("look", "To go on sooner, reboot those that wait for it and let them report."),
-    )  # fmt: skip
-    return [Stop("group", why, None, steps, ring.name)]
-
-
-def _unapproved(ring: Ring) -> Stop:
-    words = "An approver who is not an author approves the ring."
-    if ring.deadline is not None:
-        words += f" Without that the plan halts at {ring.deadline:%Y-%m-%d %H:%M} UTC."
-    why = f"Ring {ring.name} waits for an approval of its own"
-    return Stop("approval", why, ring.since, (Step("approve", words), _SKIP), ring.name)
-
-
-def _closed(ring: Ring, opens: Mapping[str, datetime]) -> Stop:
-    name = ring.settings.window
-    known = [opens[name]] if name in opens else list(opens.values())
-    when = f" The next opening is at {min(known):%Y-%m-%d %H:%M} UTC." if known else ""
-    words = "It goes on by itself when a window of its hosts opens." + when
-    why = f"Ring {ring.name} waits for a window: none is open"
-    return Stop("window", why, ring.since, (Step("wait", words),), ring.name)

@@ -35,14 +35,19 @@ def answered(work: Work, event: ProbeAnswered) -> None:
         subject = f"{ring.name}/{probe.name}"
         level = signals.next_level(work, "probe", subject)
         why = f"probe {probe.name} of ring {ring.name} failed {standing.failures} times"
+        why += f" in a row, its limit is {probe.failure_limit}"
         if event.detail:
             why += f": {event.detail}"
         signals.raise_signal(work, Signal("probe", subject, level, why, event.at))
     elif standing.inconclusive >= probe.inconclusive_limit:
-        why = f"was inconclusive {standing.inconclusive} times: {event.detail}"
+        limit = probe.inconclusive_limit
+        why = (
+            f"was inconclusive {standing.inconclusive} times, its limit is {limit}: {event.detail}"
+        )
         _ask(work, ring, probe, event.at, why)
     elif standing.errors >= probe.error_limit:
-        why = f"has not answered {standing.errors} times: {event.detail}"
+        limit = probe.error_limit
+        why = f"has not answered {standing.errors} times, its limit is {limit}: {event.detail}"
         _ask(work, ring, probe, event.at, why)
 
 

@@ -121,6 +121,8 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
     late = "" if is_expected else "late: "
     said = event.output.strip().splitlines()[-1][:300] if event.output.strip() else ""
     why = f"{event.package}: {said}" if event.package and said else event.package or said
+    if state is _T.SKIPPED and not why:
+        why = "no reason was given"
     enter(
         work,
         task,

@@ -36,10 +36,13 @@ def review(work: Work, at: datetime) -> None:
     _forget_the_past(work, packages, lost, failures)
     for package, hosts in sorted(packages.items()):
         if hosts >= HOSTS_THAT_AGREE:
-            why = f"{package} failed on {hosts} hosts"
+            why = f"{package} failed on {hosts} hosts, and {HOSTS_THAT_AGREE} stop the plan"
             raise_signal(work, Signal("package", package, hosts, why, at))
     if lost >= HOSTS_THAT_AGREE:
-        why = f"{lost} hosts did not come back from their reboot"
+        why = (
+            f"{lost} hosts did not come back from their reboot, "
+            f"and {HOSTS_THAT_AGREE} stop the plan"
+        )
         raise_signal(work, Signal("reboot", "", lost, why, at))
 
 

@@ -14,8 +14,10 @@ from patchmgr.domain.rollout.events import MACHINE, Dispatch, Recall, Tick
 from patchmgr.domain.rollout.fitting import latest_start
 from patchmgr.domain.rollout.gates import (
     enough_attempted,
+    enough_succeeded,
     few_unverified,
     is_approved,
+    needed_attempts,
     proven,
     soak_length,
 )
@@ -64,7 +66,7 @@ def tick(work: Work, event: Tick) -> None:
 def _expire(work: Work, at: datetime) -> None:
     if work.plan.deadline is not None and at >= work.plan.deadline:
         waited = "approved" if work.plan.state is PlanState.PROPOSED else "started"
-        why = f"it was not {waited} in time"
+        why = f"it was not {waited} in time (by {work.plan.deadline:%Y-%m-%d %H:%M} UTC)"
         work.move(PlanState.EXPIRED, at, MACHINE, why)
         end_waiting(work, at, MACHINE, why)
         work.notify("expired", f"the plan expired: {why}")
@@ -172,9 +174,8 @@ def _enter_gate(work: Work, position: int, event: Tick) -> None:
     if event.frozen or not is_approved(work.plan, position) or event.content_hash is None:
         return
     deadline = event.at + work.rings[position].settings.wait
-    work.move_ring(
-        position, RingState.WAITING_WINDOW, event.at, "no window is open", deadline=deadline
-    )
+    why = "none of its hosts may begin yet"
+    work.move_ring(position, RingState.WAITING_WINDOW, event.at, why, deadline=deadline)
 
 
 def _await_window(work: Work, position: int, event: Tick) -> None:
@@ -204,7 +205,10 @@ def _judge_soaking(work: Work, position: int, event: Tick) -> None:
     elif (ring.soak_until is not None and event.at < ring.soak_until) or not probing.all_pass(ring):
         return
     elif few_unverified(tally, ring.settings):
-        work.move_ring(position, RingState.PASSED, event.at, "", deadline=ring.deadline)
+        let_pass = tally.accepted + tally.lost_accepted
+        hosts = "1 host" if let_pass == 1 else f"{let_pass} hosts"
+        why = f"{hosts} without success let pass" if let_pass else ""
+        work.move_ring(position, RingState.PASSED, event.at, why, deadline=ring.deadline)
     elif tally.live == 0:
         _stop_ring(work, position, event.at)
 
@@ -213,14 +217,19 @@ def _stop_ring(work: Work, position: int, at: datetime) -> None:
     """End a ring that cannot pass any more, and ask a person."""
     ring, tally = work.rings[position], work.tally(position)
     if not enough_attempted(tally, ring.settings):
-        state, why = RingState.INCONCLUSIVE, f"only {tally.attempted} of {tally.hosts} were reached"
+        needed = needed_attempts(tally, ring.settings)
+        state = RingState.INCONCLUSIVE
+        why = f"only {tally.attempted} of {tally.hosts} were reached, it needs {needed}"
     elif proven(tally, ring.settings):
-        state, why = (
-            RingState.INCONCLUSIVE,
-            f"{tally.unverified} of {tally.attempted} were never verified",
+        state = RingState.INCONCLUSIVE
+        most = ring.settings.unverified_pct
+        why = (
+            f"{tally.unverified} of {tally.attempted} were never verified, at most {most} % may be"
         )
     else:
         state, why = RingState.FAILED, f"{tally.succeeded} of {tally.attempted} succeeded"
+        if not enough_succeeded(tally, ring.settings):
+            why += f", it needs {ring.settings.success_pct} %"
     work.move_ring(position, state, at, why)
     level = signals.next_level(work, "gate", ring.name)
     signals.raise_signal(
@@ -235,7 +244,7 @@ def _watch_patience(work: Work, position: int, event: Tick) -> None:
     if not waits or not patience.is_over(ring, event):
         return
     if ring.state in WAITING_RINGS:
-        _ask(work, position, ring, event.at)
+        _ask(work, position, ring, event)
         return
     wait = words(ring.settings.wait)
     for task in _waiting(work, position):
@@ -244,12 +253,16 @@ def _watch_patience(work: Work, position: int, event: Tick) -> None:
         _end(work, task, _T.TIMED_OUT, event.at, f"{why} within {wait}")
 
 
-def _ask(work: Work, position: int, ring: Ring, at: datetime) -> None:
-    approved = is_approved(work.plan, position)
-    what = "a window or the end of a freeze" if approved else "its approval"
+def _ask(work: Work, position: int, ring: Ring, event: Tick) -> None:
+    settings = ring.settings
+    what, limit = "a window", settings.wait
+    if not is_approved(work.plan, position):
+        what, limit = "its approval", settings.approval
+    elif event.frozen or event.frozen_times:
+        what = "a window or the end of a freeze"
     level = signals.next_level(work, "waiting", ring.name)
-    why = f"ring {ring.name} has waited too long for {what}"
-    signals.raise_signal(work, Signal("waiting", ring.name, level, why, at))
+    why = f"ring {ring.name} has waited too long for {what}, its limit is {words(limit)}"
+    signals.raise_signal(work, Signal("waiting", ring.name, level, why, event.at))
 
 
 # Hosts

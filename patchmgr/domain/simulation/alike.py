@@ -53,11 +53,11 @@ class AlikeLedger(Ledger):
         super().give_back(apart)
 
     def take(self, after: Rollout) -> bool:
-        still_waits = super().take(after)
+        may_follow = super().take(after)
         for host, task in after.tasks.items():
             if host in self._crowds and task.state in WAITING_TASKS and host not in self._picked:
                 super().give_back(self._part(host))  # it was taken back from them
-        return still_waits
+        return may_follow
 
     def _gather(self, hosts: Sequence[int]) -> None:
         """Let one task stand for ``hosts``, whose groups can spare all of them."""

@@ -96,8 +96,11 @@ class Ledger:
         }
 
     def take(self, after: Rollout) -> bool:
-        """Keep what a step made of the loaded part; return whether a loaded host still waits."""
-        still_waits = False
+        """Keep what a step made of the loaded part; return whether another host may have its turn.
+
+        That is while a loaded one still waits, and where one is no longer at work.
+        """
+        may_follow = False
         for host, task in after.tasks.items():
             before = self.tasks[host]
             if task is not before:
@@ -109,14 +112,15 @@ class Ledger:
                     self._let_follow(host)
                 self._picked.discard(host)
                 self._file(task)
-            still_waits = still_waits or task.state in WAITING_TASKS
+            left = before.state in AT_WORK and task.state not in AT_WORK
+            may_follow = may_follow or left or task.state in WAITING_TASKS
         for key, budget in after.groups.items():
             known = self.budgets[key]
             self.budgets[key] = budget
             if budget.unavailable < known.unavailable:
                 self._unpark(key)
         self.rollout = replace(after, tasks={}, groups={})
-        return still_waits
+        return may_follow
 
     def give_back(self, hosts: Iterable[int]) -> None:
         """Put hosts that were taken out of their queues, and did not move, back into them."""

@@ -229,10 +229,10 @@ class Player:
         while True:
             hosts = self._ledger.can_change(tick)
             before = self.rollout
-            lines, still_waits = self._apply([tick], hosts)
+            lines, may_follow = self._apply([tick], hosts)
             yield from lines
             self._ledger.give_back(hosts)
-            if not (lines and (still_waits or rings_moved(before, self.rollout))):
+            if not (lines and (may_follow or rings_moved(before, self.rollout))):
                 return
 
     def _probes(self) -> Iterator[Line]:

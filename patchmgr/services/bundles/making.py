@@ -1,6 +1,5 @@
 """Make a bundle: what all feeds say now, signed and dated."""
 
-import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from patchmgr.errors import ConflictError, InputError
 from patchmgr.feeds.bundle import writing
 from patchmgr.feeds.bundle.lines import Value, place
 from patchmgr.feeds.bundle.manifest import FORMAT, Key, Manifest, Part, encode
-from patchmgr.services import audit, signing
+from patchmgr.services import audit, drafts, signing
 from patchmgr.services.feeds import named
 
 SOURCE = 1000  # characters kept of where a feed's content was read from
@@ -59,19 +58,14 @@ def make(
     if not path.absolute().parent.is_dir():
         raise InputError({"BUNDLE": f"there is no folder {path.parent}"})
     key = signing.signing_key(settings.home)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with draft.open("x+b") as file:
-            manifest = _written(db, file, key, now, frozenset(names), progress)
-            size = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        _record(db, manifest, path, now=now, actor=actor)
-        draft.replace(path)
+        with drafts.draft(path) as begun:
+            with begun.open("w+b") as file:
+                manifest = _written(db, file, key, now, frozenset(names), progress)
+                size = file.tell()
+            _record(db, manifest, path, now=now, actor=actor)
     except OSError as error:
         raise InputError({"BUNDLE": f"{path}: {error.strerror}"}) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return Made(manifest, size)
 
 

@@ -4,7 +4,6 @@ They are kept in a file of the home, a line each: the fingerprint, when and by w
 out ends the trust.
 """
 
-import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError, InputError
 from patchmgr.feeds.bundle.reading import Bundle
-from patchmgr.services import audit, signing
+from patchmgr.services import audit, drafts, signing
 
 FILE = "trusted-bundle-keys"
 _FINGERPRINT = re.compile(r"(?:SHA256:)?([0-9a-f]{64})", re.IGNORECASE | re.ASCII)
@@ -85,16 +84,12 @@ def remember(db: Database, fingerprint: str, *, home: Path, actor: str, now: dat
     before = _bounded(path) if path.exists() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
     line = f"{fingerprint}  # {now:%Y-%m-%dT%H:%M:%SZ} {actor}\n"
     try:
-        draft.touch(mode=0o600)
-        draft.write_bytes(before + line.encode())
-        draft.replace(path)
+        with drafts.draft(path, mode=drafts.PRIVATE) as begun:
+            begun.write_bytes(before + line.encode())
     except OSError as error:
         raise ConflictError(f"{path}: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _bounded(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 """Where a report goes when somebody asks for it in a place of their own."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patchmgr.errors import InputError
-from patchmgr.services import signing
+from patchmgr.services import drafts, signing
 from patchmgr.services.reports import manifest
 from patchmgr.services.reports.forms import Form
 
@@ -77,10 +76,6 @@ def target(out: Path, chosen: Mapping[str, type[Form]], suffixes: Collection[str
 
 
 def _copy(source: Path, to: Path) -> Path:
-    draft = to.with_name(f".{to.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(source, draft)
-        draft.replace(to)
-    finally:
-        draft.unlink(missing_ok=True)
+    with drafts.draft(to) as begun:
+        shutil.copyfile(source, begun)
     return to

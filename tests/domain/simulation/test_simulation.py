@@ -205,6 +205,17 @@ def test_members_begin_in_their_order():
     assert [line["host"] for line in of_kind(lines, "started")] == ["d", "b", "a", "c"]
 
 
+def test_the_place_of_a_host_that_never_answers_is_given_to_the_next_at_once():
+    hosts = [{"name": "a", "behaviour": "hangs"}, {"name": "b"}]
+    ring = {"name": "all", "max_concurrent": 1, "run": "2h"}
+
+    lines = lines_of(scenario(hosts, [ring]))
+
+    (gone,) = of_kind(lines, "timed_out")
+    begins = {line["host"]: line["time"] for line in of_kind(lines, "started")}
+    assert gone["time"] == begins["b"] == "2026-03-27T14:00:00Z"
+
+
 def test_a_failed_host_uses_its_group_until_it_is_acknowledged():
     hosts = [
         {"name": n, "group": "db", "behaviour": "fails" if n == "a" else "succeeds"} for n in "ab"
@@ -220,6 +231,15 @@ def test_a_failed_host_uses_its_group_until_it_is_acknowledged():
     assert "counts against group db" in of_kind(stuck, "group_waits")[0]["reason"]
     assert of_kind(freed, "dispatched")[1]["time"] == "2026-03-29T00:00:00Z"
     assert freed[-1]["reason"] == "the plan is completed_with_failures"
+
+
+def test_a_ring_that_passes_with_a_failure_that_somebody_let_pass_says_so():
+    ring = {"name": "all", "max_failures": 0}
+    lines = lines_of(
+        scenario([{"name": "a", "behaviour": "hangs"}], [ring], acknowledge_after="1h")
+    )
+
+    assert of_kind(lines, "ring_passed")[0]["reason"] == "1 host without success let pass"
 
 
 SHOP = {"name": "shop", "kind": "http", "url": "https://shop.example/", "interval": "10m"}
@@ -317,6 +337,7 @@ GOOD = {"start": START, "hosts": [{"name": "a"}]}
         ({"people": [{"at": START, "do": "skip"}]}, "people[0].ring"),
         ({"rings": [{"name": "a", "hosts": ["z"]}]}, "rings[0].hosts"),
         ({"groups": [{"name": "a", "hosts": ["a", "z"]}]}, "groups[0].hosts"),
+        ({"groups": [{"name": "a", "order": ["a", "z"]}]}, "groups[0].order"),
         ({"freezes": [{"from": START, "rrule": "FREQ=DAILY", "duration": "1h"}]},
          "freezes[0].from"),
         ({"hosts": [{"name": " "}]}, "hosts[0].name"),

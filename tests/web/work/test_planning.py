@@ -186,6 +186,12 @@ def test_programs_do_all_of_it_too(works, program):
     assert (old["policy"], old["terms"]["targets"]) == ("weekly 3", "at-least")
     both = {"policy": "weekly", "approvals_needed": 2}
     assert operator("POST", "/plans", json=both).status_code == 422
+    other = operator("POST", "/plans", json={"policy": "pci-dss-6.3.3"})
+    assert (other.status_code, "is not in force" in other.text) == (422, True)
+    dated = operator("POST", "/plans", json={"policy": "severity", "approvals_needed": 2}).json
+    assert "negligible" not in dated["selection"]["severities"]
+    assert (dated["policy"], dated["approvals_needed"]) == ("", 2)
+    operator("POST", f"/plans/{dated['id']}/cancel", json={"reason": "only to see"})
     terms = {"approvers": ["role:admin"], "approval_valid": "48h"}
     new = operator("POST", "/plans", json={"terms": terms}).json
     assert new["terms"] == {

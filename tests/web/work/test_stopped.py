@@ -4,14 +4,23 @@ from datetime import timedelta
 
 import pytest
 
+from patchmgr.db import models
+from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.holds import Hold
+from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.advice import commands
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.windows import Window
-from patchmgr.services import rollouts, windows
+from patchmgr.services import approvals, holds, probing, rollouts, windows
 from patchmgr.services.rollouts import ResultRow
 
 ALL_AT_ONCE = (RingSettings("all", max_failures=0),)
+
+
+def as_ann(works):
+    return {"actor": "ann", "role": Role.ADMIN, "now": works.clock()}
 
 
 def fail(works, plan_id, *hosts):
@@ -36,6 +45,110 @@ def test_overview_list_and_plan_give_the_same_reasons(works, operator):
         text = operator.get(page).text
         assert "2 failures in ring all, its cap is 0" in text, page
         assert "openssl failed on 2 hosts" in text, page
+
+
+def paused_by_a_probe_that_says_nothing(works):
+    probe = Probe("errors", ProbeKind.PROMETHEUS, "http://prom.example/", "errors", at_most=1.0)
+    plan_id = works.started(rings=(RingSettings("all", probes=(probe,)),))
+    body = b'{"status": "success", "data": {"resultType": "vector", "result": []}}'
+    for _ in range(4):
+        works.clock.at += timedelta(minutes=1)
+        probing.probe(works.db, now=works.clock(), asker=lambda _: Answer(200, body))
+    return plan_id
+
+
+def stopped_by_a_hold(works):
+    plan_id = works.started(rings=ALL_AT_ONCE)
+    until = works.clock() + timedelta(days=9)
+    hold = Hold("openssl", "", "", "it breaks TLS")
+    holds.add(works.db, hold, expires_at=until, owner="", **as_ann(works))
+    works.tick()
+    return plan_id
+
+
+def left_by_the_scheduler(works):
+    plan_id = works.started(rings=ALL_AT_ONCE)
+    with works.db.writing() as session:
+        session.add(models.ScheduledJob(name="rollouts", every=15, next_at=works.clock()))
+    works.pass_time()
+    return plan_id
+
+
+def beside_another_plan(works):
+    works.started(rings=ALL_AT_ONCE)
+    return works.started(rings=ALL_AT_ONCE)
+
+
+def in_window(works, hours, *, starts):
+    nights = Window("nights", "FREQ=DAILY;BYHOUR=12", hours, "UTC")
+    windows.add(works.db, nights, **as_ann(works))
+    works.clock.at = works.clock.at.replace(hour=starts)
+    return works.started(rings=(RingSettings("all", window="nights", max_concurrent=2),))
+
+
+def in_a_window_that_closed_midway(works):
+    plan_id = in_window(works, timedelta(hours=3), starts=12)
+    rows = [ResultRow(name, Outcome.INSTALLED) for name in ("canary-1", "web-1")]
+    works.clock.at += timedelta(hours=4)
+    rollouts.report_results(works.db, plan_id, rows, **as_ann(works))
+    return plan_id
+
+
+def in_a_window_that_is_too_short(works):
+    return in_window(works, timedelta(minutes=15), starts=9)
+
+
+def waiting_too_long(works):
+    nights = Window("nights", "FREQ=WEEKLY;BYDAY=SU;BYHOUR=2", timedelta(hours=3), "UTC")
+    windows.add(works.db, nights, **as_ann(works))
+    rings = (RingSettings("all", window="nights", wait=timedelta(days=2)),)
+    plan_id = works.started(rings=rings)
+    works.clock.at += timedelta(days=2)
+    works.tick()
+    return plan_id
+
+
+STANDS = {
+    paused_by_a_probe_that_says_nothing: (
+        "was inconclusive 4 times, its limit is 4: the query has no samples", "tells nothing",
+        "plans resume 1"),
+    stopped_by_a_hold: ("is known to be bad (hold 1: it breaks TLS)", "revoke the hold, then",
+                        "holds revoke 1"),
+    left_by_the_scheduler: ("No scheduler is running", "run patchmgr scheduler", "scheduler"),
+    beside_another_plan: ("its hosts are at work in plan 1", "goes on by itself", ""),
+    in_a_window_that_closed_midway: ("2 hosts wait for a window; none is open",
+                                     "The next opening is at 2026-03-03 12:00 UTC", ""),
+    in_a_window_that_is_too_short: ("and none will do", "never open for as long",
+                                   "skip-ring 1 all"),
+    waiting_too_long: ("too long for a window, its limit is 2 d", "The next opening is at",
+                       "plans acknowledge 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stand", STANDS, ids=lambda one: one.__name__)
+def test_a_plan_says_its_limit_and_what_to_do(works, client, stand):
+    plan_id = stand(works)
+    why, what, typed = STANDS[stand]
+
+    page = client(Role.OPERATOR).get(f"/plans/{plan_id}")  # signed in after all that time
+    with works.db.reading() as session:
+        plan = queries.get(session, plan_id, now=works.clock())
+
+    assert page.status_code == 200
+    assert why in page.text
+    assert what in page.text
+    assert typed in " ".join(line for one in plan.stops for line in commands(plan_id, one))
+
+
+def test_an_approval_that_fell_says_why_where_it_is_asked_for_again(works, operator):
+    plan_id = works.create()
+    works.do("propose", plan_id)
+    works.do("approve", plan_id, actor="bob")
+    with works.db.writing() as session:
+        why = "the account was disabled"
+        approvals.bar(session, "bob", None, why=why, actor="root", now=works.clock())
+
+    assert "that counts no longer" in operator.get(f"/plans/{plan_id}").text
 
 
 def test_hosts_of_a_halted_plan_do_not_wait_for_a_place(works, operator):

@@ -1,8 +1,7 @@
-"""``patchmgr plans create --policy``: which kind of policy that is, and what it selects."""
+"""A plan that is made by a policy: which kind of policy it is, and what an SLA policy selects."""
 
 from sqlalchemy.orm import Session
 
-from patchmgr.cli.app import App
 from patchmgr.db.queries import planning_policies as planning_queries
 from patchmgr.db.queries import policies as sla
 from patchmgr.domain.advisories import Severity
@@ -12,18 +11,19 @@ from patchmgr.errors import InputError
 from patchmgr.services import policies
 
 
-def is_planning(app: App, name: str) -> bool:
+def is_planning(session: Session, name: str) -> bool:
     """Return whether ``name`` is a planning policy."""
-    with app.db.reading() as session:
-        return planning_queries.latest(session, name) is not None
+    return planning_queries.latest(session, name) is not None
 
 
-def by_policy(app: App, name: str, selection: Selection) -> Selection:
-    """Narrow ``selection`` to severities that the active policy sets a due date for."""
-    with app.db.reading() as session:
-        _, policy = policies.active(session)
-        if policy.name != name:
-            raise InputError({"policy": _why_not(session, name, policy.name)})
+def dated_by(session: Session, name: str, selection: Selection) -> Selection:
+    """Narrow ``selection`` to severities that the SLA policy in force sets a due date for.
+
+    Raises `InputError` when ``name`` is not the one in force.
+    """
+    _, policy = policies.active(session)
+    if policy.name != name:
+        raise InputError({"policy": _why_not(session, name, policy.name)})
     dated = [
         severity
         for severity in Severity
