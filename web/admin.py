@@ -16,7 +16,7 @@ from patchmgr.db.queries.audit import AuditFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.numbers import whole
 from patchmgr.errors import ConflictError, InputError, NotFoundError
-from patchmgr.services import accounts, audit, jobs
+from patchmgr.services import accounts, audit, jobs, tokens
 from web.auth import requires
 from web.context import db, now, session, settings, viewer
 from web.forms import ConfirmForm, RoleForm, TokenForm, UserForm
@@ -177,7 +177,7 @@ def add_token() -> ResponseReturnValue:
     form = TokenForm(prefix="token")
     if form.validate_on_submit():
         try:
-            token_id, key = accounts.create_token_for(
+            token_id, key = tokens.create_for(
                 db(), form.name.data, form.role.data, actor=viewer().name, now=now()
             )
         except InputError as error:
@@ -288,7 +288,7 @@ def ask_revoke(token_id: int) -> ResponseReturnValue:
 @pages.post("/tokens/<int:token_id>/revoke")
 @requires(Role.ADMIN)
 def revoke(token_id: int) -> ResponseReturnValue:
-    accounts.revoke_token(db(), token_id, actor=viewer().name, now=now())
+    tokens.revoke(db(), token_id, actor=viewer().name, now=now())
     flash(f"Token {token_id} is revoked.")
     return redirect(url_for(".users"), code=303)
 

@@ -12,8 +12,8 @@ from flask.typing import ResponseReturnValue
 from patchmgr.db.queries import accounts as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import AuthenticationError, ForbiddenError, InputError
-from patchmgr.services import accounts, enrolment
-from patchmgr.services.accounts import ThrottledError, Viewer
+from patchmgr.services import accounts, enrolment, sign_ins, tokens
+from patchmgr.services.sign_ins import ThrottledError, Viewer
 from web.context import context, db, now, session, settings, viewer, viewer_or_none
 from web.forms import PasswordForm, PreferencesForm, SignInForm
 
@@ -108,11 +108,11 @@ def _bearer() -> str:
 def _viewer() -> Viewer | None:
     scheme = request.headers.get("Authorization", "").partition(" ")[0]
     if request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer":
-        return accounts.authenticate_token(db(), _bearer(), now=now())
+        return tokens.authenticate(db(), _bearer(), now=now())
     if request.path == FEED and request.authorization and request.authorization.password:
-        return accounts.authenticate_token(db(), request.authorization.password, now=now())
+        return tokens.authenticate(db(), request.authorization.password, now=now())
     if key := request.cookies.get(COOKIE, ""):
-        return accounts.viewer_of(
+        return sign_ins.viewer_of(
             db(),
             key,
             now=now(),
@@ -158,7 +158,7 @@ def start() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return _sign_in_page(form), 422
     try:
-        key = accounts.sign_in(
+        key = sign_ins.sign_in(
             db(),
             form.name.data.strip(),
             form.password.data,
@@ -191,7 +191,7 @@ def _sign_in_page(form: SignInForm, problem: str = "") -> str:
 @pages.post("/sign-out")
 @requires(Role.VIEWER)
 def stop() -> ResponseReturnValue:
-    accounts.sign_out(db(), viewer(), now=now())
+    sign_ins.sign_out(db(), viewer(), now=now())
     form_session.clear()
     response = redirect(url_for(".sign_in"), code=303)
     response.delete_cookie(COOKIE, secure=settings().cookie_secure, httponly=True, samesite="Lax")

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from patchmgr.config import Settings
 from patchmgr.db.session import Database
 from patchmgr.errors import AuthenticationError
-from patchmgr.services.accounts import Viewer
 from patchmgr.services.enrolment import Speaker
+from patchmgr.services.sign_ins import Viewer
 
 _KEY = "patchmgr"
 

@@ -24,7 +24,7 @@ from patchmgr.errors import (
     TooOftenError,
     is_full_disk,
 )
-from patchmgr.services.accounts import ThrottledError
+from patchmgr.services.sign_ins import ThrottledError
 from web.auth import FEED
 
 STATUS: dict[type[PatchmgrError], int] = {

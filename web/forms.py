@@ -23,8 +23,9 @@ from patchmgr.domain.accounts import PASSWORD_LENGTH, PASSWORD_LONGEST, Role
 from patchmgr.domain.exceptions import Type as ExceptionType
 from patchmgr.domain.numbers import whole
 from patchmgr.errors import InputError
-from patchmgr.services.accounts import RUNNER, THEMES
+from patchmgr.services.accounts import THEMES
 from patchmgr.services.enrolment import HOURS, MOST_HOURS, MOST_USES
+from patchmgr.services.tokens import RUNNER
 
 TYPES = [
     SelectChoice(each.value, each.value.replace("_", " ").capitalize()) for each in ExceptionType

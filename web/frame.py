@@ -9,7 +9,8 @@ from patchmgr.db.queries import overview, plan_lists
 from patchmgr.db.queries.overview import Presses, Trouble
 from patchmgr.db.queries.plan_lists import PlanLine
 from patchmgr.domain.accounts import Role
-from patchmgr.services.accounts import THEMES, Viewer
+from patchmgr.services.accounts import THEMES
+from patchmgr.services.sign_ins import Viewer
 from web import navigation
 from web.context import now, session, settings, viewer_or_none
 from web.navigation import Link

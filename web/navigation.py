@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import current_app, request, url_for
 
 from patchmgr.domain.accounts import Role
-from patchmgr.services.accounts import Viewer
+from patchmgr.services.sign_ins import Viewer
 from web.auth import PUBLIC, needed
 
 

@@ -6,7 +6,8 @@ from patchmgr.cli.app import ID, App, pass_app, show_json, show_listing
 from patchmgr.db.queries import accounts as queries
 from patchmgr.db.queries import identity
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts, enrolment
+from patchmgr.services import enrolment
+from patchmgr.services import tokens as service
 
 
 @click.group()
@@ -18,7 +19,7 @@ def tokens() -> None:
 @click.argument("name")
 @click.option(
     "--role",
-    type=click.Choice([*(role.value for role in Role), accounts.RUNNER]),
+    type=click.Choice([*(role.value for role in Role), service.RUNNER]),
     required=True,
     help="What it may do; runner: carry out orders, and nothing else.",
 )
@@ -26,7 +27,7 @@ def tokens() -> None:
 @pass_app
 def create(app: App, name: str, role: str, as_json: bool) -> None:
     """Make a token for NAME and print its key, which cannot be shown again."""
-    token_id, key = accounts.create_token_for(app.db, name, role, actor=app.actor, now=app.now)
+    token_id, key = service.create_for(app.db, name, role, actor=app.actor, now=app.now)
     if as_json:
         show_json({"id": token_id, "name": name, "role": role, "key": key})
         return
@@ -111,5 +112,5 @@ def _list_enrolment(app: App, as_json: bool) -> None:
 @pass_app
 def revoke(app: App, token_id: int) -> None:
     """Make token ID useless at once."""
-    accounts.revoke_token(app.db, token_id, actor=app.actor, now=app.now)
+    service.revoke(app.db, token_id, actor=app.actor, now=app.now)
     click.echo(f"revoked token {token_id}")

@@ -196,9 +196,14 @@ def _value(host: HostFacts, name: str) -> str:
     return next((tag.partition("=")[2] for tag in host.tags if tag.startswith(f"{name}=")), "")
 
 
+def is_column(order: Sequence[str]) -> bool:
+    """Return whether ``order`` says by what to sort; otherwise it names hosts."""
+    return len(order) == 1 and (order[0] == BY_NAME or order[0] in FIELDS)
+
+
 def _in_order(hosts: Sequence[HostFacts], order: Sequence[str]) -> list[HostFacts]:
     by_name = sorted(hosts, key=lambda host: host.hostname)
-    if len(order) == 1 and (order[0] == BY_NAME or order[0] in FIELDS):
+    if is_column(order):
         at = order[0]
         return by_name if at == BY_NAME else sorted(by_name, key=lambda host: _value(host, at))
     places = {name.lower(): place for place, name in enumerate(order)}

@@ -2,7 +2,7 @@
 
 An enrolment token is for one machine, or for several, until it expires; it opens nothing else. A
 host's token speaks for that host alone. Both are shown once, kept as SHA-256, and revoked as every
-token is (`patchmgr.services.accounts.revoke_token`).
+token is (`patchmgr.services.tokens.revoke`).
 """
 
 import secrets
@@ -16,8 +16,8 @@ from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain import accounts as rules
 from patchmgr.errors import AuthenticationError, InputError, NotFoundError
-from patchmgr.services import accounts, audit
-from patchmgr.services.accounts import ThrottledError
+from patchmgr.services import audit, credentials
+from patchmgr.services.sign_ins import ThrottledError
 
 ENROL, HOST = "enrol", "host"  # kinds of tokens
 ENROL_PREFIX, HOST_PREFIX = "pme_", "pmh_"
@@ -97,7 +97,7 @@ def checked(db: Database, key: str, *, address: str, now: datetime) -> models.Ap
             select(models.LoginAttempt.at).where(models.LoginAttempt.subject == subject)
         ).all()
         row = session.scalar(
-            select(models.ApiToken).where(models.ApiToken.token_hash == accounts.digest(key))
+            select(models.ApiToken).where(models.ApiToken.token_hash == credentials.digest(key))
         )
     if until := rules.refused_until(tries, FAILURES, now):
         raise ThrottledError(int((until - now).total_seconds()) + 1, "enrolments")
@@ -177,7 +177,7 @@ def speaker_of(db: Database, key: str) -> Speaker:
             select(host.id, host.hostname, host.report_digest)
             .join(token, token.host_id == host.id)
             .where(
-                token.token_hash == accounts.digest(key),
+                token.token_hash == credentials.digest(key),
                 token.kind == HOST,
                 token.revoked_at.is_(None),
             )
@@ -195,7 +195,7 @@ def _add(
     row = models.ApiToken(
         kind=kind,
         role="",
-        token_hash=accounts.digest(key),
+        token_hash=credentials.digest(key),
         created_by=actor[:200],
         created_at=now,
         used_at=None,

@@ -5,6 +5,7 @@ when other plans give back what they have taken of a group.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries import rollouts as queries
-from patchmgr.domain.rollout.model import Budget, Rollout, Task, revised
+from patchmgr.domain.rollout.model import Budget, Rollout, Task
 from patchmgr.domain.rollout.states import LIVE_TASKS, OPEN_PLANS, PlanState
 from patchmgr.errors import IllegalTransitionError, NotFoundError
 
@@ -40,32 +41,33 @@ def with_hosts(
     session: Session, plan_id: int, rollout: Rollout, *, is_grouped: bool
 ) -> tuple[Rollout, dict[int, str]]:
     """Return ``rollout`` with every host that is not over, and the names of these. One query."""
-    tasks: dict[int, Task] = {}
-    names: dict[int, str] = {}
+    found: dict[int, Sequence[Any]] = {}
     budgets: dict[str, Budget] = {}
     groups: dict[int, list[str]] = defaultdict(list)
     before: dict[int, list[int]] = defaultdict(list)
-    states = {state.value: state for state in LIVE_TASKS}
-    for (
-        number, position, window, state, since, attempt, misses, deadline, dispatched, begun, seen,
-        name, *of_group,
-    ) in session.execute(_live(plan_id, is_grouped=is_grouped)):  # fmt: skip
-        if number not in tasks:
-            names[number] = name
-            tasks[number] = Task(
-                number, position, window, states[state], since, attempt, misses, deadline,
-                dispatched, begun, seen=seen,
-            )  # fmt: skip
-        if of_group and of_group[0] is not None:
-            key, limit, unavailable, first = of_group
-            budgets[key] = Budget(limit, unavailable)
+    for row in session.execute(_live(plan_id, is_grouped=is_grouped)):
+        number = row[0]
+        found.setdefault(number, row)
+        if is_grouped and row[12] is not None:
+            key, limit, unavailable, first = row[12:]
+            budgets.setdefault(key, Budget(limit, unavailable))
             groups[number].append(key)
             if first is not None:
                 before[number].append(first)
-    for number, keys in groups.items():
-        # Those that are over have begun.
-        after = tuple(first for first in before.get(number, ()) if first in tasks)
-        tasks[number] = revised(tasks[number], groups=tuple(sorted(keys)), after=after)
+    states = {state.value: state for state in LIVE_TASKS}
+    tasks = {
+        number: Task(
+            number, position, window, states[state], since, attempt, misses, deadline, dispatched,
+            begun, seen=seen, groups=tuple(sorted(groups.get(number, ()))),
+            # Those that are over have begun.
+            after=tuple(first for first in before.get(number, ()) if first in found),
+        )
+        for number, (
+            _, position, window, state, since, attempt, misses, deadline, dispatched, begun, seen,
+            *_,
+        ) in found.items()
+    }  # fmt: skip
+    names = {number: row[11] for number, row in found.items()}
     # Hosts that go back are not played.
     whole = replace(rollout, tasks=tasks, groups=budgets, orders_ways_back=False)
     return whole, names

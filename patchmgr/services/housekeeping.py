@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.services import accounts, audit, jobs, retention
+from patchmgr.services import audit, jobs, retention, sign_ins
 from patchmgr.services.retention import Forgotten
 
 RUNS_KEPT = 500  # newest runs of each job
@@ -54,7 +54,7 @@ class Tidied:
 
 def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
     """Delete what is too old to matter, then the uploaded files that nothing refers to."""
-    sign_ins = accounts.forget_old(db, now=now, longest=timedelta(hours=settings.session_hours))
+    ended = sign_ins.forget_old(db, now=now, longest=timedelta(hours=settings.session_hours))
     with db.writing() as session:
         runs = jobs.forget(
             session, keep=RUNS_KEPT, before=retention.before(now, settings.keep_jobs_days)
@@ -70,7 +70,7 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
     forgotten = retention.forget(db, settings=settings, now=now)
     _remove_reports(db, settings.reports, before=now - MAKING)
-    return Tidied(sign_ins, runs, uploads, unfinished, _forget_reported(db), forgotten)
+    return Tidied(ended, runs, uploads, unfinished, _forget_reported(db), forgotten)
 
 
 def _forget_reported(db: Database) -> int:

@@ -38,7 +38,7 @@ from patchmgr.db import migrate, models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.windows import Window
-from patchmgr.services import accounts, enrolment, scan, sync, windows
+from patchmgr.services import enrolment, scan, sync, tokens, windows
 
 OLD, NEW = "3.0.15-1~deb12u1", "3.0.17-1~deb12u2"
 CANARIES = 5
@@ -167,11 +167,11 @@ def prepare(
             row.hostname: (row.id, enrolment.give_host_token(session, row, actor="soak", now=now))
             for row in session.query(models.Host)
         }
-    tokens = [
-        accounts.create_token(db, name, Role.ADMIN, actor="soak", now=now)[1]
+    made = [
+        tokens.create(db, name, Role.ADMIN, actor="soak", now=now)[1]
         for name in ("operator", "approver")
     ]
-    return db, keys, tokens[0], tokens[1]
+    return db, keys, made[0], made[1]
 
 
 def _write(path: Path, header: str, lines: Iterable[str]) -> None:

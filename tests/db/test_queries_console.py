@@ -10,6 +10,7 @@ from patchmgr.db.queries import accounts, audit, coverage, overview, search
 from patchmgr.db.queries.audit import AuditFilter
 from patchmgr.domain.accounts import Role
 from patchmgr.services import accounts as service
+from patchmgr.services import sign_ins
 from patchmgr.services.audit import record
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -239,7 +240,7 @@ def test_the_audit_log_comes_newest_first_in_pages(session, now):
 def test_accounts_come_by_name_with_when_they_were_seen(db, now):
     for name in ("zoe", "amy"):
         service.add_user(db, name, Role.VIEWER, "a long enough phrase", actor="t", now=now)
-    service.sign_in(db, "zoe", "a long enough phrase", address="x", now=now)
+    sign_ins.sign_in(db, "zoe", "a long enough phrase", address="x", now=now)
 
     with db.reading() as session:
         found = accounts.users(session)

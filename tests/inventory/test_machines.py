@@ -18,8 +18,8 @@ from patchmgr.errors import (
     NotFoundError,
     OverloadedError,
 )
-from patchmgr.services import audit, enrolment
-from patchmgr.services.accounts import ThrottledError
+from patchmgr.services import audit, enrolment, tokens
+from patchmgr.services.sign_ins import ThrottledError
 
 M1, M2 = "1" * 31 + "a", "1" * 31 + "b"
 P1, P2 = (f"4c4c4544-0042-3510-8052-b4c04f4d333{end}" for end in "12")
@@ -171,10 +171,9 @@ def test_a_token_of_many_uses_is_for_a_fleet(fleet):
 
 
 def test_a_token_expires_and_is_revoked(fleet, now):
-    from patchmgr.services import accounts
 
     late, revoked = fleet.key(hours=1), fleet.token()
-    accounts.revoke_token(fleet.db, revoked[0], actor="ann", now=now)
+    tokens.revoke(fleet.db, revoked[0], actor="ann", now=now)
     fleet.now = now + timedelta(hours=1)
 
     for key in (late, revoked[1], "pme_nonsense", ""):

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from patchmgr.db import models
 from patchmgr.domain.accounts import FAILURES_OF_A_NAME, Role
 from patchmgr.errors import AuthenticationError, ConflictError, InputError, NotFoundError
-from patchmgr.services import accounts, audit
-from patchmgr.services.accounts import ThrottledError
+from patchmgr.services import accounts, audit, sign_ins, tokens
+from patchmgr.services.sign_ins import ThrottledError
 
 PASSWORD = "a long enough phrase"
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -23,14 +23,14 @@ def alice(db, now):
 
 
 def viewer(db, key, now):
-    return accounts.viewer_of(db, key, now=now, longest=12 * HOUR, idle=HOUR)
+    return sign_ins.viewer_of(db, key, now=now, longest=12 * HOUR, idle=HOUR)
 
 
 def test_a_sign_in_is_known_by_its_key_until_it_ends(db, now, alice):
-    key = accounts.sign_in(db, alice, PASSWORD, address="x", now=now)
+    key = sign_ins.sign_in(db, alice, PASSWORD, address="x", now=now)
 
     found = viewer(db, key, now)
-    accounts.sign_out(db, found, now=now)
+    sign_ins.sign_out(db, found, now=now)
 
     assert (found.name, found.role, found.is_person) == ("alice", Role.OPERATOR, True)
     assert viewer(db, key, now) is None
@@ -40,7 +40,7 @@ def test_a_sign_in_is_known_by_its_key_until_it_ends(db, now, alice):
 def test_many_wrong_passwords_at_once_do_not_pass_the_limit(db, now, alice):
     def attempt(_number):
         try:
-            accounts.sign_in(db, alice, "wrong", address="x", now=now)
+            sign_ins.sign_in(db, alice, "wrong", address="x", now=now)
         except ThrottledError:
             return "waits"
         except AuthenticationError:
@@ -55,7 +55,7 @@ def test_many_wrong_passwords_at_once_do_not_pass_the_limit(db, now, alice):
 def test_a_flood_of_refusals_does_not_fill_the_audit_log(db, now, alice):
     for _ in range(3 * FAILURES_OF_A_NAME):
         with pytest.raises((ThrottledError, AuthenticationError)):
-            accounts.sign_in(db, alice, "wrong", address="x", now=now)
+            sign_ins.sign_in(db, alice, "wrong", address="x", now=now)
 
     with db.reading() as session:
         counts = dict(
@@ -93,15 +93,15 @@ def test_the_last_admin_can_neither_be_disabled_nor_demoted(db, now):
 def test_a_disabled_account_can_be_enabled_again(db, now, alice):
     accounts.disable(db, alice, actor="test", now=now)
     with pytest.raises(AuthenticationError):
-        accounts.sign_in(db, alice, PASSWORD, address="x", now=now)
+        sign_ins.sign_in(db, alice, PASSWORD, address="x", now=now)
 
     accounts.enable(db, alice, actor="test", now=now)
 
-    assert accounts.sign_in(db, alice, PASSWORD, address="x", now=now)
+    assert sign_ins.sign_in(db, alice, PASSWORD, address="x", now=now)
 
 
 def test_a_new_password_ends_every_sign_in(db, now, alice):
-    key = accounts.sign_in(db, alice, PASSWORD, address="x", now=now)
+    key = sign_ins.sign_in(db, alice, PASSWORD, address="x", now=now)
 
     accounts.set_password(db, alice, "another long phrase", actor="test", now=now)
 
@@ -109,24 +109,24 @@ def test_a_new_password_ends_every_sign_in(db, now, alice):
 
 
 def test_a_token_is_known_by_its_key_until_it_is_revoked(db, now):
-    number, key = accounts.create_token(db, "ci", Role.VIEWER, actor="test", now=now)
+    number, key = tokens.create(db, "ci", Role.VIEWER, actor="test", now=now)
 
-    found = accounts.authenticate_token(db, key, now=now)
-    accounts.revoke_token(db, number, actor="test", now=now)
+    found = tokens.authenticate(db, key, now=now)
+    tokens.revoke(db, number, actor="test", now=now)
 
     assert (found.name, found.role, found.is_person) == ("token:ci", Role.VIEWER, False)
     with pytest.raises(AuthenticationError):
-        accounts.authenticate_token(db, key, now=now)
+        tokens.authenticate(db, key, now=now)
     with pytest.raises(ConflictError):
-        accounts.revoke_token(db, number, actor="test", now=now)
+        tokens.revoke(db, number, actor="test", now=now)
     with pytest.raises(NotFoundError):
-        accounts.revoke_token(db, 99, actor="test", now=now)
+        tokens.revoke(db, 99, actor="test", now=now)
 
 
 def test_what_no_longer_counts_is_forgotten(db, now, alice):
-    accounts.sign_in(db, alice, PASSWORD, address="x", now=now)
+    sign_ins.sign_in(db, alice, PASSWORD, address="x", now=now)
     with pytest.raises(AuthenticationError):
-        accounts.sign_in(db, alice, "wrong", address="x", now=now)
+        sign_ins.sign_in(db, alice, "wrong", address="x", now=now)
 
-    assert accounts.forget_old(db, now=now, longest=DAY) == 0
-    assert accounts.forget_old(db, now=now + 2 * DAY, longest=DAY) == 3
+    assert sign_ins.forget_old(db, now=now, longest=DAY) == 0
+    assert sign_ins.forget_old(db, now=now + 2 * DAY, longest=DAY) == 3

@@ -26,7 +26,7 @@ from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts
+from patchmgr.services import credentials, sign_ins
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 from web.app import create_app
@@ -129,7 +129,7 @@ def person(sqlite_db: Database, clock: Clock) -> Callable[[Role], str]:
 
 @cache
 def _hashed() -> str:
-    return accounts._hash(PASSWORD)
+    return credentials.hashed(PASSWORD)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def client(
     def make(role: Role | None = Role.ADMIN) -> FlaskClient:
         browser = app.test_client()
         if role is not None:
-            key = accounts.sign_in(
+            key = sign_ins.sign_in(
                 sqlite_db, person(role), PASSWORD, address="127.0.0.1", now=clock()
             )
             browser.set_cookie(COOKIE, key)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from patchmgr.db import models
 from patchmgr.domain.accounts import FAILURE_WINDOW, FAILURES_OF_A_NAME, Role
-from patchmgr.services import accounts
+from patchmgr.services import accounts, credentials, tokens
 from web.auth import COOKIE
 
 PASSWORD = "a long enough phrase"
@@ -50,8 +50,8 @@ def test_a_wrong_name_and_a_wrong_password_look_alike(client, alice, name, passw
 
 def test_an_unknown_name_costs_a_hash_too(client, alice, monkeypatch):
     checked = []
-    verify = accounts._verify
-    monkeypatch.setattr(accounts, "_verify", lambda *a: checked.append(a) or verify(*a))
+    verify = credentials.verifies
+    monkeypatch.setattr(credentials, "verifies", lambda *a: checked.append(a) or verify(*a))
 
     sign_in(client(None), "nobody")
 
@@ -205,17 +205,17 @@ def test_the_last_admin_stays_one(client, sqlite_db, person):
 
 
 def test_a_token_speaks_for_its_role_until_it_is_revoked(app, client, sqlite_db, clock):
-    number, key = accounts.create_token(sqlite_db, "ci", Role.VIEWER, actor="test", now=clock())
+    number, key = tokens.create(sqlite_db, "ci", Role.VIEWER, actor="test", now=clock())
     browser = client(None)
     headers = {"Authorization": f"Bearer {key}"}
 
     assert browser.get("/api/v1/hosts", headers=headers).status_code == 200
-    accounts.revoke_token(sqlite_db, number, actor="test", now=clock())
+    tokens.revoke(sqlite_db, number, actor="test", now=clock())
     assert browser.get("/api/v1/hosts", headers=headers).status_code == 401
 
 
 def test_a_token_is_of_no_use_for_pages(client, sqlite_db, clock):
-    _, key = accounts.create_token(sqlite_db, "ci", Role.ADMIN, actor="test", now=clock())
+    _, key = tokens.create(sqlite_db, "ci", Role.ADMIN, actor="test", now=clock())
 
     answer = client(None).get("/hosts", headers={"Authorization": f"Bearer {key}"})
 

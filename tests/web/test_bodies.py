@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts
+from patchmgr.services import tokens
 
 CSV = b"hostname,os_id\nweb-1,debian\n"
 HEAD = "POST /api/v1/imports/hosts HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
@@ -27,7 +27,7 @@ def served(tmp_path, now):
     command = [sys.executable, "-m", "patchmgr"]
     subprocess.run([*command, "db", "upgrade"], env=environ, check=True, capture_output=True)
     db = Database(f"sqlite:///{tmp_path / 'patchmgr.db'}")
-    _, key = accounts.create_token(db, "tests", Role.OPERATOR, actor="test", now=now)
+    _, key = tokens.create(db, "tests", Role.OPERATOR, actor="test", now=now)
     process = subprocess.Popen(
         [*command, "web", "--port", str(port)],
         env=environ,

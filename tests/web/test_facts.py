@@ -7,7 +7,7 @@ import pytest
 
 from inventory import submissions
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts
+from patchmgr.services import tokens
 from patchmgr.services.scan import scan
 
 DPKG = (
@@ -48,7 +48,7 @@ def reported(fleet, sqlite_db, settings, clock):
 
 @pytest.fixture
 def ask(app, sqlite_db, clock):
-    _, token = accounts.create_token(sqlite_db, "reports", Role.OPERATOR, actor="test", now=clock())
+    _, token = tokens.create(sqlite_db, "reports", Role.OPERATOR, actor="test", now=clock())
     headers = {"Authorization": f"Bearer {token}"}
 
     def ask(method, path, **more):

@@ -8,7 +8,7 @@ from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.errors import TooOftenError
-from patchmgr.services import accounts, enrolment, plan_drafts, plans
+from patchmgr.services import enrolment, plan_drafts, plans, tokens
 from web.api import leases as api
 from web.pace import Pace
 
@@ -67,7 +67,7 @@ def hosts(app, sqlite_db, fleet, clock):
 
 @pytest.fixture
 def runner(app, sqlite_db, clock):
-    _, key = accounts.create_token(
+    _, key = tokens.create(
         sqlite_db, "ansible", Role.OPERATOR, actor="ann", now=clock(), is_runner=True
     )
     return Client(app, key)

@@ -10,7 +10,7 @@ from inventory import documents
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import OverloadedError
-from patchmgr.services import accounts, enrolment
+from patchmgr.services import enrolment, tokens
 
 M1, M2 = "1" * 31 + "a", "1" * 31 + "b"
 P1, P2 = (f"4c4c4544-0042-3510-8052-b4c04f4d333{end}" for end in "12")
@@ -139,7 +139,7 @@ def test_a_hosts_token_opens_nothing_else(app, web):
 
 
 def test_other_keys_are_not_a_hosts(app, web, key, sqlite_db, clock):
-    _, program = accounts.create_token(sqlite_db, "ci", Role.VIEWER, actor="ann", now=clock())
+    _, program = tokens.create(sqlite_db, "ci", Role.VIEWER, actor="ann", now=clock())
     for token in (key(), "pmh_guess", "pm_guess", ""):
         web.token = token
         assert web.ask().status_code == 401
@@ -155,9 +155,7 @@ def test_a_hosts_token_sends_reports_and_no_plain_listing(web):
 
 def test_a_program_may_send_a_report_of_any_host(app, sqlite_db, clock):
     machine = Machine(app)
-    _, machine.token = accounts.create_token(
-        sqlite_db, "ci", Role.OPERATOR, actor="ann", now=clock()
-    )
+    _, machine.token = tokens.create(sqlite_db, "ci", Role.OPERATOR, actor="ann", now=clock())
 
     assert machine.ask(host="web").json["wanted"] is True
     assert machine.report(host="web").json["changed"] is True
@@ -241,7 +239,7 @@ def test_an_admin_decides_on_the_page(refused, admin, operator):
 
 
 def test_a_program_of_an_admin_can_do_the_same(refused, app, sqlite_db, clock):
-    _, token = accounts.create_token(sqlite_db, "ci", Role.ADMIN, actor="ann", now=clock())
+    _, token = tokens.create(sqlite_db, "ci", Role.ADMIN, actor="ann", now=clock())
     headers = {"Authorization": f"Bearer {token}"}
     client = app.test_client()
 
@@ -323,9 +321,7 @@ def test_a_conflict_that_is_not_there_is_404(admin):
 
 def test_a_program_may_send_what_other_tools_list_as_json_too(app, sqlite_db, clock):
     machine = Machine(app)
-    _, machine.token = accounts.create_token(
-        sqlite_db, "ci", Role.OPERATOR, actor="ann", now=clock()
-    )
+    _, machine.token = tokens.create(sqlite_db, "ci", Role.OPERATOR, actor="ann", now=clock())
     machine.report(host="web")
 
     listing = machine.post(json.dumps([{"name": "requests", "version": "2.31.0"}]), host="web")

@@ -10,7 +10,7 @@ import pytest
 from patchmgr.db import models
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
-from patchmgr.services import accounts, audit
+from patchmgr.services import audit, tokens
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
@@ -296,7 +296,7 @@ def test_a_runners_token_is_made_on_the_page_and_by_the_api_and_audited(
     admin, client, sqlite_db, clock
 ):
     page = admin.post("/admin/tokens", data={"token-name": "ansible", "token-role": "runner"})
-    _, key = accounts.create_token(sqlite_db, "root", Role.ADMIN, actor="test", now=clock())
+    _, key = tokens.create(sqlite_db, "root", Role.ADMIN, actor="test", now=clock())
     program = {"headers": {"Authorization": f"Bearer {key}"}}
     made = client(None).post("/api/v1/tokens", json={"name": "awx", "role": "runner"}, **program)
     listed = client(None).get("/api/v1/tokens", **program).json
@@ -317,7 +317,7 @@ def test_a_runners_token_is_made_on_the_page_and_by_the_api_and_audited(
 
 
 def test_only_an_admin_makes_tokens_by_the_api(client, sqlite_db, clock):
-    _, key = accounts.create_token(sqlite_db, "op", Role.APPROVER, actor="test", now=clock())
+    _, key = tokens.create(sqlite_db, "op", Role.APPROVER, actor="test", now=clock())
     headers = {"Authorization": f"Bearer {key}"}
 
     for method in ("GET", "POST"):
@@ -429,7 +429,7 @@ def test_a_database_without_tables_is_not_ready(client, sqlite_db):
 
 def test_the_numbers_of_the_fleet_are_for_those_who_may_read_it(fleet, client, sqlite_db, clock):
 
-    _, key = accounts.create_token(sqlite_db, "scraper", Role.VIEWER, actor="test", now=clock())
+    _, key = tokens.create(sqlite_db, "scraper", Role.VIEWER, actor="test", now=clock())
     browser = client(None)
 
     without = browser.get("/metrics").text

@@ -12,7 +12,7 @@ from inventory.package_import import import_packages
 from inventory.submissions import submit_report
 from patchmgr.config import Settings
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts
+from patchmgr.services import sign_ins
 from web.app import create_app
 from web.auth import COOKIE
 
@@ -279,7 +279,7 @@ def test_pages_say_since_when_the_past_is_kept(sqlite_db, settings, clock, fleet
         }
     )
     browser = create_app(sqlite_db, kept, clock).test_client()
-    key = accounts.sign_in(
+    key = sign_ins.sign_in(
         sqlite_db, person(Role.VIEWER), "a long enough phrase", address="127.0.0.1", now=clock()
     )
     browser.set_cookie(COOKIE, key)

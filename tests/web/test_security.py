@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts
+from patchmgr.services import sign_ins
 from web.app import create_app
 from web.auth import COOKIE
 
@@ -15,7 +15,7 @@ from web.auth import COOKIE
 def served(strict_app, sqlite_db, clock, person):
     """A browser of an operator, with forms as they are served."""
     browser = strict_app.test_client()
-    key = accounts.sign_in(
+    key = sign_ins.sign_in(
         sqlite_db,
         person(Role.OPERATOR),
         "a long enough phrase",

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from patchmgr.db.queries import accounts as queries
 from patchmgr.domain.accounts import Role
-from patchmgr.services import accounts as service
+from patchmgr.services import tokens
 from web.api.routing import actor, route
 from web.api.values import In, Out, Plain, When
 from web.context import db, now, session
@@ -49,12 +49,12 @@ def list_tokens() -> object:
 @route("POST", "/tokens", tag="tokens", role=Role.ADMIN, body=TokenIn, answer=NewToken, status=201)
 def add_token(body: TokenIn) -> object:
     """Make a token; a runner's fetches orders of plans and reports on them (docs/execution.md)."""
-    number, key = service.create_token_for(db(), body.name, body.role, actor=actor(), now=now())
+    number, key = tokens.create_for(db(), body.name, body.role, actor=actor(), now=now())
     return {"id": number, "name": body.name, "role": body.role, "key": key}
 
 
 @route("POST", "/tokens/<int:token_id>/revoke", tag="tokens", role=Role.ADMIN, answer=list[Token])
 def revoke_token(token_id: int) -> object:
     """Make a token useless; the answer is what is left and what was revoked."""
-    service.revoke_token(db(), token_id, actor=actor(), now=now())
+    tokens.revoke(db(), token_id, actor=actor(), now=now())
     return queries.tokens(session())

@@ -205,7 +205,10 @@ def _judge_soaking(work: Work, position: int, event: Tick) -> None:
     elif (ring.soak_until is not None and event.at < ring.soak_until) or not probing.all_pass(ring):
         return
     elif few_unverified(tally, ring.settings):
-        work.move_ring(position, RingState.PASSED, event.at, "", deadline=ring.deadline)
+        let_pass = tally.accepted + tally.lost_accepted
+        hosts = "1 host" if let_pass == 1 else f"{let_pass} hosts"
+        why = f"{hosts} without success let pass" if let_pass else ""
+        work.move_ring(position, RingState.PASSED, event.at, why, deadline=ring.deadline)
     elif tally.live == 0:
         _stop_ring(work, position, event.at)
 

@@ -185,7 +185,7 @@ class _Hosts:
         if name not in self.windows:
             known = Windows(self.windows)
             if name not in known:
-                raise InputError({f"{at}.window": f"there is no window {name!r}"})
+                raise InputError({f"{at}.window": known.complaint(name)})
             self.windows[name] = known[name]  # several, united
         window = self.windows[name]
         if not zone or all(zone == one.zone for one in (window, *window.also)):
@@ -226,6 +226,8 @@ def _groups(documents: object, names: set[str]) -> tuple[group_settings.GroupSet
         with located(at, is_table=True):
             groups.append(group_settings.from_json(one))
         _check_names(groups[-1].hosts, names, f"{at}.hosts")
+        if not group_settings.is_column(groups[-1].order):
+            _check_names(groups[-1].order, names, f"{at}.order")
     with located("groups"):
         return group_settings.checked(groups)
 

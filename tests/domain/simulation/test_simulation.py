@@ -233,6 +233,15 @@ def test_a_failed_host_uses_its_group_until_it_is_acknowledged():
     assert freed[-1]["reason"] == "the plan is completed_with_failures"
 
 
+def test_a_ring_that_passes_with_a_failure_that_somebody_let_pass_says_so():
+    ring = {"name": "all", "max_failures": 0}
+    lines = lines_of(
+        scenario([{"name": "a", "behaviour": "hangs"}], [ring], acknowledge_after="1h")
+    )
+
+    assert of_kind(lines, "ring_passed")[0]["reason"] == "1 host without success let pass"
+
+
 SHOP = {"name": "shop", "kind": "http", "url": "https://shop.example/", "interval": "10m"}
 PROBED = {"name": "all", "soak": "4h", "probes": [SHOP]}
 
@@ -328,6 +337,7 @@ GOOD = {"start": START, "hosts": [{"name": "a"}]}
         ({"people": [{"at": START, "do": "skip"}]}, "people[0].ring"),
         ({"rings": [{"name": "a", "hosts": ["z"]}]}, "rings[0].hosts"),
         ({"groups": [{"name": "a", "hosts": ["a", "z"]}]}, "groups[0].hosts"),
+        ({"groups": [{"name": "a", "order": ["a", "z"]}]}, "groups[0].order"),
         ({"freezes": [{"from": START, "rrule": "FREQ=DAILY", "duration": "1h"}]},
          "freezes[0].from"),
         ({"hosts": [{"name": " "}]}, "hosts[0].name"),
@@ -367,6 +377,24 @@ def test_the_picture_stands_alone_and_escapes_names():
     assert "&lt;b&gt;" in drawn
     assert "t &amp; u" in drawn
     assert "url(#frozen)" in drawn
+
+
+def test_the_picture_shows_how_long_it_stood_still_why_and_what_went_wrong():
+    document = scenario(
+        [{"name": "a", "behaviour": "fails"}, {"name": "b"}],
+        [{"name": "all", "max_failures": 0}],
+        acknowledge_after="3h",
+    )
+    played = of_scenario(scenario_from_json(document))
+    progress = Progress(played.sizes)
+    for line in played.lines:
+        progress.add(line)
+    drawn = draw(progress, title="t", windows={}, freezes=())
+
+    ((since, until, kind),) = progress.spans
+    assert (kind, until - since) == ("halted", timedelta(hours=3))
+    said = ("1 failure in ring all, its cap is 0</text>", "1 without success", "hosts begun")
+    assert [words for words in said if words not in drawn] == []
 
 
 def test_a_log_line_is_plain_json():

@@ -12,7 +12,7 @@ from inventory.package_import import import_packages
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.rings import RingSettings
-from patchmgr.services import accounts, kept_forecasts, plan_drafts, plans, rollouts
+from patchmgr.services import kept_forecasts, plan_drafts, plans, rollouts, tokens
 from patchmgr.services.scan import scan
 from patchmgr.services.sync import sync
 
@@ -114,9 +114,7 @@ class Works:
         return plan_id
 
     def token(self, role):
-        made = accounts.create_token(
-            self.db, f"{role}-program", role, actor="test", now=self.clock()
-        )
+        made = tokens.create(self.db, f"{role}-program", role, actor="test", now=self.clock())
         return made[-1] if isinstance(made, tuple) else made
 
 
