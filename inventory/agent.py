@@ -321,8 +321,11 @@ class Service:
         request = urllib.request.Request(self.server + path, data=body, headers=headers)
         try:
             with self.opener.open(request, timeout=TIMEOUT) as answer:
-                said = json.loads(answer.read(LARGEST_ANSWER).decode("utf-8"))
-                return dict(said)
+                whole = answer.read(LARGEST_ANSWER)
+                if len(whole) < int(answer.headers.get("Content-Length", 0)) < LARGEST_ANSWER:
+                    raise LaterError("%s does not answer: it broke off" % self.server)
+                said = json.loads(whole.decode("utf-8"))
+                return dict(said.items())
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error) from error
@@ -336,7 +339,7 @@ class Service:
             raise LaterError("%s does not answer: %s" % (self.server, error.reason)) from error
         except (OSError, http.client.HTTPException) as error:
             raise LaterError("%s does not answer: %s" % (self.server, error)) from error
-        except (TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             raise AgentError(WRONG, "%s does not answer as patchmgr does" % self.server) from None
 
     def _refusal(self, error: urllib.error.HTTPError) -> AgentError:
@@ -345,6 +348,9 @@ class Service:
             return LaterError("later (%s)" % why, wait_of(error.headers.get("Retry-After", "")))
         if error.code in (401, 403, 409):
             return AgentError(REFUSED, "refused (%s)" % why)
+        if error.code == 413:
+            more = "what stands before the service must take 32 MiB"
+            return AgentError(WRONG, "too large (%s): %s" % (why, more))
         if 300 <= error.code < 400:
             where = error.headers.get("Location", "elsewhere")
             return AgentError(WRONG, "%s sends on to %s; use that address" % (self.server, where))
@@ -369,7 +375,7 @@ def detail(error: urllib.error.HTTPError) -> str:
 
 
 def wait_of(text: str) -> Optional[int]:
-    return min(int(text), LONGEST_WAIT) if text.isdigit() else None
+    return min(int(text), LONGEST_WAIT) if re.match("[0-9]{1,9}$", text) else None
 
 
 def trying(
@@ -433,7 +439,7 @@ def report(options: argparse.Namespace) -> None:
     path = "/api/v1/hosts/%d/reports?digest=%s" % (state["host_id"], digest)
     tries = 1 if options.once else options.tries
     answer = trying(lambda: service.post(path, b""), tries)
-    if not answer.get("wanted"):
+    if not answer["wanted"]:
         say("unchanged")
         return
     body = gzip.compress(document(content))

@@ -277,6 +277,7 @@ post() {
             -D "$work/headers" -o "$work/answer" -w '%{http_code}' "$server$path" 2>"$work/error")
         code=$?
         case $code in 35 | 51 | 58 | 60 | 77 | 83) untrusted ;; esac
+        [ "$code" -eq 0 ] || status=000 # it broke off, be it in the middle of an answer
     elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
         printf 'header = %s\n' "$@" >"$work/request"
         [ -z "$ca" ] || printf 'ca_certificate = %s\n' "$ca" >>"$work/request"
@@ -285,6 +286,7 @@ post() {
             --timeout="$TIMEOUT" --post-file="$file" -O "$work/answer" "$server$path" 2>"$work/headers"
         code=$?
         [ "$code" -ne 5 ] || untrusted
+        [ "$code" -ne 4 ] || : >"$work/headers" # it broke off, be it in the middle of an answer
         status=$(sed -n 's,^ *HTTP/[0-9.]* \([0-9]*\).*,\1,p' "$work/headers" | tail -n 1)
     else
         fail "$WRONG" 'needs curl or GNU wget (the wget of busybox does not check certificates)'
@@ -305,6 +307,7 @@ deliver() {
         case $status in
             200 | 201 | 202) return ;;
             000 | 429 | 502 | 503 | 504) ;;
+            413) fail "$WRONG" "too large (413: $detail): what stands before the service must take 32 MiB" ;;
             401 | 403 | 409) fail "$REFUSED" "refused ($status: $detail)" ;;
             3??) fail "$WRONG" "$server sends on to another address; use that one" ;;
             5??) fail "$LATER" "not taken ($status: $detail)" ;;

@@ -31,7 +31,10 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
         f"is a list of dnf or yum; {_RPM}",
     ),
     (r"^[Si]\+? *\| (?:Name|\S+) +\| ", f"is a list of zypper; {_RPM}"),
-    (r"^error: (?:rpmdb|cannot open)", "is an error of rpm, and no listing"),
+    (
+        r"^error: (?:rpmdb|cannot open)",
+        f"is an error of rpm, and no listing; mend its database (rpm --rebuilddb), then {_RPM}",
+    ),
     (
         r"^# packages in environment at ",
         "is conda list; send pip list --format=json of that environment",
@@ -42,6 +45,14 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
     (
         r'"artifacts"\s*:|"SchemaVersion"\s*:',
         "is a scanner's own JSON; export it as CycloneDX or SPDX 2.3, JSON",
+    ),
+    (
+        r"(?i)\A\s*<(?:!doctype html|html|head|body)\b",
+        "is a web page, perhaps that of a sign-in; send the listing itself",
+    ),
+    (
+        r"\A\ufeff?[\w ,;|\t\"]*\bhostname\b[\w ,;|\t\"]*$",
+        "is a table of hosts or packages; hosts import or packages import reads it",
     ),
     (r"^(?:PLAY|TASK) \[", "is the log of a playbook; send the result of package_facts alone"),
     (
@@ -59,6 +70,6 @@ _BEGINNING = 1 << 16  # characters looked at
 def what(text: str) -> str:
     """Return what ``text`` is and what to send instead; "" for what is not known."""
     if not text.strip():
-        return "is empty"
+        return "is empty; send what the command prints (docs/inventory.md has it)"
     beginning = text[:_BEGINNING]
     return next((is_ for look, is_ in _LOOKS if re.search(look, beginning, re.MULTILINE)), "")

@@ -9,7 +9,7 @@ import re
 from inventory.refusals import Reason, Refusal
 
 _FORMULA = re.compile(r'="([^"]*)"')
-_ROUNDED = re.compile(r"[0-9][.,][0-9]{2}E\+[0-9]{2,3}", re.ASCII)
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]{1,14})?E\+[0-9]{2,3}", re.ASCII)
 _MONTH = (
     r"(?:jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|sept|oct|okt|nov|dec|dez)[a-zäû]{0,6}\.?"
 )

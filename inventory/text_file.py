@@ -34,8 +34,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# A sign in UTF-8, of those that files have: what begins with another byte is more likely a capital
+# or an ß of Windows-1252 before one of its quotes, dashes and blanks.
 _UTF8_SEQUENCE = re.compile(
-    rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+    rb"[\xc3-\xc5\xcb\xcc\xce-\xda][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _CHARACTER = 4  # bytes of the longest one
 # Undefined in Windows-1252, control characters, and signs that it has but no word inside itself:

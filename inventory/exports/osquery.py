@@ -1,7 +1,8 @@
 """osquery's tables ``deb_packages`` and ``rpm_packages`` of one host.
 
-Source: osquery's schema and its documentation of logging. Read are the rows of ``osqueryi --json``
-and the lines of a results log that are snapshots; of several of one query the last counts. What a
+Source: osquery's schema and its documentation of logging and of distributed queries. Read are the
+rows of ``osqueryi --json``; the lines of a results log that are snapshots, of which the last of one
+query counts; and the answers to distributed queries, as a host writes them to its server. What a
 query adds and removes from one run to the next is no inventory, and is refused.
 """
 
@@ -30,7 +31,8 @@ def recognises(listing: str) -> bool:
     """Return whether ``listing`` looks like results of osquery."""
     start = listing.lstrip()[:1]
     if start == "{":
-        return '"hostIdentifier"' in listing or '"snapshot"' in listing
+        answers = '"queries"' in listing and '"statuses"' in listing
+        return '"hostIdentifier"' in listing or '"snapshot"' in listing or answers
     tables = re.compile(r'"(?:release|maintainer|revision|install_time)"')
     return start == "[" and '"name"' in listing and tables.search(listing) is not None
 
@@ -66,18 +68,21 @@ def _rows(listing: str) -> Iterator[tuple[str, Object]]:
             if _is_installed(row):
                 yield f"[{place}]", row
         return
-    for number, rows in _snapshots(listing).values():
+    for where, rows in _snapshots(listing).values():
         for place, row in enumerate(rows):
             if _is_installed(row):
-                yield f"line {number}, snapshot[{place}]", row
+                yield f"{where}[{place}]", row
 
 
-def _snapshots(listing: str) -> dict[str, tuple[int, list[Object]]]:
-    """Return the last snapshot of each query, with the line on which it stands."""
-    found: dict[str, tuple[int, list[Object]]] = {}
+def _snapshots(listing: str) -> dict[str, tuple[str, list[Object]]]:
+    """Return the last snapshot of each query, with where it stands."""
+    found: dict[str, tuple[str, list[Object]]] = {}
     hosts: set[str] = set()
     for number, entry in _entries(listing):
         where = f"line {number}"
+        if isinstance(entry.get("queries"), dict):
+            found |= _answers(entry["queries"], f"{where}, queries")
+            continue
         if "snapshot" not in entry:
             if isinstance(entry.get("columns"), dict) and _looks_like_package(entry["columns"]):
                 why = 'says what changed only; set "snapshot": true for its query'
@@ -87,9 +92,20 @@ def _snapshots(listing: str) -> dict[str, tuple[int, list[Object]]]:
         if not rows or not (_looks_like_package(rows[0]) or _is_system(rows[0])):
             continue
         hosts.add(str(entry.get("hostIdentifier", "")))
-        found[str(entry.get("name"))] = number, rows
+        found[str(entry.get("name"))] = f"{where}, snapshot", rows
     _check_one(hosts)
     return found
+
+
+def _answers(queries: Object, where: str) -> dict[str, tuple[str, list[Object]]]:
+    """Return the rows of each distributed query that asked for packages or the system."""
+    named = {name: f"{where}.{shown(name)}" for name in queries}
+    answers = {name: json_text.objects(queries[name], at, FILE) for name, at in named.items()}
+    return {
+        name: (named[name], rows)
+        for name, rows in answers.items()
+        if rows and (_looks_like_package(rows[0]) or _is_system(rows[0]))
+    }
 
 
 def _check_one(hosts: set[str]) -> None:

@@ -84,6 +84,7 @@ _RELEASES = {  # how VERSION_ID is made of what others write
     "amzn": re.compile(r"(201[0-8]\.\d{2}|\d{1,4})(?:\.\d+)*"),  # the first had years and months
     "alpine": re.compile(r"(\d{1,2}\.\d{1,2}(?:\.\d{1,2})?)"),
 }
+_ROLLING = ("arch",)  # have no releases: what stands in a column of versions is of a kernel
 _WITH_PACKS = ("sles", "sled")
 _PACK = re.compile(r"(\d{2})(?:(?:\.| ?-? ?sp ?| service pack )(\d))?")
 _DECORATION = re.compile(r"\(r\)|\(tm\)|[®™©]|\([^()]*\)|\blts\b|\brelease\b|\bx86_64\b|\b64-bit\b")
@@ -126,6 +127,8 @@ def _plain(text: str) -> str:
 
 def _linux(os_id: str, said: str, version: str) -> System | None:
     # A kernel or a codename in the version column ("jammy") says nothing of the release.
+    if os_id in _ROLLING and said in ("", "rolling"):
+        return System(os_id, "rolling")
     releases = {text: _release(os_id, text) for text in (said, version) if text}
     if said and releases[said] is None:
         return None

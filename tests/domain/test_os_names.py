@@ -38,6 +38,7 @@ from patchmgr.domain import os_names
         ("Ubuntu 22.04.3 LTS", "", ("ubuntu", "22.04")),
         ("Ubuntu 22.04 LTS", "jammy", ("ubuntu", "22.04")),
         ("Alpine Linux v3.18", "", ("alpine", "3.18")),
+        ("Arch Linux", "6.7.4-arch1-1", ("arch", "rolling")),
         ("Microsoft Windows Server 2019 Datacenter", "", ("windows", "10.0.17763")),
         ("Microsoft® Windows Server® 2016 Standard", "", ("windows", "10.0.14393")),
         ("Windows Server 2012 R2 Standard", "", ("windows", "6.3.9600")),

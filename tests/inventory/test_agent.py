@@ -296,6 +296,11 @@ def test_a_refused_machine_names_the_remedy(collector, host, service):
         ((302, {"Location": "http://127.0.0.1:9/"}, b""), 2, "use that address"),
         ((200, {}, b"<html>"), 2, "does not answer as patchmgr does"),
         ((404, {}, b"<html>"), 2, "not taken (404"),
+        ((200, {}, b"[]"), 2, "does not answer as patchmgr does"),
+        ((200, {"Content-Length": "500"}, b'{"id": 7, "host'), 75, "does not answer"),
+        ((503, {"Retry-After": "\xb2"}, b"{}"), 75, "later (503"),
+        ((413, {}, b"<html>"), 2, "what stands before the service must take 32 MiB"),
+        ((507, {}, b"{}"), 75, "not taken (507"),
     ],
 )
 def test_what_a_server_may_answer_has_a_code(collector, host, posted, answer, code, said):

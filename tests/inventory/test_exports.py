@@ -157,6 +157,19 @@ def test_rows_of_both_tables_are_read():
     }
 
 
+def test_answers_to_distributed_queries_are_read():
+    answers = {"deb": [DEB], "os": [OS], "users": [{"uid": "0"}], "none": []}
+    text = json.dumps({"node_key": "k", "queries": answers, "statuses": {"deb": 0}})
+
+    listing = osquery.read(text)
+
+    assert osquery.recognises(text)
+    assert (listing.packages, listing.system) == (
+        osquery.read(json.dumps([DEB])).packages,
+        "ubuntu:22.04",
+    )
+
+
 def test_without_the_source_column_the_source_is_not_known():
     row = {key: DEB[key] for key in ("name", "version", "status")}
 

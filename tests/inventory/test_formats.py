@@ -67,7 +67,7 @@ def test_a_format_is_recognised_and_read(sample):
     assert listing.speaks_for
 
 
-@pytest.mark.parametrize("text", ["hello\n", "{}", "<html/>", "\x00", "a,b\n1,2\n", "[1]"])
+@pytest.mark.parametrize("text", ["hello\n", "{}", "<a/>", "\x00", "a,b\n1,2\n", "[1]"])
 def test_what_is_nothing_that_we_know_asks_for_its_name(text):
     with pytest.raises(InputError, match="cannot be told from what the file says; name it"):
         formats.read(text)
@@ -81,6 +81,8 @@ LOOKALIKES = {  # what people send instead -> what is said of it
     "bash-5.1.8-6.el9.x86_64     Tue 12 Mar 2024 10:11:12\n": "is rpm -qa --last",
     "Installed Packages\nbash.x86_64   5.1.8-6.el9   @baseos\n": "is a list of dnf or yum",
     "S  | Name | Type\n---+------+-----\ni+ | bash | package\n": "is a list of zypper",
+    "<!DOCTYPE html>\n<html><body>Sign in": "is a web page",
+    "hostname;manager;name\nweb1;dpkg;bash\n": "is a table of hosts or packages; hosts import or",
     "error: cannot open Packages database in /var/lib/rpm\n": "is an error of rpm",
     "# packages in environment at /opt/conda:\n#\npip  23.3  py_0\n": "is conda list",
     "+------+\n| name |\n+------+\n| bash |\n": "is a table for people",

@@ -164,6 +164,7 @@ def test_lines_above_the_header_are_passed_over_and_it_is_said(on_sqlite, above,
         ("web1,ubuntu,Apr 22", "'Apr 22' is a date that a spreadsheet made of a number"),
         ("web1,rhel,08. Jun", "'08. Jun' is a date that a spreadsheet made of a number"),
         ("web1,sles,1.50E+01", "'1.50E+01' is a number that a spreadsheet has rounded"),
+        ("web1,sles,4.2E+15", "'4.2E+15' is a number that a spreadsheet has rounded"),
     ],
 )
 def test_a_release_that_a_spreadsheet_has_spoilt_is_refused(on_sqlite, row, why):

@@ -57,6 +57,13 @@ def test_encoding_and_separator_are_recognised_and_said(read, codec, name, separ
     assert said == f"read as {name}, separated by {'tab' if separator == chr(9) else separator}"
 
 
+def test_capitals_before_quotes_and_blanks_of_windows_1252_are_no_second_encoding(read):
+    rows, said = read("hostname,owner\nweb1,Groß\xa0- 1\nweb2,Team „CAFÉ“\n".encode("cp1252"))
+
+    assert [row["owner"] for row in rows] == ["Groß\xa0- 1", "Team „CAFÉ“"]
+    assert said == "read as Windows-1252, separated by ,"
+
+
 @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"'])
 def test_excels_first_line_names_the_separator_and_rows_keep_their_numbers(tmp_path, first):
     path = tmp_path / "hosts.csv"
