@@ -90,13 +90,17 @@ def happening_event(one: Happening, version: Version) -> Event:
 
 
 def written(events: Iterable[Event], name: str) -> bytes:
-    """Return a whole iCalendar file."""
+    """Return a whole iCalendar file.
+
+    One without events has the definition of UTC: RFC 5545, 3.6, wants one component at least.
+    """
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", name)
     listed = list(events)
-    for zone in sorted({str(one["DTSTART"].params.get("TZID", "")) for one in listed} - {""}):
+    zones = {str(one["DTSTART"].params.get("TZID", "")) for one in listed} - {""}
+    for zone in sorted(zones if listed else {"UTC"}):
         calendar.add_component(definition(zone))
     for event in listed:
         calendar.add_component(event)

@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from dateutil.tz import tzical
 from hypothesis import given, settings
+from icalendar import Calendar
 
 from patchmgr.domain import icalendar_in, icalendar_out
 from patchmgr.domain.freezes import RecurringFreeze, Times
@@ -374,6 +375,13 @@ def test_freezes_go_out_and_in_as_they_were():
     body = written([freeze_event(each, VERSION) for each in (once, again)], "freezes")
 
     assert icalendar_in.freezes("f.ics", body) == [once, again]
+
+
+def test_a_file_without_events_has_a_component_all_the_same():
+    (zone,) = Calendar.from_ical(written([], "patchmgr freezes")).subcomponents
+
+    assert (zone.name, str(zone["TZID"])) == ("VTIMEZONE", "UTC")
+    assert [one["TZOFFSETTO"].td for one in zone.subcomponents] == [timedelta(0)]
 
 
 def test_the_same_is_written_alike_and_says_its_version():

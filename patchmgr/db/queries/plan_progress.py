@@ -294,6 +294,8 @@ def _way_back(row: models.Task, plan: models.Plan) -> str:
     until = f"{row.undo_until:%Y-%m-%d %H:%M} UTC" if row.undo_until else ""
     if row.undo_withdrawn_at:
         return f"its roll-back was {row.undo_over}; it can be asked for again"
+    if row.undo_over and row.went_back == WentBack.CONTRADICTED:
+        return "not rolled back, as its inventory shows; it can be asked for again"
     if row.undo_over:
         return f"its roll-back ended: {row.undo_over}; it can be asked for again"
     if not until:

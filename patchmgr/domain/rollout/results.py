@@ -118,6 +118,8 @@ def _move(work: Work, task: Task, event: TaskReported) -> None:
         state = _T.REBOOT_PENDING
     is_over = state not in LIVE_TASKS
     is_expected = task.state in (*AT_WORK, *UNVERIFIED) or state is _T.SKIPPED
+    if state is _T.ROLLED_BACK and task.undo is not None and not task.undo.over:
+        is_expected = True  # a person asked for it, whatever became of the host before
     late = "" if is_expected else "late: "
     said = event.output.strip().splitlines()[-1][:300] if event.output.strip() else ""
     why = f"{event.package}: {said}" if event.package and said else event.package or said

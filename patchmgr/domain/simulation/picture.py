@@ -1,7 +1,9 @@
 """How the rings of a simulation came along over time, as one SVG file.
 
-A row for each ring: the light area is hosts that have begun, the dark one those that have ended.
-Windows are shaded, freezes hatched, halts and pauses marked. It stands alone: no stylesheet.
+A row for each ring: the light area is hosts that have begun, the dark one those that have ended,
+the red one at its foot those of them that ended without success. Windows are shaded, freezes
+hatched; halts and pauses are marked, with their reason, for as long as they last. A line below says
+what is what. It stands alone: no stylesheet.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +14,20 @@ from html import escape
 from patchmgr.domain.simulation.lines import Line
 from patchmgr.domain.windows import Freeze, Window, openings
 
-WIDTH, LEFT, RIGHT, TOP, ROW, BAR, BOTTOM = 1000, 150, 20, 40, 64, 46, 34
+WIDTH, LEFT, RIGHT, TOP, ROW, BAR, BOTTOM = 1000, 150, 20, 52, 64, 46, 58
+MOST_SAID = 90  # characters of a stop's reason
+LETTER = 6.2  # pixels, about
 MOST_SHADES = 400  # openings of one ring; more would be a grey wall
 _BEGINS = ("started",)
-_ENDS = ("verified", "failed", "timed_out", "lost", "skipped", "rolled_back")
+_BAD = ("failed", "timed_out", "lost", "rolled_back")
+_ENDS = ("verified", "skipped", *_BAD)
+_GOES_ON = ("resumed", "cancelled", "completed", "completed_with_failures", "ended")
 _STOPS = {"halted": "#b42318", "paused": "#b54708"}
 _INK, _SOFT, _LINE = "#1d2939", "#667085", "#d0d5dd"
-_BEGUN, _ENDED, _FROZEN = "#a6c8ff", "#1d5fd1", "#98a2b3"
+_BEGUN, _ENDED, _FAILED, _FROZEN = "#a6c8ff", "#1d5fd1", "#d92d20", "#98a2b3"
 _OPEN, _STRIP = "#e4efda", "#7aa356"  # a window, and its strip below the row
 
-Point = tuple[datetime, int, int]  # when, hosts begun, hosts ended
+Point = tuple[datetime, int, int, int]  # when, hosts begun, ended, ended without success
 
 
 @dataclass(slots=True)
@@ -30,6 +36,7 @@ class _Course:
 
     begun: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
+    bad: set[str] = field(default_factory=set)
     points: list[Point] = field(default_factory=list)
     states: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -42,6 +49,8 @@ class Progress:
     start: datetime | None = None
     end: datetime | None = None
     stops: list[tuple[datetime, str, str]] = field(default_factory=list)
+    spans: list[tuple[datetime, datetime, str]] = field(default_factory=list)  # that are over
+    _stopped: tuple[datetime, str] | None = None
     _rings: dict[str, _Course] = field(default_factory=dict)
 
     def add(self, line: Line) -> None:
@@ -49,20 +58,26 @@ class Progress:
         self.end = line.time
         if line.kind in _STOPS:
             self.stops.append((line.time, line.kind, line.reason))
+            self._stopped = self._stopped or (line.time, line.kind)
+        elif line.kind in _GOES_ON and not line.ring and self._stopped is not None:
+            self.spans.append((self._stopped[0], line.time, self._stopped[1]))
+            self._stopped = None
         if not line.ring:
             return
         ring = self._rings.setdefault(line.ring, _Course())
         if line.host and line.kind in _BEGINS:
             ring.begun.add(line.host)
             ring.ended.discard(line.host)
+            ring.bad.discard(line.host)
         elif line.host and line.kind in _ENDS:
             ring.ended.add(line.host)
+            (ring.bad.add if line.kind in _BAD else ring.bad.discard)(line.host)
         elif line.host == "" and line.kind.startswith("ring_"):
             ring.states.append((line.time, line.kind.removeprefix("ring_")))
             return
         else:
             return
-        point = (line.time, len(ring.begun), len(ring.ended))
+        point = (line.time, len(ring.begun), len(ring.ended), len(ring.bad))
         if ring.points and ring.points[-1][0] == line.time:
             ring.points[-1] = point
         else:
@@ -108,11 +123,11 @@ def draw(
                 f'fill="url(#frozen)" opacity="0.5"><title>freeze {escape(freeze.name)}: '
                 f"{escape(freeze.reason)}</title></rect>"
             )
-    for at, kind, why in progress.stops[:MOST_SHADES]:
-        parts.append(_mark(scale.x(at), bottom, _STOPS[kind], f"{kind} {at:%Y-%m-%d %H:%M}: {why}"))
+    parts += list(_stops(progress, scale, bottom))
     if due is not None and start <= due <= end:
         parts.append(_mark(scale.x(due), bottom, _INK, f"due {due:%Y-%m-%d %H:%M} UTC"))
     parts += list(_axis(scale, bottom))
+    parts += list(_legend(bottom + 46))
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -140,9 +155,11 @@ def _row(
     points, states = progress.ring(name)
     label = name if len(name) <= 18 else f"{name[:17]}…"
     last = states[-1][1].replace("_", " ") if states else "pending"
-    done = points[-1][2] if points else 0
+    done, bad = points[-1][2:] if points else (0, 0)
     yield f'<text x="8" y="{y + 16}" font-weight="600">{escape(label)}</text>'
-    yield f'<text x="8" y="{y + 32}" fill="{_SOFT}">{done:,} of {hosts:,} · {escape(last)}</text>'
+    yield f'<text x="8" y="{y + 30}" fill="{_SOFT}">{done:,} of {hosts:,} · {escape(last)}</text>'
+    if bad:
+        yield f'<text x="8" y="{y + 44}" fill="{_FAILED}">{bad:,} without success</text>'
     yield (
         f'<rect x="{LEFT}" y="{y}" width="{WIDTH - LEFT - RIGHT}" height="{BAR}" fill="#f9fafb" '
         f'stroke="{_LINE}"/>'
@@ -158,8 +175,8 @@ def _row(
             f'<rect x="{x}" y="{y}" width="{width}" height="{BAR}" fill="{_OPEN}">'
             f"<title>window {escape(window.name)}</title></rect>"
         )
-    for place, colour in ((1, _BEGUN), (2, _ENDED)):
-        if points and hosts:
+    for place, colour in ((1, _BEGUN), (2, _ENDED), (3, _FAILED)):
+        if points and hosts and points[-1][place]:
             path = _area(points, place, hosts, y, scale)
             yield f'<path d="{path}" fill="{colour}" fill-opacity="0.85"/>'
     for since, until, _ in shades if len(shades) <= MOST_SHADES else ():
@@ -179,13 +196,53 @@ def _area(points: Sequence[Point], place: int, hosts: int, y: int, scale: _Scale
     path = [f"M{scale.x(points[0][0])} {floor}"]
     last_x = -1.0
     for point in points:
-        count = point[1] if place == 1 else point[2]
-        x, level = scale.x(point[0]), round(floor - count / hosts * BAR, 1)
+        at, *counts = point
+        x, level = scale.x(at), round(floor - counts[place - 1] / hosts * BAR, 1)
         if x - last_x < 0.5 and point is not points[-1]:
             continue
         path.append(f"H{x}V{level}")
         last_x = x
     return f"{''.join(path)}H{scale.x(scale.end)}V{floor}Z"
+
+
+def _stops(progress: Progress, scale: _Scale, bottom: int) -> Iterator[str]:
+    """Yield a line for each stop, a veil for as long as it lasted, and what the first ones say."""
+    for since, until, kind in progress.spans[:MOST_SHADES]:
+        x, width = scale.span(since, until)
+        yield (
+            f'<rect x="{x}" y="{TOP}" width="{width}" height="{bottom - TOP}" '
+            f'fill="{_STOPS[kind]}" opacity="0.12"/>'
+        )
+    free = 0.0  # up to where words stand already
+    for at, kind, why in progress.stops[:MOST_SHADES]:
+        x = scale.x(at)
+        words = f"{kind} {at:%Y-%m-%d %H:%M}: {why}"
+        yield _mark(x, bottom, _STOPS[kind], words)
+        said = words if len(words) <= MOST_SAID else f"{words[: MOST_SAID - 1]}…"
+        length = len(said) * LETTER
+        begins = min(x, WIDTH - RIGHT - length)
+        if begins >= free:
+            colour = _STOPS[kind]
+            yield f'<text x="{begins:.1f}" y="{TOP - 10}" fill="{colour}">{escape(said)}</text>'
+            free = begins + length
+
+
+def _legend(y: int) -> Iterator[str]:
+    x = float(LEFT)
+    for colour, words in (
+        (_BEGUN, "hosts begun"),
+        (_ENDED, "ended"),
+        (_FAILED, "without success"),
+        (_STRIP, "window"),
+        ("url(#frozen)", "freeze"),
+        (_STOPS["halted"], "halted"),
+        (_STOPS["paused"], "paused"),
+    ):
+        yield f'<rect x="{x:.1f}" y="{y - 9}" width="14" height="10" fill="{colour}"/>'
+        yield f'<text x="{x + 19:.1f}" y="{y}" fill="{_SOFT}">{words}</text>'
+        x += 19 + len(words) * LETTER + 18
+    yield f'<path d="M{x:.1f} {y - 10}v12" stroke="{_INK}" stroke-dasharray="2 2"/>'
+    yield f'<text x="{x + 7:.1f}" y="{y}" fill="{_SOFT}">a ring soaks or passes</text>'
 
 
 def _mark(x: float, bottom: int, colour: str, words: str) -> str:

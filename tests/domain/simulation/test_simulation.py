@@ -379,6 +379,24 @@ def test_the_picture_stands_alone_and_escapes_names():
     assert "url(#frozen)" in drawn
 
 
+def test_the_picture_shows_how_long_it_stood_still_why_and_what_went_wrong():
+    document = scenario(
+        [{"name": "a", "behaviour": "fails"}, {"name": "b"}],
+        [{"name": "all", "max_failures": 0}],
+        acknowledge_after="3h",
+    )
+    played = of_scenario(scenario_from_json(document))
+    progress = Progress(played.sizes)
+    for line in played.lines:
+        progress.add(line)
+    drawn = draw(progress, title="t", windows={}, freezes=())
+
+    ((since, until, kind),) = progress.spans
+    assert (kind, until - since) == ("halted", timedelta(hours=3))
+    said = ("1 failure in ring all, its cap is 0</text>", "1 without success", "hosts begun")
+    assert [words for words in said if words not in drawn] == []
+
+
 def test_a_log_line_is_plain_json():
     line = json.dumps(lines_of(scenario([{"name": "ä"}]))[-1], ensure_ascii=False)
 

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -11,7 +12,10 @@ from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.rollout.states import PlanState
+from patchmgr.services import rollouts
+from patchmgr.services.rollouts import ResultRow
 from patchmgr.services.sync import sync
 
 TABS = ("", "/changes", "/hosts", "/why", "/times", "/forecast", "/risks", "/history", "/rollout")
@@ -345,6 +349,25 @@ def test_every_page_of_a_plan_opens_for_every_role(works, client, verb, role):
     browser = client(role)
 
     assert {browser.get(f"/plans/{plan_id}{tab}").status_code for tab in TABS} == {200}
+
+
+def test_the_bar_of_a_ring_that_is_over_parts_its_work_from_its_soak(works, client):
+    soaks = RingSettings("canary", fields={"ring": "canary"}, soak=timedelta(hours=12))
+    plan_id = works.started(rings=(soaks, RingSettings("broad")))
+    works.clock.at += timedelta(hours=6)
+    row = ResultRow("canary-1", Outcome.INSTALLED)
+    who = {"actor": "ann", "role": Role.OPERATOR, "now": works.clock()}
+    rollouts.report_results(works.db, plan_id, [row], **who)
+    works.patched("canary-1")  # an hour later, while it soaks
+    works.clock.at += timedelta(hours=11)
+    works.tick()
+    page = client(Role.OPERATOR).get(f"/plans/{plan_id}/times").text
+    work, soak = (
+        float(re.search(rf'class="{kind}[^>]* width="([\d.]+)"', page).group(1))
+        for kind in ("work tone-good", "soak")
+    )
+
+    assert soak == pytest.approx(2 * work, rel=0.05)
 
 
 def test_groups_stand_beside_the_rings_and_outlast_their_edit(works, operator, groups):
