@@ -25,6 +25,8 @@ class Counts:
 
     versions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     software: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
+    # What the versions that sets have are called: kind, version. Only where sets were read.
+    named: dict[int, tuple[Kind, str]] = field(default_factory=dict)
 
 
 def weighed(session: Session, weights: Mapping[int, int], *, block: int = BLOCK) -> Counts:
@@ -36,7 +38,9 @@ def weighed(session: Session, weights: Mapping[int, int], *, block: int = BLOCK)
     for part in chunks((each for each, weight in sorted(weights.items()) if weight), block):
         stored = Stored(session, among(session, package_set.id, part))
         by_place = np.array([weights[each] for each in stored.ids.tolist()], np.int64)
-        kinds, numbers = _kinds(session, stored)
+        named = _named(session, stored)
+        kinds, numbers = _numbered(named)
+        found.named |= named
         versions, software = stored.sums(by_place, numbers)
         for number in np.flatnonzero(versions).tolist():
             found.versions[number] += int(versions[number])
@@ -52,11 +56,18 @@ def kinds_of(session: Session, wanted: ColumnElement[bool]) -> dict[int, Kind]:
     return {number: (where, manager, name) for number, where, manager, name in rows}
 
 
-def _kinds(session: Session, stored: Stored) -> tuple[list[Kind], Pairs]:
-    """Return the kinds of the members of sets, and the number of its kind for each member."""
-    members = stored.versions
+def _named(session: Session, stored: Stored) -> dict[int, tuple[Kind, str]]:
+    """Return what each member of some sets is called. One query."""
+    columns = (version.id, version.platform, version.manager, version.name, version.version)
+    query = select(*columns).where(among(session, version.id, stored.versions.tolist()))
+    rows = session.connection().execute(query).cursor.fetchall()
+    return {number: ((where, manager, name), text) for number, where, manager, name, text in rows}
+
+
+def _numbered(named: Mapping[int, tuple[Kind, str]]) -> tuple[list[Kind], Pairs]:
+    """Return the kinds of package versions, and the number of its kind for each version."""
     numbers: dict[Kind, int] = {}
-    of_member = np.zeros(1 + int(members.max(initial=0)), np.int64)
-    for number, kind in kinds_of(session, among(session, version.id, members.tolist())).items():
+    of_member = np.zeros(1 + max(named, default=0), np.int64)
+    for number, (kind, _) in named.items():
         of_member[number] = numbers.setdefault(kind, len(numbers))
     return list(numbers), of_member

@@ -137,13 +137,14 @@ def plain(line: ExceptionLine) -> dict[str, Any]:
 def heeded(session: Session, at: datetime | None, now: datetime | None = None) -> Heeded:
     """Return the exceptions in force at ``at``, else ``now``, else when the last scan ran.
 
-    Two queries at most.
+    One query, and one where any names a tag.
     """
     moment = at or now or session.scalar(select(func.max(models.ScanRun.at)))
     if moment is None:
         return Heeded(None, InForce((), from_micros(0)), settled=True)
-    found = _read(session, or_(in_force(moment), row.counted))
-    counted = set(session.scalars(select(row.id).where(row.counted))) if found else set()
+    rows = session.execute(_rows().where(or_(in_force(moment), row.counted))).all()
+    found = [exempting(each, name or "") for each, name in rows]
+    counted = {each.id for each, _ in rows if each.counted}
     in_effect = in_force_of(session, found, moment)
     return Heeded(moment, in_effect, settled=counted == {each.id for each in in_effect.all})
 
@@ -175,8 +176,11 @@ def all_of(session: Session) -> list[Exempting]:
 
 
 def _read(session: Session, where: ColumnElement[bool]) -> list[Exempting]:
-    query = select(row, host.hostname).outerjoin(host, host.id == row.host_id).where(where)
-    return [exempting(found, name or "") for found, name in session.execute(query)]
+    return [exempting(found, name or "") for found, name in session.execute(_rows().where(where))]
+
+
+def _rows() -> Select[models.FindingException, str]:
+    return select(row, host.hostname).outerjoin(host, host.id == row.host_id)
 
 
 def exempting(found: models.FindingException, hostname: str) -> Exempting:

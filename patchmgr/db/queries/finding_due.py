@@ -1,6 +1,6 @@
 """When findings are due: the policy's decision table in SQL, and for one finding at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     literal,
     or_,
+    select,
 )
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
@@ -28,6 +29,7 @@ from patchmgr.domain.urgency import INPUTS, Clock, Decisions, Inputs, Policy, Th
 from patchmgr.domain.urgency_presets import PRESETS
 
 host, exposure, judgement = models.Host, models.Exposure, models.Judgement
+version, advisory = models.PackageVersion, models.Advisory
 
 _DAY = 86_400_000_000  # microseconds
 
@@ -94,15 +96,45 @@ def may_be_due(policy: Policy, moment: datetime) -> ColumnElement[bool]:
         start = func.coalesce(coerce(judgement.published, BigInteger), start)
     soon = []
     for severity in Severity:
-        times = [
-            row.days
-            for row in policy.rows
-            if row.days is not None and severity.word in row.when.get("severity", severity.word)
-        ]
-        if times:
+        if times := _times(policy, severity):
             latest = to_micros(moment) - min(times) * _DAY
             soon.append(and_(judgement.severity == int(severity), start < latest))
     return or_(false(), *soon)
+
+
+def earliest(session: Session, policy: Policy, judged: Sequence[ColumnElement[bool]]) -> int | None:
+    """Return an instant before which no finding of those judgements is due, in microseconds.
+
+    By the shortest time that the policy gives their severity, from the first that it can begin, as
+    `may_be_due` has it. None: none of them is ever due. One query.
+    """
+    start: ColumnElement[int] = coerce(judgement.first_seen, BigInteger)
+    if policy.clock is Clock.PUBLISHED:
+        start = func.coalesce(coerce(judgement.published, BigInteger), start)
+    query = (
+        select(judgement.severity, func.min(start))
+        .join(version, version.id == judgement.package_version_id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(judgement.until.is_(None), judgement.status == Status.AFFECTED.value, *judged)
+        .group_by(judgement.severity)
+    )
+    return min(
+        (
+            first + min(times) * _DAY
+            for severity, first in session.execute(query)
+            if (times := _times(policy, Severity(severity)))
+        ),
+        default=None,
+    )
+
+
+def _times(policy: Policy, severity: Severity) -> list[int]:
+    """Return the days that the policy can give to a finding of a severity."""
+    return [
+        row.days
+        for row in policy.rows
+        if row.days is not None and severity.word in row.when.get("severity", severity.word)
+    ]
 
 
 class Dating:

@@ -127,24 +127,32 @@ def by_judgement(
         start, size = 0, 1
         while start < len(found):
             yield judgement.id.in_([row[0] for row in found[start : start + size]])
-            start, size = start + size, size * 4
+            start, size = start + size, size * 16
         if len(found) < MOST_PART:
             return
         found = session.execute(query.where(what.after(found[-1][1:]))).all()
 
 
 def by_due(
-    session: Session, by: Order, conditions: Conditions, cursor: Sequence[Any] | None
+    session: Session,
+    by: Order,
+    conditions: Conditions,
+    cursor: Sequence[Any] | None,
+    earliest: int | None,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield due dates of the hosts that ``conditions`` leave, from ``cursor`` on, soonest first.
 
-    At the end come the findings that have none, by host.
+    None before ``earliest``, in microseconds, is looked at. At the end come the findings that have
+    none, by host.
     """
     key = by.columns[0]
+    dated = [*conditions]
+    if earliest is not None:
+        dated.append(coerce(due_row.due, BigInteger) >= earliest)
     at = Order((coerce(due_row.due, BigInteger), host.hostname))
     if cursor is None or cursor[0] != NEVER:
         query = select(due_row.host_id, *at.columns).join(host, host.id == due_row.host_id)
-        query = query.where(*conditions).order_by(*at.sorted_by)
+        query = query.where(*dated).order_by(*at.sorted_by)
         part = query if cursor is None else query.where(at.from_(cursor[:2]))
         size = 50
         while found := session.execute(part.limit(size)).all():

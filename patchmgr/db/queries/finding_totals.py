@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -38,30 +38,36 @@ def total(session: Session, asked: Asked, versions: list[int] | None) -> int:
         return _total_by_exception(session, asked, versions)
     if filters.installable:
         return _total_by_offers(session, asked)
-    if at is None and (kept := _kept(session, filters, [])) is not None:
-        return kept
+    if at is None and (kept := _kept(filters, [])) is not None:
+        return _added(session, kept)
     if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
         due = models.HostDue
         return int(session.scalar(select(func.sum(due.findings)).where(due.due < asked.now)) or 0)
     if filters.overdue:
         return _counted(session, _late(asked))
     if not filters.search:
-        return _multiplied(session, filters, at, versions, [])
+        return _added(session, _multiplied(filters, at, versions, []))
     # What a search means is said of the host or of the judgement: count both, less their overlap.
     named, said = names_host(filters.search), names_judgement(filters.search)
     plain = replace(filters, search="")
     if not asked.may_name_hosts:
-        return _multiplied(session, plain, at, versions, [said])
-    by_host = _kept(session, plain, [named]) if at is None else None
+        return _added(session, _multiplied(plain, at, versions, [said]))
+    by_host = _kept(plain, [named]) if at is None else None
     if by_host is None:
-        by_host = _multiplied(session, plain, at, None, [], [named])
+        by_host = _multiplied(plain, at, None, [], [named])
     if not versions:
-        return by_host
-    return (
-        by_host
-        + _multiplied(session, plain, at, versions, [said])
-        - _multiplied(session, plain, at, versions, [said], [named])
-    )
+        return _added(session, by_host)
+    either = _multiplied(plain, at, versions, [said])
+    both = _multiplied(plain, at, versions, [said], [named])
+    return _added(session, by_host, either, less=both)
+
+
+def _added(session: Session, *numbers: Select[Any], less: Select[Any] | None = None) -> int:
+    """Return the sum of what some queries count, in one."""
+    asked = [*numbers, *([] if less is None else [less])]
+    found = session.execute(select(*(each.scalar_subquery() for each in asked))).one()
+    counted = [int(each or 0) for each in found]
+    return sum(counted) if less is None else sum(counted[:-1]) - counted[-1]
 
 
 def _total_by_offers(session: Session, asked: Asked) -> int:
@@ -112,8 +118,8 @@ def _total_by_exception(session: Session, asked: Asked, versions: list[int] | No
     return _counted(session, found)
 
 
-def _kept(session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]) -> int | None:
-    """Return the number from the counts that the scan keeps; None when they do not tell it."""
+def _kept(filters: FindingFilter, named: list[ColumnElement[bool]]) -> Select[Any] | None:
+    """Return the query of the counts that the scan keeps; None when they do not tell the number."""
     by_host = FindingFilter(
         platform=filters.platform,
         environment=filters.environment,
@@ -122,22 +128,20 @@ def _kept(session: Session, filters: FindingFilter, named: list[ColumnElement[bo
         severity_at_least=filters.severity_at_least,
     )
     if filters != by_host:
-        return _kept_by_status(session, filters, named)
+        return _kept_by_status(filters, named)
     wanted = [
         getattr(count, s.word)
         for s in Severity
         if filters.severity in (None, s) and s >= (filters.severity_at_least or Severity.UNKNOWN)
     ]
     if not wanted:
-        return 0
+        return select(literal(0))
     added = sum((func.sum(column) for column in wanted[1:]), func.sum(wanted[0]))
     kept = select(added).join(host, host.id == count.host_id)
-    return int(session.scalar(kept.where(*on_hosts(filters), *named)) or 0)
+    return kept.where(*on_hosts(filters), *named)
 
 
-def _kept_by_status(
-    session: Session, filters: FindingFilter, named: list[ColumnElement[bool]]
-) -> int | None:
+def _kept_by_status(filters: FindingFilter, named: list[ColumnElement[bool]]) -> Select[Any] | None:
     by_host = FindingFilter(
         platform=filters.platform, environment=filters.environment, host=filters.host
     )
@@ -149,20 +153,19 @@ def _kept_by_status(
         Status.NO_FIX: count.open_findings - count.fixable - count.undetermined,
     }
     if filters.status not in columns:
-        return 0
+        return select(literal(0))
     kept = select(func.sum(columns[filters.status])).join(host, host.id == count.host_id)
-    return int(session.scalar(kept.where(*on_hosts(filters), *named)) or 0)
+    return kept.where(*on_hosts(filters), *named)
 
 
 def _multiplied(
-    session: Session,
     filters: FindingFilter,
     at: datetime | None,
     versions: list[int] | None,
     said: list[ColumnElement[bool]],
     named: Sequence[ColumnElement[bool]] = (),
-) -> int:
-    """Return the findings counted as hosts x judgements of each package version."""
+) -> Select[Any]:
+    """Return the query that counts findings as hosts x judgements of each package version."""
     exposed = select(exposure.package_version_id, func.count().label("hosts")).where(
         held(exposure, at)
     )
@@ -171,7 +174,7 @@ def _multiplied(
     if versions is not None and len(versions) <= FEW:
         exposed = exposed.where(exposure.package_version_id.in_(versions))
     per_version = exposed.group_by(exposure.package_version_id).subquery()
-    multiplied = (
+    return (
         select(func.sum(per_version.c.hosts))
         .select_from(per_version)
         .join(version, version.id == per_version.c.package_version_id)
@@ -179,7 +182,6 @@ def _multiplied(
         .join(advisory, advisory.id == judgement.advisory_id)
         .where(*on_judgements(filters), *said)
     )
-    return int(session.scalar(multiplied) or 0)
 
 
 def may_have_overdue(asked: Asked) -> Select[int]:

@@ -202,7 +202,10 @@ def _parts(
         return finding_order.by_judgement(session, by, judged, last)
     if asked.at is not None:
         raise InputError({"sort": "by due date only as it is now"})
-    return finding_order.by_due(session, by, hosts, last)
+    earliest = None
+    if judged := on_judgements(asked.filters):  # the soonest of all may be none of these
+        earliest = finding_due.earliest(session, asked.policy, judged)
+    return finding_order.by_due(session, by, hosts, last, earliest)
 
 
 def _candidates(asked: Asked, versions: list[int] | None) -> list[ColumnElement[bool]]:

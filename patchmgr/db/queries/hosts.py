@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models, package_sets
-from patchmgr.db.bulk import in_lists
+from patchmgr.db.bulk import among_found, in_lists
 from patchmgr.db.queries import feeds, own_offers, paging
 from patchmgr.db.queries.identity import MACHINE, MachineLine, machine_of
 from patchmgr.db.queries.own_offers import OwnOffers
@@ -154,15 +154,19 @@ def listing(
     order = _order(sort)
     columns = [order, host.hostname] if sort != "hostname" else [host.hostname]
     down = [descending, False] if sort != "hostname" else [descending]
-    query = _lines().add_columns(order).where(*conditions)
-    if cursor:
+    sorted_by = [c.desc() if d else c.asc() for c, d in zip(columns, down, strict=True)]
+    query = _lines().add_columns(order).order_by(*sorted_by)
+    if limit is None:
+        query = query.where(*conditions)
+    else:  # which they are is told first, from narrow rows: nothing else is read of the others
+        found = select(host.id).outerjoin(count, count.host_id == host.id).where(*conditions)
+        if cursor:
+            values = paging.decode(cursor, len(columns))
+            found = found.where(paging.after(columns, values, descending=down))
         query = query.where(
-            paging.after(columns, paging.decode(cursor, len(columns)), descending=down)
+            among_found(session, host.id, found.order_by(*sorted_by).limit(limit + 1))
         )
-    query = query.order_by(
-        *(c.desc() if d else c.asc() for c, d in zip(columns, down, strict=True))
-    )
-    rows = session.execute(query if limit is None else query.limit(limit + 1)).all()
+    rows = session.execute(query).all()
     shown = rows if limit is None else rows[:limit]
     follows = None
     if limit is not None and len(rows) > limit:

@@ -5,15 +5,16 @@ counted from the sets that hosts had then (`patchmgr.db.queries.software_then`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import among, in_lists
+from patchmgr.db.package_counts import Kind
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.software_then import Then
@@ -86,7 +87,7 @@ def listing(
     if then is not None:
         lines = _lines_of(session, wanted, then)
         return _page_of(lines, sort, descending=descending, limit=limit, cursor=cursor)
-    groups = _groups(_conditions(session, wanted, software)).subquery()
+    groups = _groups(_conditions(session, wanted)).subquery()
     order: list[Any] = [groups.c.name, groups.c.manager]
     down = [descending, descending]
     if sort == "hosts":
@@ -195,7 +196,7 @@ def doubtful(session: Session) -> dict[str, int]:
             version.platform,
             version.origin,
             case((marked, version.version), else_=""),
-            _doubt_source(version),
+            _doubt_source(),
         )
         .join(counted, counted.package_version_id == version.id)
         .distinct()
@@ -229,51 +230,59 @@ def _groups(conditions: Iterable[ColumnElement[bool]]) -> Select[*tuple[Any, ...
     )
 
 
-def _conditions(
-    session: Session, filters: SoftwareFilter, of: Any, then: Then | None = None
-) -> list[ColumnElement[bool]]:
-    """Return the conditions on rows ``of`` packages, or of their versions."""
-    found = on(of.platform, filters.platform)
+def _conditions(session: Session, filters: SoftwareFilter) -> list[ColumnElement[bool]]:
+    found = on(software.platform, filters.platform)
     if filters.manager:
-        found.append(of.manager == filters.manager)
+        found.append(software.manager == filters.manager)
     if filters.search:
-        found.append(func.lower(of.name).contains(filters.search.lower(), autoescape=True))
+        found.append(func.lower(software.name).contains(filters.search.lower(), autoescape=True))
     if filters.doubt:
-        if filters.doubt not in DOUBTS:
-            raise InputError({"doubt": f"{filters.doubt!r} is not one of {', '.join(DOUBTS)}"})
-        each = aliased(version)
-        names = select(each.platform, each.manager, each.name).where(
-            each.id.in_(select(counted.package_version_id))
-            if then is None
-            else among(session, each.id, then.versions),
-            _doubt(session, filters.doubt, each),
+        names = (
+            select(version.platform, version.manager, version.name)
+            .join(counted, counted.package_version_id == version.id)
+            .where(_doubt(session, filters.doubt))
         )
-        found.append(tuple_(of.platform, of.manager, of.name).in_(names))
+        found.append(tuple_(software.platform, software.manager, software.name).in_(names))
     return found
 
 
 def _lines_of(session: Session, filters: SoftwareFilter, then: Then) -> list[SoftwareLine]:
     """Return the packages that hosts had, in no order. At most three queries."""
-    rows = session.execute(
-        select(version.platform, version.manager, version.name, version.version).where(
-            among(session, version.id, then.versions),
-            *_conditions(session, filters, version, then),
-        )
-    )
-    platforms: dict[tuple[str, str], set[str]] = defaultdict(set)
+    wanted = set(_kinds_of(session, filters, then))
     texts: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for where, manager, name, text in rows:
-        platforms[manager, name].add(where)
-        texts[manager, name].add(text)
+    for number in then.versions:
+        kind, text = then.named[number]
+        if kind in wanted:
+            texts[kind[1:]].add(text)
+    places: dict[tuple[str, str], int] = defaultdict(int)
+    hosts: dict[tuple[str, str], int] = defaultdict(int)
+    for kind in wanted:
+        places[kind[1:]] += 1
+        hosts[kind[1:]] += then.software[kind]  # a host is of one platform
     return [
-        SoftwareLine(
-            *kind,
-            len(places),
-            len(texts[kind]),
-            sum(then.software[(where, *kind)] for where in places),  # a host is of one platform
-        )
-        for kind, places in platforms.items()
+        SoftwareLine(*each, number, len(texts[each]), hosts[each])
+        for each, number in places.items()
     ]
+
+
+def _kinds_of(session: Session, filters: SoftwareFilter, then: Then) -> Iterator[Kind]:
+    """Yield what hosts had of what is asked for. At most three queries, to tell doubts."""
+    doubted = None
+    if filters.doubt:
+        names = select(version.platform, version.manager, version.name).where(
+            among(session, version.id, then.versions), _doubt(session, filters.doubt)
+        )
+        doubted = {(where, manager, name) for where, manager, name in session.execute(names)}
+    below, search = f"{filters.platform}/", filters.search.lower()
+    for kind in then.software:
+        where, manager, name = kind
+        if (
+            (not filters.platform or where == filters.platform or where.startswith(below))
+            and filters.manager in ("", manager)
+            and search in name.lower()
+            and (doubted is None or kind in doubted)
+        ):
+            yield kind
 
 
 def _page_of(
@@ -308,15 +317,18 @@ def _last(cursor: str, sort: str, sign: int) -> tuple[Any, ...]:
     return (sign * values[0], *values[1:]) if sort == "hosts" else tuple(values)
 
 
-def _doubt(session: Session, doubt: str, of: Any) -> ColumnElement[bool]:
-    return _doubt_source(of) if doubt == "no_source" else _foreign(session, of)
+def _doubt(session: Session, doubt: str) -> ColumnElement[bool]:
+    """Return the condition for versions in doubt. At most two queries. Raises `InputError`."""
+    if doubt not in DOUBTS:
+        raise InputError({"doubt": f"{doubt!r} is not one of {', '.join(DOUBTS)}"})
+    return _doubt_source() if doubt == "no_source" else _foreign(session)
 
 
-def _doubt_source(of: Any) -> ColumnElement[bool]:
-    return and_(of.source == "", of.manager.in_(BY_SOURCE))
+def _doubt_source() -> ColumnElement[bool]:
+    return and_(version.source == "", version.manager.in_(BY_SOURCE))
 
 
-def _foreign(session: Session, of: Any) -> ColumnElement[bool]:
+def _foreign(session: Session) -> ColumnElement[bool]:
     """Return the condition for versions that somebody else than the vendor built. Two queries."""
     origins = select(version.platform, version.origin).where(version.origin != "").distinct()
     others = [
@@ -326,8 +338,8 @@ def _foreign(session: Session, of: Any) -> ColumnElement[bool]:
         version.origin == "", or_(*(version.version.icontains(mark) for mark in MARKS))
     )
     ids = [row.id for row in session.execute(marked) if foreign(row.platform, "", row.version)]
-    by_origin = [tuple_(of.platform, of.origin).in_(part) for part in in_lists(others)]
-    return or_(among(session, of.id, ids), *by_origin)
+    by_origin = [tuple_(version.platform, version.origin).in_(part) for part in in_lists(others)]
+    return or_(among(session, version.id, ids), *by_origin)
 
 
 def _version_numbers(

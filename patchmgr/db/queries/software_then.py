@@ -23,6 +23,7 @@ class Then:
     hosts_known: int  # of which it was known what they had
     versions: Mapping[int, int] = field(repr=False)  # hosts by package version
     software: Mapping[Kind, int] = field(repr=False)  # and by package
+    named: Mapping[int, tuple[Kind, str]] = field(repr=False)  # kind and version by package version
 
 
 def then(session: Session, at: datetime | None) -> Then | None:
@@ -31,7 +32,7 @@ def then(session: Session, at: datetime | None) -> Then | None:
         return None
     weights = Counter(set_id for _hostname, set_id in fleet_at(session, at))
     counts = package_counts.weighed(session, weights, block=len(weights) or 1)
-    return Then(at, weights.total(), counts.versions, counts.software)
+    return Then(at, weights.total(), counts.versions, counts.software, counts.named)
 
 
 def hosts_known(session: Session, then: Then | None) -> int:
