@@ -57,7 +57,7 @@ class Refusal(Enum):
     MANY_HOSTS = "is more than the {most} hosts that one file may name", "split the file"
     LONG_LINE = (
         "begins a line longer than {mebibytes} MiB",
-        "no list of hosts or packages has such a line: export it as CSV, one of them a row",
+        "a list has one host or package a row: export it as CSV, or part its lines (of JSON: jq .)",
     )
     CUT_CHARACTER = (
         "begins a character that the file cuts off",

@@ -64,7 +64,7 @@ HOSTS = {  # what is refused -> how it is read, and how the first line said of i
     Refusal.MANY_HOSTS: ("hostname\na\nb\n", "row 3: is more than the 1 hosts that one file may"),
     Refusal.LONG_LINE: (
         "hostname\n" + "x" * (2 << 20),
-        "byte 10 begins a line longer than 1 MiB; no list of hosts or packages has such a line",
+        "byte 10 begins a line longer than 1 MiB; a list has one host or package a row",
     ),
     Refusal.CUT_CHARACTER: (
         "hostname,owner\na,é\nb,€".encode()[:-1],

@@ -22,7 +22,7 @@ _plan = models.Plan
 
 
 NAMED = 2  # earlier plans that people are told of where it went well
-COUNTED = 20_000  # hosts, of all changes that are asked for, whose rings are counted for a page
+COUNTED = 50_000  # hosts, of all changes that are asked for, whose rings are counted for a page
 
 
 @dataclass(frozen=True, slots=True)
