@@ -21,6 +21,8 @@ from patchmgr.errors import InputError
 host, version, due_row = models.Host, models.PackageVersion, models.HostDue
 exposure, judgement, advisory = models.Exposure, models.Judgement, models.Advisory
 
+SPARE = 2  # times what a part seems to need, so that the next one is hardly ever needed
+NOTHING_YET = 64  # times a part that gave nothing: it tells only that they are few
 MOST_PART = 5_000  # hosts, judgements or due dates looked at together
 NEVER = 2**62  # sorts after every due date
 
@@ -85,8 +87,30 @@ def _counted(due: ColumnElement[int | None]) -> ColumnElement[int]:
     return case((and_(due.is_not(None), counted), coerce(due, BigInteger)), else_=never)
 
 
+@dataclass(slots=True)
+class Pace:
+    """How far a page is, told by who fills it: how much of what is walked it will take."""
+
+    missing: int  # rows that the page still takes
+    given: int = 0  # rows of the part before
+
+    def filled(self, rows: int) -> None:
+        self.given = rows
+        self.missing -= rows
+
+    def after(self, size: int) -> int:
+        """Return how large the part after one of ``size`` is to be: each costs two statements."""
+        seems = SPARE * size * self.missing // self.given if self.given else size * NOTHING_YET
+        return min(max(size, seems), MOST_PART)
+
+
 def by_host(
-    session: Session, conditions: Conditions, start: str | None, *, is_descending: bool = False
+    session: Session,
+    conditions: Conditions,
+    start: str | None,
+    pace: Pace,
+    *,
+    is_descending: bool = False,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the hosts that ``conditions`` leave, from ``start`` on, by their names."""
     query = select(host.id, host.hostname).where(*conditions)
@@ -101,14 +125,18 @@ def by_host(
             part = part.where(host.hostname < last if is_descending else host.hostname > last)
         found = session.execute(part).all()
         if found:
-            yield host.id.in_([number for number, _ in found])
+            yield exposure.host_id.in_([number for number, _ in found])
         if len(found) < size:
             return
-        size, last = min(size * 16, MOST_PART), found[-1][1]
+        size, last = pace.after(size), found[-1][1]
 
 
 def by_judgement(
-    session: Session, by: Order, conditions: Conditions, cursor: Sequence[Any] | None
+    session: Session,
+    by: Order,
+    conditions: Conditions,
+    cursor: Sequence[Any] | None,
+    pace: Pace,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the judgements that ``conditions`` leave, from that of ``cursor`` on, in order."""
     what = Order(by.columns[:-1], by.is_descending)  # all but the host
@@ -127,7 +155,7 @@ def by_judgement(
         start, size = 0, 1
         while start < len(found):
             yield judgement.id.in_([row[0] for row in found[start : start + size]])
-            start, size = start + size, size * 16
+            start, size = start + size, pace.after(size)
         if len(found) < MOST_PART:
             return
         found = session.execute(query.where(what.after(found[-1][1:]))).all()
@@ -138,6 +166,7 @@ def by_due(
     by: Order,
     conditions: Conditions,
     cursor: Sequence[Any] | None,
+    pace: Pace,
     earliest: int | None,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield due dates of the hosts that ``conditions`` leave, from ``cursor`` on, soonest first.
@@ -157,13 +186,13 @@ def by_due(
         size = 50
         while found := session.execute(part.limit(size)).all():
             (_, *first), (_, *last) = found[0], found[-1]
-            hosts = host.id.in_({number for number, *_ in found})
+            hosts = exposure.host_id.in_({number for number, *_ in found})
             yield and_(hosts, _between(Order((key, host.hostname)), first, last))
             if len(found) < size:
                 break
-            size, part = min(size * 16, MOST_PART), query.where(at.after(last))
+            size, part = pace.after(size), query.where(at.after(last))
     start = cursor[1] if cursor is not None and cursor[0] == NEVER else None
-    for part_of_hosts in by_host(session, conditions, start):
+    for part_of_hosts in by_host(session, conditions, start, pace):
         yield and_(part_of_hosts, key == NEVER)
 
 

@@ -30,7 +30,7 @@ from patchmgr.db.queries.finding_filters import (
     on_judgements,
 )
 from patchmgr.db.queries.finding_lines import Asked, FindingLine, line, query
-from patchmgr.db.queries.finding_order import Order
+from patchmgr.db.queries.finding_order import Order, Pace
 from patchmgr.db.queries.finding_totals import FEW, may_have_overdue, with_excepted
 from patchmgr.db.queries.instants import held
 from patchmgr.db.queries.paging import Page
@@ -93,8 +93,11 @@ def listing(
     if last is not None:
         page = page.where(by.after(last))
     rows: list[Any] = []
-    for part in _parts(session, sort, by, asked, versions, last):
-        rows += session.execute(page.where(part)).all()
+    pace = Pace(limit + 1)
+    for part in _parts(session, sort, by, asked, versions, last, pace):
+        found_there = session.execute(page.where(part)).all()
+        rows += found_there
+        pace.filled(len(found_there))
         if len(rows) > limit:
             break
     dating = Dating(asked.policy)
@@ -183,6 +186,7 @@ def _parts(
     asked: Asked,
     versions: list[int] | None,
     last: Sequence[Any] | None,
+    pace: Pace,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield conditions that split the findings that are asked for, in their order."""
     if asked.filters.host or asked.only is not None:
@@ -190,22 +194,22 @@ def _parts(
     hosts = _candidates(asked, versions)
     if sort == "host":
         start = None if last is None else last[0]
-        return finding_order.by_host(session, hosts, start, is_descending=by.is_descending)
+        return finding_order.by_host(session, hosts, start, pace, is_descending=by.is_descending)
     if on_hosts(asked.filters) or (asked.filters.search and asked.may_name_hosts):
         some = session.scalars(select(host.id).where(*hosts).limit(FEW_HOSTS + 1)).all()
         if len(some) <= FEW_HOSTS:
-            return iter([host.id.in_(some)])
+            return iter([exposure.host_id.in_(some)])
     if sort != "due":
         judged = _judged(asked)
         if asked.filters.overdue:
             judged.append(finding_due.may_be_due(asked.policy, asked.moment))
-        return finding_order.by_judgement(session, by, judged, last)
+        return finding_order.by_judgement(session, by, judged, last, pace)
     if asked.at is not None:
         raise InputError({"sort": "by due date only as it is now"})
     earliest = None
     if judged := on_judgements(asked.filters):  # the soonest of all may be none of these
         earliest = finding_due.earliest(session, asked.policy, judged)
-    return finding_order.by_due(session, by, hosts, last, earliest)
+    return finding_order.by_due(session, by, hosts, last, pace, earliest)
 
 
 def _candidates(asked: Asked, versions: list[int] | None) -> list[ColumnElement[bool]]:
