@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
 
-.PHONY: help run test check bench bench-growth bench-peers bench-reports bench-versions mutation soak screenshots lock clean
+.PHONY: help run test check bench bench-pages bench-growth bench-peers bench-reports bench-versions mutation soak screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -43,10 +43,14 @@ check: $(VENV)/.test ## style, types, import contracts, migrations equal to mode
 bench: $(VENV)/.test ## measure everything that has a budget, into bench.json too (BENCH_LARGE=1: 100,000 hosts too)
 	@over=0; rm -f bench.json; \
 	$(BIN)/python tests/bench/run.py $(BENCH_HOSTS) --databases $(BENCH_DATABASES) --json bench.json || over=1; \
+	$(BIN)/python tests/bench/sweep.py --databases $(BENCH_DATABASES) --json bench.json || over=1; \
 	$(BIN)/python tests/bench/reports.py 10 --json bench.json || over=1; \
 	$(BIN)/python tests/bench/rollouts.py --json bench.json || over=1; \
 	$(BIN)/python tests/bench/start.py --json bench.json || over=1; \
 	exit $$over
+
+bench-pages: $(VENV)/.test ## ask for every page and API listing at 10,000 hosts, with every filter and order: CPU, statements, whole reads
+	$(BIN)/python tests/bench/sweep.py --databases $(BENCH_DATABASES)
 
 bench-growth: $(VENV)/.test ## draw how the cost grows into docs/growth.svg
 	$(BIN)/python tests/bench/growth.py docs/growth.svg

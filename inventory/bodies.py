@@ -25,7 +25,7 @@ def text(body: bytes, *, most: int, name: str) -> str:
     if body.startswith(_GZIP):
         body = gunzip(body, most=most, name=name)
     if len(body) > most:
-        raise InputError({name: f"is larger than {most // MEBIBYTE} MiB"})
+        raise _too_large(name, most)
     marks = (each for mark, each in _ENCODINGS.items() if body.startswith(mark))
     encoding, called = next(marks, ("utf-8", "UTF-8"))
     try:
@@ -35,14 +35,18 @@ def text(body: bytes, *, most: int, name: str) -> str:
         raise InputError({f"{name}: row {row}": f"is not {called}"}) from error
 
 
+def _too_large(name: str, most: int) -> InputError:
+    return InputError({name: f"is larger than {most // MEBIBYTE} MiB, as no host's listing is"})
+
+
 def gunzip(body: bytes, *, most: int, name: str) -> bytes:
-    """Return ``body`` unpacked, at most one byte more than ``most``. Raises `InputError`."""
+    """Return ``body`` unpacked. Raises `InputError`, also for more than ``most`` bytes."""
     plain = bytearray()
     try:
         for piece in packed.pieces("gzip", io.BytesIO(body)):
+            if len(plain) + len(piece) > most:
+                raise _too_large(name, most)
             plain += piece
-            if len(plain) > most:
-                return bytes(plain[: most + 1])
     except packed.BROKEN as error:
         raise InputError({name: f"is no whole gzip stream ({error})"}) from error
     return bytes(plain)

@@ -23,7 +23,7 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
         f"is apt list, which names no sources; {_DPKG}",
     ),
     (
-        r"^\S+-\S+-\S+ {2,}\w{3} (?:\w{3} | *\d+ )",
+        r"^[^\s-]++-[^\s-]*+-\S++ {2,}\w{3} (?:\w{3} | *\d+ )",
         f"is rpm -qa --last; {_RPM}",
     ),
     (

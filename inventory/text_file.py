@@ -73,6 +73,9 @@ def opened(path: Path, encoding: str = "") -> Iterator[Text]:
     """
     if encoding and encoding.lower() not in ENCODINGS:
         raise InputError({"encoding": f"{encoding!r} is not one of {', '.join(ENCODINGS)}"})
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        why = "is a pipe or a device, and a file is read more than once; save it as a file first"
+        raise InputError({str(path): why})
     try:
         with path.open("rb") as binary:
             how = packed.kind(binary.read(8))

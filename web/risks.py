@@ -44,7 +44,7 @@ def of(
     found = [
         *_late(plan, kept, now),
         *_signals(plan),
-        *held(bad),
+        *held(plan, bad),
         *_hosts(standing),
         *_changes(plan, standing),
     ]
@@ -106,8 +106,9 @@ def _signals(plan: PlanDetail) -> list[Risk]:
     ]
 
 
-def held(found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
-    """Return what the plan would install that is known to be bad."""
+def held(plan: PlanDetail, found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
+    """Return what the plan would install that is known to be bad, unless its signals say so."""
+    said = {f"{signal.why} " for signal in plan.signals if signal.kind == "hold"}
     return [
         Risk(
             "bad",
@@ -115,6 +116,7 @@ def held(found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
             "hold",
         )
         for change, hold in found
+        if f"{change.package} {change.to_version} is {hold.words} " not in said
     ]
 
 

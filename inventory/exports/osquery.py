@@ -15,7 +15,7 @@ from inventory.managers import dpkg, rpm
 from inventory.report import Collector, Listing, lines, shown
 from patchmgr.domain import os_names
 from patchmgr.domain.packages import Package
-from patchmgr.errors import BadFileError
+from patchmgr.errors import BadFileError, BadRow
 
 COMMAND = ("osqueryi", "--json", "SELECT * FROM rpm_packages")
 FILE = "osquery results"
@@ -124,8 +124,13 @@ def _entries(listing: str) -> Iterator[tuple[int, Object]]:
                 try:
                     document = json_text.load(line, FILE)
                 except BadFileError as error:
-                    raise json_text.refused(FILE, f"line {number}", error.rows[0].remedy) from error
-                yield number, json_text.an_object(document, f"line {number}", FILE)
+                    bad = BadRow(number, "", "", error.rows[0].remedy)
+                    raise BadFileError(FILE, [bad]) from error
+                if not isinstance(document, dict):
+                    raise BadFileError(
+                        FILE, [BadRow(number, "", "", "is no JSON object")]
+                    ) from None
+                yield number, document
         return
     yield 1, entry
 

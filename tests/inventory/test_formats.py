@@ -103,6 +103,13 @@ def test_what_is_sent_in_place_of_a_listing_is_told_and_what_to_send(text):
     assert str(refused.value).startswith(f"format: {LOOKALIKES[text]}")
 
 
+@pytest.mark.parametrize("sign", ["-", "a-", "a ", "a/", "1.", '"', "a,", "a\t", "hostname "])
+def test_a_long_line_of_anything_is_told_in_time(sign):
+    """A pattern that looks at such a line again for each of its signs would take years."""
+    with pytest.raises(InputError):
+        formats.read(sign * 30_000)
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(InputError, match="'deb' is no report format we read"):
         formats.read("x", "deb")

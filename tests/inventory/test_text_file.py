@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import os
 import random
 import zipfile
 from contextlib import suppress
@@ -121,6 +122,13 @@ def test_what_cannot_be_read_says_where_and_what_to_do(read, tmp_path, content, 
         assert said in str(error)  # noqa: PT017 -- either step may refuse it
     else:
         pytest.fail("it was read")
+
+
+def test_a_pipe_is_refused_as_it_cannot_be_read_twice(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(InputError, match="is a pipe or a device, and a file is read more than"):
+        hosts_csv.read(tmp_path / "pipe")
 
 
 def zipped(*names, content=b"hostname\nweb1\n"):

@@ -45,7 +45,7 @@ def around(
     worst = [risk for risk in found or () if risk.tone == "bad"]
     if found is None and plan.state in UNDECIDED:
         known = kept or forecasts.of_plan(session(), plan.id)
-        found = [*risks.worst(plan, known, now()), *risks.held(held)]
+        found = [*risks.worst(plan, known, now()), *risks.held(plan, held)]
         worst = [risk for risk in found if risk.tone == "bad"]
     serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
     tabs = [

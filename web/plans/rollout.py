@@ -115,7 +115,6 @@ def _rollout_page(plan: PlanDetail, *, part: bool = False) -> ResponseReturnValu
         groups=GROUPS,
         may_report=_may_report,
         outcomes=Outcome,
-        ways_back=plan_progress.ways_back(session(), plan.id),
         is_live=plan.state in ACTIVE_PLANS or (plan.started_at and plan.live > 0),
         **around(plan, "rollout"),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -142,33 +142,6 @@ def tasks(
         _, host, at, _, number = rows[limit - 1]
         follows = paging.encode([number, at.position, host])
     return Page(lines, total, follows)
-
-
-@dataclass(frozen=True, slots=True)
-class WaysBack:
-    """Hosts of a ring that must be rolled back and are not yet."""
-
-    waiting: int = 0  # with or without an order, not begun
-    begun: int = 0
-
-
-def ways_back(session: Session, plan_id: int) -> dict[str, WaysBack]:
-    """Return by ring how many hosts are to go back, of rings that have any. One query."""
-    begun = and_(_task.undo_given_at.is_not(None), _task.undo_begun_at.is_not(None))
-    going = func.sum(case((begun, 1), else_=0))
-    rows = session.execute(
-        select(_ring.name, func.count(), going)
-        .select_from(_task)
-        .join(_ring, _ring.id == _task.ring_id)
-        .where(
-            _task.plan_id == plan_id,
-            _task.undo != literal_column("''"),  # as the index has it: those asked for are few
-            _task.undo_over == "",
-            _task.state.in_(CHANGED),
-        )
-        .group_by(_ring.name)
-    )
-    return {name: WaysBack(number - int(away), int(away)) for name, number, away in rows}
 
 
 def stamp(session: Session, plan_id: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
@@ -40,12 +40,17 @@ def stops_of(
     freezes: Freezes,
     now: datetime,
     *,
-    unreadable: Sequence[str] = (),
+    unreadable: Sequence[str],
+    next_job: datetime | None,
 ) -> tuple[Stop, ...]:
-    """Return why a plan stands still now. At most five queries; none where it cannot."""
+    """Return why a plan stands still now. At most two queries; none where it cannot.
+
+    ``unreadable`` has the rings whose settings cannot be read, ``next_job`` is when the first job
+    of the schedule is to run.
+    """
     if rollout.state not in (*ACTIVE_PLANS, PlanState.EXPIRED):
         return ()
-    around = _around(session, plan, rollout, freezes, now, ", ".join(unreadable))
+    around = _around(session, plan, rollout, freezes, now, ", ".join(unreadable), next_job)
     return stops(rollout, _culprits(session, plan, rollout), around)
 
 
@@ -56,14 +61,14 @@ def _around(
     freezes: Freezes,
     now: datetime,
     unreadable: str,
+    next_job: datetime | None,
 ) -> Around:
-    due = session.scalar(select(func.min(models.ScheduledJob.next_at)))
-    is_late = due is not None and due < now - OVERDUE_JOB
+    is_late = next_job is not None and next_job < now - OVERDUE_JOB
     facts: dict[str, Any] = {
         "freezes": freezes,
         "is_grouped": bool(plan.groups),
         "unreadable": unreadable,
-        "no_scheduler_since": due if is_late else None,
+        "no_scheduler_since": next_job if is_late else None,
     }
     position = current_ring(rollout)
     if position is not None and _stands(rollout.rings[position]):
@@ -81,31 +86,81 @@ def _of_ring(
     session: Session, plan: models.Plan, ring: Ring, freezes: Freezes, now: datetime
 ) -> Mapping[str, Any]:
     """Return what can hold the hosts of a ring that wait: windows, groups, other plans."""
-    task, row = models.Task, models.Ring
-    names = session.scalars(
-        select(task.window)
-        .join(row, row.id == task.ring_id)
-        .where(task.plan_id == plan.id, row.name == ring.name, task.state.in_(WAITING_TASKS))
-        .distinct()
-    ).all()
+    names, groups, others = _held_by(session, plan, ring)
     needed = ring.settings.needed_time
     windows = {name: window_from_json(plan.windows[name]) for name in names if name in plan.windows}
     soon = freezes.frozen_from is not None and freezes.frozen_from <= now + needed
-    is_open = not soon and (
-        None in names or any(_has_time(one, now, needed) for one in windows.values())
-    )
+    has_any_time = "" in names
+    fits = has_any_time or any(_has_time(one, now, needed) for one in windows.values())
     opens = {name: _next(one, now, needed) for name, one in windows.items()}
     return {
-        "is_open": is_open,
-        "opens": {} if soon and (None in names) else opens,
+        "is_open": fits and not soon,
+        "opens": {} if soon and has_any_time else opens,
         "too_short": tuple(
             name
             for name, at in opens.items()
             if at is None and next_opening(windows[name], now) is not None
         ),
-        "groups": _spent_groups(session, plan) if is_open and plan.groups else (),
-        "others": _others(session, plan, ring) if is_open else (),
+        "groups": groups,
+        "others": others,
     }
+
+
+def _held_by(
+    session: Session, plan: models.Plan, ring: Ring
+) -> tuple[list[str], tuple[str, ...], tuple[int, ...]]:
+    """Return what hosts of ``ring`` that wait depend on. One query.
+
+    Their windows ("": any time), groups that can spare no host, other plans at work on them.
+    """
+    mine, row, group = aliased(models.Task), models.Ring, models.PlanGroup
+    waits = (
+        mine.plan_id == plan.id,
+        mine.ring_id
+        == select(row.id).where(row.plan_id == plan.id, row.name == ring.name).scalar_subquery(),
+        mine.state.in_(WAITING_TASKS),
+    )
+    windows = select(literal("window"), func.coalesce(mine.window, ""), literal(0), literal(0))
+    groups = select(literal("group"), group.key, group.unavailable, group.limit)
+    names: list[str] = []
+    spent: list[str] = []
+    others: list[int] = []
+    for kind, name, number, limit in session.execute(
+        union_all(
+            windows.where(*waits).distinct(),
+            groups.where(group.plan_id == plan.id, group.unavailable >= group.limit),
+            _others(plan, select(mine.host_id).where(*waits)),
+        )
+    ):
+        if kind == "window":
+            names.append(name)
+        elif kind == "group":
+            spent.append(
+                f"group {name} can spare no other host, {number} {'is' if number == 1 else 'are'} "
+                f"down and at most {limit} may be"
+            )
+        else:
+            others.append(number)
+    return names, tuple(sorted(spent)[:MOST_NAMED]), tuple(sorted(others)[:MOST_NAMED])
+
+
+def _others(plan: models.Plan, hosts: Select[int]) -> Select[str, str, int, int]:
+    """Select other plans that are at work on ``hosts``."""
+    other, beside = models.Task, models.Plan
+    at_work = other.state.in_([*AT_WORK, TaskState.REBOOT_PENDING])
+    found = select(literal("plan"), literal(""), other.plan_id, literal(0))
+    return (
+        found.join(beside, beside.id == other.plan_id)
+        .where(
+            beside.id != plan.id,
+            or_(
+                and_(beside.live_tasks > 0, at_work),
+                and_(other.undo_until.is_not(None), other.undo_given_at.is_not(None)),
+            ),
+            other.host_id.in_(hosts),
+        )
+        .distinct()
+    )
 
 
 def _has_time(window: Window, now: datetime, needed: timedelta) -> bool:
@@ -125,48 +180,6 @@ def _next(window: Window, now: datetime, needed: timedelta) -> datetime | None:
             return starts
         after = starts + _SECOND
     return None
-
-
-def _spent_groups(session: Session, plan: models.Plan) -> tuple[str, ...]:
-    group = models.PlanGroup
-    rows = session.execute(
-        select(group.key, group.unavailable, group.limit)
-        .where(group.plan_id == plan.id, group.unavailable >= group.limit)
-        .order_by(group.key)
-        .limit(MOST_NAMED)
-    )
-    return tuple(
-        f"group {key} can spare no other host, {down} {'is' if down == 1 else 'are'} down "
-        f"and at most {limit} may be"
-        for key, down, limit in rows
-    )
-
-
-def _others(session: Session, plan: models.Plan, ring: Ring) -> tuple[int, ...]:
-    """Return other plans that are at work on hosts of ``ring`` that wait."""
-    other, mine, row, beside = models.Task, aliased(models.Task), models.Ring, models.Plan
-    waits = (
-        select(mine.host_id)
-        .join(row, row.id == mine.ring_id)
-        .where(mine.plan_id == plan.id, row.name == ring.name, mine.state.in_(WAITING_TASKS))
-    )
-    at_work = other.state.in_([*AT_WORK, TaskState.REBOOT_PENDING])
-    found = session.scalars(
-        select(other.plan_id)
-        .join(beside, beside.id == other.plan_id)
-        .where(
-            beside.id != plan.id,
-            or_(
-                and_(beside.live_tasks > 0, at_work),
-                and_(other.undo_until.is_not(None), other.undo_given_at.is_not(None)),
-            ),
-            other.host_id.in_(waits),
-        )
-        .distinct()
-        .order_by(other.plan_id)
-        .limit(MOST_NAMED)
-    )
-    return tuple(found)
 
 
 def _culprits(session: Session, plan: models.Plan, rollout: Rollout) -> list[Culprit]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -21,6 +21,7 @@ from patchmgr.domain.rollout.machine import awaited_person, current_ring
 from patchmgr.domain.rollout.model import Rollout, Signal, Tally
 from patchmgr.domain.rollout.states import (
     AT_WORK,
+    CHANGED,
     OPEN_PLANS,
     UNSUCCESSFUL,
     UNVERIFIED,
@@ -47,6 +48,14 @@ COMMANDS: Mapping[PlanState, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class WaysBack:
+    """Hosts of a ring that must be rolled back and are not yet."""
+
+    waiting: int = 0  # with or without an order, not begun
+    begun: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RingView:
     """A ring: how it is set, where it stands, and what its gate asks for."""
 
@@ -64,6 +73,7 @@ class RingView:
     tally: Tally
     gate: tuple[Condition, ...]
     counts: Mapping[str, int]  # every task state that it has -> hosts
+    ways_back: WaysBack = WaysBack()
 
     @property
     def hosts(self) -> int:
@@ -161,12 +171,15 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
     plan = session.get(models.Plan, plan_id)
     if plan is None:
         raise NotFoundError("plan", plan_id)
-    rows, contained = _rings_and_contained(session, plan)
+    rows, contained, ways_back, next_job = _rings_and_contained(session, plan)
     decisions = _decisions(session, plan_id)
     given = [one for one in decisions if one.void_at is None and one.decision == "approve"]
     rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {}, given)
     freezes = freezes_at(session, now)
-    views = tuple(_view(row, rollout, position, freezes, now) for position, row in enumerate(rows))
+    views = tuple(
+        _view(row, rollout, position, freezes, now, back)
+        for position, (row, back) in enumerate(zip(rows, ways_back, strict=True))
+    )
     counts: dict[str, int] = {}
     for view in views:
         for state, number in view.counts.items():
@@ -218,6 +231,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
             freezes,
             now,
             unreadable=[r.name for r in rows if not is_readable(r)],
+            next_job=next_job,
         ),
         revision=plan.revision,
         rollout=rollout,
@@ -226,18 +240,37 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
 
 def _rings_and_contained(
     session: Session, plan: models.Plan
-) -> tuple[list[models.Ring], tuple[int, ...]]:
-    """Return a plan's rings, and the open plans that it could take the place of. One query."""
-    ring = models.Ring
+) -> tuple[list[models.Ring], tuple[int, ...], list[WaysBack], datetime | None]:
+    """Return a plan's rings, and the open plans that it could take the place of. One query.
+
+    With them how many hosts of each ring are to go back, and when the schedule's next job runs.
+    """
+    ring, task = models.Ring, models.Task
+    begun = and_(task.undo_given_at.is_not(None), task.undo_begun_at.is_not(None))
+    to_go_back = select(func.count()).where(
+        task.plan_id == ring.plan_id,
+        task.ring_id + 0 == ring.id,  # so that it is the few asked for that are looked at
+        task.undo != literal_column("''"),
+        task.undo_over == "",
+        task.state.in_(CHANGED),
+    )
     others = plan.summary.get("contains", ()) if plan.state in OPEN_PLANS else ()
     rows = session.execute(
-        select(ring, _plan.state)
+        select(
+            ring,
+            _plan.state,
+            to_go_back.correlate(ring).scalar_subquery(),
+            to_go_back.where(begun).correlate(ring).scalar_subquery(),
+            select(func.min(models.ScheduledJob.next_at)).scalar_subquery(),
+        )
         .join(_plan, _plan.id == ring.plan_id)
         .where(ring.plan_id.in_([plan.id, *others]))
         .order_by(ring.plan_id, ring.position)
     ).all()
-    still = {row.plan_id for row, state in rows if state in OPEN_PLANS} - {plan.id}
-    return [row for row, _ in rows if row.plan_id == plan.id], tuple(sorted(still))
+    still = {row.plan_id for row, state, *_ in rows if state in OPEN_PLANS} - {plan.id}
+    mine = [one for one in rows if one[0].plan_id == plan.id]
+    backs = [WaysBack(number - away, away) for _, _, number, away, _ in mine]
+    return [one[0] for one in mine], tuple(sorted(still)), backs, mine[0][4] if mine else None
 
 
 def _break_glass(plan: models.Plan) -> BreakGlass | None:
@@ -263,7 +296,12 @@ def commands(rollout: Rollout) -> tuple[str, ...]:
 
 
 def _view(
-    row: models.Ring, rollout: Rollout, position: int, freezes: Freezes, now: datetime
+    row: models.Ring,
+    rollout: Rollout,
+    position: int,
+    freezes: Freezes,
+    now: datetime,
+    back: WaysBack,
 ) -> RingView:
     ring = rollout.rings[position]
     return RingView(
@@ -281,6 +319,7 @@ def _view(
         tally=ring.tally,
         gate=gate(rollout, position, now, freezes.frozen),
         counts={str(state): number for state, number in ring.tally.states.items()},
+        ways_back=back,
     )
 
 

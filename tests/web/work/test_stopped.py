@@ -1,20 +1,28 @@
 """A plan that stands still says so alike wherever it is shown, and each of its hosts says why."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from patchmgr.db import models
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
+from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout import advice
 from patchmgr.domain.rollout.advice import commands
 from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.rollout.states import PlanState, RingState, TaskState, WentBack
 from patchmgr.domain.windows import Window
 from patchmgr.services import approvals, holds, probing, rollouts, windows
 from patchmgr.services.rollouts import ResultRow
+from web.api.plan_shapes import Task
+from web.show import TONES
 
 ALL_AT_ONCE = (RingSettings("all", max_failures=0),)
 
@@ -108,7 +116,19 @@ def waiting_too_long(works):
     return plan_id
 
 
+def beside_a_host_that_failed(works):
+    web = GroupSettings("web", hosts=("web-1", "web-2", "web-3"), max_unavailable=1)
+    plan_id = works.started(rings=(RingSettings("all", max_failures=3),), groups=(web,))
+    fail(works, plan_id, "web-1")
+    rollouts.report_results(
+        works.db, plan_id, [ResultRow("canary-1", Outcome.INSTALLED)], **as_ann(works)
+    )
+    return plan_id
+
+
 STANDS = {
+    beside_a_host_that_failed: ("can spare no other host, 1 is down and at most 1 may be",
+                                "no longer count against", "plans retry 1 web-1"),
     paused_by_a_probe_that_says_nothing: (
         "was inconclusive 4 times, its limit is 4: the query has no samples", "tells nothing",
         "plans resume 1"),
@@ -126,11 +146,14 @@ STANDS = {
 
 
 @pytest.mark.parametrize("stand", STANDS, ids=lambda one: one.__name__)
-def test_a_plan_says_its_limit_and_what_to_do(works, client, stand):
+def test_a_plan_says_its_limit_and_what_to_do(works, client, statements, stand):
     plan_id = stand(works)
     why, what, typed = STANDS[stand]
 
-    page = client(Role.OPERATOR).get(f"/plans/{plan_id}")  # signed in after all that time
+    browser = client(Role.OPERATOR)  # signed in after all that time
+    statements.clear()
+    page = browser.get(f"/plans/{plan_id}")
+    assert len(statements) <= 12
     with works.db.reading() as session:
         plan = queries.get(session, plan_id, now=works.clock())
 
@@ -272,3 +295,22 @@ def test_who_could_not_approve_anyway_is_not_told(works, operator):
     plan_id = works.create()
 
     assert "you no longer can" not in operator.get(f"/plans/{plan_id}/rings").text
+
+
+def test_every_state_and_signal_stands_in_the_docs_and_has_its_colour():
+    folder = Path(advice.__file__).parent
+    docs = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text(encoding="utf-8")
+    states = {one.value for kind in (PlanState, RingState, TaskState) for one in kind}
+    signals = {
+        kind
+        for path in folder.glob("*.py")
+        for kind in re.findall(r"\bSignal\(\"(\w+)\"", path.read_text(encoding="utf-8"))
+    }
+
+    assert states - TONES.keys() == set()
+    assert {one for one in states | {*WentBack} if not re.search(rf"\b{one}\b", docs)} == set()
+    assert len(signals) > 5
+    for kind in signals | {"person", "content"}:
+        assert f"\n| {kind} |" in docs
+        assert kind == "gate" or kind in advice._ADVICE
+    assert set(get_args(Task.model_fields["went_back"].annotation)) == {"", *WentBack}
