@@ -37,7 +37,7 @@ class Refusal(Enum):
     )
     TWICE = (
         "stands for {column}, which the header has already",
-        "take one of the two columns out, or give it another name and leave that out (--map)",
+        "take one of the two columns out, or give it another name and leave that out",
     )
     MISSING = (
         "is missing from the header; it has {header}",
@@ -103,7 +103,7 @@ class Refusal(Enum):
         "put a value that has the separator ({sign}) in it in quotes",
     )
     HEADER_AGAIN = "is the header again", "take this row out"
-    LONG = "is longer than {most} characters", "shorten it, or leave the column out (--map)"
+    LONG = "is longer than {most} characters", "shorten it, or leave the column out"
     CONTROL = (
         "has control characters",
         "take them out: line ends, tabs, or signs that nothing shows",
@@ -114,12 +114,12 @@ class Refusal(Enum):
     NO_HOSTNAME = "is empty; every host needs a hostname", "write it, or take this row out"
     HOSTNAME = (
         "is not a hostname (letters, digits, dots, hyphens, underscores)",
-        "correct it, or take the names from another column (--map THEIRS=hostname)",
+        "correct it, or map another column to hostname",
     )
     TOTAL = "adds up other rows and names no host", "take this row out"
     OS_WORD = (
         "is not a value of os-release (letters, digits and . _ + ~ -)",
-        "write it as /etc/os-release does, or read names that people write as os (--map THEIRS=os)",
+        "write it as /etc/os-release does, or map the column to os, which takes any name",
     )
     EXPOSURE = "is neither public nor internal", "write one of them, or nothing"
     TAG = "has the tag {tag!r}", "tags are words or key=value, separated by spaces"

@@ -154,10 +154,12 @@ def _apply(
 def _new() -> list[ColumnElement[bool]]:
     """Select what may have something new to take back.
 
-    One that never began has nothing new; one that was asked before is not asked again.
+    One that never began has nothing new; one that was asked before is not asked again, and nobody
+    can order one that was retired.
     """
-    task = models.Task
+    task, host = models.Task, models.Host
     return [
+        task.host_id.in_(select(host.id).where(host.retired_at.is_(None))),
         task.state.in_(CHANGED),
         task.attempt > 0,
         or_(task.state != TaskState.TIMED_OUT, task.begun_at.is_not(None)),

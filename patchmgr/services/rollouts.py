@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -30,6 +30,7 @@ from patchmgr.domain.rollout.events import (
     TaskReported,
     Tick,
     Withdrawn,
+    WithdrawRollBack,
 )
 from patchmgr.domain.rollout.gates import is_approved
 from patchmgr.domain.rollout.machine import advance_all
@@ -39,6 +40,7 @@ from patchmgr.domain.rollout.results import refusal
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
     DISPATCHING_RINGS,
+    ENDED_PLANS,
     WAITING_RINGS,
     WAITING_TASKS,
     PlanState,
@@ -143,15 +145,14 @@ def tick_plan(
     approvals.let_lapse(session, plan, terms, now)
     forgotten = verification.awaiting_evidence(session, plan_id)
     said_back = verification.said_to_be_back(session, plan_id)
-    retired = _retired(session, plan)
-    wanted = Wanted(hosts=[*forgotten, *said_back, *retired], tick=event)
+    retired, kept = _retired(session, plan)
+    wanted = Wanted(hosts=[*forgotten, *said_back, *retired, *kept], tick=event)
     loaded = load(session, plan_id, wanted, now)
     before = loaded.rollout
-    events: list[Event] = list(verification.seen(session, plan_id, before, event, terms.targets))
-    events += [
-        TaskReported(host, now, Outcome.SKIPPED, MACHINE, output="the host was retired")
-        for host in retired
-    ]
+    gone = "the host was retired"
+    events: list[Event] = [WithdrawRollBack(MACHINE, now, tuple(kept), gone)] if kept else []
+    events += verification.seen(session, plan_id, before, event, terms.targets)
+    events += [TaskReported(host, now, Outcome.SKIPPED, MACHINE, output=gone) for host in retired]
     events += _withdrawn(session, loaded.plan, now)
     events += holds.stops(session, loaded.plan, now)
     is_unreadable = not all(map(is_readable, loaded.rings))
@@ -264,22 +265,33 @@ def _one_at_a_time(session: Session) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
-def _retired(session: Session, plan: models.Plan) -> list[int]:
-    """Return the hosts that still wait for their turn and were retired since the plan was made."""
-    if plan.state not in ACTIVE_PLANS:
-        return []
+def _retired(session: Session, plan: models.Plan) -> tuple[list[int], list[int]]:
+    """Return the hosts that were retired since the plan was made, and that nobody can order.
+
+    Those that wait for their turn, then those that are to go back and have not begun to.
+    """
+    if plan.state not in (*ACTIVE_PLANS, *ENDED_PLANS):
+        return [], []
     host, task = models.Host, models.Task
-    return list(
-        session.scalars(
-            select(host.id)
-            .join(task, task.host_id == host.id)
-            .where(
-                host.retired_at >= plan.created_at,
-                task.plan_id == plan.id,
-                task.state.in_([*WAITING_TASKS, TaskState.LEASED]),
-            )
-            .order_by(host.id)
+    waits = task.state.in_([*WAITING_TASKS, TaskState.LEASED])
+    goes_back = and_(
+        task.undo_until.is_not(None), task.undo_begun_at.is_(None), task.undo_over == ""
+    )
+    rows = session.execute(
+        select(host.id, task.state, goes_back)
+        .join(task, task.host_id == host.id)
+        .where(
+            host.retired_at >= plan.created_at,
+            task.plan_id == plan.id,
+            or_(waits, goes_back),
         )
+        .order_by(host.id)
+    ).all()
+    is_active = plan.state in ACTIVE_PLANS
+    waiting = (*WAITING_TASKS, TaskState.LEASED)
+    return (
+        [number for number, state, _ in rows if is_active and state in waiting],
+        [number for number, state, back in rows if back and state != TaskState.ROLLED_BACK],
     )
 
 

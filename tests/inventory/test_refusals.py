@@ -136,8 +136,7 @@ HOSTS = {  # what is refused -> how it is read, and how the first line said of i
         FOREMAN + "web 2,RHEL 9,x,,y\n",
         (
             "row 2, column Name: 'web 2' is not a hostname (letters, digits, dots, hyphens, "
-            "underscores); correct it, or take the names from another column (--map "
-            "THEIRS=hostname)"
+            "underscores); correct it, or map another column to hostname"
         ),
     ),
     Refusal.TOTAL: ("Server\nTotal\n", "column Server: 'Total' adds up other rows and names no"),
@@ -145,8 +144,8 @@ HOSTS = {  # what is refused -> how it is read, and how the first line said of i
         "hostname,Betriebssystem\na,Debian GNU\n",
         (
             "row 2, column Betriebssystem: 'Debian GNU' is not a value of os-release (letters, "
-            "digits and . _ + ~ -); write it as /etc/os-release does, or read names that people "
-            "write as os"
+            "digits and . _ + ~ -); write it as /etc/os-release does, or map the column to "
+            "os, which takes any name"
         ),
     ),
     Refusal.EXPOSURE: (

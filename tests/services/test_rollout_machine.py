@@ -66,7 +66,7 @@ ANSWERS = {Health.PASSED: [{"value": [0, "1"]}], Health.FAILED: [{"value": [0, "
 RINGS = (
     RingSettings("canary", fields={"ring": "canary"}, max_failures=0, max_concurrent=1, soak=HOUR,
                  window="any", probes=(UP,)),
-    RingSettings("broad", max_failures=1, max_concurrent=2, window="day"),
+    RingSettings("broad", max_failures=1, max_concurrent=2, window="day", probes=(UP,)),
 )  # fmt: skip
 GROUPS = (
     GroupSettings("pair", hosts=("b1", "b2")),
@@ -253,7 +253,7 @@ class StoredRollouts(RuleBasedStateMachine):
         return bool(asked)
 
     @precondition(lambda self: self.seen.plan.state == "running")
-    @rule(health=st.sampled_from(Health), times=st.sampled_from([1, 3, 4]), breaks=BREAKS)
+    @rule(health=st.sampled_from(Health), times=st.sampled_from([4, 4, 2, 1]), breaks=BREAKS)
     def probe_says(self, health, times, breaks):
         """A probe says the same some times: enough of what is not well stops the plan."""
         self.health, answers = health, 0

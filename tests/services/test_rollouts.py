@@ -18,6 +18,7 @@ from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.simulation.forecast import WhatIf
+from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze
 from patchmgr.errors import (
     BadFileError,
@@ -612,6 +613,27 @@ def test_a_page_of_tasks_goes_on_where_the_last_one_ended(fleet):
 
     assert page.total == 5
     assert seen == ["c1", "c2", "b1", "b2", "b3"]
+
+
+def test_a_host_that_was_retired_gets_no_order_to_go_back(fleet):
+    plan_id = fleet.started(terms=Terms(execution=Execution.AGENT))
+    fleet.report(plan_id, "c1", "c2")
+    fleet.do("pause", plan_id, reason="it is slow")
+    freezes.add(
+        fleet.db, Freeze("now", fleet.now, fleet.now + HOUR, "peak"), actor="ann",
+        role=Role.ADMIN, now=fleet.now,
+    )  # fmt: skip
+    fleet.do("roll_back", plan_id, hosts=["c1"], reason="it is slow")
+    fleet.now += MINUTE
+    for name in ("c1", "c2"):
+        retirement.retire(fleet.db, name, actor="ann", now=fleet.now)
+    fleet.tick(2 * HOUR)
+
+    (task,) = [row for row in fleet.rows(models.Task) if row.undo]
+    assert (task.undo_attempt, task.undo_until) == (0, None)
+    assert "the host was retired" in task.undo_over
+    with pytest.raises(ConflictError, match="no host of ring canary has anything new"):
+        fleet.do("roll_back", plan_id, ring="canary", reason="it is slow")
 
 
 def test_a_host_that_was_retired_gets_no_turn(fleet):
