@@ -23,7 +23,7 @@ from patchmgr.domain import leases as rules
 from patchmgr.domain.leases import CHANGED, Claim, Given, Refusal, WorkItem
 from patchmgr.domain.rings import from_json
 from patchmgr.domain.rollout import rolling_back
-from patchmgr.domain.rollout.events import HaltSignal, Outcome, TaskReported
+from patchmgr.domain.rollout.events import HaltSignal, NeverBegun, Outcome, TaskReported
 from patchmgr.domain.rollout.fitting import fits
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.results import refusal
@@ -155,7 +155,8 @@ def begin(
     """Let a holder begin. The same run may ask again; another one is refused.
 
     Asked again after `begin_by`, by who never heard the answer, it may begin as long as the work
-    still fits: before the window closes, and before a freeze.
+    still fits: before the window closes, and before a freeze. After that the order is taken back:
+    by asking, it says that it has not begun.
 
     Raises `LeaseRefusedError` with the reason, `NotFoundError`, `ForbiddenError`.
     """
@@ -168,7 +169,7 @@ def begin(
         elif lease.ended_at is not None:
             refused = Refusal("over", "its result was reported")
         elif now > lease.begin_by and not _still_fits(session, lease, now):
-            refused = Refusal("too-late", "it had to be begun by now; report that it failed")
+            refused = _never_begun(session, lease, actor, now)
         if refused is None:
             task = session.get_one(models.Task, lease.task_id, populate_existing=True)
             if not _has_begun(task, lease):
@@ -379,6 +380,15 @@ def _begin(
     store(session, loaded, after, effects, now)
     lease.run, lease.begun_at = claim.run, now
     return None
+
+
+def _never_begun(session: Session, lease: models.Lease, actor: str, now: datetime) -> Refusal:
+    """Take back what can no longer be begun by who was let begin and did not hear so."""
+    loaded = load(session, lease.plan_id, Wanted(hosts=[lease.host_id]), now)
+    event = NeverBegun(lease.host_id, now, actor, lease.attempt, is_way_back=lease.is_way_back)
+    after, effects = advance(loaded.rollout, event)
+    store(session, loaded, after, effects, now)
+    return Refusal("too-late", "it had to be begun by now, and is taken back; ask for orders")
 
 
 def _still_fits(session: Session, lease: models.Lease, now: datetime) -> bool:

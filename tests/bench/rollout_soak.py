@@ -428,7 +428,9 @@ def problems(found: Found) -> list[str]:
 HANDED_OUT = ("dispatched", "roll_back_dispatched")
 BEGUN = {"install": "task_running", "roll_back": "roll_back_begun"}
 CHANGES = (*HANDED_OUT, *BEGUN.values())
-ONCE = (*BEGUN.values(), "task_installed", "task_verified", "task_rolled_back")
+ONCE = ("task_installed", "task_verified", "task_rolled_back")
+# What lets a host begin again: it never heard that it might, and had not.
+TAKEN_BACK = {"task_running": "task_deferred", "roll_back_begun": "roll_back_recalled"}
 
 
 def _twice_or_lost(found: Found) -> list[str]:
@@ -460,7 +462,8 @@ def _twice_or_lost(found: Found) -> list[str]:
     bad += [
         f"{host}: {kind} {count} times"
         for (kind, host), count in counts.items()
-        if kind in ONCE and count > 1
+        if (kind in ONCE and count > 1)
+        or (kind in TAKEN_BACK and count > 1 + counts[TAKEN_BACK[kind], host])
     ]
     return bad
 

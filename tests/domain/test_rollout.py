@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from patchmgr.domain.rings import RingSettings
+from patchmgr.domain.rollout import rolling_back
 from patchmgr.domain.rollout.events import (
     Acknowledge,
     AcknowledgeHosts,
@@ -15,6 +16,7 @@ from patchmgr.domain.rollout.events import (
     Edited,
     HaltSignal,
     InventorySeen,
+    NeverBegun,
     Notify,
     Outcome,
     Pause,
@@ -609,6 +611,27 @@ class TestResults:
         assert rollout.tasks[1].attempt == 2
         assert advance(rollout, result(1, Outcome.FAILED, attempt=1)) == (rollout, ())
         assert after(rollout, result(1, attempt=1)).tasks[1].state is TaskState.INSTALLED
+
+    @pytest.mark.parametrize(
+        ("ends", "state"),
+        [
+            ((), TaskState.DEFERRED),
+            ((Pause("ann", T0 + 2 * MINUTE, "wait"),), TaskState.DEFERRED),
+            ((Cancel("ann", T0 + 2 * MINUTE, "no"),), TaskState.CANCELLED),
+        ],
+    )
+    def test_who_heard_too_late_that_it_may_begin_is_given_another_turn(self, ends, state):
+        begun = after(started(2, 1), result(1, Outcome.RUNNING, attempt=1), *ends)
+        rollout, effects = play(begun, NeverBegun(1, T0 + HOUR, "h1", 1))
+        task = rollout.tasks[1]
+
+        assert (task.state, task.begun, task.reason) == (state, None, rolling_back.UNHEARD)
+        assert of(effects, Recall) == [Recall(1, 1, rolling_back.UNHEARD)]
+        assert rollout.rings[0].tally.failures == 0
+        outdated = NeverBegun(1, T0 + HOUR, "h1", 1)
+        again = after(rollout, tick_at(T0 + HOUR))
+        assert again.tasks[1].attempt == (2 if not ends else 1)
+        assert advance(again, outdated) == (again, ())
 
     def test_a_rollback_undoes_even_a_verified_host(self):
         rollout = after(started(1, 1), inventory(1), result(1, Outcome.ROLLED_BACK))

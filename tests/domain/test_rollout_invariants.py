@@ -24,6 +24,7 @@ from patchmgr.domain.rollout.events import (
     Edited,
     HaltSignal,
     InventorySeen,
+    NeverBegun,
     Outcome,
     Pause,
     ProbeAnswered,
@@ -282,6 +283,18 @@ class Rollouts(RuleBasedStateMachine):
         for host, task in self.rollout.tasks.items():
             if task.state in AT_WORK:
                 self.play(TaskReported(host, self.at, outcome, "ann"))
+
+    @rule(host=st.integers(1, sum(SIZES)))
+    def hears_too_late_that_it_may_begin(self, host: int) -> None:
+        task = self.rollout.tasks[host]
+        going_back = task.undo is not None and task.undo.has_begun
+        attempt = task.undo.attempt if going_back else task.attempt
+        self.play(NeverBegun(host, self.at, "ann", attempt, is_way_back=going_back))
+        after = self.rollout.tasks[host]
+        assert not (after.undo and after.undo.has_begun)
+        if not going_back:
+            assert after.state is not TaskState.RUNNING
+            assert after.is_failure == task.is_failure
 
     @rule(
         host=st.integers(1, sum(SIZES)),

@@ -176,6 +176,9 @@ def test_who_hears_too_late_that_it_may_begin_does_not(fleet, why):
         fleet.now += HOUR + 15 * MINUTE  # 34 minutes are left, and 45 needed
 
     assert hosts.refused("begin", "c1", order) == "too-late"
+    assert fleet.states(plan)["c1"] == "deferred"
+    assert hosts.refused("begin", "c1", order) in ("over", "too-late")
+    assert not hosts.ask("c1")
 
 
 @pytest.mark.parametrize("call", ["ask", "begin", "result"])

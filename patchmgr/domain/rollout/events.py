@@ -237,6 +237,17 @@ class TaskReported:
 
 
 @dataclass(frozen=True, slots=True)
+class NeverBegun:
+    """Who was let begin did not hear so until the work no longer fitted, and has done nothing."""
+
+    host: int
+    at: datetime
+    by: str
+    attempt: int
+    is_way_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class InventorySeen:
     """What an inventory of ``at`` shows: ``verified`` is every target version reached."""
 
@@ -280,6 +291,7 @@ Event = (
     | Withdrawn
     | Tick
     | TaskReported
+    | NeverBegun
     | InventorySeen
     | WayBackSeen
 )

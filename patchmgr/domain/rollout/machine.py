@@ -17,6 +17,7 @@ from patchmgr.domain.rollout.events import (
     HaltSignal,
     Held,
     InventorySeen,
+    NeverBegun,
     Pause,
     ProbeAnswered,
     Propose,
@@ -66,6 +67,7 @@ _HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     Withdrawn: commands.withdrawn,
     Tick: ticking.tick,
     TaskReported: results.reported,
+    NeverBegun: results.never_begun,
     InventorySeen: results.seen,
     WayBackSeen: witness.seen,
 }

@@ -4,7 +4,14 @@ from datetime import datetime
 
 from patchmgr.domain.rollout import rolling_back
 from patchmgr.domain.rollout.entering import enter
-from patchmgr.domain.rollout.events import MACHINE, InventorySeen, Outcome, TaskReported
+from patchmgr.domain.rollout.events import (
+    MACHINE,
+    InventorySeen,
+    NeverBegun,
+    Outcome,
+    Recall,
+    TaskReported,
+)
 from patchmgr.domain.rollout.model import Task, revised
 from patchmgr.domain.rollout.states import (
     ACTIVE_PLANS,
@@ -64,6 +71,24 @@ def reported(work: Work, event: TaskReported) -> None:
         _move(work, task, event)
     elif event.outcome is Outcome.INSTALLED:
         _again_installed(work, task, event)
+
+
+def never_begun(work: Work, event: NeverBegun) -> None:
+    """Take an order back as one that was not begun: nobody is to blame, another turn comes.
+
+    After the end of the plan none does. Raises `NotFoundError`.
+    """
+    task = work.tasks.get(event.host)
+    if task is None:
+        raise NotFoundError("task of host", event.host)
+    if event.is_way_back:
+        rolling_back.never_begun(work, task, event)
+    elif task.state is _T.RUNNING and task.attempt == event.attempt:
+        why = rolling_back.UNHEARD
+        work.effects.append(Recall(task.host, task.attempt, why))
+        comes_again = work.plan.state in ACTIVE_PLANS
+        state, finished = (_T.DEFERRED, None) if comes_again else (_T.CANCELLED, event.at)
+        enter(work, task, state, event.at, why, actor=event.by, begun=None, finished=finished)
 
 
 def seen(work: Work, event: InventorySeen) -> None:

@@ -15,6 +15,7 @@ from patchmgr.domain.rollout.entering import enter
 from patchmgr.domain.rollout.events import (
     MACHINE,
     Dispatch,
+    NeverBegun,
     Outcome,
     Recall,
     TaskReported,
@@ -27,6 +28,7 @@ from patchmgr.domain.rollout.states import ACTIVE_PLANS, AT_WORK, CHANGED, ENDED
 from patchmgr.domain.rollout.work import Work
 from patchmgr.errors import ConflictError
 
+UNHEARD = "it heard too late that it may begin, and has not begun"
 _T = TaskState
 _HANDING_OUT = (*ACTIVE_PLANS, *ENDED_PLANS)
 _ANSWERS = (Outcome.RUNNING, Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.SKIPPED)
@@ -126,6 +128,12 @@ def reported(work: Work, task: Task, event: TaskReported) -> None:
             _give_up(work, task, event.at, f"declined: {said}" if said else "declined", event.by)
 
 
+def never_begun(work: Work, task: Task, event: NeverBegun) -> None:
+    """Take back an order whose host heard too late that it may begin."""
+    if task.undo is not None and task.undo.has_begun and _is_out(task, event.attempt):
+        _take_back(work, task, task.undo, UNHEARD, event.at)
+
+
 def cannot_withdraw(task: Task) -> str | None:
     """Return why the wish that a host goes back cannot be withdrawn; None when it can be."""
     undo = task.undo
@@ -196,13 +204,17 @@ def _check_order(work: Work, task: Task, undo: WayBack, event: Tick, *, is_late:
     if not can_begin:
         misses = undo.misses
         why = f"frozen: {event.frozen}" if event.frozen else "it closes too soon to begin"
-    recall(work, task, why)
-    until = (undo.asked or event.at) + work.settings(task).wait
-    waits = replace(undo, given=None, misses=misses, until=until)
-    work.put(replace(task, undo=waits))
-    _record(work, task, event.at, "roll_back_recalled", why)
+    _take_back(work, task, replace(undo, misses=misses), why, event.at)
     if misses >= work.settings(task).max_attempts:
         _give_up(work, work.tasks[task.host], event.at, f"{why}, {misses} times")
+
+
+def _take_back(work: Work, task: Task, undo: WayBack, why: str, at: datetime) -> None:
+    """Let an order that was not begun wait for another turn."""
+    recall(work, task, why)
+    until = (undo.asked or at) + work.settings(task).wait
+    work.put(replace(task, undo=replace(undo, given=None, begun=None, until=until)))
+    _record(work, task, at, "roll_back_recalled", why)
 
 
 def _give(work: Work, task: Task, undo: WayBack, at: datetime, latest: datetime) -> None:
