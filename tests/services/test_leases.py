@@ -16,8 +16,9 @@ from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError
-from patchmgr.services import exports, freezes, leases, windows
-from patchmgr.services.leases import LeaseRefusedError, Said
+from patchmgr.services import exports, freezes, lease_calls, leases, orders, windows
+from patchmgr.services.lease_calls import LeaseRefusedError
+from patchmgr.services.leases import Said
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 BY_AGENT = Terms(execution=Execution.AGENT)
@@ -44,7 +45,7 @@ class Hosts:
 
     def ask(self, name, **more):
         host = {"host_id": self.ids[name]} if name in self.ids else {"limit": 100}
-        return leases.orders(
+        return orders.give(
             self.fleet.db,
             self.execution,
             clock=self.clock,
@@ -292,7 +293,7 @@ def test_a_flood_of_forgeries_does_not_fill_the_audit_log(fleet, hosts, plan):
     for _ in range(15):
         assert hosts.refused("begin", "c1", order, attempt=7) == "false-claim"
 
-    assert len(refusals(fleet)) == leases.MOST_AUDITED
+    assert len(refusals(fleet)) == lease_calls.MOST_AUDITED
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from patchmgr.services import (
     audit,
     freezes,
     leases,
+    orders,
     outbox,
     probing,
     proof,
@@ -355,7 +356,7 @@ class StoredRollouts(RuleBasedStateMachine):
     @rule(host=HOST, breaks=BREAKS)
     def ask(self, host, breaks):
         def work():
-            self.orders += leases.orders(
+            self.orders += orders.give(
                 self.fleet.db, Execution.AGENT, clock=self.clock, host_id=self.ids[host],
                 **self.speaker(host),
             )  # fmt: skip

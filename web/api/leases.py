@@ -12,6 +12,7 @@ from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.terms import Execution
 from patchmgr.errors import ForbiddenError
 from patchmgr.services import leases as service
+from patchmgr.services import orders
 from patchmgr.services.leases import Said
 from web.api.routing import actor, route
 from web.api.values import PLAIN, In, Out, Plain, When
@@ -123,7 +124,7 @@ def lease_of_host(host_id: int) -> object:
     if speaker.host_id != host_id:
         raise ForbiddenError(f"this token speaks for {speaker.hostname} only")
     holder = _holder()
-    found = service.orders(
+    found = orders.give(
         db(),
         Execution.AGENT,
         holder=holder,
@@ -145,7 +146,7 @@ def lease_of_host(host_id: int) -> object:
 )
 def lease_many(body: LeasesIn) -> object:
     """Ask for the orders of many hosts, as a runner."""
-    return service.orders(
+    return orders.give(
         db(),
         Execution.RUNNER,
         holder=_holder(),
