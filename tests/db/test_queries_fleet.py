@@ -158,12 +158,14 @@ def test_every_order_has_its_key():
 
 
 @pytest.mark.parametrize(
-    ("sort", "descending"),
-    [(sort, down) for sort in BY for down in (False, True) if (sort, down) != ("due", True)],
+    ("sort", "descending", "walked"),
+    [(sort, down, down) for sort in BY for down in (False, True) if (sort, down) != ("due", True)]
+    + [("due", False, True)],
 )
-def test_pages_in_any_order_are_all_of_them_once(fleet, now, sort, descending, monkeypatch):
-    if descending:  # a few hosts' findings are sorted at once; here they are walked through
+def test_pages_in_any_order_are_all_of_them_once(fleet, now, sort, descending, walked, monkeypatch):
+    if walked:  # a few findings are sorted at once; here they are walked through
         monkeypatch.setattr(findings, "FEW_HOSTS", 0)
+        monkeypatch.setattr(findings, "FEW_EXPOSURES", -1)
     later = now + 20 * DAY
     filters = (*FILTERS, FindingFilter(overdue=True), FindingFilter(overdue=True, search="db"))
     with fleet.reading() as session:

@@ -41,6 +41,7 @@ exposure, judgement = models.Exposure, models.Judgement
 advisory, count = models.Advisory, models.HostCount
 
 FEW_HOSTS = 50  # up to which all their findings are sorted rather than walked through
+FEW_EXPOSURES = 2_000  # likewise, by due date, of the versions that a filter leaves
 _ORDER = (host.hostname, version.name, advisory.ref, version.id)  # of the CSV
 
 
@@ -206,10 +207,26 @@ def _parts(
         return finding_order.by_judgement(session, by, judged, last, pace)
     if asked.at is not None:
         raise InputError({"sort": "by due date only as it is now"})
+    exposed = _few_exposed(session, asked, versions)
+    if exposed is not None:
+        return iter([exposed])
     earliest = None
     if judged := on_judgements(asked.filters):  # the soonest of all may be none of these
         earliest = finding_due.earliest(session, asked.policy, judged)
     return finding_order.by_due(session, by, hosts, last, pace, earliest)
+
+
+def _few_exposed(
+    session: Session, asked: Asked, versions: list[int] | None
+) -> ColumnElement[bool] | None:
+    """Return the condition for the exposures that can be meant; None where these are not few."""
+    through_hosts = asked.filters.search and asked.may_name_hosts
+    if versions is None or len(versions) > FEW or through_hosts:
+        return None
+    exposed = exposure.package_version_id.in_(versions)
+    some = select(exposure.id).where(exposed, held(exposure, None)).limit(FEW_EXPOSURES + 1)
+    number = session.scalar(select(func.count()).select_from(some.subquery())) or 0
+    return exposed if number <= FEW_EXPOSURES else None
 
 
 def _candidates(asked: Asked, versions: list[int] | None) -> list[ColumnElement[bool]]:
