@@ -14,6 +14,7 @@ from patchmgr.db.base import Base, table_of
 T = TypeVar("T")
 
 CHUNK = 10_000  # rows a statement
+COPIED = 1_000  # rows from which a table of their own is worth making
 IN_LIST = 500  # values in one IN (...)
 
 
@@ -42,11 +43,38 @@ def insert_raw(
 
 
 def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert ``rows``, leaving out those that somebody else has stored meanwhile."""
-    if rows:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table_of(model)).on_conflict_do_nothing()
-        session.connection().execute(statement, [dict(row) for row in rows])
+    """Insert ``rows``, in their order, without those that somebody else has stored meanwhile."""
+    if not rows:
+        return
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    if is_postgresql and len(rows) >= COPIED:
+        _copy_new(session, table_of(model), rows)
+        return
+    dialect = postgresql if is_postgresql else sqlite
+    statement = dialect.insert(table_of(model)).on_conflict_do_nothing()
+    session.connection().execute(statement, [dict(row) for row in rows])
+
+
+def _copy_new(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many rows by way of a table of this transaction's own: COPY itself skips none."""
+    connection = session.connection()
+    dialect = connection.dialect
+    quote = dialect.identifier_preparer.quote
+    names = ", ".join(map(quote, rows[0]))
+    stored = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in rows[0]]
+    own = f"coming_{table.name}"
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE {own} AS SELECT {names} FROM {table.name} WITH NO DATA"  # noqa: S608 -- our own names
+    )
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {own} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            pairs = zip(row.values(), stored, strict=True)
+            copy.write_row([as_is if to is None else to(as_is) for as_is, to in pairs])
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {own} ON CONFLICT DO NOTHING"  # noqa: S608 -- our own names
+    )
+    connection.exec_driver_sql(f"DROP TABLE {own}")
 
 
 def by_digest(session: Session, model: type[Base], digests: Collection[bytes]) -> dict[bytes, int]:
