@@ -7,7 +7,8 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.base import table_of
+from patchmgr.db.base import table_of, to_micros
+from patchmgr.db.bulk import among, insert_raw
 from patchmgr.db.package_sets import Ids
 from patchmgr.services import installations
 
@@ -19,18 +20,14 @@ def point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) -> 
     session.flush()
     connection = session.connection()
     history, host = table_of(models.HostPackageSet), table_of(models.Host)
-    connection.execute(
-        update(history)
-        .where(history.c.host_id == bindparam("b_host"), history.c.until.is_(None))
-        .values(until=now),
-        [{"b_host": host_id} for host_id, _ in moved],
-    )
-    connection.execute(
-        history.insert(),
-        [
-            {"host_id": host_id, "package_set_id": set_id, "since": now, "until": None}
-            for host_id, set_id in moved
-        ],
+    hosts = [host_id for host_id, _ in moved]
+    had = among(session, history.c.host_id, hosts)
+    connection.execute(update(history).where(had, history.c.until.is_(None)).values(until=now))
+    insert_raw(
+        session,
+        models.HostPackageSet,
+        ("host_id", "package_set_id", "since", "until"),
+        ((host_id, set_id, to_micros(now), None) for host_id, set_id in moved),
     )
     connection.execute(
         update(host)
@@ -38,7 +35,7 @@ def point(session: Session, moved: Sequence[tuple[int, int]], now: datetime) -> 
         .values(package_set_id=bindparam("b_set"), updated_at=now, report_digest=None),
         [{"b_host": host_id, "b_set": set_id} for host_id, set_id in moved],
     )
-    installations.count(session, [host_id for host_id, _ in moved])
+    installations.count(session, hosts)
     session.expire_all()
 
 
