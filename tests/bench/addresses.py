@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
 EACH = 2  # addresses of one kind: the same page and parameters
@@ -69,7 +70,7 @@ def pages(get: Get, routes: Map) -> tuple[list[str], list[str]]:
             continue
         try:
             rule, _ = match.match(path, return_rule=True)
-        except Exception:  # noqa: BLE001 -- whatever is no address of ours
+        except HTTPException:  # no address of ours
             continue
         kind = f"{rule.endpoint} {[n if n != 'sort' else (n, v) for n, v in query]}"
         if LEFT_OUT.search(rule.rule) or LEFT_OUT.search(path) or kinds.get(kind, 0) >= EACH:
