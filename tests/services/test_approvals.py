@@ -195,6 +195,9 @@ def test_breaking_the_glass_starts_and_stays_open_until_somebody_else_signs(flee
     assert "running" in kinds
     sent = [one.payload for one in fleet.rows(models.Outbox) if one.kind == "notify"]
     assert [one["kind"] for one in sent] == ["break_glass"]
+    reminded = [approvals.remind(fleet.db, now=fleet.now + n * DAY / 2) for n in (0, 1, 2, 3, 4)]
+    assert reminded == [0, 0, 1, 0, 1]
+    assert "ann 1 d ago, and nobody" in fleet.rows(models.Outbox)[-2].payload["message"]
 
     with pytest.raises(ForbiddenError, match="somebody who neither made nor started"):
         review(fleet, plan_id, actor="ann")
@@ -205,6 +208,7 @@ def test_breaking_the_glass_starts_and_stays_open_until_somebody_else_signs(flee
         review(fleet, plan_id, actor="dan")
     with fleet.db.reading() as session:
         assert plan_lists.unreviewed(session) == []
+    assert approvals.remind(fleet.db, now=fleet.now + 9 * DAY) == 0
     assert fleet.get(plan_id).break_glass.reviewed_by == "cid"
     actions = [entry.action for entry in fleet.rows(models.AuditEntry)]
     assert {"plan.break_glass", "plan.review"} <= set(actions)
