@@ -15,7 +15,7 @@ from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState
 from patchmgr.domain.terms import Terms, may_approve
 from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
-from patchmgr.services import audit
+from patchmgr.services import audit, witnesses
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
@@ -74,7 +74,7 @@ def bar(
             session,
             at=now,
             actor=actor,
-            action="plan.approval_fell",
+            action=witnesses.FELL,
             subject=f"plan {approval.plan_id}",
             details={"by": name, "ring": approval.ring, "why": why},
         )

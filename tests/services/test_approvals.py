@@ -418,6 +418,22 @@ def test_what_somebody_approved_falls_with_the_right_to_approve(sqlite_fleet, as
             fleet.do("start", plan_id)
 
 
+def test_an_approval_that_fell_and_is_put_back_by_hand_does_not_count(sqlite_fleet):
+    fleet = sqlite_fleet
+    by = {"actor": "root", "now": fleet.now}
+    accounts.add_user(fleet.db, "bob", Role.APPROVER, "a long enough secret", **by)
+    plan_id = fleet.create()
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+    accounts.disable(fleet.db, "bob", actor="root", now=fleet.now + DAY)
+    with fleet.db.writing() as session:
+        session.execute(update(models.Approval).values(void_at=None, void_reason=""))
+        session.execute(update(models.Plan).values(state="approved"))
+
+    with pytest.raises(ConflictError, match="not what was approved"):
+        fleet.do("start", plan_id)
+
+
 def test_what_has_begun_on_an_approval_goes_on_and_what_has_not_waits(sqlite_fleet):
     fleet = sqlite_fleet
     guarded = RingSettings("broad", needs_approval=True)
