@@ -169,16 +169,19 @@ def first_of(paths: Sequence[str]) -> Optional[str]:
 def dpkg_status() -> Optional[str]:
     """Return what dpkg's own files say is installed; what else they say is ten times as much."""
     kept = []  # type: List[bytes]
-    for path in [DPKG_STATUS] + sorted(glob.glob(DPKG_STATUS_D)):
+    for path in [DPKG_STATUS, *sorted(glob.glob(DPKG_STATUS_D))]:
         if path.endswith(".md5sums"):
             continue
         if kept:
             kept.append(b"\n")  # each file ends a package's lines
         try:
             with open(path, "rb") as file:
-                for line in file:
-                    if line.startswith(DPKG_FIELDS) or not line.strip():
-                        kept.append(line.rstrip(b"\n") + b"\n")
+                said = (line.rstrip(b"\n") for line in file)
+                kept += [
+                    line + b"\n"
+                    for line in said
+                    if line.startswith(DPKG_FIELDS) or not line.strip()
+                ]
         except OSError:
             continue
     text = plain(b"".join(kept))

@@ -47,8 +47,10 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
     ),
     (
         r'\A\s*\[\s*\{[^{}]*"version"',
-        "is a list of names and versions of which it is not certain that pip wrote it; name the"
-        " format pip if it did, and ask osquery for all columns (SELECT * FROM deb_packages)",
+        (
+            "is a list of names and versions of which it is not certain that pip wrote it; name the"
+            " format pip if it did, and ask osquery for all columns (SELECT * FROM deb_packages)"
+        ),
     ),
     (r"^SPDXVersion: ", "is SPDX in tag-value form; export the document as SPDX 2.3 JSON"),
     (r"^(?:SPDXID|spdxVersion): ", "is SPDX in YAML; export the document as SPDX 2.3 JSON"),
@@ -79,8 +81,11 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
     ),
     (
         r"^[\w.+-]+ (?:\d+:)?[\d.]\S*-\d+(?:\.\d+)?$",
-        "names versions and no architectures, as pacman -Q does, which is not read: send an SBOM"
-        f" (CycloneDX or SPDX 2.3, JSON); if it is dpkg's, name the format dpkg, or {_DPKG}",
+        (
+            "names versions and no architectures, as pacman -Q does, which is not read: send an"
+            " SBOM (CycloneDX or SPDX 2.3, JSON); if it is dpkg's, name the format dpkg, or "
+            f"{_DPKG}"
+        ),
     ),
 )
 _BEGINNING = 1 << 16  # characters looked at

@@ -41,7 +41,7 @@ _ABBREVIATED = {"i": "installed", "F": "half-configured", "H": "half-installed"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*", re.ASCII | re.IGNORECASE)
 _SIGNS = ("\t", "|", ";", ",")  # that part columns
 _WORDS = re.compile(r"([^\s=,;|]+)(?: +|=)([0-9][A-Za-z0-9.+:~-]*)(?: +([a-z0-9-]+))?", re.ASCII)
-_ARCHES = {"all", "amd64", "arm64", "armel", "armhf", "mips64el", "ppc64el"}  # no other tool's words
+_ARCHES = {"all", "amd64", "arm64", "armel", "armhf", "mips64el", "ppc64el"}  # no other's words
 _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
 # ${Status} or ${db:Status-Abbrev}: no source package or version looks like that.
 _STATUS = re.compile(r"[a-z]+ [a-z]+ [a-z-]+|[uihrp][ncHUFWti]R?")
@@ -67,8 +67,9 @@ def read(listing: str) -> Listing:
     Lines are those of `COMMAND`, with or without its last column; or name and version as plain
     ``dpkg-query -W`` prints them, then the architecture, then a ``${Source}``, then a status, as
     far as they are there; parted by tabs, or by another sign. Blanks part no more than the first
-    three, as ``name version arch`` or ``name=version``. An empty ``${Source}`` is a source of the package's own name; without
-    that column the source is not known. Raises `BadFileError` naming each line that is neither.
+    three, as ``name version arch`` or ``name=version``. An empty ``${Source}`` is a source of the
+    package's own name; without that column the source is not known. Raises `BadFileError` naming
+    each line that is neither.
     """
     bad: list[BadRow] = []
     entries = _stanzas(listing, bad) if _is_status(listing) else _lines(listing, bad)

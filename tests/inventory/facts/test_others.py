@@ -76,7 +76,7 @@ def test_dnf_in_another_language_and_without_updates():
     ],
 )
 def test_repositories_that_dnf_could_not_read_are_not_taken_for_empty(text):
-    with pytest.raises(UnreadableError, match="dnf|it may have failed"):
+    with pytest.raises(UnreadableError, match=r"dnf|it may have failed"):
         dnf.updates(text)
 
 
