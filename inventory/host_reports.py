@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inventory import documents, machines, sections
+from inventory import conflicts, documents, machines, sections
 from inventory.formats import REPORT
 from inventory.host_rows import set_platform
 from inventory.listings import store_report
@@ -96,8 +96,8 @@ def _take(
             )
             made = _store(session, host, report, document.digest, actor=actor, now=now)
             is_scan_due = made.changed and not _scan_waits(session)
-    except machines.TwoMachinesError as error:
-        machines.note(db, error, now=now)
+    except conflicts.TwoMachinesError as error:
+        conflicts.note(db, error, now=now)
         raise
     if is_scan_due:
         want_scan(db, now=now)

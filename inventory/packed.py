@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -80,21 +80,33 @@ def _xz(packed: BinaryIO) -> Iterator[bytes]:
     )
 
 
-def _members(packed: BinaryIO, make: Callable[[], object], name: str) -> Iterator[bytes]:
+class _Stream(Protocol):
+    """What the unpackers of gzip and xz have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _members(packed: BinaryIO, make: Callable[[], _Stream], name: str) -> Iterator[bytes]:
     """Yield the content of streams that stand one after the other, as gzip and xz allow."""
     rest = packed.read(_STEP)
     while rest:
         stream = make()
-        while not stream.eof:  # type: ignore[attr-defined] # both kinds of streams have it
-            chunk = stream.decompress(rest, _STEP)  # type: ignore[attr-defined]
+        while True:
+            chunk = stream.decompress(rest, _STEP)
             rest = getattr(stream, "unconsumed_tail", b"")
             if chunk:
                 yield chunk
-            if not rest and not stream.eof and getattr(stream, "needs_input", True):  # type: ignore[attr-defined]
+            if stream.eof:
+                break
+            if not rest and getattr(stream, "needs_input", True):
                 rest = packed.read(_STEP)
                 if not rest and not chunk:
                     raise EOFError(f"the {name} stream has no end")
-        rest = stream.unused_data.lstrip(b"\0") or packed.read(_STEP).lstrip(b"\0")  # type: ignore[attr-defined]
+        rest = stream.unused_data.lstrip(b"\0") or packed.read(_STEP).lstrip(b"\0")
 
 
 def _zstd(packed: BinaryIO) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 import inventory
-from inventory import machines as service
+from inventory import conflicts
 from patchmgr.db.queries import identity as queries
 from patchmgr.db.queries.identity import ConflictLine
 from patchmgr.domain.accounts import Role
@@ -131,7 +131,7 @@ def resolve(conflict_id: int) -> ResponseReturnValue:
     form = ResolveForm()
     if form.validate_on_submit():
         try:
-            service.resolve(
+            conflicts.resolve(
                 db(),
                 conflict_id,
                 form.resolution.data,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from inventory import host_import, machines, package_import, retirement
+from inventory import conflicts as refused
+from inventory import host_import, package_import, retirement
 from patchmgr.cli import imports, past, software
 from patchmgr.cli.app import AT, ID, App, pass_app, show_json, show_listing, show_table
 from patchmgr.cli.host_facts import show_facts
@@ -202,7 +203,7 @@ def conflicts(app: App, also_old: bool, as_json: bool) -> None:
 @click.option(
     "--as",
     "resolution",
-    type=click.Choice(machines.RESOLUTIONS),
+    type=click.Choice(refused.RESOLUTIONS),
     required=True,
     help="The known host; a host of its own; or neither: it stays out.",
 )
@@ -210,7 +211,7 @@ def conflicts(app: App, also_old: bool, as_json: bool) -> None:
 @pass_app
 def resolve(app: App, conflict_id: int, resolution: str, name: str) -> None:
     """Say which host the refused machine of conflict ID is; it holds when it comes again."""
-    machines.resolve(app.db, conflict_id, resolution, new_name=name, actor=app.actor, now=app.now)
+    refused.resolve(app.db, conflict_id, resolution, new_name=name, actor=app.actor, now=app.now)
     click.echo(f"conflict {conflict_id} is resolved: {resolution}")
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import among
-from patchmgr.db.queries import exceptions as queries
+from patchmgr.db.queries import covering
 from patchmgr.domain.exceptions import Exempting, InForce, Scope, State
 from patchmgr.services import host_tags
 
@@ -34,7 +34,7 @@ def mark_hosts(session: Session, last: models.ScanRun | None, now: datetime) -> 
     moved = host_tags.bring_up_to_date(session, now)
     row = models.FindingException
     counted = set(session.scalars(select(row.id).where(row.counted)))
-    known = queries.all_of(session)
+    known = covering.all_of(session)
     begun_or_over = [
         each for each in known if (each.state(now) is State.IN_FORCE) != (each.id in counted)
     ]
@@ -47,7 +47,7 @@ def mark_hosts(session: Session, last: models.ScanRun | None, now: datetime) -> 
             .values(judged_set_id=None)
             .execution_options(synchronize_session=False)
         )
-    in_force = queries.in_force_of(session, known, now)
+    in_force = covering.in_force_of(session, known, now)
     if last is not None and (cves := {each.scope.cve for each in in_force.all} - {""}):
         _mark_renamed(session, cves, last.feed_revision_id)
     if begun_or_over:
@@ -62,7 +62,7 @@ def mark_hosts(session: Session, last: models.ScanRun | None, now: datetime) -> 
 
 def _mark(session: Session, scope: Scope, now: datetime) -> None:
     """Mark the hosts on which ``scope`` has findings now."""
-    about = queries.about_judgements(scope)
+    about = covering.about_judgements(scope)
     through = select(exposure.host_id).where(exposure.until.is_(None))
     if about:
         through = through.where(
@@ -75,7 +75,7 @@ def _mark(session: Session, scope: Scope, now: datetime) -> None:
         )
     session.execute(
         update(host)
-        .where(host.id.in_(through), *queries.on_hosts(scope, now))
+        .where(host.id.in_(through), *covering.on_hosts(scope, now))
         .values(judged_set_id=None)
         .execution_options(synchronize_session=False)
     )
@@ -147,7 +147,7 @@ class Excepted:
 
 
 def _cover(session: Session, each: Exempting, now: datetime, judgements: Ints) -> _Cover:
-    on, about = queries.on_hosts(each.scope, now), queries.about_judgements(each.scope)
+    on, about = covering.on_hosts(each.scope, now), covering.about_judgements(each.scope)
     hosts = flags = None
     if on:
         hosts = np.array(list(session.scalars(select(host.id).where(*on))), np.int64)
@@ -172,7 +172,7 @@ class Gaining:
         self.everywhere: frozenset[int] = frozenset()  # versions of which one may be covered
         self.hosts: frozenset[int] = frozenset()  # hosts on which any may be
         for each in in_force.all:
-            about = queries.about_judgements(each.scope)
+            about = covering.about_judgements(each.scope)
             if about:
                 query = (
                     select(version.id)
@@ -182,5 +182,5 @@ class Gaining:
                 )
                 self.everywhere |= set(session.scalars(query))
             else:
-                on = queries.on_hosts(each.scope, now)
+                on = covering.on_hosts(each.scope, now)
                 self.hosts |= set(session.scalars(select(host.id).where(*on)))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.config import Settings
 from patchmgr.db import models
-from patchmgr.db.queries.exceptions import exempting
+from patchmgr.db.queries.covering import exempting
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.exceptions import (

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import in_lists
-from patchmgr.db.queries import exceptions, flaws, offers
+from patchmgr.db.queries import covering, flaws, offers
 from patchmgr.domain.advisories import Fix, Kind, Match, Severity, Status
 from patchmgr.domain.criteria import Facts
 from patchmgr.domain.flaws import NOTHING_KNOWN
@@ -177,6 +177,6 @@ def excepted(
 ) -> dict[int, dict[Finding, str]]:
     """Return what exceptions cover on each host, and by which one."""
     found: dict[int, dict[Finding, str]] = defaultdict(dict)
-    for one in exceptions.covered_findings(session, versions, now):
+    for one in covering.covered_findings(session, versions, now):
         found[one.host_id][one.package_version_id, one.advisory] = EXCEPTED.format(one.label)
     return found

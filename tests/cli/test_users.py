@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from inventory import machines
+from inventory import conflicts, machines
 from patchmgr.cli import main
 from patchmgr.cli.app import App
 from patchmgr.domain.identity import Identity
@@ -102,7 +102,7 @@ def test_refused_machines_are_listed_and_resolved(run, tmp_path):
     app = App({"PATCHMGR_HOME": str(tmp_path)})
     first, other = Identity("web", "1" * 31 + "a"), Identity("web", "1" * 31 + "b")
     machines.enrol(app.db, key, first, address="", now=app.now)
-    with pytest.raises(machines.TwoMachinesError):
+    with pytest.raises(conflicts.TwoMachinesError):
         machines.enrol(app.db, key, other, address="", now=app.now)
 
     (conflict,) = json.loads(run("hosts", "conflicts", "--json").stdout)

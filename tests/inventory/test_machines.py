@@ -7,7 +7,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from inventory import documents, host_import, host_reports, machines, package_import, retirement
+from inventory import (
+    conflicts,
+    documents,
+    host_import,
+    host_reports,
+    machines,
+    package_import,
+    retirement,
+)
 from patchmgr.db import models
 from patchmgr.db.queries import identity as queries
 from patchmgr.domain.identity import Identity
@@ -112,7 +120,7 @@ class Fleet:
             return queries.conflicts(session, **more)
 
     def resolve(self, conflict, resolution, **more):
-        machines.resolve(self.db, conflict.id, resolution, actor="ann", now=self.now, **more)
+        conflicts.resolve(self.db, conflict.id, resolution, actor="ann", now=self.now, **more)
 
     def audited(self, *actions):
         with self.db.reading() as session:
@@ -427,7 +435,7 @@ def test_a_replaced_machine_continues_when_an_admin_says_so(fleet):
     number = fleet.host("web").id
     other = fleet.machine(machine_id=M2, product_uuid=P2, boot_id=BOOTS[2])
 
-    with pytest.raises(machines.TwoMachinesError):
+    with pytest.raises(conflicts.TwoMachinesError):
         other.enrol(fleet.key())
     other.enrol(fleet.key(host="web"))
 
@@ -441,7 +449,7 @@ def test_two_machines_under_one_name_are_shown_and_not_merged(fleet):
     key = fleet.key()
 
     for _ in range(2):
-        with pytest.raises(machines.TwoMachinesError, match="patchmgr hosts conflicts"):
+        with pytest.raises(conflicts.TwoMachinesError, match="patchmgr hosts conflicts"):
             other.enrol(key)
 
     (conflict,) = fleet.conflicts()
@@ -459,7 +467,7 @@ def test_a_person_says_that_it_is_a_new_host_and_names_it(fleet):
     fleet.enrolled().report()
     other = fleet.machine(machine_id=M2, product_uuid=P2, boot_id=BOOTS[2])
     key = fleet.key()
-    with pytest.raises(machines.TwoMachinesError):
+    with pytest.raises(conflicts.TwoMachinesError):
         other.enrol(key)
     (conflict,) = fleet.conflicts()
 
@@ -481,7 +489,7 @@ def test_a_person_says_that_it_is_the_same_host(fleet):
     fleet.enrolled().report()
     other = fleet.machine(machine_id=M2, product_uuid=P2, boot_id=BOOTS[2])
     key = fleet.key()
-    with pytest.raises(machines.TwoMachinesError):
+    with pytest.raises(conflicts.TwoMachinesError):
         other.enrol(key)
 
     fleet.resolve(fleet.conflicts()[0], "same")
@@ -496,12 +504,12 @@ def test_a_dismissed_machine_stays_out(fleet):
     fleet.enrolled()
     other = fleet.machine(machine_id=M2, product_uuid=P2)
     key = fleet.key()
-    with pytest.raises(machines.TwoMachinesError):
+    with pytest.raises(conflicts.TwoMachinesError):
         other.enrol(key)
 
     fleet.resolve(fleet.conflicts()[0], "dismissed")
 
-    with pytest.raises(machines.TwoMachinesError):
+    with pytest.raises(conflicts.TwoMachinesError):
         other.enrol(key)
     assert fleet.conflicts() == []
     with pytest.raises(ConflictError, match="already"):
@@ -514,12 +522,12 @@ def test_a_cloned_image_with_the_token_is_refused_and_its_original_goes_on(fleet
     clone = fleet.machine(hostname="web-copy", product_uuid=P2, boot_id=BOOTS[2])
     clone.token = web.token
 
-    with pytest.raises(machines.TwoMachinesError, match="web-copy"):
+    with pytest.raises(conflicts.TwoMachinesError, match="web-copy"):
         clone.report()
     web.sections["uname"] = "6.1.0\n"
     web.report()
     fleet.resolve(fleet.conflicts()[0], "new")
-    with pytest.raises(machines.TwoMachinesError, match="enrolled"):
+    with pytest.raises(conflicts.TwoMachinesError, match="enrolled"):
         clone.report()  # a token speaks for its host, whatever was decided
     clone.enrol(fleet.key())
 
@@ -535,7 +543,7 @@ def test_perfect_copies_that_report_in_turn_are_noticed(fleet):
     copy.token = web.token
     copy.report()  # looks like a reboot
 
-    with pytest.raises(machines.TwoMachinesError, match="in turn"):
+    with pytest.raises(conflicts.TwoMachinesError, match="in turn"):
         web.report()
 
     (conflict,) = fleet.conflicts()
@@ -551,7 +559,7 @@ def test_a_name_that_another_host_has_is_not_taken_over(fleet):
     web = fleet.enrolled()
     web.said["hostname"] = "db"
 
-    with pytest.raises(machines.TwoMachinesError, match="another host's name"):
+    with pytest.raises(conflicts.TwoMachinesError, match="another host's name"):
         web.report()
     fleet.resolve(fleet.conflicts()[0], "same")
     made = web.report()
@@ -595,12 +603,12 @@ def test_the_name_of_a_retired_host_is_free(fleet):
 
 
 def test_who_makes_conflicts_without_end_fills_no_table(fleet, monkeypatch):
-    monkeypatch.setattr(machines, "OPEN_OF_A_HOST", 3)
+    monkeypatch.setattr(conflicts, "OPEN_OF_A_HOST", 3)
     web = fleet.enrolled()
     web.said["product_uuid"] = P2
     for number in range(6):
         web.said["hostname"] = f"copy-{number}"
-        with pytest.raises(machines.TwoMachinesError):
+        with pytest.raises(conflicts.TwoMachinesError):
             web.report()
 
     assert len(fleet.conflicts()) == 3
@@ -620,12 +628,12 @@ def test_what_is_no_resolution_is_refused(fleet, wrong):
     resolution, name = wrong
 
     with pytest.raises(InputError):
-        machines.resolve(fleet.db, 1, resolution, new_name=name, actor="ann", now=fleet.now)
+        conflicts.resolve(fleet.db, 1, resolution, new_name=name, actor="ann", now=fleet.now)
 
 
 def test_a_conflict_that_is_not_there_is_not_found(fleet):
     with pytest.raises(NotFoundError):
-        machines.resolve(fleet.db, 1, "same", actor="ann", now=fleet.now)
+        conflicts.resolve(fleet.db, 1, "same", actor="ann", now=fleet.now)
 
 
 # Writing

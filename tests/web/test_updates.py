@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from inventory import machines
+from inventory import conflicts
 from patchmgr.db import models
 from patchmgr.domain.identity import Clash, Identity, Kind
 from patchmgr.services.sync import sync
@@ -79,7 +79,7 @@ def test_coverage_takes_few_statements_also_when_it_has_something_of_everything(
     with sqlite_db.reporting() as session:
         host_id = session.scalar(select(models.Host.id).where(models.Host.hostname == "web-1"))
     clash = Clash(Kind.SAME_NAME, host_id, "another machine has its name")
-    machines.note(sqlite_db, machines.TwoMachinesError(Identity("web-1"), clash), now=clock())
+    conflicts.note(sqlite_db, conflicts.TwoMachinesError(Identity("web-1"), clash), now=clock())
     statements.clear()
 
     text = admin.get("/coverage").text

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from flask import request
 from pydantic import Field
 
-from inventory import documents, host_reports
-from inventory import machines as service
+from inventory import conflicts, documents, host_reports, machines
 from patchmgr.db.queries import identity as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import ForbiddenError, InputError
@@ -95,7 +94,7 @@ def enrol_host(body: Enrolment) -> object:
     """
     said = documents.identity(body.host.model_dump())
     address = request.remote_addr or ""
-    return service.enrol(db(), body.token, said, address=address, now=now())
+    return machines.enrol(db(), body.token, said, address=address, now=now())
 
 
 @route(
@@ -137,7 +136,7 @@ def list_conflicts(query: ConflictQuery) -> object:
 )
 def resolve_conflict(conflict_id: int, body: Resolution) -> object:
     """Say which host a refused machine is; it holds when the machine comes again."""
-    service.resolve(db(), conflict_id, body.as_, new_name=body.name, actor=actor(), now=now())
+    conflicts.resolve(db(), conflict_id, body.as_, new_name=body.name, actor=actor(), now=now())
     return queries.conflict(session(), conflict_id)
 
 

@@ -8,18 +8,17 @@ from patchmgr.errors import BadFileError, InputError
 from patchmgr.services import approvals, exports, result_files, rollouts, superseding
 from patchmgr.services import plans as service
 from patchmgr.services.rollouts import ResultRow
-from web.api.plan_shapes import (
+from web.api.plan_bodies import (
     AcknowledgeIn,
     ApprovalIn,
     ExportQuery,
-    PlanInFull,
     ReasonIn,
     ResultsIn,
-    ResultsTaken,
     ResumeIn,
     RetryIn,
     SupersedeIn,
 )
+from web.api.plan_shapes import PlanInFull, ResultsTaken
 from web.api.plans import plan_in_full
 from web.api.routing import JSON, Raw, problems, route, who
 from web.context import db

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from patchmgr.db.queries import plan_content, plan_progress
 from patchmgr.db.queries import plans as queries
-from web.api.plan_shapes import ChangeQuery
+from web.api.plan_bodies import ChangeQuery
 from web.api.routing import route
 from web.api.values import Flag, Out, PageOf, Paging, Plain, When, Words, page
 from web.context import now, session

@@ -11,7 +11,8 @@ from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.errors import InputError
 from patchmgr.services import forecasts, going_back
 from patchmgr.services import plans as service
-from web.api.plan_shapes import PlanInFull, ReasonIn, RollBackIn, WithdrawRollBackIn
+from web.api.plan_bodies import ReasonIn, RollBackIn, WithdrawRollBackIn
+from web.api.plan_shapes import PlanInFull
 from web.api.plans import plan_in_full
 from web.api.routing import route, who
 from web.api.values import In, Out, Plain, When

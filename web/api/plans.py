@@ -13,17 +13,8 @@ from patchmgr.domain.rings import DEFAULT_RINGS, series_from_json
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import InputError
 from patchmgr.services import plan_drafts, planning_policies, policy_selection
-from web.api.plan_shapes import (
-    Change,
-    ChangeQuery,
-    Plan,
-    PlanEditIn,
-    PlanIn,
-    PlanInFull,
-    PlanQuery,
-    Task,
-    TaskQuery,
-)
+from web.api.plan_bodies import ChangeQuery, PlanEditIn, PlanIn, PlanQuery, TaskQuery
+from web.api.plan_shapes import Change, Plan, PlanInFull, Task
 from web.api.routing import route, who
 from web.api.values import PageOf, page
 from web.context import db, now, session

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models, package_sets
 from patchmgr.db.queries import own_offers
-from patchmgr.db.queries.exceptions import Heeded
+from patchmgr.db.queries.covering import Heeded
 from patchmgr.db.queries.finding_due import Dating
 from patchmgr.db.queries.instants import held
 from patchmgr.db.queries.modules import catalogues

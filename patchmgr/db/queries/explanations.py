@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models, values
 from patchmgr.db.queries import flaws, lifecycle, offers
 from patchmgr.db.queries.considerations import considered, said_of, statements_then, unrelated
-from patchmgr.db.queries.exceptions import heeded
+from patchmgr.db.queries.covering import heeded
 from patchmgr.db.queries.explained import Explained, Explanation
 from patchmgr.db.queries.explained_host import (
     At,

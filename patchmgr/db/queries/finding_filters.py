@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, false, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries import exceptions, flaws
-from patchmgr.db.queries.exceptions import Heeded
+from patchmgr.db.queries import covering, flaws
+from patchmgr.db.queries.covering import Heeded
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.exceptions import Scope
 
@@ -58,9 +58,9 @@ def heeding(
     session: Session, filters: FindingFilter, at: datetime | None, now: datetime | None
 ) -> FindingFilter:
     """Return ``filters`` with the exceptions that they heed. Raises `NotFoundError`."""
-    heeded = exceptions.heeded(session, at, now)
+    heeded = covering.heeded(session, at, now)
     named = filters.exception_id
-    scope = None if named is None else exceptions.scope_of(session, named)
+    scope = None if named is None else covering.scope_of(session, named)
     # What is overdue is open; where there is no exception, everything is.
     is_open = filters.exception == "open" and (filters.overdue or not heeded.in_force.all)
     asked = "" if is_open else filters.exception
@@ -76,7 +76,7 @@ def on_hosts(filters: FindingFilter) -> list[ColumnElement[bool]]:
     }
     found = [column == value for column, value in wanted.items() if value]
     if filters.scope is not None and filters.heeded is not None and filters.heeded.at is not None:
-        found += exceptions.on_hosts(filters.scope, filters.heeded.at)
+        found += covering.on_hosts(filters.scope, filters.heeded.at)
     return found
 
 
@@ -111,9 +111,9 @@ def on_judgements(filters: FindingFilter) -> list[ColumnElement[bool]]:
 
 def _about(filters: FindingFilter) -> list[ColumnElement[bool]]:
     """Return the conditions on judgements that the exceptions asked for set."""
-    found = [] if filters.scope is None else exceptions.about_judgements(filters.scope)
+    found = [] if filters.scope is None else covering.about_judgements(filters.scope)
     if filters.exception == "excepted" and filters.heeded is not None:
-        found += exceptions.may_be_covered(filters.heeded.in_force)
+        found += covering.may_be_covered(filters.heeded.in_force)
     return found
 
 
@@ -122,7 +122,7 @@ def on_exceptions(filters: FindingFilter) -> list[ColumnElement[bool]]:
     heeded = filters.heeded
     if heeded is None or heeded.at is None or not heeded.in_force.all:
         return [false()] if filters.exception == "excepted" else []
-    covered = exceptions.covered(heeded.at)
+    covered = covering.covered(heeded.at)
     if filters.exception == "excepted":
         return [covered] if not filters.overdue else [false()]
     return [~covered] if filters.overdue or filters.exception == "open" else []

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries import exceptions
+from patchmgr.db.queries import covering
 from patchmgr.domain.compliance import Exempted, Host, Judged
 from patchmgr.domain.exceptions import Exempting, InForce, State
 
@@ -22,12 +22,12 @@ def register(session: Session, at: datetime) -> tuple[Exempted, ...]:
     query = (
         select(row, host.hostname)
         .outerjoin(host, host.id == row.host_id)
-        .where(exceptions.in_force(at))
+        .where(covering.in_force(at))
         .order_by(row.id)
     )
     found = []
     for each, name in session.execute(query):
-        value = exceptions.exempting(each, name or "")
+        value = covering.exempting(each, name or "")
         found.append(
             Exempted(
                 label=value.label,
@@ -50,7 +50,7 @@ class Labels:
         self, session: Session, at: datetime, judged: Mapping[int, Sequence[Judged]]
     ) -> None:
         """Take the judgements of each package version. Four queries at most."""
-        in_force = exceptions.heeded(session, at).in_force
+        in_force = covering.heeded(session, at).in_force
         self._in_force = in_force
         self._names = _names(session, in_force.all)
         self._about = _about(session, in_force, judged) if in_force.all else {}
@@ -90,7 +90,7 @@ class Past:
 
     def __init__(self, session: Session, after: datetime, at: datetime) -> None:
         """One query for each exception that was in force in the period, and three more."""
-        self._all = exceptions.ever(session, at, after)
+        self._all = covering.ever(session, at, after)
         self._names = _names(session, self._all)
         self._pairs = {each.id: _pairs(session, each, after) for each in self._all}
         self._tags = _tags(session, {each.scope.tag for each in self._all} - {""}, after)
@@ -115,7 +115,7 @@ class Past:
 
 def _pairs(session: Session, each: Exempting, after: datetime) -> frozenset[tuple[int, int]] | None:
     """Return the (version, advisory) that an exception was about; None: every one."""
-    about = exceptions.about_judgements(each.scope)
+    about = covering.about_judgements(each.scope)
     if not about:
         return None
     query = (

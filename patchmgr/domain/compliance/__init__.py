@@ -11,40 +11,42 @@ is counted once:
 findings needs no more memory than one line a host. docs/reports.md explains every number.
 """
 
-from patchmgr.domain.compliance.counting import Counting
-from patchmgr.domain.compliance.figures import duration
-from patchmgr.domain.compliance.values import (
+from patchmgr.domain.compliance.basis import (
     PERIOD,
     PERIODS,
     Approval,
     Basis,
-    BlindSpot,
     Closed,
     Contact,
-    Coverage,
     Dated,
-    Duration,
     Exempted,
-    Exploited,
-    ExploitedFlaw,
     FeedState,
-    Headline,
     Host,
-    HostLine,
     Judged,
     KevCatalogue,
     Open,
-    PatchTime,
-    Period,
     PlanDone,
     PlatformState,
     RegisterLine,
-    Report,
-    Share,
-    SlaLine,
     Standing,
     State,
     Verdict,
+)
+from patchmgr.domain.compliance.counting import Counting
+from patchmgr.domain.compliance.figures import duration
+from patchmgr.domain.compliance.values import (
+    BlindSpot,
+    Coverage,
+    Duration,
+    Exploited,
+    ExploitedFlaw,
+    Headline,
+    HostLine,
+    PatchTime,
+    Period,
+    Report,
+    Share,
+    SlaLine,
     Verification,
 )
 

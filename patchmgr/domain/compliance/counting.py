@@ -5,26 +5,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from patchmgr.domain.advisories import Severity, Status
+from patchmgr.domain.compliance.basis import (
+    Basis,
+    Closed,
+    Contact,
+    Dated,
+    Host,
+    Open,
+    RegisterLine,
+    State,
+    Verdict,
+)
 from patchmgr.domain.compliance.exploited import Exploitation
 from patchmgr.domain.compliance.figures import duration, trend
 from patchmgr.domain.compliance.values import (
-    Basis,
     BlindSpot,
-    Closed,
-    Contact,
     Coverage,
-    Dated,
     Headline,
-    Host,
     HostLine,
-    Open,
     PatchTime,
-    RegisterLine,
     Report,
     Share,
     SlaLine,
-    State,
-    Verdict,
     Verification,
 )
 from patchmgr.domain.flaws import Danger

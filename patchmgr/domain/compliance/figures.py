@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from patchmgr.domain.compliance.values import PERIODS, Duration, Period, Standing
+from patchmgr.domain.compliance.basis import PERIODS, Standing
+from patchmgr.domain.compliance.values import Duration, Period
 
 _DAY = timedelta(days=1)
 
