@@ -44,9 +44,11 @@ def adopt(
 ) -> PlanningPolicy:
     """Store ``policy`` as the next version of its name; what is the last one already is returned.
 
-    Raises `InputError` for the name of an SLA policy, `ForbiddenError`.
+    Raises `InputError` for the name of an SLA policy and for plans that nobody could approve,
+    `ForbiddenError`.
     """
     require(role, Role.ADMIN, "changing a planning policy")
+    plan_drafts.check_approvers(policy.approvals_needed, policy.terms, policy.rings, {actor})
     with db.writing() as session:
         if policy.name in PRESETS or sla.latest(session, policy.name) is not None:
             raise InputError({"name": f"{policy.name!r} is an SLA policy; take another name"})

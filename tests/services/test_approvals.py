@@ -51,6 +51,23 @@ def test_only_those_who_are_asked_can_approve(sqlite_fleet):
     assert fleet.get(plan_id).state == "approved"
 
 
+def test_a_plan_that_too_few_people_could_approve_is_refused(sqlite_fleet):
+    fleet = sqlite_fleet
+    two, own = Terms(approvers=("bob", "cid")), Terms(approvers=("ann",))
+    ring = RingSettings("all", needs_approval=True, approvals=2, approvers=("bob",))
+
+    for why, asked in (
+        ("only bob, cid can", {"terms": two, "approvals_needed": 3}),
+        ("nobody can", {"terms": own}),  # she makes it
+        ("approvers of ring 'all': 2 must agree", {"rings": (ring,)}),
+    ):
+        with pytest.raises(InputError, match=why):
+            fleet.create(**asked)
+    plan_id = fleet.create(terms=two, approvals_needed=2)
+    with pytest.raises(InputError, match="only cid can"):
+        fleet.do("edit", plan_id, actor="bob", approvals_needed=2)
+
+
 def test_who_proposes_or_edits_what_another_made_cannot_approve_it(fleet):
     proposed, edited = fleet.create(), fleet.create()
     fleet.do("propose", proposed, actor="bob")

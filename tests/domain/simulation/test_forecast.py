@@ -8,6 +8,8 @@ import pytest
 
 from patchmgr.domain.rollout.events import Outcome, TaskReported
 from patchmgr.domain.rollout.machine import advance_all
+from patchmgr.domain.rollout.model import Approval
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.simulation import forecast as simulated
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.forecast import WhatIf, earliest
@@ -130,6 +132,44 @@ def test_a_live_plan_is_forecast_from_where_it_stands():
     assert at_first.ends == NOW + 2 * HOUR + timedelta(minutes=15)
     assert made.done["a"] == NOW + HOUR + timedelta(minutes=15)
     assert made.ends == at_first.ends
+
+
+def asking(people, approvals=2, authors=("ann",)):
+    """A plan of two rings that, as its second ring, asks ``approvals`` of these ``people``."""
+    ring = {"name": "two", "needs_approval": True, "approvals": approvals, "approvers": people}
+    scenario = scenario_from_json(
+        {"start": START, "hosts": [{"name": "a", "ring": "one"}, {"name": "b"}],
+         "rings": [{"name": "one"}, ring]}
+    )  # fmt: skip
+    terms = {"approvers": tuple(people), "approvals_needed": approvals}
+    return scenario, replace(draft(scenario), authors=frozenset(authors), **terms)
+
+
+@pytest.mark.parametrize(
+    ("people", "outcome"),
+    [
+        ([], "the plan is completed"),
+        (["bob", "cid"], "the plan is completed"),
+        (["bob", "role:admin"], "the plan is completed"),
+        (["ann", "bob", "role:approver"], "the plan is completed"),
+        (["ann", "bob"], "the plan is expired"),  # she made it, and he is one
+    ],
+)
+def test_in_a_forecast_whoever_is_asked_decides_at_once_as_many_as_must(people, outcome):
+    made = forecast_of(*asking(people))
+
+    assert made.outcome == outcome
+    assert made.done.keys() == ({"a", "b"} if outcome == "the plan is completed" else set())
+
+
+def test_a_later_start_is_forecast_with_approvals_given_again():
+    scenario, rollout = asking(["bob", "cid"])
+    given = tuple(Approval(name, NOW, rollout.content_hash) for name in ("bob", "cid"))
+    approved = replace(rollout, state=PlanState.APPROVED, approvals=given)
+
+    made = forecast_of(scenario, approved, now=NOW + approved.approval_valid + HOUR)
+
+    assert made.outcome == "the plan is completed"
 
 
 def test_what_if_changes_the_forecast_and_nothing_else():
