@@ -188,7 +188,11 @@ def _settle(session: Session, host_id: int) -> None:
 
 def _host(session: Session, decision: Decision, now: datetime) -> models.Host:
     if isinstance(decision, Same):
-        host = session.get_one(models.Host, decision.host_id)
+        # As it is once no other report of it is being stored: the difference is to that.
+        one_at_a_time = {"key_share": True}
+        host = session.get_one(
+            models.Host, decision.host_id, with_for_update=one_at_a_time, populate_existing=True
+        )
         if decision.hostname != host.hostname:
             _vacate(session, decision.hostname, decision.host_id)
         return host

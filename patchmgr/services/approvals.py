@@ -13,10 +13,10 @@ from patchmgr.domain.rollout.events import Barred
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState
 from patchmgr.domain.terms import Terms, may_approve
-from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+from patchmgr.errors import ConflictError, ForbiddenError, InputError
 from patchmgr.services import audit
 from patchmgr.services.roles import require
-from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_load import Wanted, load, locked
 from patchmgr.services.rollout_store import store
 
 _NOT_STARTED = (PlanState.PROPOSED, PlanState.APPROVED)
@@ -57,7 +57,10 @@ def bar(
         .where(plan.state.in_([*_NOT_STARTED, *ACTIVE_PLANS]))
         .order_by(row.plan_id, row.id)
     )
-    for approval, terms, settings in session.execute(standing).all():
+    found = session.execute(standing).all()
+    for number in sorted({approval.plan_id for approval, _, _ in found}):
+        locked(session, number)  # all of them before the first is audited, as `load` says
+    for approval, terms, settings in found:
         asked = (settings or terms).get("approvers", ())
         if role is not None and role.covers(Role.APPROVER) and may_approve(asked, name, role.value):
             continue
@@ -89,9 +92,7 @@ def review(
     if not comment.strip():
         raise InputError({"comment": "say what you found"})
     with db.writing() as session:
-        plan = session.get(models.Plan, plan_id, with_for_update=True)
-        if plan is None:
-            raise NotFoundError("plan", plan_id)
+        plan = locked(session, plan_id)
         if plan.broken_at is None:
             raise ConflictError("this plan was not started without its approvals")
         if plan.reviewed_at is not None:

@@ -51,7 +51,7 @@ from patchmgr.domain.windows import open_until
 from patchmgr.errors import BadFileError, BadRow, IllegalTransitionError
 from patchmgr.services import approvals, audit, holds, proof, verification
 from patchmgr.services.roles import require
-from patchmgr.services.rollout_load import Loaded, Wanted, load
+from patchmgr.services.rollout_load import Loaded, Wanted, load, locked
 from patchmgr.services.rollout_store import store
 
 _log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def tick_plan(
     Returns the rollout before and after, the same object when nothing changed, and the effects.
     Raises `NotFoundError`.
     """
-    plan = session.get_one(models.Plan, plan_id)
+    plan = locked(session, plan_id)
     event = tick_event(session, plan, now)
     terms = plan_terms.from_json(plan.terms)
     approvals.let_lapse(session, plan, terms, now)

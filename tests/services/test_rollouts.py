@@ -1,6 +1,7 @@
 """Plans under way in their tables: from findings to completed, ticks at once, crashes."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +17,8 @@ from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.rollout.events import Outcome, Pause
+from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze
@@ -28,6 +30,7 @@ from patchmgr.errors import (
     IllegalTransitionError,
 )
 from patchmgr.services import (
+    audit,
     exports,
     forecasts,
     freezes,
@@ -37,7 +40,9 @@ from patchmgr.services import (
     rollouts,
     superseding,
 )
-from tests.services.conftest import OLD
+from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_store import store
+from tests.services.conftest import BROAD, OLD, until_it_waits
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -320,6 +325,37 @@ def test_ticks_at_once_hand_out_each_host_once(fleet):
     assert {task.attempt for task in fleet.tasks(plan_id).values()} == {1}
 
 
+def test_a_tick_that_waited_for_a_command_goes_by_it(fleet):
+    plan_id = fleet.started(rings=[replace(BROAD, max_concurrent=1)])
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.db.writing() as session:
+            loaded = load(session, plan_id, Wanted(), fleet.now)
+            ticking = pool.submit(fleet.tick)
+            until_it_waits(fleet.db, ticking)
+            after, effects = advance(loaded.rollout, Pause("ann", fleet.now, "stop"))
+            store(session, loaded, after, effects, fleet.now)
+        assert ticking.result().failed == {}
+    assert fleet.get(plan_id).state == "paused"
+
+
+def test_a_result_and_a_tick_of_plans_with_groups_do_not_wait_for_each_other(fleet):
+    hold = Freeze("f", fleet.now, fleet.now + MINUTE, "so that starting hands out nothing")
+    freezes.add(fleet.db, hold, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    first, second = (
+        fleet.started(groups=TWINS, selection=Selection(hosts=(host,))) for host in ("b1", "b2")
+    )
+    fleet.now += 2 * MINUTE
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.db.writing() as session:
+            load(session, second, Wanted(), fleet.now)
+            audit.of_plan(session, "results", second, "ann", fleet.now)
+            ticking = pool.submit(fleet.tick)
+            until_it_waits(fleet.db, ticking)
+            rollouts.tick_plan(session, second, fleet.now)
+        assert ticking.result().failed == {}
+    assert {fleet.get(each).state for each in (first, second)} == {"running"}
+
+
 def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fleet):
     """Whatever statement a tick dies at, the next one arrives where it would have arrived."""
     plan_id = fleet.started()
@@ -345,7 +381,6 @@ def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fle
 
 SHOP = Probe("shop", ProbeKind.HTTP, "https://shop.example/", interval=HOUR)
 GUARDED = RingSettings("canary", fields={"ring": "canary"}, max_failures=0, probes=(SHOP,))
-BROAD = RingSettings("broad", max_failures=1)
 PAIR = (GroupSettings("pair", hosts=("c1", "c2")), GroupSettings("rest", by="platform"))
 
 
