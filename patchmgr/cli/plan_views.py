@@ -167,7 +167,8 @@ def print_detail(
 def _print_stop(plan: PlanDetail, stop: Stop) -> None:
     """Print why a plan stands still, which hosts made it, and what to type."""
     what = "halt signal" if stop.is_halt else "stands still"
-    click.echo(f"{what}: {stop.why}" + (f" (since {instant(stop.at)})" if stop.at else ""))
+    since = "no host at work since" if stop.is_idle else "since"
+    click.echo(f"{what}: {stop.why}" + (f" ({since} {instant(stop.at)})" if stop.at else ""))
     for one in stop.hosts:
         package = "" if one.package in one.said else one.package
         said = ": ".join(filter(None, (package, one.said)))
