@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.session import Database
 from patchmgr.domain import accounts as rules
 from patchmgr.domain.accounts import Role
@@ -16,7 +17,6 @@ from patchmgr.errors import AuthenticationError, PatchmgrError
 from patchmgr.services import audit, credentials
 
 PRECISION = timedelta(minutes=1)  # to which a sign-in's or token's last use is kept
-_LOCK = 0x7369676E  # any constant: PostgreSQL's advisory lock that counts sign-ins one by one
 
 
 class ThrottledError(PatchmgrError):
@@ -161,8 +161,7 @@ def _counted(
 
     A refused attempt is not counted: waiting ends, however often one tries meanwhile.
     """
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer as it is
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    wait_for(session, Lock.SIGN_INS)
     session.execute(
         delete(models.LoginAttempt).where(models.LoginAttempt.at < now - rules.FAILURE_WINDOW)
     )
