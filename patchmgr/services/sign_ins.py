@@ -72,32 +72,40 @@ def sign_in(db: Database, name: str, password: str, *, address: str, now: dateti
     decoy = credentials.decoy()
     usable = known is not None and known.disabled_at is None
     matches = credentials.verifies(known.password_hash if known and usable else decoy, password)
-    if known is None or not (usable and matches):
+    if known is not None and usable and matches:
+        is_outdated = credentials.is_outdated(known.password_hash)
+        rehashed = credentials.hashed(password) if is_outdated else known.password_hash
+        key = secrets.token_urlsafe(32)
         with db.writing() as session:
-            audit.record(session, at=now, actor=name[:64], action="session.refuse", subject=address)
-        raise AuthenticationError("The name or the password is not right.")
-    is_outdated = credentials.is_outdated(known.password_hash)
-    rehashed = credentials.hashed(password) if is_outdated else None
-    key = secrets.token_urlsafe(32)
+            if _still_has_password(session, known):
+                _start(session, known.id, key, rehashed, name, address, now)
+                return key
     with db.writing() as session:
-        session.execute(
-            delete(models.LoginAttempt).where(
-                or_(
-                    models.LoginAttempt.subject == f"name:{name}",
-                    (models.LoginAttempt.subject == f"address:{address}")
-                    & (models.LoginAttempt.at == now),
-                )
-            )
-        )
-        if rehashed:
-            session.get_one(models.User, known.id).password_hash = rehashed
-        session.add(
-            models.UserSession(
-                token_hash=credentials.digest(key), user_id=known.id, created_at=now, seen_at=now
-            )
-        )
-        audit.record(session, at=now, actor=name, action="session.start", subject=address)
-    return key
+        audit.record(session, at=now, actor=name[:64], action="session.refuse", subject=address)
+    raise AuthenticationError("The name or the password is not right.")
+
+
+def _still_has_password(session: Session, known: models.User) -> bool:
+    """Return whether an account is as it was when its password was checked, and hold it so.
+
+    A password that is replaced ends every sign-in: none may begin by it afterwards.
+    """
+    user = session.get_one(models.User, known.id, with_for_update=True)
+    return user.disabled_at is None and user.password_hash == known.password_hash
+
+
+def _start(
+    session: Session, user_id: int, key: str, kept: str, name: str, address: str, now: datetime
+) -> None:
+    """Store a sign-in, forget the attempts that came before it, and keep the password as it is."""
+    attempt = models.LoginAttempt
+    of_name = attempt.subject == f"name:{name}"
+    this_one = (attempt.subject == f"address:{address}") & (attempt.at == now)
+    session.execute(delete(attempt).where(or_(of_name, this_one)))
+    session.get_one(models.User, user_id).password_hash = kept
+    digest = credentials.digest(key)
+    session.add(models.UserSession(token_hash=digest, user_id=user_id, created_at=now, seen_at=now))
+    audit.record(session, at=now, actor=name, action="session.start", subject=address)
 
 
 def viewer_of(
