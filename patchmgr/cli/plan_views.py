@@ -167,9 +167,11 @@ def print_detail(
 def _print_stop(plan: PlanDetail, stop: Stop) -> None:
     """Print why a plan stands still, which hosts made it, and what to type."""
     what = "halt signal" if stop.is_halt else "stands still"
-    click.echo(f"{what}: {stop.why}" + (f" (since {instant(stop.at)})" if stop.at else ""))
+    since = "no host at work since" if stop.is_idle else "since"
+    click.echo(f"{what}: {stop.why}" + (f" ({since} {instant(stop.at)})" if stop.at else ""))
     for one in stop.hosts:
-        said = ": ".join(filter(None, (one.package, one.said)))
+        package = "" if one.package in one.said else one.package
+        said = ": ".join(filter(None, (package, one.said)))
         click.echo(f"  {one.host}, {one.state.value}" + (f": {said}" if said else ""))
     for step, line in zip(stop.steps, commands(plan.id, stop), strict=True):
         click.echo(f"  - {step.words}" + (f"\n      {line}" if line else ""))

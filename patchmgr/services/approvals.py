@@ -1,11 +1,12 @@
 """What becomes of approvals: they lapse, and a plan started without them must be reviewed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.queries import plan_lists
 from patchmgr.db.session import Database
 from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
@@ -14,12 +15,14 @@ from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState
 from patchmgr.domain.terms import Terms, may_approve
 from patchmgr.errors import ConflictError, ForbiddenError, InputError
-from patchmgr.services import audit
+from patchmgr.services import audit, witnesses
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load, locked
 from patchmgr.services.rollout_store import store
 
 _NOT_STARTED = (PlanState.PROPOSED, PlanState.APPROVED)
+REMIND = timedelta(hours=20)  # after which people hear again; less than the day between two looks
+UNREVIEWED = "unreviewed"  # kind of that message
 _NOT_BEGUN = (RingState.PENDING.value, RingState.WAITING_GATE.value)
 
 
@@ -74,7 +77,7 @@ def bar(
             session,
             at=now,
             actor=actor,
-            action="plan.approval_fell",
+            action=witnesses.FELL,
             subject=f"plan {approval.plan_id}",
             details={"by": name, "ring": approval.ring, "why": why},
         )
@@ -120,3 +123,46 @@ def review(
             subject=f"plan {plan_id}",
             details={"hash": plan.content_hash, "comment": plan.review_comment},
         )
+
+
+def remind(db: Database, *, now: datetime) -> int:
+    """Send a message for each start without approvals that waits for its review; return how many.
+
+    One that people heard of lately is passed over, so that asking twice says it once.
+    """
+    with db.writing() as session:
+        waiting = plan_lists.unreviewed(session)
+        sent = models.Outbox
+        lately = {
+            row.plan_id
+            for row in session.scalars(
+                select(sent).where(
+                    sent.plan_id.in_([number for number, *_ in waiting]),
+                    sent.kind == "notify",
+                    sent.made_at > now - REMIND,
+                )
+            )
+            if row.payload["kind"] == UNREVIEWED
+        }
+        due = [one for one in waiting if one[0] not in lately and one[3] <= now - REMIND]
+        session.add_all(
+            sent(
+                made_at=now,
+                kind="notify",
+                plan_id=number,
+                payload={
+                    "kind": UNREVIEWED,
+                    "message": f"started without its approvals by {by} {_ago(now - at)} ago, and "
+                    f"nobody has reviewed it: patchmgr plans review {number} --reason TEXT",
+                },
+                done_at=None,
+                attempts=0,
+                error="",
+            )
+            for number, _, by, at in due
+        )
+        return len(due)
+
+
+def _ago(length: timedelta) -> str:
+    return durations.words(timedelta(hours=length // timedelta(hours=1)))

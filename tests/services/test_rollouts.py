@@ -623,6 +623,25 @@ def test_a_plan_of_another_group_waits_for_nobody(sqlite_fleet):
     assert fleet.states(second) == {"b1": "leased"}
 
 
+def test_a_ring_that_stands_says_since_when_no_host_of_it_is_at_work(fleet):
+    groups = (GroupSettings("all", hosts=tuple(fleet.names), max_unavailable=2),)
+    plan_id = fleet.started(rings=(RingSettings("all", max_failures=5),), groups=groups)
+    first, second = [host for host, state in fleet.states(plan_id).items() if state == "leased"]
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, first)
+    assert fleet.get(plan_id).stops == ()  # one is at work still
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, second, outcome=Outcome.FAILED)
+    ended = fleet.now
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, first, reboot_pending=True)  # no news of whether it is at work
+
+    (stop,) = fleet.get(plan_id).stops
+
+    assert fleet.states(plan_id)[first] == "reboot_pending"
+    assert (stop.kind, stop.at, stop.is_idle) == ("group", ended, True)
+
+
 def test_a_forecast_sees_a_plan_alone(sqlite_fleet):
     fleet = sqlite_fleet
     one = Selection(packages=("openssl",), hosts=("c1",))
