@@ -211,6 +211,29 @@ def test_hosts_without_a_window_before_their_due_date_are_named_with_the_first_c
     ]
 
 
+@pytest.mark.parametrize(
+    ("until", "first"),
+    [("2026-04-02T00:00:00Z", datetime(2026, 4, 2, tzinfo=UTC)), ("2028-01-01T00:00:00Z", None)],
+)
+def test_a_freeze_that_leaves_no_time_is_named_and_not_the_window(until, first):
+    scenario = scenario_from_json(
+        {
+            "start": START,
+            "due": "2026-03-30T00:00:00Z",
+            "hosts": [{"name": "a"}, {"name": "b", "window": "night"}],
+            "rings": [{"name": "all"}],
+            "windows": [{**NIGHT, "rrule": "FREQ=DAILY;BYHOUR=0"}],
+            "freezes": [{"from": START, "until": until}],
+        }
+    )
+    made = forecast_of(scenario)
+
+    frozen = "freezes leave no time before the due date"
+    assert [(one.name, one.earliest, one.reason) for one in made.late] == [
+        ("a", first, frozen), ("b", first, frozen),
+    ]  # fmt: skip
+
+
 def test_the_first_chance_lies_outside_of_freezes():
     night = Window("n", "FREQ=DAILY;BYHOUR=22", 4 * HOUR, "UTC")
     freeze = Freeze("f", NOW + 9 * HOUR, NOW + 11 * HOUR, "r")

@@ -161,6 +161,9 @@ def test_a_plan_says_its_limit_and_what_to_do(works, client, statements, stand):
     assert why in page.text
     assert what in page.text
     assert typed in " ".join(line for one in plan.stops for line in commands(plan_id, one))
+    assert all(one.at for one in plan.stops)
+    is_idle = any(one.is_idle for one in plan.stops)
+    assert ("no host of it at work since <time" in page.text) == is_idle
 
 
 def test_an_approval_that_fell_says_why_where_it_is_asked_for_again(works, operator):
