@@ -46,6 +46,7 @@ bench: $(VENV)/.test ## measure everything that has a budget, into bench.json to
 	$(BIN)/python tests/bench/sweep.py --databases $(BENCH_DATABASES) --json bench.json || over=1; \
 	$(BIN)/python tests/bench/reports.py 10 --json bench.json || over=1; \
 	$(BIN)/python tests/bench/rollouts.py --json bench.json || over=1; \
+	$(BIN)/python tests/bench/viewers.py --json bench.json || over=1; \
 	$(BIN)/python tests/bench/start.py --json bench.json || over=1; \
 	exit $$over
 

@@ -88,6 +88,8 @@ FILES = (
     ("pro-status", ("/var/lib/ubuntu-advantage/status.json",)),
 )
 DPKG_STATUS = "/var/lib/dpkg/status"
+DPKG_STATUS_D = "/var/lib/dpkg/status.d/*"  # a file for each package, as images without dpkg have
+DPKG_FIELDS = (b"Package:", b"Status:", b"Version:", b"Architecture:", b"Source:")
 REBOOT = ("/run/reboot-required", "/run/reboot-required.pkgs")
 LEAVES_REBOOT = "/usr/share/update-notifier/notify-reboot-required"
 KERNELS = ("/boot/vmlinuz-*", "/lib/modules/*")
@@ -120,7 +122,7 @@ def collect(with_pip: bool = False, hostname: str = "", server: str = "") -> Tup
         code, text = run_first(commands)
         keep(sections, name, None if text is None else "%s\nexit=%d\n" % (text.rstrip("\n"), code))
     if "dpkg" not in sections:
-        keep(sections, "dpkg-status", first_of((DPKG_STATUS,)))
+        keep(sections, "dpkg-status", dpkg_status())
     if not sections.get("rpm"):  # Debian has the program, and no packages of its own in it
         sections.pop("rpm", None)
     if os.path.exists(REBOOT[0]) or os.path.exists(LEAVES_REBOOT):
@@ -162,6 +164,28 @@ def first_of(paths: Sequence[str]) -> Optional[str]:
         except OSError:
             continue
     return None
+
+
+def dpkg_status() -> Optional[str]:
+    """Return what dpkg's own files say is installed; what else they say is ten times as much."""
+    kept = []  # type: List[bytes]
+    for path in [DPKG_STATUS, *sorted(glob.glob(DPKG_STATUS_D))]:
+        if path.endswith(".md5sums"):
+            continue
+        if kept:
+            kept.append(b"\n")  # each file ends a package's lines
+        try:
+            with open(path, "rb") as file:
+                said = (line.rstrip(b"\n") for line in file)
+                kept += [
+                    line + b"\n"
+                    for line in said
+                    if line.startswith(DPKG_FIELDS) or not line.strip()
+                ]
+        except OSError:
+            continue
+    text = plain(b"".join(kept))
+    return text if text.strip() else None
 
 
 def parts(file: BinaryIO) -> Iterator[bytes]:

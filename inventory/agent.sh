@@ -118,6 +118,20 @@ of_file() {
     done
 }
 
+# Make a section of what dpkg's own files say is installed; what else they say is ten times as much.
+# In status.d images without dpkg have a file for each package.
+of_dpkg_files() {
+    set --
+    for path in /var/lib/dpkg/status /var/lib/dpkg/status.d/*; do
+        case $path in *.md5sums) continue ;; esac
+        [ ! -f "$path" ] || [ ! -r "$path" ] || set -- "$@" "$path"
+    done
+    [ $# -gt 0 ] || return 0
+    awk 'FNR == 1 && NR > 1 { print "" }
+        /^(Package|Status|Version|Architecture|Source):/ || /^[ \t\r]*$/' "$@" >"$work/out" || full
+    ! grep -q . "$work/out" || keep dpkg-status <"$work/out"
+}
+
 collect() {
     of_file os-release /etc/os-release /usr/lib/os-release
     of_file redhat-release /etc/redhat-release
@@ -125,7 +139,7 @@ collect() {
     of_file pro-status /var/lib/ubuntu-advantage/status.json
     of_command dpkg dpkg-query -W -f \
         '${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\t${Status}\n'
-    [ -e "$work/sections/dpkg" ] || of_file dpkg-status /var/lib/dpkg/status
+    [ -e "$work/sections/dpkg" ] || of_dpkg_files
     of_command rpm rpm -qa --qf \
         '%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{MODULARITYLABEL}\t%{VENDOR}\n'
     [ -s "$work/sections/rpm" ] || rm -f "$work/sections/rpm" # Debian has the program, and no packages in it

@@ -28,6 +28,7 @@ from patchmgr.errors import BadFileError, BadRow, DiskFullError, InputError, is_
 
 KEPT_BAD = 100_000  # refused rows kept with their text; more make it the wrong file
 KEPT_TEXT = 64 << 20  # characters of them
+REST = "--rejects FILE writes them all"
 UNKNOWN_SHOWN = 12  # columns, each with what to do about it
 WATCHED = 1 << 14  # rows between two looks at how far a file has been read
 
@@ -232,6 +233,12 @@ def _repeats_header(fields: Sequence[str], layout: Layout, but: int) -> bool:
     )
 
 
+def check_has_rows(layout: Layout, rows: int) -> None:
+    """Raise `BadFileError` for a header alone: what is left of an export that failed."""
+    if not rows:
+        raise BadFileError(layout.file, [BadRow(layout.lines, "", "", Refusal.NO_ROWS.said())])
+
+
 def tell(layout: Layout, text: TextIO) -> None:
     """Tell who watches which part of the file has been read."""
     if layout.watch is not _nobody:
@@ -260,7 +267,7 @@ class Refused:
         """Raise `BadFileError` when any row was refused; `InputError` for too many to set aside."""
         if not self.total:
             return
-        refused = BadFileError(file, self.sorted, self.total)
+        refused = BadFileError(file, self.sorted, self.total, rest=REST)
         if not but_rejects:
             raise refused
         if self.total > len(self.rows):

@@ -150,6 +150,7 @@ def _read(layout: Layout) -> HostsFile:
         if len(file.rows) > MOST:
             why = Refusal.MANY_HOSTS.said(most=MOST)
             raise BadFileError(layout.file, [BadRow(number, "", "", why)])
+    csv_file.check_has_rows(layout, len(file.rows) + file.refused.total)
     return file
 
 

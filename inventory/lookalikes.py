@@ -31,6 +31,7 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
         f"is a list of dnf or yum; {_RPM}",
     ),
     (r"^[Si]\+? *\| (?:Name|\S+) +\| ", f"is a list of zypper; {_RPM}"),
+    (r"^Name +: \S+\n(?:Epoch +: .*\n)?Version +: ", f"is rpm -qai; {_RPM}"),
     (
         r"^error: (?:rpmdb|cannot open)",
         f"is an error of rpm, and no listing; mend its database (rpm --rebuilddb), then {_RPM}",
@@ -40,8 +41,27 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
         "is conda list; send pip list --format=json of that environment",
     ),
     (r"^\+-{3,}\+", "is a table for people; ask the tool for JSON (osqueryi --json)"),
+    (
+        r"\A(?=.*\bname\b)(?=.*\bversion\b)[a-z_0-9]+(?:\|[a-z_0-9]+)+\n",
+        "is osquery's CSV; ask it for JSON (osqueryi --json)",
+    ),
+    (
+        r'\A\s*\[\s*\{[^{}]*"version"',
+        (
+            "is a list of names and versions of which it is not certain that pip wrote it; name the"
+            " format pip if it did, and ask osquery for all columns (SELECT * FROM deb_packages)"
+        ),
+    ),
     (r"^SPDXVersion: ", "is SPDX in tag-value form; export the document as SPDX 2.3 JSON"),
-    (r'"https://spdx\.org/rdf/3', "is SPDX 3; export the document as SPDX 2.3 JSON"),
+    (r"^(?:SPDXID|spdxVersion): ", "is SPDX in YAML; export the document as SPDX 2.3 JSON"),
+    (
+        r"spdx\.org/rdf/terms#",
+        "is SPDX in RDF; export the document as SPDX 2.3 JSON",
+    ),
+    (
+        r'"https://spdx\.org/rdf/3|/spdx-context\.jsonld"|"(?:@type|type)"\s*:\s*"SpdxDocument"',
+        "is SPDX 3; export the document as SPDX 2.3 JSON",
+    ),
     (
         r'"artifacts"\s*:|"SchemaVersion"\s*:',
         "is a scanner's own JSON; export it as CycloneDX or SPDX 2.3, JSON",
@@ -61,7 +81,11 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
     ),
     (
         r"^[\w.+-]+ (?:\d+:)?[\d.]\S*-\d+(?:\.\d+)?$",
-        "is pacman -Q, which is not read; send an SBOM (CycloneDX or SPDX 2.3, JSON)",
+        (
+            "names versions and no architectures, as pacman -Q does, which is not read: send an"
+            " SBOM (CycloneDX or SPDX 2.3, JSON); if it is dpkg's, name the format dpkg, or "
+            f"{_DPKG}"
+        ),
     ),
 )
 _BEGINNING = 1 << 16  # characters looked at

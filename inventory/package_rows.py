@@ -10,12 +10,12 @@ the name; the application gatherer of AWS's agent, for what its PackageId holds.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from inventory import csv_file, spreadsheets
 from inventory.csv_file import Layout
-from inventory.managers import rpm
+from inventory.managers import dpkg, rpm
 from inventory.refusals import Problem, Reason, Refusal
 from inventory.report import shown
 from patchmgr.domain.packages import MANAGERS, Package, Platform, manager_of
@@ -59,6 +59,8 @@ _MADE_OF: Mapping[str, tuple[str, ...]] = {  # our column -> those that it may b
 }
 _KATELLO = re.compile(r"([0-9]+):(.+)-([^-]+-[^-]+)", re.ASCII)
 _NO_EPOCH = ("", "0", "(none)")
+_NO_EPOCH_BEFORE = re.compile(r"^(?:0|\(none\)):")
+_SOURCE = re.compile(r"\S+ \(\S+\)")  # dpkg's field, with the source's version
 
 Cells = Mapping[str, str]
 
@@ -83,14 +85,54 @@ def read(
 
 
 def _told(cells: Cells, manager: str, *, is_ours: bool) -> Package | Problem | str:
-    if is_ours:
-        return _problem(cells) or Package(*(cells.get(column, "") for column in PACKAGE))
-    told = _exported(cells, manager)
-    if isinstance(told, Package):
-        said = {column: getattr(told, column) for column in PACKAGE if column != "manager"}
-        said |= {"manager": told.manager} if told.manager or manager != SYSTEM else {}
-        return _problem(said) or told
-    return f"{shown(cells.get('name', ''))} {told}" if isinstance(told, str) else told
+    if not is_ours:
+        told = _exported(cells, manager)
+        if isinstance(told, str):
+            return f"{shown(cells.get('name', ''))} {told}"
+        if not isinstance(told, Package):
+            return told
+        cells = {column: getattr(told, column) for column in PACKAGE if column != "manager"}
+        cells |= {"manager": told.manager} if told.manager or manager != SYSTEM else {}
+    cells = _as_reported(cells)
+    return _problem(cells) or _as_judged(Package(*(cells.get(column, "") for column in PACKAGE)))
+
+
+def _as_reported(cells: Cells) -> Cells:
+    """Return ``cells`` as the manager's own listing has them, so that it is one package.
+
+    People write what other formats of the tools print: an architecture after dpkg's name, a source
+    with its version, an epoch of an rpm that is none.
+    """
+    name, version = cells.get("name", ""), cells.get("version", "")
+    if cells.get("manager") == rpm.MANAGER:
+        return {**cells, "version": _NO_EPOCH_BEFORE.sub("", version)}
+    if cells.get("manager") != "dpkg":
+        return cells
+    name, _, arch = name.partition(":")
+    made = {**cells, "name": name, "arch": cells.get("arch") or arch}
+    if _SOURCE.fullmatch(source := cells.get("source", "")) and not cells.get("source_version"):
+        made["source"], made["source_version"] = dpkg.source_of(source, name, version)
+    return made
+
+
+def as_written(package: Package, columns: Collection[str]) -> Cells:
+    """Return what says ``package`` in a file that has ``columns`` of ours alone."""
+    cells = {column: getattr(package, column) for column in PACKAGE}
+    if package.manager == "dpkg":
+        if package.arch and "arch" not in columns:
+            cells["name"] = f"{package.name}:{package.arch}"
+        if package.source_version and "source_version" not in columns:
+            cells["source"] = f"{package.source} ({package.source_version})"
+    return cells
+
+
+def _as_judged(package: Package) -> Package | Problem | str:
+    """Return ``package``, why it is none, or why no advisory's version compares with its own."""
+    if package.manager == rpm.MANAGER and package.name == rpm.KEYS:
+        return f"{rpm.KEYS} {_KEY}"
+    if package.manager == rpm.MANAGER and "-" not in package.version:
+        return "version", package.version, Refusal.NO_RELEASE.said()
+    return package
 
 
 def of_system(package: Package, platform: Platform) -> Package | Problem | str:

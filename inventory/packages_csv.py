@@ -68,6 +68,7 @@ def read(path: Path, how: Reading = AS_IT_IS, watch: Watch | None = None) -> Pac
         with csv_header.open_text(text) as lines:
             csv_file.past_header(lines, layout)
             _Reader(file).read(lines)
+        csv_file.check_has_rows(layout, file.rows)
     if file.refused.total or file.left:
         _drop(file)
     return file
@@ -309,9 +310,10 @@ def _record(file: PackagesFile, host: str, code: int) -> str:
     layout = file.layout
     package = file.packages[code]
     fields = list(file.records[code]) if file.records else [""] * len(layout.header)
+    written = package_rows.as_written(package, layout.index)
     for column, position in layout.index.items():
         if column == "hostname":
             fields[position] = host
         elif not file.records:
-            fields[position] = getattr(package, column)
+            fields[position] = written[column]
     return csv_file.write_record(fields, layout.delimiter)

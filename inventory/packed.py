@@ -26,6 +26,8 @@ BROKEN = (
     zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, EOFError,
     NotImplementedError, RuntimeError, ValueError, IndexError, struct.error,  # of a damaged zip
 )  # fmt: skip
+_WORKBOOKS = ("[Content_Types].xml", "mimetype")  # in those of Excel, of LibreOffice
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how one of Excel before 2007 begins
 _ASIDE = ("__MACOSX/", ".DS_Store")  # what a Mac puts into archives beside the file
 
 
@@ -133,7 +135,7 @@ def _zip(packed: BinaryIO) -> Iterator[bytes]:
             if not each.is_dir() and not each.filename.startswith(_ASIDE)
         ]
         name = Path(packed.name).name
-        if any(each.filename == "[Content_Types].xml" for each in inside):
+        if any(each.filename in _WORKBOOKS for each in inside):
             raise _bad(name, Refusal.WORKBOOK.said())
         if len(inside) != 1:
             raise _bad(name, Refusal.FILES.said(count=len(inside)))

@@ -43,6 +43,10 @@ class Refusal(Enum):
         "is missing from the header; it has {header}",
         "name the column that says it: --map THEIRS={column}",
     )
+    NO_ROWS = (
+        "is a header with no row below it; that a source has nothing is not believed",
+        "export the list again",
+    )
     NO_NAME = "has no name in the header", "give it one, or take the column out"
     UNKNOWN = "is no column we know", "map it (--map {as_column}, or --map {out} to leave it out)"
     OTHER_KIND = "is an export of {kind}", "{kind} import reads it"
@@ -87,7 +91,7 @@ class Refusal(Enum):
         "unpack it yourself and import the plain file",
     )
     DAMAGED = "is damaged or cut off ({error})", "pack it again, or copy it again"
-    WORKBOOK = "is an Excel workbook", "save its sheet as CSV (UTF-8)"
+    WORKBOOK = "is a spreadsheet's workbook", "save its sheet as CSV (UTF-8)"
     FILES = "holds {count} files", "pack the one to import alone"
     ODDLY_PACKED = (
         "is encrypted or packed in an unusual way",

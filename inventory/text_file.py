@@ -78,7 +78,10 @@ def opened(path: Path, encoding: str = "") -> Iterator[Text]:
         raise InputError({str(path): why})
     try:
         with path.open("rb") as binary:
-            how = packed.kind(binary.read(8))
+            start = binary.read(8)
+        if start == packed.OLD_WORKBOOK:
+            raise _bad(Text(path, path, ""), 0, Refusal.WORKBOOK.said())
+        how = packed.kind(start)
         with tempfile.TemporaryDirectory(prefix="patchmgr-import-") as folder:
             plain = path
             if how:

@@ -29,6 +29,7 @@ from patchmgr.services import audit, jobs
 JOB = "imports"  # looks into what waits, and carries out what was confirmed
 BLOCK = 1 << 20  # bytes copied at a time
 ALL = "all"  # retire every host that is gone
+REST = "POST /api/v1/imports keeps them all, and can leave them out"  # of bad rows
 UNDECIDED = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
 rejects_file = preview.rejects_file
 
@@ -241,7 +242,7 @@ def direct(
     path = uploads / new_name(kind)
     _stored(content, path)
     try:
-        with called(f"{kind}.csv"):
+        with called(f"{kind}.csv", REST):
             difference = preview.carry_out(
                 db,
                 path,
@@ -261,12 +262,15 @@ def direct(
 
 
 @contextmanager
-def called(filename: str) -> Iterator[None]:
-    """Let what a file is refused for name it as its uploader does, and not as it is kept here."""
+def called(filename: str, rest: str = "") -> Iterator[None]:
+    """Let what a file is refused for name it as its uploader does, and not as it is kept here.
+
+    ``rest`` says where rows are found that are too many to be named.
+    """
     try:
         yield
     except BadFileError as error:
-        raise BadFileError(filename, error.rows, error.total) from error
+        raise BadFileError(filename, error.rows, error.total, rest=rest) from error
 
 
 def reading(mapping: Mapping[str, str], options: Mapping[str, Any]) -> Reading:

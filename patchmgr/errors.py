@@ -64,11 +64,16 @@ class BadRow:
 
 
 class BadFileError(InputError):
-    """A file has rows we cannot accept; nothing of it was written."""
+    """A file has rows we cannot accept; nothing of it was written.
+
+    ``rest`` says where those are found that are too many to be named.
+    """
 
     code = "bad-file"
 
-    def __init__(self, file: str, rows: Sequence[BadRow], total: int | None = None) -> None:
+    def __init__(
+        self, file: str, rows: Sequence[BadRow], total: int | None = None, *, rest: str = ""
+    ) -> None:
         self.file = file
         self.rows = tuple(rows)
         self.total = total if total is not None else len(self.rows)
@@ -76,7 +81,7 @@ class BadFileError(InputError):
         shown = said[: self.SHOWN]
         more = (self.total - len(self.rows)) + len(said) - len(shown)
         if more > 0:
-            shown.append(f"{file}: and {more} more; --rejects FILE writes them all")
+            shown.append(f"{file}: and {more} more" + (f"; {rest}" if rest else ""))
         super().__init__("\n".join(shown))
 
 

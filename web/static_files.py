@@ -5,7 +5,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from flask import Flask, Response, request, send_from_directory, url_for
+from flask import Flask, Response, g, request, send_from_directory, url_for
 from werkzeug.exceptions import NotFound
 
 FOLDER = Path(__file__).parent / "static"
@@ -28,6 +28,13 @@ def register(app: Flask) -> None:
 
 def asset(name: str) -> str:
     """Return the address of a file below ``static``, or of a vendored one by its short name."""
+    known: dict[str, str] = g.setdefault("assets", {})  # a page names the same one for each icon
+    if name not in known:
+        known[name] = _address(name)
+    return known[name]
+
+
+def _address(name: str) -> str:
     path = VENDORED.get(name, name)
     if path.endswith(FONT):  # the stylesheet names fonts too, and both must be one address
         return url_for("static", filename=path)

@@ -269,14 +269,28 @@ def answer(
     depend on the data; ``path`` is the page's own, where a part of it is asked for. Where an
     instant cannot be read, nothing is fetched and the page says so beside it.
     """
-    view = read(table, request.args, options)
-    view = replace(view, path=path) if path else view
+    view = _asked(table, options, path)
     if request.args.get("format") == "csv":
         if view.problems:
             raise InputError(view.problems)
         return _csv(view, fetch)
-    fetched = Fetched((), 0) if view.problems else fetch(view, PAGE, view.cursor or None)
-    return render_template(template, listing=Listing(view, fetched), **values)
+    return render_template(template, listing=_fetched(view, fetch), **values)
+
+
+def listing(table: Table, fetch: Fetch, *, path: str) -> Listing:
+    """Return the rows of the view that the address asks for, for a part of the page ``path``."""
+    return _fetched(_asked(table, None, path), fetch)
+
+
+def _asked(table: Table, options: Mapping[str, Options] | None, path: str) -> View:
+    view = read(table, request.args, options)
+    return replace(view, path=path) if path else view
+
+
+def _fetched(view: View, fetch: Fetch) -> Listing:
+    return Listing(
+        view, Fetched((), 0) if view.problems else fetch(view, PAGE, view.cursor or None)
+    )
 
 
 def plain(rows: Sequence[Any], table: Table, **values: str) -> Listing:

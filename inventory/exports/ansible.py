@@ -1,16 +1,18 @@
 """Ansible's facts of one host: ``package_facts``, alone or with those of ``setup``.
 
-Source: ansible.builtin.package_facts and its managers; the fact cache's JSON plugin. It names no
-source packages. What ``ansible`` prints before the JSON of an ad-hoc command is left out.
+Source: ansible.builtin.package_facts and its managers; the fact cache's JSON plugin; the callback
+``ansible.posix.json``. They may be a module's result, a host's variables, below the host's name, or
+the packages alone. It names no source packages. What ``ansible`` prints before the JSON of an
+ad-hoc command is left out.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from inventory import json_text
 from inventory.json_text import Object, UnexpectedError
 from inventory.managers import pip, rpm
-from inventory.report import Collector, Listing
+from inventory.report import Collector, Listing, shown
 from patchmgr.domain import os_names
 from patchmgr.domain.packages import Package
 
@@ -36,7 +38,7 @@ def read(listing: str) -> Listing:
     """Return what is installed according to the facts ``listing``. Raises `BadFileError`."""
     text = _of_one_host(listing)
     document = json_text.an_object(json_text.load(text, FILE), "", FILE)
-    facts = json_text.an_object(document.get("ansible_facts", document), "ansible_facts", FILE)
+    around, facts = _said_of_one(document)
     packages = facts.get("packages", facts.get("ansible_packages"))
     if packages is None:
         why = "is missing; gather it with the module package_facts"
@@ -45,7 +47,59 @@ def read(listing: str) -> Listing:
     for name, entries in json_text.an_object(packages, "packages", FILE).items():
         for place, entry in enumerate(json_text.objects(entries, "packages", FILE)):
             _entry(found, name, place, entry)
-    return found.listing(system=_system(facts))
+    return found.listing(system=_system(facts) or _system(around))
+
+
+def _said_of_one(document: Object) -> tuple[Object, Object]:
+    """Return what holds the facts of the one host, and the facts. Raises `BadFileError`."""
+    if not _has_packages(document):
+        hosts = _by_host(document)
+        _check_one(hosts)
+        if hosts:
+            document = next(iter(hosts.values()))
+        elif document and all(map(_is_entries, document.values())):
+            return document, {"packages": document}
+    facts = document.get("ansible_facts", document)
+    if _names_packages(document) and not _names_packages(facts):
+        facts = document
+    return document, json_text.an_object(facts, "ansible_facts", FILE)
+
+
+def _has_packages(said: object) -> bool:
+    return isinstance(said, dict) and (
+        _names_packages(said) or _names_packages(said.get("ansible_facts"))
+    )
+
+
+def _names_packages(facts: object) -> bool:
+    return isinstance(facts, dict) and ("packages" in facts or "ansible_packages" in facts)
+
+
+def _by_host(document: Object) -> dict[str, Object]:
+    """Return what is below the names of hosts, as a playbook's results or variables have it."""
+    found: dict[str, Object] = {}
+    plays = document.get("plays")
+    for play in plays if isinstance(plays, list) else ():
+        tasks = play.get("tasks") if isinstance(play, dict) else None
+        for task in tasks if isinstance(tasks, list) else ():
+            hosts = task.get("hosts") if isinstance(task, dict) else None
+            found |= hosts if isinstance(hosts, dict) else {}
+    return {name: said for name, said in (found or document).items() if _has_packages(said)}
+
+
+def _is_entries(value: object) -> bool:
+    """Return whether ``value`` is what package_facts says of one package."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) and "source" in each for each in value)
+    )
+
+
+def _check_one(hosts: Collection[str]) -> None:
+    if len(hosts) > 1:
+        named = ", ".join(shown(each) for each in list(hosts)[:5])
+        raise json_text.refused(FILE, "", f"is of several hosts ({named}); send each on its own")
 
 
 def _of_one_host(listing: str) -> str:
@@ -53,9 +107,7 @@ def _of_one_host(listing: str) -> str:
     results = list(_PREFIX.finditer(listing))
     if not results:
         return listing
-    if len(results) > 1:
-        named = ", ".join(each[1] for each in results[:5])
-        raise json_text.refused(FILE, "", f"is of several hosts ({named}); send each on its own")
+    _check_one([each[1] for each in results])
     name, state = results[0].groups()
     if state not in ("SUCCESS", "CHANGED"):
         raise json_text.refused(FILE, "", f"is no result: {name} is {state}, says Ansible")
@@ -116,6 +168,7 @@ _MAKERS: dict[str, Callable[[Object, str], Package]] = {
 
 def _system(facts: Object) -> str:
     """Return the system as os-release would name it; "" where the facts are not there."""
-    said = [facts.get(f"ansible_{key}") for key in ("distribution", "distribution_version")]
+    keys = ("distribution", "distribution_version")
+    said = [facts.get(f"ansible_{key}", facts.get(key)) for key in keys]
     name, release = (each if isinstance(each, str) else "" for each in said)
     return os_names.system(name, release)

@@ -84,7 +84,7 @@ def _snapshots(listing: str) -> dict[str, tuple[str, list[Object]]]:
             found |= _answers(entry["queries"], f"{where}, queries")
             continue
         if "snapshot" not in entry:
-            if isinstance(entry.get("columns"), dict) and _looks_like_package(entry["columns"]):
+            if any(map(_looks_like_package, _changes(entry))):
                 why = 'says what changed only; set "snapshot": true for its query'
                 raise json_text.refused(FILE, where, why)
             continue
@@ -95,6 +95,16 @@ def _snapshots(listing: str) -> dict[str, tuple[str, list[Object]]]:
         found[str(entry.get("name"))] = f"{where}, snapshot", rows
     _check_one(hosts)
     return found
+
+
+def _changes(entry: Object) -> Iterator[Object]:
+    """Yield the rows that a line of a log has as added or removed, by event or by batch."""
+    batch = entry.get("diffResults")
+    said = [entry.get("columns"), *(batch.values() if isinstance(batch, dict) else ())]
+    for each in said:
+        for row in each if isinstance(each, list) else [each]:
+            if isinstance(row, dict):
+                yield row
 
 
 def _answers(queries: Object, where: str) -> dict[str, tuple[str, list[Object]]]:

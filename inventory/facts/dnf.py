@@ -41,27 +41,36 @@ def updates(text: str) -> tuple[Newer, ...]:
     """Return what ``dnf check-update`` lists, but for what obsoletes something else.
 
     A row with an indented one below it is of the list of obsoletes: something of another name
-    takes its place. Raises `UnreadableError`, also when dnf could not read a repository.
+    takes its place. Raises `UnreadableError`, also when dnf could not read a repository; and where
+    it lists nothing, and does not say that it succeeded either: its errors are printed elsewhere.
     """
     found: list[Newer] = []
-    begun: list[str] = []  # of a row whose other columns come on the next line
+    row: list[str] = []  # as far as it is there: its columns may come on the next lines
+    is_below = succeeded = False  # whether the row is below another; whether dnf says so
+    number = 0
     for number, line in lines_of(text):
-        words = line.split()
         if code := _EXIT.fullmatch(line):
             if code[1] not in ("0", "100"):
                 raise UnreadableError(number, line, "says that dnf failed")
+            succeeded = True
             continue
         if _FAILED.match(line):
             raise UnreadableError(number, line, "is an error of dnf")
-        if line[0].isspace():
-            if begun and len(begun) + len(words) == COLUMNS:
-                words = [*begun, *words]
-            elif found and _newer(words):
-                found.pop()
-                continue
-        begun = words if len(words) < COLUMNS and words and _is_package(words[0]) else []
-        if (one := _newer(words)) is not None:
+        words, is_indented = line.split(), line[0].isspace()
+        if row and is_indented and len(row) + len(words) <= COLUMNS:
+            row = [*row, *words]
+        else:
+            row, is_below = words, is_indented
+        if (one := _newer(row)) is None:
+            row = row if _is_package(row[0]) else []
+            continue
+        row = []
+        if is_below and found:
+            found.pop()
+        else:
             found.append(one)
+    if not found and not succeeded:
+        raise UnreadableError(number, "", "lists nothing, nor ends with exit=N: it may have failed")
     return tuple(found)
 
 

@@ -37,7 +37,11 @@ _ABBREVIATED = {"i": "installed", "F": "half-configured", "H": "half-installed"}
     "c": "config-files",
     "n": "not-installed",
 }
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*", re.ASCII | re.IGNORECASE)
+# As dpkg itself takes them (pkg_name_is_illegal): Debian's policy allows no underscore.
+_NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*", re.ASCII | re.IGNORECASE)
+_SIGNS = ("\t", "|", ";", ",")  # that part columns
+_WORDS = re.compile(r"([^\s=,;|]+)(?: +|=)([0-9][A-Za-z0-9.+:~-]*)(?: +([a-z0-9-]+))?", re.ASCII)
+_ARCHES = {"all", "amd64", "arm64", "armel", "armhf", "mips64el", "ppc64el"}  # no other's words
 _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
 # ${Status} or ${db:Status-Abbrev}: no source package or version looks like that.
 _STATUS = re.compile(r"[a-z]+ [a-z]+ [a-z-]+|[uihrp][ncHUFWti]R?")
@@ -51,17 +55,21 @@ def recognises(listing: str) -> bool:
     line = next((each for each in lines(listing[:4096]) if each.strip()), "")
     if _SELECTION.fullmatch(line):
         return False
-    name, tab, _ = line.partition("\t")
-    return bool(tab) and _NAME.fullmatch(name.partition(":")[0].strip()) is not None
+    name, *rest = _columns(line)
+    if not rest or not _NAME.fullmatch(name.partition(":")[0]):
+        return False
+    return "\t" in line or (len(rest) > 1 and rest[1] in _ARCHES)
 
 
 def read(listing: str) -> Listing:
-    """Return what is installed according to ``listing``: a status file or tab-separated lines.
+    """Return what is installed according to ``listing``: a status file, or a line a package.
 
     Lines are those of `COMMAND`, with or without its last column; or name and version as plain
     ``dpkg-query -W`` prints them, then the architecture, then a ``${Source}``, then a status, as
-    far as they are there. An empty ``${Source}`` is a source of the package's own name; without
-    that column the source is not known. Raises `BadFileError` naming each line that is neither.
+    far as they are there; parted by tabs, or by another sign. Blanks part no more than the first
+    three, as ``name version arch`` or ``name=version``. An empty ``${Source}`` is a source of the
+    package's own name; without that column the source is not known. Raises `BadFileError` naming
+    each line that is neither.
     """
     bad: list[BadRow] = []
     entries = _stanzas(listing, bad) if _is_status(listing) else _lines(listing, bad)
@@ -161,7 +169,7 @@ def _lines(listing: str, bad: list[BadRow]) -> Iterator[Entry]:
 
 def _line(line: str) -> Entry | Problem:
     """Return the entry of a line, or what is wrong with it: no remedy where it is not installed."""
-    columns = [field.strip() for field in line.split("\t")]
+    columns = _columns(line)
     want, state = "install", "installed"
     if len(columns) > 2 and _STATUS.fullmatch(columns[0]) and not _STATUS.fullmatch(columns[-1]):
         columns.append(columns.pop(0))  # the status stands first, as dpkg -l has it
@@ -183,6 +191,14 @@ def _line(line: str) -> Entry | Problem:
         return "status", state, ""
     package = _package(name, version, *rest)
     return _problem(package, state) or (want, state, package)
+
+
+def _columns(line: str) -> list[str]:
+    sign = next((sign for sign in _SIGNS if sign in line), "")
+    if sign:
+        return [field.strip() for field in line.split(sign)]
+    found = _WORDS.fullmatch(line.strip())
+    return [word for word in found.groups() if word] if found else [line]
 
 
 _seen_line = lru_cache(maxsize=1 << 16)(_line)

@@ -7,6 +7,8 @@ advisory could name, whatever its metadata say; it is counted, and said not to b
 
 import re
 
+from packaging.version import VERSION_PATTERN
+
 from inventory import json_text
 from inventory.json_text import Object
 from inventory.report import Collector, Listing, lines
@@ -28,6 +30,14 @@ _COLUMNS = re.compile(rf"({_NAME})\s+([^\s]+)(?:\s+(\S.*))?", re.ASCII)
 _HEADER = re.compile(r"Package\s+Version(?:\s+(?:(Editable)|Location|Installer).*)?")
 _NOISE = re.compile(r"#|WARNING: |DEPRECATION: |\[notice\]|-{3,}")
 _SEPARATORS = re.compile(r"[-_.]+")
+# What `pip list --format=json` has: other tools list names and versions too, with more beside
+# them, or versions that Python's packages do not have.
+_KEYS = "name|version|editable_project_location|location|installer|latest_version|latest_filetype"
+_OTHER_KEY = re.compile(rf'[{{,]\s*"(?!(?:{_KEYS})")(?:[^"\\]|\\.)*"\s*:')
+_VERSIONS = re.compile(r'"version"\s*:\s*"([^"]*)"')
+_VERSION = re.compile(VERSION_PATTERN, re.VERBOSE | re.IGNORECASE)
+_OUTDATED = re.compile(r"Package\s+Version\s+Latest\b.*")
+OUTDATED = "is of pip list --outdated, which leaves out what is up to date; send pip list"
 
 
 def recognises(listing: str) -> bool:
@@ -37,11 +47,13 @@ def recognises(listing: str) -> bool:
         return '"pip_version"' in listing
     if start == "[":
         return listing.strip() == "[]" or (
-            '"version"' in listing and not re.search(r'"(?:arch|maintainer|snapshot)"', listing)
+            '"version"' in listing
+            and not _OTHER_KEY.search(listing)
+            and all(map(_VERSION.fullmatch, _VERSIONS.findall(listing)))
         )
     said = [each.strip() for each in lines(listing[:4096]) if each.strip()]
     line = next((each for each in said if not _NOISE.match(each)), "")
-    return any(form.fullmatch(line) for form in (_PINNED, _DIRECT, _EDITABLE, _HEADER))
+    return any(form.fullmatch(line) for form in (_PINNED, _DIRECT, _EDITABLE, _HEADER, _OUTDATED))
 
 
 def read(listing: str) -> Listing:
@@ -95,6 +107,8 @@ def _entry(found: Collector, entry: Object, where: str) -> None:
         return
     if not _WHOLE_NAME.fullmatch(name):
         found.refuse(0, f"{where}.name", name, "is not the name of a Python package")
+    elif "latest_version" in entry:
+        found.refuse(0, where, name, OUTDATED)
     elif entry.get("editable_project_location"):
         found.leave(f"{name} {version}", WORKING_COPY)
     else:
@@ -108,6 +122,8 @@ def _lines(found: Collector, listing: str) -> None:
             continue
         if above := _HEADER.fullmatch(line):
             header = above
+        elif _OUTDATED.fullmatch(line):
+            found.refuse(number, "", line, OUTDATED)
         elif pinned := _PINNED.fullmatch(line):
             found.take(Package(MANAGER, plain(pinned[1]), pinned[2]), number)
         elif editable := _EDITABLE.fullmatch(line):

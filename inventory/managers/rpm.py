@@ -128,7 +128,7 @@ def _of_line(line: str) -> tuple[Package, bool] | None:
     fields = [field.strip() for field in line.strip("\r\n").split(_separator(line))]
     if len(fields) == 1:
         found = whole(fields[0])
-        return (found, ":" in found.version) if found else None
+        return (found, ":" in fields[0]) if found else None
     place = next((at for at in (2, 3, 4) if at < len(fields) and fields[at] in _ARCHES), None)
     evr = None if place is None else _evr(fields[1:place])
     if place is None or evr is None or not _NAME.fullmatch(fields[0]):
@@ -155,17 +155,15 @@ def _evr(fields: Sequence[str]) -> tuple[str, str, str] | None:
 def _rest(fields: Sequence[str]) -> tuple[str, str, str] | None:
     """Return source rpm, module label and vendor of what follows the architecture.
 
-    They stand in this order, as far as they are there; a time of installation may come last. A
-    text that is none of these could be anything, and is not taken for a vendor.
+    They stand in this order, as far as they are there; a time of installation may come before the
+    vendor or last. A text that is none of these could be anything, and is not taken for a vendor.
     """
     left = list(fields)
     source = left.pop(0) if left and (left[0] in _NONE or _SOURCE.fullmatch(left[0])) else ""
     if left and not source and len(fields) == len(left):
         return None
     label = left.pop(0) if left and (left[0] in _NONE or _LABEL.fullmatch(left[0])) else ""
-    if left and left[-1].isdigit():
-        left.pop()
-    vendor = " ".join(left)
+    vendor = " ".join(each for each in left if not each.isdigit())
     return source, label, vendor
 
 

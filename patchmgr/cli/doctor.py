@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from patchmgr.cli.app import EXIT_REFUSED, App, pass_app, show_json
 from patchmgr.config import Settings
 from patchmgr.db import migrate
-from patchmgr.db.queries import accounts, coverage, feeds, jobs, lifecycle
+from patchmgr.db.queries import accounts, coverage, feeds, jobs, lifecycle, plan_lists
 from patchmgr.db.session import Database
 from patchmgr.errors import PatchmgrError
 from patchmgr.services import audit
@@ -77,6 +77,7 @@ def _checks(app: App) -> Iterator[Check]:
             _feeds,
             _platforms,
             _releases,
+            _reviews,
             _schedule,
             _clock,
         )
@@ -175,6 +176,20 @@ def _platforms(db: Database, settings: Settings, now: datetime) -> Check:
     wanted = sorted({name for line in blind for name in would_speak_of(line.platform)})
     remedy = f"patchmgr feeds sync {' '.join(wanted)}" if wanted else "see docs/feeds.md"
     return Check("platforms", f"no feed speaks of {found}", remedy)
+
+
+def _reviews(db: Database, _settings: Settings, _now: datetime) -> Check:
+    """Name plans that were started without their approvals and that nobody has looked at since."""
+    with db.reading() as session:
+        waiting = plan_lists.unreviewed(session)
+    if not waiting:
+        return Check("reviews", "no start without approvals waits for one")
+    found = ", ".join(f"plan {number} of {by}" for number, _, by, _ in waiting)
+    return Check(
+        "reviews",
+        f"started without approvals, and not reviewed: {found}",
+        "patchmgr plans review ID --reason TEXT, by somebody who neither made nor started it",
+    )
 
 
 def _releases(db: Database, _settings: Settings, now: datetime) -> Check:

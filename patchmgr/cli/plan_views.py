@@ -11,10 +11,11 @@ from patchmgr.db.queries.change_history import History
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.plan_content import ChangeLine, ExclusionLine
 from patchmgr.db.queries.plan_progress import EventLine, TaskLine
-from patchmgr.db.queries.plans import PlanDetail, RingView
+from patchmgr.db.queries.plans import ApprovalLine, PlanDetail, RingView
 from patchmgr.domain import durations
 from patchmgr.domain.content import coverage_words
 from patchmgr.domain.rollout.advice import commands
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.rollout.stop import Stop
 from patchmgr.domain.terms import Terms
 from patchmgr.domain.terms import words as terms_words
@@ -105,6 +106,10 @@ def print_detail(
         click.echo(f"frozen: {plan.frozen}")
     click.echo(f"author {plan.author}, content {plan.content_hash}")
     click.echo(f"approvals: {plan.approvals_given} of {plan.approvals_needed}")
+    for one in plan.approvals:
+        click.echo(f"  {_decision(one)}")
+    if plan.state is PlanState.PROPOSED:
+        click.echo(f"to approve this: patchmgr plans approve {plan.id} --hash {plan.content_hash}")
     _print_terms(plan)
     for line in plan.changed:
         click.echo(f"changed since it was approved: {line}")
@@ -164,12 +169,22 @@ def print_detail(
     )
 
 
+def _decision(one: ApprovalLine) -> str:
+    """Return who decided what and why, and why it counts no longer where it does not."""
+    what = "rejected" if one.decision == "reject" else "approved"
+    ring = f" ring {one.ring}" if one.ring else ""
+    said = f"{one.by} {what}{ring}, {instant(one.at)}{f': {one.comment}' if one.comment else ''}"
+    return f"{said} (no longer counts: {one.void_reason})" if one.void_at else said
+
+
 def _print_stop(plan: PlanDetail, stop: Stop) -> None:
     """Print why a plan stands still, which hosts made it, and what to type."""
     what = "halt signal" if stop.is_halt else "stands still"
-    click.echo(f"{what}: {stop.why}" + (f" (since {instant(stop.at)})" if stop.at else ""))
+    since = "no host at work since" if stop.is_idle else "since"
+    click.echo(f"{what}: {stop.why}" + (f" ({since} {instant(stop.at)})" if stop.at else ""))
     for one in stop.hosts:
-        said = ": ".join(filter(None, (one.package, one.said)))
+        package = "" if one.package in one.said else one.package
+        said = ": ".join(filter(None, (package, one.said)))
         click.echo(f"  {one.host}, {one.state.value}" + (f": {said}" if said else ""))
     for step, line in zip(stop.steps, commands(plan.id, stop), strict=True):
         click.echo(f"  - {step.words}" + (f"\n      {line}" if line else ""))

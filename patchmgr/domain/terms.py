@@ -101,6 +101,20 @@ def may_approve(approvers: Collection[str], by: str, role: str) -> bool:
     return not approvers or by in approvers or any(_in_role(one, role) for one in approvers)
 
 
+def too_few(approvers: Collection[str], needed: int, authors: Collection[str]) -> str:
+    """Return why ``needed`` people can never agree; "" when they can. ``authors`` may not."""
+    if not approvers or any(one.startswith(ROLE) for one in approvers):
+        return ""
+    able = sorted(set(approvers) - set(authors))
+    if len(able) >= needed:
+        return ""
+    who = f"only {', '.join(able)}" if able else "nobody"
+    return (
+        f"{needed} must agree, and of those who are asked {who} can: "
+        "who makes, edits or proposes a plan does not approve it; name more people or a role"
+    )
+
+
 def words(approvers: Collection[str]) -> str:
     """Return who must agree, for people: "ann, or anybody with the role admin"."""
     people = [one for one in sorted(approvers) if not one.startswith(ROLE)]

@@ -6,9 +6,17 @@ from datetime import datetime
 from patchmgr.config import Settings
 from patchmgr.db.session import Database
 from patchmgr.errors import ConflictError
+from patchmgr.services import (
+    approvals,
+    kept_forecasts,
+    outbox,
+    planning_policies,
+    probing,
+    reports,
+    rollouts,
+)
 from patchmgr.services import housekeeping as tidying
 from patchmgr.services import jobs as record
-from patchmgr.services import kept_forecasts, outbox, planning_policies, probing, reports, rollouts
 from patchmgr.services import scan as scanning
 from patchmgr.services import sync as syncing
 
@@ -82,4 +90,8 @@ def report(db: Database, settings: Settings, clock: Clock) -> str:
 
 
 def housekeeping(db: Database, settings: Settings, clock: Clock) -> str:
-    return str(tidying.tidy(db, settings=settings, now=clock()))
+    """Throw away what has served its purpose, and remind people of what waits for them."""
+    tidied = str(tidying.tidy(db, settings=settings, now=clock()))
+    reminded = approvals.remind(db, now=clock())
+    said = f"reminded of {reminded} starts that nobody has reviewed" if reminded else ""
+    return "; ".join(filter(None, (tidied, said)))

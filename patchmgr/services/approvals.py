@@ -1,11 +1,12 @@
 """What becomes of approvals: they lapse, and a plan started without them must be reviewed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.queries import plan_lists
 from patchmgr.db.session import Database
 from patchmgr.domain import durations
 from patchmgr.domain.accounts import Role
@@ -13,13 +14,15 @@ from patchmgr.domain.rollout.events import Barred
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, PlanState, RingState
 from patchmgr.domain.terms import Terms, may_approve
-from patchmgr.errors import ConflictError, ForbiddenError, InputError, NotFoundError
-from patchmgr.services import audit
+from patchmgr.errors import ConflictError, ForbiddenError, InputError
+from patchmgr.services import audit, witnesses
 from patchmgr.services.roles import require
-from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_load import Wanted, load, locked
 from patchmgr.services.rollout_store import store
 
 _NOT_STARTED = (PlanState.PROPOSED, PlanState.APPROVED)
+REMIND = timedelta(hours=20)  # after which people hear again; less than the day between two looks
+UNREVIEWED = "unreviewed"  # kind of that message
 _NOT_BEGUN = (RingState.PENDING.value, RingState.WAITING_GATE.value)
 
 
@@ -57,7 +60,10 @@ def bar(
         .where(plan.state.in_([*_NOT_STARTED, *ACTIVE_PLANS]))
         .order_by(row.plan_id, row.id)
     )
-    for approval, terms, settings in session.execute(standing).all():
+    found = session.execute(standing).all()
+    for number in sorted({approval.plan_id for approval, _, _ in found}):
+        locked(session, number)  # all of them before the first is audited, as `load` says
+    for approval, terms, settings in found:
         asked = (settings or terms).get("approvers", ())
         if role is not None and role.covers(Role.APPROVER) and may_approve(asked, name, role.value):
             continue
@@ -71,7 +77,7 @@ def bar(
             session,
             at=now,
             actor=actor,
-            action="plan.approval_fell",
+            action=witnesses.FELL,
             subject=f"plan {approval.plan_id}",
             details={"by": name, "ring": approval.ring, "why": why},
         )
@@ -89,9 +95,7 @@ def review(
     if not comment.strip():
         raise InputError({"comment": "say what you found"})
     with db.writing() as session:
-        plan = session.get(models.Plan, plan_id, with_for_update=True)
-        if plan is None:
-            raise NotFoundError("plan", plan_id)
+        plan = locked(session, plan_id)
         if plan.broken_at is None:
             raise ConflictError("this plan was not started without its approvals")
         if plan.reviewed_at is not None:
@@ -119,3 +123,46 @@ def review(
             subject=f"plan {plan_id}",
             details={"hash": plan.content_hash, "comment": plan.review_comment},
         )
+
+
+def remind(db: Database, *, now: datetime) -> int:
+    """Send a message for each start without approvals that waits for its review; return how many.
+
+    One that people heard of lately is passed over, so that asking twice says it once.
+    """
+    with db.writing() as session:
+        waiting = plan_lists.unreviewed(session)
+        sent = models.Outbox
+        lately = {
+            row.plan_id
+            for row in session.scalars(
+                select(sent).where(
+                    sent.plan_id.in_([number for number, *_ in waiting]),
+                    sent.kind == "notify",
+                    sent.made_at > now - REMIND,
+                )
+            )
+            if row.payload["kind"] == UNREVIEWED
+        }
+        due = [one for one in waiting if one[0] not in lately and one[3] <= now - REMIND]
+        session.add_all(
+            sent(
+                made_at=now,
+                kind="notify",
+                plan_id=number,
+                payload={
+                    "kind": UNREVIEWED,
+                    "message": f"started without its approvals by {by} {_ago(now - at)} ago, and "
+                    f"nobody has reviewed it: patchmgr plans review {number} --reason TEXT",
+                },
+                done_at=None,
+                attempts=0,
+                error="",
+            )
+            for number, _, by, at in due
+        )
+        return len(due)
+
+
+def _ago(length: timedelta) -> str:
+    return durations.words(timedelta(hours=length // timedelta(hours=1)))

@@ -22,7 +22,7 @@ from patchmgr.domain.rollout.states import CHANGED, TaskState
 from patchmgr.errors import ConflictError, HostConflictError, InputError, NotFoundError
 from patchmgr.services import audit
 from patchmgr.services.roles import require
-from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_load import Wanted, load, locked
 from patchmgr.services.rollout_store import store
 from patchmgr.services.rollouts import tick_plan
 
@@ -55,7 +55,7 @@ def roll_back(
     """
     require(role, Role.OPERATOR, "rolling back hosts")
     with db.writing() as session:
-        _lock(session, plan_id)
+        locked(session, plan_id)
         numbers = _meant(session, plan_id, hosts, ring, _new(), everything=everything)
         if not numbers:
             raise ConflictError(f"no host {_of(ring)}has anything new to take back")
@@ -84,7 +84,7 @@ def withdraw(
     require(role, Role.OPERATOR, "withdrawing roll-backs")
     task = models.Task
     with db.writing() as session:
-        _lock(session, plan_id)
+        locked(session, plan_id)
         wanted = [task.undo != "", task.undo_over == "", task.state.in_(CHANGED)]
         open_ones = _meant(session, plan_id, hosts, ring, wanted, everything=everything)
         loaded = load(session, plan_id, Wanted(hosts=open_ones), now)
@@ -119,11 +119,6 @@ def naming_hosts(session: Session) -> Iterator[None]:
     except HostConflictError as error:
         name = session.scalar(select(models.Host.hostname).where(models.Host.id == error.host))
         raise HostConflictError(name or error.host, error.why) from error
-
-
-def _lock(session: Session, plan_id: int) -> None:
-    if session.get(models.Plan, plan_id, with_for_update=True) is None:
-        raise NotFoundError("plan", plan_id)
 
 
 def _apply(

@@ -13,6 +13,7 @@ from patchmgr.domain import leases as rules
 from patchmgr.domain.leases import Claim, Given, Refusal
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError, PatchmgrError
 from patchmgr.services import audit
+from patchmgr.services.rollout_load import locked
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
@@ -51,16 +52,11 @@ def _locked(session: Session, key: str, holder: str) -> models.Lease:
     plan_id = session.scalar(select(lease.plan_id).where(lease.key == key))
     if plan_id is None:
         raise NotFoundError("lease", key[:64])
-    lock(session, plan_id)
+    locked(session, plan_id)
     found = session.scalars(select(lease).where(lease.key == key)).one()
     if found.holder != holder:
         raise ForbiddenError("this lease is held by another")
     return found
-
-
-def lock(session: Session, plan_id: int) -> None:
-    """Wait until nobody else moves the plan."""
-    session.get_one(models.Plan, plan_id, with_for_update=True)
 
 
 def _note(db: Database, error: PatchmgrError, actor: str, now: datetime) -> None:

@@ -17,7 +17,8 @@ from patchmgr.domain.rollout.states import TaskState
 from patchmgr.domain.terms import Execution
 from patchmgr.errors import InputError
 from patchmgr.services import audit
-from patchmgr.services.lease_calls import Clock, lock
+from patchmgr.services.lease_calls import Clock
+from patchmgr.services.rollout_load import locked
 
 INSTALL, ROLL_BACK = "install", "roll_back"  # kinds of orders
 
@@ -67,30 +68,30 @@ def give(
             host_id=host_id,
             plan_id=plan_id,
         )
-    given = []
+    given: list[Order] = []
     for number in sorted({plan for plan, _ in found}):
         tasks = [task for plan, task in found if plan == number]
         with db.touching() as session:
-            lock(session, number)
-            given += _give(session, number, tasks, holder, clock())
-            if host_id is None and given:
+            plan = locked(session, number)
+            of_plan = _give(session, plan, tasks, holder, clock())
+            if host_id is None and of_plan:
                 audit.record(
                     session,
                     at=clock(),
                     actor=actor,
                     action="lease.take",
                     subject=f"plan {number}",
-                    details={"hosts": sum(order.plan == number for order in given)},
+                    details={"hosts": len(of_plan)},
                 )
+        given += of_plan
     return given
 
 
 def _give(
-    session: Session, plan_id: int, tasks: list[int], holder: str, now: datetime
+    session: Session, plan: models.Plan, tasks: list[int], holder: str, now: datetime
 ) -> list[Order]:
     """Give out what of ``tasks`` still waits, under the plan's lock."""
     task, host, ring = models.Task, models.Host, models.Ring
-    plan = session.get_one(models.Plan, plan_id)
     rows = session.execute(
         select(task, host.hostname, ring.name, ring.settings)
         .join(host, host.id == task.host_id)
@@ -107,14 +108,14 @@ def _give(
     given = []
     for row, hostname, ring_name, settings in rows:
         is_way_back = row.undo_given_at is not None
-        work = queries.work_of(session, plan_id, row.host_id, is_way_back=is_way_back)
+        work = queries.work_of(session, plan.id, row.host_id, is_way_back=is_way_back)
         lease = _leased(session, row, plan.content_hash, rules.work_hash(work), holder, now)
         if lease is None:
             continue
         given.append(
             Order(
                 lease.key,
-                plan_id,
+                plan.id,
                 ring_name,
                 row.host_id,
                 hostname,

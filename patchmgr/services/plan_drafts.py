@@ -3,7 +3,7 @@
 Every function is one transaction: content, state, timeline, outbox and audit entry together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from patchmgr.domain.rings import DEFAULT_RINGS, RingSettings, checked
 from patchmgr.domain.rollout import events
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import PlanState
-from patchmgr.domain.terms import Terms
+from patchmgr.domain.terms import Terms, too_few
 from patchmgr.errors import IllegalTransitionError, InputError
 from patchmgr.services import audit, contents, planning, superseding
 from patchmgr.services.roles import require
@@ -58,6 +58,7 @@ def create(
     """
     require(role, Role.OPERATOR, "making a plan")
     _check_approvals(approvals_needed)
+    check_approvers(approvals_needed, terms, rings, {actor})
     with db.writing() as session:
         made = planning.draft(
             session,
@@ -130,6 +131,9 @@ def edit(
             raise IllegalTransitionError(plan.state, "editing")
         before = contents.stored(session, plan_id)
         after, coverage = _edited(session, plan, before, rings, approvals_needed, terms)
+        if any(one is not None for one in (rings, approvals_needed, terms)):
+            people = {*plan.authors, actor}
+            check_approvers(after.approvals_needed, after.terms, after.rings, people)
         if groups is not None or after.groups:
             chosen = after.groups if groups is None else group_settings.checked(groups)
             gathered = planning.gather_again(session, after.places, chosen)
@@ -156,6 +160,21 @@ def edit(
 def _check_approvals(needed: int) -> None:
     if not 1 <= needed <= MOST_APPROVALS:
         raise InputError({"approvals": f"from 1 to {MOST_APPROVALS}"})
+
+
+def check_approvers(
+    needed: int, terms: Terms, rings: Sequence[RingSettings], authors: Collection[str]
+) -> None:
+    """Raises `InputError` where a plan, or one of its rings, could never be approved."""
+    asked = {"approvers": (terms.approvers, needed)}
+    asked |= {
+        f"approvers of ring {ring.name!r}": (ring.approvers, ring.approvals)
+        for ring in rings
+        if ring.needs_approval
+    }
+    problems = {at: too_few(names, number, authors) for at, (names, number) in asked.items()}
+    if found := {at: why for at, why in problems.items() if why}:
+        raise InputError(found)
 
 
 def _edited(

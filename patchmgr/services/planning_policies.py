@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.queries import planning_policies as queries
 from patchmgr.db.queries import policies as sla
 from patchmgr.db.queries.planning_policies import StoredPlanningPolicy
@@ -22,6 +23,7 @@ from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, PatchmgrError
 from patchmgr.services import audit, plan_drafts, plans, superseding, witnesses
 from patchmgr.services.roles import require
+from patchmgr.services.rollout_load import locked
 
 SCHEDULER = "scheduler"  # whom plans that are proposed by themselves name as their author
 _REPLACED = (PlanState.DRAFT, PlanState.PROPOSED)  # nobody relies on such a proposal yet
@@ -43,10 +45,13 @@ def adopt(
 ) -> PlanningPolicy:
     """Store ``policy`` as the next version of its name; what is the last one already is returned.
 
-    Raises `InputError` for the name of an SLA policy, `ForbiddenError`.
+    Raises `InputError` for the name of an SLA policy and for plans that nobody could approve,
+    `ForbiddenError`.
     """
     require(role, Role.ADMIN, "changing a planning policy")
+    plan_drafts.check_approvers(policy.approvals_needed, policy.terms, policy.rings, {actor})
     with db.writing() as session:
+        wait_for(session, Lock.POLICIES)
         if policy.name in PRESETS or sla.latest(session, policy.name) is not None:
             raise InputError({"name": f"{policy.name!r} is an SLA policy; take another name"})
         last = queries.latest(session, policy.name)
@@ -178,7 +183,9 @@ def _propose(db: Database, one: StoredPlanningPolicy, now: datetime) -> tuple[in
     plan_id = _create(db, one, actor=SCHEDULER, role=Role.OPERATOR, now=now)
     replaced = []
     with db.writing() as session:
-        plan = session.get_one(models.Plan, plan_id)
+        # The older ones first, as `superseding.supersede` does, and all before any is audited.
+        older = [locked(session, number) for number, _ in before]
+        plan = locked(session, plan_id)
         # Who wrote the policy chose what is in the plan: somebody else must approve it.
         plan.authors = sorted({*plan.authors, one.made_by})
         session.flush()
@@ -190,13 +197,13 @@ def _propose(db: Database, one: StoredPlanningPolicy, now: datetime) -> tuple[in
             subject=f"plan {plan_id}",
             details={"author": one.made_by, "policy": one.policy.name},
         )
-        for number, state in before:
-            if state in _REPLACED:
+        for each in older:
+            if each.state in _REPLACED:  # still: somebody may have approved it meanwhile
                 why = f"policy {one.policy.name} was due again"
                 superseding.take_over(
-                    session, plan_id, number, actor=SCHEDULER, now=now, reason=why
+                    session, plan_id, each.id, actor=SCHEDULER, now=now, reason=why
                 )
-                replaced.append(str(number))
+                replaced.append(str(each.id))
     plans.propose(db, plan_id, actor=SCHEDULER, role=Role.OPERATOR, now=now)
     said = f"; it took the place of plan {', '.join(replaced)}" if replaced else ""
     return plan_id, f"proposed plan {plan_id}{said}"

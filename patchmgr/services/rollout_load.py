@@ -70,19 +70,30 @@ class Loaded:
     group_ids: Mapping[str, int]  # by key
 
 
-def load(
-    session: Session, plan_id: int, wanted: Wanted, at: datetime, *, lock: bool = True
-) -> Loaded:
-    """Return a plan, by default under its row lock. Raises `NotFoundError`."""
-    plan = session.get(models.Plan, plan_id, with_for_update=lock)
+def locked(session: Session, plan_id: int) -> models.Plan:
+    """Return a plan as it is once nobody else moves it. Raises `NotFoundError`.
+
+    A plan that the session has read before it waited is read again: it may have moved meanwhile.
+    """
+    plan = session.get(models.Plan, plan_id, with_for_update=True, populate_existing=True)
     if plan is None:
         raise NotFoundError("plan", plan_id)
+    return plan
+
+
+def load(session: Session, plan_id: int, wanted: Wanted, at: datetime) -> Loaded:
+    """Return a plan under its row lock, and the turn to spend of groups if it has any.
+
+    Both before anything is audited: who has the audit log's lock waits for nothing more. Raises
+    `NotFoundError`.
+    """
+    plan = locked(session, plan_id)
+    if plan.groups:
+        group_shares.wait_for_turn(session)
     rows = session.scalars(
         select(models.Ring).where(models.Ring.plan_id == plan_id).order_by(models.Ring.position)
     ).all()
     rings = [ring_of(row) for row in rows]
-    if plan.groups and wanted.tick is not None:
-        group_shares.wait_for_turn(session)
     taken = group_shares.taken_by_others(session, plan_id) if plan.groups else {}
     spent = group_shares.is_spent(session, plan_id, taken)
     tasks, task_ids = _tasks(

@@ -21,10 +21,10 @@ from patchmgr.domain.rollout.states import (
     PlanState,
     TaskState,
 )
-from patchmgr.errors import ConflictError, NotFoundError
+from patchmgr.errors import ConflictError
 from patchmgr.services import audit, holds, proof
 from patchmgr.services.roles import require
-from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_load import Wanted, load, locked
 from patchmgr.services.rollout_store import store
 from patchmgr.services.rollouts import tick_plan
 
@@ -73,19 +73,12 @@ def supersede(
     require(role, Role.OPERATOR, "superseding a plan")
     with db.writing() as session:
         # In one order: of two plans that could replace each other only one is replaced.
-        plans = {
-            number: session.get(models.Plan, number, with_for_update=True)
-            for number in sorted({new_id, old_id})
-        }
+        plans = {number: locked(session, number) for number in sorted({new_id, old_id})}
         newer, older = plans[new_id], plans[old_id]
-        if newer is None:
-            raise NotFoundError("plan", new_id)
         if new_id == old_id or newer.state not in _OPEN:
             raise ConflictError(
                 f"plan {new_id} is not an open plan that could take another's place"
             )
-        if older is None:
-            raise NotFoundError("plan", old_id)
         left = _not_begun(session, old_id)
         if older.state in _OPEN and not left:
             raise ConflictError(

@@ -1,7 +1,8 @@
 """Whether the audit log bears witness to who made a plan and who approved it.
 
 The content has its hash; who consented has none. But each consent is audited in the transaction in
-which it is given, in a chain, so a row that was put in or changed by hand has no such entry.
+which it is given, and each that fell with its account, in a chain: so a row that was put in or
+changed by hand has no such entry, and one that was put back has one too many.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from patchmgr.domain.rollout.states import PlanState
 from patchmgr.services import audit
 
 _MADE = ("plan.create", "plan.edit")
+FELL = "plan.approval_fell"  # its account was disabled, or may approve no longer
 AUTHOR = "plan.author"  # whoever proposed it, or chose by a policy what the scheduler made
 
 
@@ -28,14 +30,17 @@ def agree(session: Session, plan: models.Plan) -> bool:
         )
     ).all()
     made = session.scalars(select(version.at).where(version.plan_id == plan.id)).all()
-    asked = session.scalars(
-        select(event.at).where(event.plan_id == plan.id, event.kind == PlanState.PROPOSED.value)
+    told = session.scalars(
+        select(event.at).where(
+            event.plan_id == plan.id,
+            event.kind.in_([PlanState.PROPOSED.value, "approval_fell"]),
+        )
     ).all()
     entries = session.scalars(
         select(entry).where(
-            entry.at.in_({plan.created_at, *made, *asked, *(one.at for one in standing)}),
+            entry.at.in_({plan.created_at, *made, *told, *(one.at for one in standing)}),
             entry.subject == f"plan {plan.id}",
-            entry.action.in_([*_MADE, AUTHOR, "plan.approve"]),
+            entry.action.in_([*_MADE, AUTHOR, FELL, "plan.approve"]),
         )
     ).all()
     if not all(map(audit.is_whole, entries)):
@@ -50,8 +55,15 @@ def agree(session: Session, plan: models.Plan) -> bool:
         (one.actor, one.at, one.details["hash"], one.details.get("ring", "")) for one in given
     )
     due = due_of(plan)
+    fell = [one for one in entries if one.action == FELL]
+    put_back = any(
+        (one.details["by"], one.details["ring"]) == (row.by, row.ring) and one.at > row.at
+        for one in fell
+        for row in standing
+    )
     return (
         bool(authors)
+        and not put_back
         and (authors == set(plan.authors) or (is_of_before and authors < set(plan.authors)))
         and Counter(map(tuple, standing)) <= heard
         and all(one.details.get("due", due) == due for one in given)

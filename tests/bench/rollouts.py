@@ -116,7 +116,9 @@ def played(hosts: int) -> int:
     return sum(1 for _ in simulate(scenario))
 
 
-def running(db: Database, hosts: int) -> None:
+def running(
+    db: Database, hosts: int, *, rings: tuple[RingSettings, ...] = RINGS, now: datetime = NOW
+) -> None:
     """Store a plan for ``hosts`` hosts and start it."""
     numbers = range(1, hosts + 1)
     facts = [HostFacts(number, f"h{number}", tags=(f"rack=r{number // 20}",)) for number in numbers]
@@ -125,26 +127,27 @@ def running(db: Database, hosts: int) -> None:
         "ring", "window", "running_kernel",
     )  # fmt: skip
     empty = {column.name: None for column in models.Host.__table__.columns}
-    empty |= dict.fromkeys(words, "") | {"created_at": NOW, "updated_at": NOW}
+    empty |= dict.fromkeys(words, "") | {"created_at": now, "updated_at": now}
     empty |= {"platform": "debian:12", "tags": [], "entitlements": [], "held": []}
     empty |= {"reboot_pending": False}
     content = Content(
         {CHANGE: list(numbers)},
-        place(facts, RINGS, "s", {}),
-        RINGS,
+        place(facts, rings, "s", {}),
+        rings,
         {},
         approvals_needed=1,
         groups=GROUPS,
         gathered=gather(facts, GROUPS),
     )
-    made = planning.Draft(content, Proposal(), None, {"changes": 1, "hosts": len(facts)})
+    summary = {"changes": 1, "hosts": len(facts), "advisories": 1, "findings": 1}
+    made = planning.Draft(content, Proposal(), None, summary | {"severity": "high"})
     with db.writing() as session:
         rows = [{**empty, "id": number, "hostname": f"h{number}"} for number in numbers]
         session.execute(insert(models.Host), rows)
-        plan_drafts.keep(session, made, Selection(), title="t", series="s", actor="ann", now=NOW)
-    plans.propose(db, 1, actor="ann", role=Role.ADMIN, now=NOW)
-    plans.approve(db, 1, actor="bob", role=Role.ADMIN, now=NOW)
-    plans.start(db, 1, actor="ann", role=Role.ADMIN, now=NOW)
+        plan_drafts.keep(session, made, Selection(), title="t", series="s", actor="ann", now=now)
+    plans.propose(db, 1, actor="ann", role=Role.ADMIN, now=now)
+    plans.approve(db, 1, actor="bob", role=Role.ADMIN, now=now)
+    plans.start(db, 1, actor="ann", role=Role.ADMIN, now=now)
 
 
 if __name__ == "__main__":

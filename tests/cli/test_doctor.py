@@ -74,6 +74,7 @@ def test_a_healthy_installation_passes(healthy):
         "feeds",
         "platforms",
         "releases",
+        "reviews",
         "schedule",
         "clock",
     }
@@ -86,6 +87,16 @@ def test_a_fresh_installation_is_told_what_to_do(app):
 
     assert (code, wrong) == (1, {"users", "feeds", "schedule"})
     assert "patchmgr users add" in checks["users"]["remedy"]
+
+
+def started_without_approvals(at):
+    texts = dict.fromkeys(("title", "series", "author", "content_hash", "state_by", "reason"), "x")
+    empty = {name: {} for name in ("selection", "summary", "windows", "acknowledged", "terms")}
+    lists = {name: [] for name in ("authors", "groups", "halt_signals")}
+    times = dict.fromkeys(("created_at", "state_since", "changed_at", "broken_at"), at)
+    numbers = {"approvals_needed": 1, "live_tasks": 0}
+    glass = {"state": "completed", "broken_by": "bob", "broken_reason": "exploited"}
+    return models.Plan(**texts, **empty, **lists, **times, **numbers, **glass)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,7 @@ def test_a_fresh_installation_is_told_what_to_do(app):
                 )
             ),
         ),
+        ("reviews", lambda s, at: s.add(started_without_approvals(at))),
     ],
 )
 def test_what_is_wrong_is_named(healthy, clock, about, damage):

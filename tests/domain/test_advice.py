@@ -128,6 +128,30 @@ def test_a_group_that_can_spare_nobody_names_who_keeps_it():
     assert spent[0] in stop.why
 
 
+LATER = T0 + timedelta(hours=5)
+
+
+@pytest.mark.parametrize(
+    ("ring", "around", "kind", "since", "is_idle"),
+    [
+        (RingState.ROLLING, Around(is_open=True, others=(7,)), "busy", LATER, True),
+        (RingState.ROLLING, Around(is_open=True, is_grouped=True), "group", LATER, True),
+        (RingState.ROLLING, Around(opens={"nights": LATER}), "window", LATER, True),
+        (RingState.ROLLING, Around(opens={"nights": None}), "window", LATER, True),
+        (RingState.WAITING_WINDOW, Around(opens={"nights": LATER}), "window", T0, False),
+    ],
+)
+def test_a_ring_that_waits_says_since_when_or_since_when_none_of_it_is_at_work(
+    ring, around, kind, since, is_idle
+):
+    waits = Tally({TaskState.QUEUED: 2, TaskState.INSTALLED: 1})
+
+    (stop,) = stops(rollout(ring=ring, tally=waits), (), replace(around, idle_since=LATER))
+    assert (stop.kind, stop.at, stop.is_idle) == (kind, since, is_idle)
+    (never,) = stops(rollout(ring=ring, tally=waits), (), around)  # none of it was ever at work
+    assert never.at == T0
+
+
 @pytest.mark.parametrize(
     ("around", "kind", "why", "what"),
     [

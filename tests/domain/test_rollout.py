@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout import rolling_back
 from patchmgr.domain.rollout.events import (
+    UNHEARD,
     Acknowledge,
     AcknowledgeHosts,
     Approve,
@@ -625,8 +625,8 @@ class TestResults:
         rollout, effects = play(begun, NeverBegun(1, T0 + HOUR, "h1", 1))
         task = rollout.tasks[1]
 
-        assert (task.state, task.begun, task.reason) == (state, None, rolling_back.UNHEARD)
-        assert of(effects, Recall) == [Recall(1, 1, rolling_back.UNHEARD)]
+        assert (task.state, task.begun, task.reason) == (state, None, UNHEARD)
+        assert of(effects, Recall) == [Recall(1, 1, UNHEARD)]
         assert rollout.rings[0].tally.failures == 0
         outdated = NeverBegun(1, T0 + HOUR, "h1", 1)
         again = after(rollout, tick_at(T0 + HOUR))

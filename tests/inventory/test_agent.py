@@ -18,7 +18,9 @@ import pytest
 from werkzeug.serving import make_server
 
 from inventory import agent, documents
+from inventory.managers import dpkg
 from patchmgr.config import Settings
+from patchmgr.domain.packages import Package
 from patchmgr.services import enrolment
 from web.app import create_app
 
@@ -194,6 +196,37 @@ def test_what_it_sends_is_what_the_tools_print(any_collector, host):
     assert document["host"]["hostname"] == "web-1"
     assert document["version"] == 1
     documents.read(shown.stdout.encode())
+
+
+def test_without_dpkg_query_dpkg_s_files_say_what_is_installed(tmp_path, monkeypatch):
+    """A status file of any size, and the folder that images without dpkg have."""
+    folded = "Description: y\n" + " and more\n" * 1000
+    entry = "Package: p%d\nStatus: hold ok installed\n%sVersion: 1\nSource: s (2)\n"
+    (tmp_path / "status").write_text("\n".join(entry % (n, folded) for n in range(1000)))
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "base").write_text("Package: base\nVersion: 12.4\nArchitecture: amd64")
+    (tmp_path / "d" / "base.md5sums").write_text("0123  etc/passwd\n")
+    monkeypatch.setattr(agent, "DPKG_STATUS", str(tmp_path / "status"))
+    monkeypatch.setattr(agent, "DPKG_STATUS_D", f"{tmp_path}/d/*")
+
+    listing = dpkg.read(agent.dpkg_status())
+
+    assert (tmp_path / "status").stat().st_size > agent.LARGEST
+    assert (len(listing.packages), len(listing.held)) == (1001, 1000)
+    assert Package("dpkg", "base", "12.4", "amd64", "base", "12.4") in listing.packages
+    monkeypatch.setattr(agent, "DPKG_STATUS", str(tmp_path / "none"))
+    monkeypatch.setattr(agent, "DPKG_STATUS_D", f"{tmp_path}/none/*")
+    assert agent.dpkg_status() is None
+
+
+def test_both_collectors_read_the_same_of_dpkg_s_files(collector, host):
+    host.tool("dpkg-query", "broken", code=1)
+
+    shown = host.run(collector, "report", "--dry-run")
+
+    sections = json.loads(shown.stdout)["sections"]
+    assert sections.get("dpkg-status") == agent.dpkg_status()
+    assert "dpkg" not in sections
 
 
 @pytest.mark.parametrize("awk", [name for name in (*AWKS, "busybox") if shutil.which(name)])

@@ -40,6 +40,22 @@ PACKAGES = {
         json.dumps({"ansible_facts": {"packages": FACTS}, "changed": False}),
         json.dumps({"packages": FACTS}),
         "web01 | SUCCESS => " + json.dumps({"ansible_facts": {"packages": FACTS}}, indent=4),
+        json.dumps(FACTS),
+        json.dumps({"ansible_facts": {}, "packages": FACTS}),
+        json.dumps({"web01": {"ansible_facts": {"packages": FACTS}}}),
+        json.dumps(
+            {
+                "plays": [
+                    {
+                        "tasks": [
+                            {"hosts": {"web01": {"changed": False}}},
+                            {"hosts": {"web01": {"ansible_facts": {"packages": FACTS}}}},
+                        ]
+                    }
+                ],
+                "stats": {"web01": {"ok": 2}},
+            }
+        ),
     ],
 )
 def test_facts_are_read_in_each_of_their_forms(text):
@@ -71,6 +87,8 @@ def test_setup_names_the_system(distribution, version, system):
     }
 
     assert ansible.read(json.dumps(facts)).system == system
+    inside = {key.removeprefix("ansible_"): said for key, said in facts.items()}
+    assert ansible.read(json.dumps({"ansible_facts": inside})).system == system
 
 
 def test_packages_of_other_managers_are_not_judged():
@@ -208,6 +226,10 @@ def test_of_a_log_the_last_snapshot_of_each_query_counts():
         (snapshot([DEB]) + "\n{", "row 2: is not whole JSON"),
         (snapshot([DEB]) + "\n[]", "row 2: is no JSON object"),
         (json.dumps({"action": "added", "columns": DEB}), "line 1: says what changed only"),
+        (
+            json.dumps({"diffResults": {"added": [DEB], "removed": ""}, "hostIdentifier": "a"}),
+            "line 1: says what changed only",
+        ),
         (snapshot({}), "line 1.snapshot: is no JSON list"),
     ],
 )
@@ -246,6 +268,10 @@ def test_warnings_above_a_result_are_left_out():
         (
             f"web01 | SUCCESS => {RESULT}\nweb02 | SUCCESS => {RESULT}\n",
             r"is of several hosts \(web01, web02\); send each on its own",
+        ),
+        (
+            json.dumps({name: json.loads(RESULT) for name in ("web01", "web02")}),
+            r"is of several hosts \(web01, web02\)",
         ),
         ('web01 | UNREACHABLE! => {"msg": "no route"}', "is no result: web01 is UNREACHABLE"),
         ('web01 | FAILED! => {"msg": "no module"}', "is no result: web01 is FAILED"),

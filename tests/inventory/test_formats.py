@@ -37,6 +37,8 @@ SAMPLES = {
     "apk list": ("apk", "musl-1.2.4-r2 x86_64 {musl} (MIT) [installed]\n"),
     "pip list": ("pip", '[{"name": "a", "version": "1"}]'),
     "pip none": ("pip", "[]"),
+    "pip list, old": ("pip", '[{"name": "a", "version": "1", "installer": "pip"}]'),
+    "dpkg, blanks": ("dpkg", "adduser 3.134 all\nlibc6:i386 2.36-9+deb12u14 i386\n"),
     "pip freeze": ("pip", "# x\nrequests==2.31.0\n-e git+https://x/y@1#egg=z\n"),
     "pip columns": ("pip", "Package  Version\n-------  -------\nrequests 2.31.0\n"),
     "pip inspect": (
@@ -91,7 +93,14 @@ LOOKALIKES = {  # what people send instead -> what is said of it
     '{"artifacts": [{"name": "bash"}], "distro": {}}': "is a scanner's own JSON",
     "PLAY [all] ***\n\nTASK [debug] ***\n": "is the log of a playbook",
     "packages:\n  bash:\n  - version: 5.2\n": "is YAML; send the facts as JSON",
-    "bash 5.2.026-2\nlinux 6.7.5.arch1-1\n": "is pacman -Q",
+    "bash 5.2.026-2\nlinux 6.7.5.arch1-1\n": "names versions and no architectures, as pacman -Q",
+    "Name        : bash\nVersion     : 5.1.8\nRelease     : 6.el9\n": "is rpm -qai",
+    "SPDXID: SPDXRef-DOCUMENT\nspdxVersion: SPDX-2.3\npackages:\n": "is SPDX in YAML",
+    '<rdf:RDF xmlns:spdx="http://spdx.org/rdf/terms#"/>': "is SPDX in RDF",
+    '{"@context": "https://x/v3.0.1/rdf/spdx-context.jsonld", "@graph": []}': "is SPDX 3",
+    "name|version|arch\nbash|5.2-1|amd64\n": "is osquery's CSV",
+    '[{"name": "bash", "version": "5.2.15-2~deb12u1"}]': "is a list of names and versions",
+    '[{"name": "7-Zip", "publisher": "I", "version": "23.01"}]': "is a list of names and versions",
 }
 
 

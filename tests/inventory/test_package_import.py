@@ -160,7 +160,7 @@ def test_a_bad_row_refuses_the_file_and_is_named(on_sqlite, row, why, quoted):
 def test_rejects_take_the_good_rows_and_keep_the_bad_ones(fleet, tmp_path):
     out = tmp_path / "bad.csv"
 
-    text = file("a,dpkg,x,1", "a,dpkg,,1", "c,dpkg,x,1", "b,dpkg,y", "a,dpkg,z,1")
+    text = file("a,dpkg,x,1", "a,dpkg,,1", "c,dpkg,x:i386,1", "b,dpkg,y", "a,dpkg,z,1")
     difference = fleet.packages(text, rejects=out)
 
     assert (difference.rows, difference.rejected) == (5, 3)
@@ -170,7 +170,7 @@ def test_rejects_take_the_good_rows_and_keep_the_bad_ones(fleet, tmp_path):
     assert header == ["hostname", "manager", "name", "version", "reason"]
     assert [row[:4] for row in rows] == [
         ["a", "dpkg", "", "1"],
-        ["c", "dpkg", "x", "1"],
+        ["c", "dpkg", "x:i386", "1"],
         ["b", "dpkg", "y", ""],
     ]
     assert [row[4].partition(":")[0] for row in rows] == [

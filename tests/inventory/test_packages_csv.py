@@ -77,14 +77,14 @@ HOSTS = st.sampled_from(["a", "b", "ab", "a.b", "b ", "", "long-name-of-a-host"]
 WORDS = st.sampled_from(
     ["1", "2.0-1", "x", " y", "dpkg", "", "a b", "é", "\x1f", "\u2028z", "\x85"]
 )
-ROWS = st.tuples(HOSTS, st.sampled_from(["dpkg", "rpm", "no"]), WORDS, WORDS, WORDS)
+ROWS = st.tuples(HOSTS, st.sampled_from(["dpkg", "apk", "no"]), WORDS, WORDS, WORDS)
 RUNS = st.tuples(HOSTS, st.lists(ROWS, max_size=14)).map(
     lambda run: [(run[0], *row[1:]) for row in run[1]]
 )
 ODD_LINES = st.sampled_from(
     ["", "a", "a,dpkg", ",,,,", "   ", "a,dpkg,x,1,2,3,4", "a,dpkg,x,1,2,,", 'b,dpkg,q"q,1,']
 )
-QUOTED = st.sampled_from(['"a",dpkg,x,1,', 'a,dpkg,"x","1",""', 'a,dpkg,"x\ny",1,', '"",rpm,x,1,'])
+QUOTED = st.sampled_from(['"a",dpkg,x,1,', 'a,dpkg,"x","1",""', 'a,dpkg,"x\ny",1,', '"",apk,x,1,'])
 
 
 @st.composite
@@ -98,7 +98,7 @@ def files(draw):
     ends = draw(st.sampled_from(["\n", "\r\n", "\r", "mixed"]))
     text = "".join(
         line + (draw(st.sampled_from(["\n", "\r\n"])) if ends == "mixed" else ends)
-        for line in ["hostname,manager,name,version,arch", *lines]
+        for line in ["hostname,manager,name,version,arch", *lines, "a,dpkg,x,1,"]
     )
     return text.rstrip("\r\n") if draw(st.booleans()) else text
 
@@ -191,8 +191,31 @@ def test_each_delimiter_is_recognised_and_a_byte_order_mark_is_no_text(tmp_path,
     assert said(read(tmp_path, text))[0] == {"a": [Package("dpkg", "x", "1")]}
 
 
-def test_a_file_without_rows_names_no_host(tmp_path):
-    assert said(read(tmp_path, file_of())) == ({}, [])
+@pytest.mark.parametrize(
+    ("row", "package"),
+    [
+        ("dpkg,libc6:amd64,2.36-9,,,", ("libc6", "2.36-9", "amd64", "", "")),
+        ("dpkg,x,2-1+b1,amd64,s (2-1),", ("x", "2-1+b1", "amd64", "s", "2-1")),
+        ("rpm,x,(none):1-2.el9,noarch,,", ("x", "1-2.el9", "noarch", "", "")),
+        ("rpm,x,0:1-2.el9,noarch,,", ("x", "1-2.el9", "noarch", "", "")),
+        ("rpm,x,1:1-2.el9,noarch,,", ("x", "1:1-2.el9", "noarch", "", "")),
+    ],
+)
+def test_a_package_is_the_one_that_a_report_makes_of_it(tmp_path, row, package):
+    header = "hostname,manager,name,version,arch,source,source_version"
+
+    (made,) = read(tmp_path, f"{header}\na,{row}\n").packages
+
+    assert (made.name, made.version, made.arch, made.source, made.source_version) == package
+
+
+def test_an_rpm_without_its_release_is_refused_and_a_key_is_left_out(tmp_path):
+    file = read(tmp_path, file_of("a,rpm,x,5.1.8", "a,rpm,gpg-pubkey,1-2", "a,rpm,y,1-2"))
+
+    assert [(bad.row, bad.column, bad.value) for bad in file.refused.rows] == [
+        (2, "version", "5.1.8")
+    ]
+    assert file.left_why == ["a: gpg-pubkey is a key of signatures, and no package"]
 
 
 def test_a_refused_row_is_kept_as_it_stood(tmp_path):

@@ -44,6 +44,7 @@ HOSTS = {  # what is refused -> how it is read, and how the first line said of i
             "column that says it: --map THEIRS=hostname"
         ),
     ),
+    Refusal.NO_ROWS: ("\nhostname,site\n\n", "row 2: is a header with no row below it; that a"),
     Refusal.NO_NAME: ("hostname,,site\na,b,c\n", "row 1, column 2: has no name in the header"),
     Refusal.UNKNOWN: (
         "hostname,Rack no\na,7\n",
@@ -99,7 +100,10 @@ HOSTS = {  # what is refused -> how it is read, and how the first line said of i
         b"\x1f\x8b\x08\0",
         "is damaged or cut off (gzip: the gzip stream has",
     ),
-    Refusal.WORKBOOK: (zipped("[Content_Types].xml"), "is an Excel workbook; save its sheet as"),
+    Refusal.WORKBOOK: (
+        zipped("[Content_Types].xml"),
+        "is a spreadsheet's workbook; save its sheet as CSV",
+    ),
     Refusal.FILES: (zipped("a.csv", "b.csv"), "holds 2 files; pack the one to import alone"),
     Refusal.ODDLY_PACKED: (zipped("a.csv", encrypted=True), "is encrypted or packed in an unusual"),
     Refusal.UNPACKS_TO_MUCH: (

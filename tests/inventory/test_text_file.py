@@ -171,7 +171,12 @@ def test_a_file_that_unpacks_to_too_much_is_refused(read, how, monkeypatch):
 
 
 def test_a_workbook_and_an_archive_of_several_files_say_so(read):
-    assert "is an Excel workbook" in refused(read, zipped("[Content_Types].xml", "xl/a.xml"))
+    for book in (
+        zipped("[Content_Types].xml", "xl/a.xml"),
+        zipped("mimetype", "content.xml"),
+        packed.OLD_WORKBOOK + bytes(504),
+    ):
+        assert "is a spreadsheet's workbook" in refused(read, book)
     assert "holds 2 files" in refused(read, zipped("a.csv", "b.csv"))
     assert read(zipped("a.csv", "__MACOSX/a.csv"))[0] == [{"hostname": "web1"}]
 

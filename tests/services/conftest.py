@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 from inventory import host_import, package_import
 from patchmgr import config
@@ -50,6 +51,19 @@ BROAD = RingSettings("broad", max_failures=1)
 
 class Crash(BaseException):
     """Not an error of ours: as if the process were killed."""
+
+
+def until_it_waits(db, work):
+    """Return once ``work``, a future, waits for a lock of the database, or is done."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while not (db.is_sqlite or work.done()):  # SQLite has one writer: the others wait to begin
+        with db.reading() as session:
+            if session.scalar(waiting):
+                return
+        time.sleep(0.01)
 
 
 class Fleet:

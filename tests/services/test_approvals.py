@@ -20,7 +20,7 @@ from patchmgr.errors import (
     InputError,
     NotFoundError,
 )
-from patchmgr.services import accounts, approvals, plan_drafts, superseding
+from patchmgr.services import accounts, approvals, plan_drafts, superseding, tokens
 
 DAY = timedelta(days=1)
 
@@ -49,6 +49,23 @@ def test_only_those_who_are_asked_can_approve(sqlite_fleet):
     assert awaiting(fleet, "cid", "admin") == awaiting(fleet, "bob", "approver") == [plan_id]
     fleet.do("approve", plan_id, actor="bob", role=Role.APPROVER)
     assert fleet.get(plan_id).state == "approved"
+
+
+def test_a_plan_that_too_few_people_could_approve_is_refused(sqlite_fleet):
+    fleet = sqlite_fleet
+    two, own = Terms(approvers=("bob", "cid")), Terms(approvers=("ann",))
+    ring = RingSettings("all", needs_approval=True, approvals=2, approvers=("bob",))
+
+    for why, asked in (
+        ("only bob, cid can", {"terms": two, "approvals_needed": 3}),
+        ("nobody can", {"terms": own}),  # she makes it
+        ("approvers of ring 'all': 2 must agree", {"rings": (ring,)}),
+    ):
+        with pytest.raises(InputError, match=why):
+            fleet.create(**asked)
+    plan_id = fleet.create(terms=two, approvals_needed=2)
+    with pytest.raises(InputError, match="only cid can"):
+        fleet.do("edit", plan_id, actor="bob", approvals_needed=2)
 
 
 def test_who_proposes_or_edits_what_another_made_cannot_approve_it(fleet):
@@ -178,6 +195,9 @@ def test_breaking_the_glass_starts_and_stays_open_until_somebody_else_signs(flee
     assert "running" in kinds
     sent = [one.payload for one in fleet.rows(models.Outbox) if one.kind == "notify"]
     assert [one["kind"] for one in sent] == ["break_glass"]
+    reminded = [approvals.remind(fleet.db, now=fleet.now + n * DAY / 2) for n in (0, 1, 2, 3, 4)]
+    assert reminded == [0, 0, 1, 0, 1]
+    assert "ann 1 d ago, and nobody" in fleet.rows(models.Outbox)[-2].payload["message"]
 
     with pytest.raises(ForbiddenError, match="somebody who neither made nor started"):
         review(fleet, plan_id, actor="ann")
@@ -188,6 +208,7 @@ def test_breaking_the_glass_starts_and_stays_open_until_somebody_else_signs(flee
         review(fleet, plan_id, actor="dan")
     with fleet.db.reading() as session:
         assert plan_lists.unreviewed(session) == []
+    assert approvals.remind(fleet.db, now=fleet.now + 9 * DAY) == 0
     assert fleet.get(plan_id).break_glass.reviewed_by == "cid"
     actions = [entry.action for entry in fleet.rows(models.AuditEntry)]
     assert {"plan.break_glass", "plan.review"} <= set(actions)
@@ -395,6 +416,38 @@ def test_what_somebody_approved_falls_with_the_right_to_approve(sqlite_fleet, as
         if "bob" not in asked:
             fleet.do("approve", plan_id, actor="cid")
             fleet.do("start", plan_id)
+
+
+def test_what_was_approved_with_a_token_falls_with_the_last_one_of_its_name(sqlite_fleet):
+    fleet = sqlite_fleet
+    by = {"actor": "root", "now": fleet.now}
+    first, last = (tokens.create(fleet.db, "ci", Role.APPROVER, **by)[0] for _ in range(2))
+    plan_id = fleet.create()
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="token:ci")
+
+    tokens.revoke(fleet.db, first, **by)
+    assert fleet.get(plan_id).state == "approved"
+
+    tokens.revoke(fleet.db, last, **by)
+    assert fleet.get(plan_id).state == "proposed"
+    assert fleet.get(plan_id).approvals[0].void_reason == "the token ci was revoked"
+
+
+def test_an_approval_that_fell_and_is_put_back_by_hand_does_not_count(sqlite_fleet):
+    fleet = sqlite_fleet
+    by = {"actor": "root", "now": fleet.now}
+    accounts.add_user(fleet.db, "bob", Role.APPROVER, "a long enough secret", **by)
+    plan_id = fleet.create()
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+    accounts.disable(fleet.db, "bob", actor="root", now=fleet.now + DAY)
+    with fleet.db.writing() as session:
+        session.execute(update(models.Approval).values(void_at=None, void_reason=""))
+        session.execute(update(models.Plan).values(state="approved"))
+
+    with pytest.raises(ConflictError, match="not what was approved"):
+        fleet.do("start", plan_id)
 
 
 def test_what_has_begun_on_an_approval_goes_on_and_what_has_not_waits(sqlite_fleet):

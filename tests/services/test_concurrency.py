@@ -1,16 +1,21 @@
 """Several at work at once, on either database: nobody fails, and nothing is lost."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select
 
-from inventory import host_import, package_import, submissions
+from inventory import host_import, host_reports, package_import, submissions
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import findings as queries
-from patchmgr.services import scan, sync
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import ConflictError
+from patchmgr.services import accounts, installations, policies, scan, sync
 
 ROUNDS = 4
 HOSTS = 6
@@ -155,3 +160,55 @@ def test_reports_of_one_new_host_at_once_make_one(fleet, now):
             .where(models.Host.hostname == "new")
         )
     assert history == 4
+
+
+def test_a_machine_that_sends_its_report_again_before_it_was_answered_is_counted_once(db, now):
+    def report(who):
+        def work():
+            for turn in range(ROUNDS):
+                listing = f"x\t{turn}.{who}\nonly-{who}-{turn}\t1\n"
+                document = {
+                    "version": 1,
+                    "collected_at": "2026-03-02T09:30:00Z",
+                    "host": {"hostname": "h", "machine_id": "a" * 32},
+                    "sections": {"os-release": "ID=debian\nVERSION_ID=12\n", "dpkg": listing},
+                }
+                body = json.dumps(document).encode()
+                host_reports.take(db, body, speaker=None, actor="test", now=now)
+
+        return work
+
+    report(0)()
+    at_once(*map(report, range(1, 4)))
+
+    assert one_open_set_a_host(db)
+    with db.reading() as session:
+        assert installations.wrong(session) == []
+
+
+def test_of_two_admins_who_give_each_other_another_role_one_stays(db, now):
+    for name in ("ann", "bob"):
+        accounts.add_user(db, name, Role.ADMIN, "a long pass phrase", actor="test", now=now)
+
+    def demote(name):
+        def work():
+            with suppress(ConflictError):
+                accounts.set_role(db, name, Role.VIEWER, actor="test", now=now)
+
+        return work
+
+    at_once(demote("ann"), demote("bob"))
+
+    with db.reading() as session:
+        roles = session.scalars(select(models.User.role).order_by(models.User.role)).all()
+    assert roles == ["admin", "viewer"]
+
+
+def test_of_policies_put_in_force_at_once_one_is(db, now):
+    def activate(name):
+        return lambda: policies.activate(db, name, actor="test", role=Role.ADMIN, now=now)
+
+    at_once(*map(activate, [*PRESETS, *PRESETS]))
+
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).where(models.Policy.active)) == 1

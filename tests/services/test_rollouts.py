@@ -1,6 +1,7 @@
 """Plans under way in their tables: from findings to completed, ticks at once, crashes."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +17,8 @@ from patchmgr.domain.groups import GroupSettings
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.probes import Answer, Probe, ProbeKind
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.rollout.events import Outcome, Pause
+from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze
@@ -28,6 +30,7 @@ from patchmgr.errors import (
     IllegalTransitionError,
 )
 from patchmgr.services import (
+    audit,
     exports,
     forecasts,
     freezes,
@@ -37,7 +40,9 @@ from patchmgr.services import (
     rollouts,
     superseding,
 )
-from tests.services.conftest import OLD
+from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_store import store
+from tests.services.conftest import BROAD, OLD, until_it_waits
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -320,6 +325,37 @@ def test_ticks_at_once_hand_out_each_host_once(fleet):
     assert {task.attempt for task in fleet.tasks(plan_id).values()} == {1}
 
 
+def test_a_tick_that_waited_for_a_command_goes_by_it(fleet):
+    plan_id = fleet.started(rings=[replace(BROAD, max_concurrent=1)])
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.db.writing() as session:
+            loaded = load(session, plan_id, Wanted(), fleet.now)
+            ticking = pool.submit(fleet.tick)
+            until_it_waits(fleet.db, ticking)
+            after, effects = advance(loaded.rollout, Pause("ann", fleet.now, "stop"))
+            store(session, loaded, after, effects, fleet.now)
+        assert ticking.result().failed == {}
+    assert fleet.get(plan_id).state == "paused"
+
+
+def test_a_result_and_a_tick_of_plans_with_groups_do_not_wait_for_each_other(fleet):
+    hold = Freeze("f", fleet.now, fleet.now + MINUTE, "so that starting hands out nothing")
+    freezes.add(fleet.db, hold, actor="ann", role=Role.OPERATOR, now=fleet.now)
+    first, second = (
+        fleet.started(groups=TWINS, selection=Selection(hosts=(host,))) for host in ("b1", "b2")
+    )
+    fleet.now += 2 * MINUTE
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.db.writing() as session:
+            load(session, second, Wanted(), fleet.now)
+            audit.of_plan(session, "results", second, "ann", fleet.now)
+            ticking = pool.submit(fleet.tick)
+            until_it_waits(fleet.db, ticking)
+            rollouts.tick_plan(session, second, fleet.now)
+        assert ticking.result().failed == {}
+    assert {fleet.get(each).state for each in (first, second)} == {"running"}
+
+
 def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fleet):
     """Whatever statement a tick dies at, the next one arrives where it would have arrived."""
     plan_id = fleet.started()
@@ -345,7 +381,6 @@ def test_a_crash_at_any_statement_leaves_what_was_before_or_what_comes_after(fle
 
 SHOP = Probe("shop", ProbeKind.HTTP, "https://shop.example/", interval=HOUR)
 GUARDED = RingSettings("canary", fields={"ring": "canary"}, max_failures=0, probes=(SHOP,))
-BROAD = RingSettings("broad", max_failures=1)
 PAIR = (GroupSettings("pair", hosts=("c1", "c2")), GroupSettings("rest", by="platform"))
 
 
@@ -410,6 +445,25 @@ def test_three_failures_of_a_probe_halt_the_stored_plan_and_silence_pauses_it(fl
     assert "has not answered 4 times, its limit is 4: no connection" in paused.reason
     assert halted.state == "halted"
     assert "failed 3 times in a row, its limit is 3: status 503" in halted.signals[0].why
+
+
+def test_a_plan_that_cannot_take_what_its_probes_found_keeps_no_other_from_it(sqlite_fleet):
+    fleet = sqlite_fleet
+    everywhere = replace(GUARDED, fields={})
+    broken, sound = (
+        fleet.started(rings=(everywhere,), selection=Selection(hosts=(host,)))
+        for host in ("c1", "b1")
+    )
+    with fleet.db.writing() as session:
+        plan = models.Plan
+        session.execute(update(plan).where(plan.id == broken).values(terms={"targets": "none"}))
+    fleet.now += HOUR
+
+    probing.probe(fleet.db, now=fleet.now, asker=lambda _probe: Answer(200, b""))
+
+    asked = {row.plan_id: list(row.probes) for row in fleet.rows(models.Ring)}
+    assert asked == {broken: [], sound: ["shop"]}
+    assert list(fleet.tick().failed) == [broken]
 
 
 def test_a_host_is_rolled_back_by_an_export_and_its_result(fleet):
@@ -567,6 +621,25 @@ def test_a_plan_of_another_group_waits_for_nobody(sqlite_fleet):
 
     fleet.tick(MINUTE)
     assert fleet.states(second) == {"b1": "leased"}
+
+
+def test_a_ring_that_stands_says_since_when_no_host_of_it_is_at_work(fleet):
+    groups = (GroupSettings("all", hosts=tuple(fleet.names), max_unavailable=2),)
+    plan_id = fleet.started(rings=(RingSettings("all", max_failures=5),), groups=groups)
+    first, second = [host for host, state in fleet.states(plan_id).items() if state == "leased"]
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, first)
+    assert fleet.get(plan_id).stops == ()  # one is at work still
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, second, outcome=Outcome.FAILED)
+    ended = fleet.now
+    fleet.now += 10 * MINUTE
+    fleet.report(plan_id, first, reboot_pending=True)  # no news of whether it is at work
+
+    (stop,) = fleet.get(plan_id).stops
+
+    assert fleet.states(plan_id)[first] == "reboot_pending"
+    assert (stop.kind, stop.at, stop.is_idle) == ("group", ended, True)
 
 
 def test_a_forecast_sees_a_plan_alone(sqlite_fleet):

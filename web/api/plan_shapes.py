@@ -106,6 +106,9 @@ class Stop(Out):
     kind: str
     why: str
     at: When | None
+    is_idle: bool = Field(
+        description="`at` is since when no host of the ring, of which some wait, was at work."
+    )
     ring: str
     package: str
     hosts: list[Culprit] = Field(description="That it comes from, at most 20.")

@@ -7,16 +7,16 @@ from typing import Any
 from patchmgr.db.queries import forecasts, freezes, holds, plan_review
 from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plans import PlanDetail
-from patchmgr.domain.accounts import Role
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import coverage_words, window_from_json
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS, PlanState
 from patchmgr.domain.simulation.forecast import RingForecast
-from patchmgr.domain.terms import may_approve, words
+from patchmgr.domain.terms import words
 from web import risks, timeline
 from web.context import now, session, settings, viewer, zone
+from web.plans.rights import UNDECIDED, rights
 
 # What is done to hosts that made a plan stop: command of the step -> endpoint and button.
 HOST_STEPS = {
@@ -24,7 +24,6 @@ HOST_STEPS = {
     "roll-back": ("roll_back", "Roll back"),
     "acknowledge-hosts": ("accept", "Accept as they are"),
 }
-UNDECIDED = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +41,29 @@ def around(
     kept: KeptForecast | None = None,
 ) -> dict[str, Any]:
     """Return what stands around every page of a plan; ``held``, ``kept`` where it has asked."""
+    return {**for_all(plan, here, found, held, kept), **rights(plan, viewer()).values()}
+
+
+def for_all(
+    plan: PlanDetail,
+    here: str,
+    found: list[risks.Risk] | None = None,
+    held: Sequence[tuple[Change, Hold]] = (),
+    kept: KeptForecast | None = None,
+) -> dict[str, Any]:
+    """Return what of it is the same whoever looks."""
     worst = [risk for risk in found or () if risk.tone == "bad"]
     if found is None and plan.state in UNDECIDED:
         known = kept or forecasts.of_plan(session(), plan.id)
         found = [*risks.worst(plan, known, now()), *risks.held(plan, held)]
         worst = [risk for risk in found if risk.tone == "bad"]
     serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
+    left = plan.summary.get("excluded", 0) + len(plan.summary.get("left_out", ()))
     tabs = [
         *([Tab("rollout", "Rollout")] if plan.started_at else []),
         Tab("changes", "What changes", plan.summary["changes"]),
         Tab("hosts", "Hosts", plan.summary["hosts"]),
+        *([Tab("not_planned", "Not planned", left)] if left else []),
         Tab("why", "Why", plan.summary["advisories"]),
         Tab("times", "Rings and windows", len(plan.rings)),
         *([Tab("forecast", "Forecast")] if plan.state in OPEN_PLANS else []),
@@ -65,74 +77,15 @@ def around(
         "tabs": tabs,
         "here": here,
         "worst_risks": worst,
-        "why_not": _why_not(plan),
         "rings_to_approve": _rings_to_approve(plan),
         "changed": plan.changed,
-        "loses_approval": loses_approval(plan),
         "coverage": [
             f"Ring {one['ring']}: {coverage_words(one)}."
             for one in plan.summary.get("coverage", ())
         ],
         "asked": words(plan.terms.approvers),
         "HOST_STEPS": HOST_STEPS,
-        "may_break_glass": _may_break_glass(plan),
-        "may_review": _may_review(plan),
     }
-
-
-def _may_break_glass(plan: PlanDetail) -> bool:
-    return (
-        plan.state in UNDECIDED
-        and "start" not in plan.commands
-        and not plan.signals
-        and viewer().role.covers(Role.APPROVER)
-    )
-
-
-def _may_review(plan: PlanDetail) -> bool:
-    done = plan.break_glass
-    return (
-        done is not None
-        and not done.reviewed_by
-        and viewer().role.covers(Role.APPROVER)
-        and viewer().name not in (done.by, *plan.authors)
-    )
-
-
-def loses_approval(plan: PlanDetail) -> bool:
-    """Return whether the viewer may approve the plan, and no longer may once they edit it."""
-    return viewer().role.covers(Role.APPROVER) and viewer().name not in plan.authors
-
-
-def _why_not(plan: PlanDetail) -> dict[str, str]:
-    """Return for each command of the plan's state that this viewer cannot give, why not."""
-    found = {}
-    for command in plan.commands:
-        needed = Role.APPROVER if command in ("approve", "reject") else Role.OPERATOR
-        if not viewer().role.covers(needed):
-            found[command] = (
-                f"This needs the role {needed.value}; you have the role {viewer().role.value}."
-            )
-    if "approve" in plan.commands and "approve" not in found:
-        if viewer().name in plan.authors:
-            found["approve"] = (
-                "You made, edited or proposed this plan, so somebody else must approve it."
-            )
-        elif not may_approve(plan.terms.approvers, viewer().name, viewer().role.value):
-            found["approve"] = f"It asks {words(plan.terms.approvers)}, not you."
-        elif _has_approved(plan, ""):
-            found["approve"] = "You approved this plan; it needs somebody else's approval too."
-    return found
-
-
-def _has_approved(plan: PlanDetail, ring: str) -> bool:
-    return any(
-        one.by == viewer().name
-        and one.ring == ring
-        and one.void_at is None
-        and one.decision == "approve"
-        for one in plan.approvals
-    )
 
 
 def _rings_to_approve(plan: PlanDetail) -> list[str]:

@@ -13,8 +13,8 @@ from web import choices, group_form
 from web.auth import requires
 from web.context import db, now, session, viewer
 from web.plan_form import FIELDS, PlanForm, row_of, window_options
-from web.plans.frame import loses_approval
 from web.plans.pages import pages, sentence
+from web.plans.rights import rights
 from web.tables import Options
 from web.terms_form import EXECUTIONS, TARGETS, TermsRow
 
@@ -105,7 +105,7 @@ def _form_page(form: PlanForm, plan: PlanDetail | None = None) -> str:
         "plans/form.html",
         form=form,
         plan=plan,
-        loses_approval=plan is not None and loses_approval(plan),
+        loses_approval=plan is not None and rights(plan, viewer()).loses_approval,
         fields=FIELDS,
         executions=EXECUTIONS,
         targets=TARGETS,

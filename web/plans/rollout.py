@@ -1,7 +1,7 @@
 """The page on which people follow a rollout: rings and their gates, hosts, failures first."""
 
-import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from flask import Response, make_response, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,15 +20,16 @@ from patchmgr.domain.rollout.states import (
     WAITING_TASKS,
     TaskState,
 )
+from web import tables
 from web.auth import requires
 from web.context import now, session, viewer
-from web.plans.frame import around
+from web.plans import live
+from web.plans.frame import around, for_all
 from web.plans.pages import pages
 from web.plans.review import changes_page
+from web.plans.rights import rights
 from web.show import words
-from web.tables import Column, Fetched, Filter, Table, View, answer
-
-LIVE_EVERY = 3  # seconds after which a page asks again
+from web.tables import Column, Fetch, Fetched, Filter, Table, View, answer
 
 TASKS = Table(
     "tasks",
@@ -66,36 +67,47 @@ def rollout(plan_id: int) -> ResponseReturnValue:
 @pages.get("/<int:plan_id>/_rollout")
 @requires(Role.VIEWER)
 def rollout_fragment(plan_id: int) -> ResponseReturnValue:
-    """Answer with what moves on the page, or that nothing has: that costs one small query.
+    """Answer with what moves on the page, or that nothing has.
 
     Everything that a step changes is in the plan's stamp. What time alone changes, the browser
     counts by itself, and it gets all of it anew once a minute.
     """
-    mark = _mark(plan_progress.stamp(session(), plan_id))
+    moment = live.moment(plan_id, lambda: _read(plan_id))
+    mine = rights(moment.plan, viewer())
+    mark = live.mark(moment, mine)
     if request.if_none_match.contains_weak(mark):
         answered = Response(status=304)
     else:
-        answered = make_response(
-            _rollout_page(queries.get(session(), plan_id, now=now()), part=True)
-        )
+        answered = make_response(live.text(moment, mine))
     answered.set_etag(mark, weak=True)
     answered.headers["Cache-Control"] = "private, no-cache"
     return answered
 
 
-def _mark(stamp: str) -> str:
-    """Return the name of what one viewer is shown in one minute of one state of the plan."""
-    who = viewer()
-    minute = int(now().timestamp()) // 60
-    shown = (stamp, minute, who.name, who.role.value, who.zone, request.query_string.decode())
-    return hashlib.sha256(repr(shown).encode()).hexdigest()[:32]
+def _read(plan_id: int) -> tuple[PlanDetail, Mapping[str, Any]]:
+    """Return a plan, and what of its page moves and is the same whoever looks."""
+    plan = queries.get(session(), plan_id, now=now())
+    listing = tables.listing(TASKS, _fetch(plan_id), path=url_for(".show", plan_id=plan_id))
+    return plan, {"listing": listing, **_values(plan), **for_all(plan, "rollout")}
 
 
-def _rollout_page(plan: PlanDetail, *, part: bool = False) -> ResponseReturnValue:
+def _rollout_page(plan: PlanDetail) -> ResponseReturnValue:
+    return answer(
+        "plans/rollout.html",
+        TASKS,
+        _fetch(plan.id),
+        path=url_for(".show", plan_id=plan.id),
+        clock=now().isoformat(),
+        **_values(plan),
+        **around(plan, "rollout"),
+    )
+
+
+def _fetch(plan_id: int) -> Fetch:
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = plan_progress.tasks(
             session(),
-            plan.id,
+            plan_id,
             ring=view.get("ring"),
             state=view.get("state"),
             search=view.q,
@@ -104,20 +116,19 @@ def _rollout_page(plan: PlanDetail, *, part: bool = False) -> ResponseReturnValu
         )
         return Fetched.of(found)
 
-    return answer(
-        "plans/_rollout.html" if part else "plans/rollout.html",
-        TASKS,
-        fetch,
-        path=url_for(".show", plan_id=plan.id),
-        said=_said(plan),
-        live_arguments={name: request.args.getlist(name) for name in request.args},
-        LIVE_EVERY=LIVE_EVERY,
-        groups=GROUPS,
-        may_report=_may_report,
-        outcomes=Outcome,
-        is_live=plan.state in ACTIVE_PLANS or (plan.started_at and plan.live > 0),
-        **around(plan, "rollout"),
-    )
+    return fetch
+
+
+def _values(plan: PlanDetail) -> dict[str, Any]:
+    return {
+        "said": _said(plan),
+        "live_arguments": {name: request.args.getlist(name) for name in request.args},
+        "LIVE_EVERY": live.EVERY.seconds,
+        "groups": GROUPS,
+        "may_report": _may_report,
+        "outcomes": Outcome,
+        "is_live": plan.state in ACTIVE_PLANS or (plan.started_at and plan.live > 0),
+    }
 
 
 def _said(plan: PlanDetail) -> str:

@@ -6,6 +6,7 @@
   let mark = "";
   let failures = 0;
   let timer = 0;
+  let answered = Date.now(); // the service shows nothing older than that after the usual pause
   let ahead = 0; // milliseconds by which the server's clock is ahead of this one
 
   const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.id || node.dataset.key || "" : "");
@@ -116,6 +117,7 @@
     } catch {
       failures += 1;
     }
+    answered = Date.now();
     if (stale) stale.hidden = failures < 2;
     count();
     plan();
@@ -126,10 +128,10 @@
     window.clearTimeout(timer);
     if (!live || !live.dataset.live || document.hidden) return;
     const seconds = Math.min(SLOWEST, Number(live.dataset.every) * 2 ** failures);
-    timer = window.setTimeout(ask, seconds * 1000);
+    timer = window.setTimeout(ask, Math.max(0, answered + seconds * 1000 - Date.now()));
   }
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? plan() : ask()));
+  document.addEventListener("visibilitychange", plan);
   learnClock();
   window.setInterval(count, 1000);
   plan();

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from patchmgr.db import models
 from patchmgr.db.queries import paging
@@ -124,6 +124,7 @@ def tasks(
         .join(_plan, _plan.id == _task.plan_id)
         .join(_ring, _ring.id == _task.ring_id)
         .join(_host, _host.id == _task.host_id)
+        .options(load_only(_plan.state, _plan.halt_signals))  # its documents come with each row
     )
     counted = query.where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
     total = session.scalar(counted) or 0

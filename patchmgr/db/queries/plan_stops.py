@@ -4,10 +4,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ScalarSelect,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.orm import Session, aliased
 
 from patchmgr.db import models
+from patchmgr.db.base import from_micros
 from patchmgr.db.queries.overview import OVERDUE_JOB
 from patchmgr.domain.content import window_from_json
 from patchmgr.domain.freezes import Freezes
@@ -31,6 +43,12 @@ MOST_CULPRITS = 20  # named; the page's table has all
 MOST_NAMED = 3  # groups and plans in a sentence
 _OPENINGS = 50  # looked at for one that is long enough
 _SECOND = timedelta(seconds=1)
+# Kinds of a host's events that bring it to work, and those that find it at work no longer.
+_TO_WORK = ("dispatched", f"task_{TaskState.RUNNING.value}")
+_FROM_WORK = (
+    "recalled",
+    *(f"task_{one.value}" for one in TaskState if one is not TaskState.RUNNING),
+)
 
 
 def stops_of(
@@ -86,7 +104,7 @@ def _of_ring(
     session: Session, plan: models.Plan, ring: Ring, freezes: Freezes, now: datetime
 ) -> Mapping[str, Any]:
     """Return what can hold the hosts of a ring that wait: windows, groups, other plans."""
-    names, groups, others = _held_by(session, plan, ring)
+    names, groups, others, ended = _held_by(session, plan, ring)
     needed = ring.settings.needed_time
     windows = {name: window_from_json(plan.windows[name]) for name in names if name in plan.windows}
     soon = freezes.frozen_from is not None and freezes.frozen_from <= now + needed
@@ -103,15 +121,17 @@ def _of_ring(
         ),
         "groups": groups,
         "others": others,
+        "idle_since": ended,
     }
 
 
 def _held_by(
     session: Session, plan: models.Plan, ring: Ring
-) -> tuple[list[str], tuple[str, ...], tuple[int, ...]]:
+) -> tuple[list[str], tuple[str, ...], tuple[int, ...], datetime | None]:
     """Return what hosts of ``ring`` that wait depend on. One query.
 
-    Their windows ("": any time), groups that can spare no host, other plans at work on them.
+    Their windows ("": any time), groups that can spare no host, other plans at work on them; and
+    when the last host of the ring that was at work ended.
     """
     mine, row, group = aliased(models.Task), models.Ring, models.PlanGroup
     waits = (
@@ -125,11 +145,13 @@ def _held_by(
     names: list[str] = []
     spent: list[str] = []
     others: list[int] = []
+    ended: datetime | None = None
     for kind, name, number, limit in session.execute(
         union_all(
             windows.where(*waits).distinct(),
             groups.where(group.plan_id == plan.id, group.unavailable >= group.limit),
             _others(plan, select(mine.host_id).where(*waits)),
+            select(literal("ended"), literal(""), _ended(plan, ring), literal(0)),
         )
     ):
         if kind == "window":
@@ -139,9 +161,40 @@ def _held_by(
                 f"group {name} can spare no other host, {number} {'is' if number == 1 else 'are'} "
                 f"down and at most {limit} may be"
             )
-        else:
+        elif kind == "plan":
             others.append(number)
-    return names, tuple(sorted(spent)[:MOST_NAMED]), tuple(sorted(others)[:MOST_NAMED])
+        elif number is not None:
+            ended = from_micros(number)
+    return names, tuple(sorted(spent)[:MOST_NAMED]), tuple(sorted(others)[:MOST_NAMED]), ended
+
+
+def _ended(plan: models.Plan, ring: Ring) -> ScalarSelect[int]:
+    """Select when a host of ``ring`` was at work last and no longer, as the timeline has it.
+
+    That is the latest step of a host that was at work before it. Later ones of hosts that were not,
+    such as an inventory that verifies one, are passed over, from the latest on.
+    """
+    step, before = aliased(models.PlanEvent), aliased(models.PlanEvent)
+    came_from = (
+        select(before.kind)
+        .where(
+            before.plan_id == step.plan_id,
+            before.host_id == step.host_id,
+            before.id < step.id,
+            before.kind.in_([*_TO_WORK, *_FROM_WORK]),
+        )
+        .order_by(before.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = select(type_coerce(step.at, BigInteger)).where(
+        step.plan_id == plan.id,
+        step.ring == ring.name,
+        step.host_id.is_not(None),
+        step.kind.in_(_FROM_WORK),
+        came_from.in_(_TO_WORK),
+    )
+    return found.order_by(step.id.desc()).limit(1).scalar_subquery()
 
 
 def _others(plan: models.Plan, hosts: Select[int]) -> Select[str, str, int, int]:

@@ -339,3 +339,4 @@ class Record:
 Effect = Dispatch | Recall | Notify | Record
 
 MACHINE = "patchmgr"  # who did it, where no person did
+UNHEARD = "it heard too late that it may begin, and has not begun"  # `NeverBegun`

@@ -30,6 +30,7 @@ class Around:
     is_grouped: bool = False  # only some of its hosts may be down at a time
     groups: tuple[str, ...] = ()  # that can spare no host, with their numbers
     others: tuple[int, ...] = ()  # plans at work on hosts that wait
+    idle_since: datetime | None = None  # when the ring's last host at work ended; None: none was
     unreadable: str = ""  # rings whose settings cannot be read
     no_scheduler_since: datetime | None = None  # None: one runs
 
@@ -60,10 +61,16 @@ def waiting(rollout: Rollout, culprits: Sequence[Culprit], around: Around) -> li
         why = (
             f"Ring {ring.name}: {'; '.join(around.groups) or 'its groups can spare no other host'}"
         )
-        return [Stop("group", why, None, (RETRY, ACCEPT), ring.name, "", hosts)]
+        since = _idle(ring, around)
+        return [Stop("group", why, since, (RETRY, ACCEPT), ring.name, "", hosts, is_idle=True)]
     if around.others:
-        return [_elsewhere(ring, around.others)]
+        return [_elsewhere(ring, around)]
     return _unverified(ring, around) if around.is_grouped else []
+
+
+def _idle(ring: Ring, around: Around) -> datetime | None:
+    """Return since when no host of ``ring`` has been at work: since its turn, where none was."""
+    return around.idle_since or ring.since
 
 
 def coming(around: Around) -> str:
@@ -84,25 +91,28 @@ def _closed(ring: Ring, around: Around) -> Stop:
     count = ring.tally.of(*WAITING_TASKS)
     waits = f"{count} {'host waits' if count == 1 else 'hosts wait'}"
     soon = around.freezes.frozen_from
-    since = ring.since if ring.state is RingState.WAITING_WINDOW else None
+    is_idle = ring.state is not RingState.WAITING_WINDOW
+    since = _idle(ring, around) if is_idle else ring.since
     if around.opens and not any(around.opens.values()):
         why = f"Ring {ring.name}: {waits} for a window, and none will do"
         words = "Give the hosts a longer window, or one that comes, and make a new plan."
         steps = (Step("remake", words + coming(around)), SKIP)
-        return Stop("window", why, since, steps, ring.name)
+        return Stop("window", why, since, steps, ring.name, is_idle=is_idle)
     why = f"Ring {ring.name}: {waits} for a window; none is open that is long enough"
     if not around.opens and soon is not None:
         why = f"Ring {ring.name}: {waits}; a freeze begins at {soon:%Y-%m-%d %H:%M} UTC, too soon"
     words = "It goes on by itself when a window of its hosts opens." + coming(around)
-    return Stop("window", why, since, (Step("wait", words),), ring.name)
+    return Stop("window", why, since, (Step("wait", words),), ring.name, is_idle=is_idle)
 
 
-def _elsewhere(ring: Ring, others: Sequence[int]) -> Stop:
+def _elsewhere(ring: Ring, around: Around) -> Stop:
+    others, since = around.others, _idle(ring, around)
     numbers = " and ".join(map(str, others))
     plans = f"plan {numbers}" if len(others) == 1 else f"plans {numbers}"
     why = f"Ring {ring.name}: its hosts are at work in {plans}"
     words = f"It goes on by itself when {plans} has no more order out for them, or is done."
-    return Stop("busy", why, None, (Step("wait", words),), ring.name, subject=str(others[0]))
+    steps = (Step("wait", words),)
+    return Stop("busy", why, since, steps, ring.name, subject=str(others[0]), is_idle=True)
 
 
 def _unverified(ring: Ring, around: Around) -> list[Stop]:
@@ -123,7 +133,7 @@ def _unverified(ring: Ring, around: Around) -> list[Stop]:
              "lost, and named here."),
         Step("look", "To go on sooner, reboot those that wait for it and let them report."),
     )  # fmt: skip
-    return [Stop("group", why, None, steps, ring.name)]
+    return [Stop("group", why, _idle(ring, around), steps, ring.name, is_idle=True)]
 
 
 def _unapproved(ring: Ring) -> Stop:

@@ -6,6 +6,7 @@ from patchmgr.domain.rollout import rolling_back
 from patchmgr.domain.rollout.entering import enter
 from patchmgr.domain.rollout.events import (
     MACHINE,
+    UNHEARD,
     InventorySeen,
     NeverBegun,
     Outcome,
@@ -84,11 +85,10 @@ def never_begun(work: Work, event: NeverBegun) -> None:
     if event.is_way_back:
         rolling_back.never_begun(work, task, event)
     elif task.state is _T.RUNNING and task.attempt == event.attempt:
-        why = rolling_back.UNHEARD
-        work.effects.append(Recall(task.host, task.attempt, why))
+        work.effects.append(Recall(task.host, task.attempt, UNHEARD))
         comes_again = work.plan.state in ACTIVE_PLANS
         state, finished = (_T.DEFERRED, None) if comes_again else (_T.CANCELLED, event.at)
-        enter(work, task, state, event.at, why, actor=event.by, begun=None, finished=finished)
+        enter(work, task, state, event.at, UNHEARD, actor=event.by, begun=None, finished=finished)
 
 
 def seen(work: Work, event: InventorySeen) -> None:

@@ -14,6 +14,7 @@ from patchmgr.domain.rollout import signals
 from patchmgr.domain.rollout.entering import enter
 from patchmgr.domain.rollout.events import (
     MACHINE,
+    UNHEARD,
     Dispatch,
     NeverBegun,
     Outcome,
@@ -28,7 +29,6 @@ from patchmgr.domain.rollout.states import ACTIVE_PLANS, AT_WORK, CHANGED, ENDED
 from patchmgr.domain.rollout.work import Work
 from patchmgr.errors import ConflictError
 
-UNHEARD = "it heard too late that it may begin, and has not begun"
 _T = TaskState
 _HANDING_OUT = (*ACTIVE_PLANS, *ENDED_PLANS)
 _ANSWERS = (Outcome.RUNNING, Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.SKIPPED)

@@ -40,6 +40,7 @@ class Stop:
     hosts: tuple[Culprit, ...] = ()  # that it comes from
     is_halt: bool = False  # by a signal, which must be let pass
     subject: str = ""  # what a step speaks of: the number of a hold, another plan
+    is_idle: bool = False  # `at` is since when no host of the ring has been at work
 
 
 RETRY = Step("retry", "Repair what the hosts say, then give them another turn.")

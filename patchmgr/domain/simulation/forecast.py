@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from patchmgr.domain.rings import ANY_TIME, RingSettings
-from patchmgr.domain.rollout.model import Rollout, Task
+from patchmgr.domain.rings import ANY_TIME
+from patchmgr.domain.rollout.model import Rollout
 from patchmgr.domain.rollout.states import LIVE_TASKS
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.lines import Line
@@ -20,6 +20,7 @@ LOOK_AHEAD = timedelta(days=366)  # for a window that a host fits into
 MOST_LATE = 1000  # hosts that are named; all are counted
 OVERDUE = "the due date has passed"
 NO_WINDOW = "no window before the due date"
+FROZEN = "freezes leave no time before the due date"
 TOO_LATE = "its ring comes too late"
 TOLD = frozenset(("verified",))  # lines of hosts that a forecast needs
 
@@ -234,7 +235,7 @@ def _late(
     if rollout.due is None:
         return ()
     found = []
-    firsts: dict[tuple[int, str | None], datetime | None] = {}
+    firsts: dict[tuple[int, str | None], tuple[datetime | None, str]] = {}
     for task in rollout.tasks.values():
         name = names.get(task.host, str(task.host))
         expected = done.get(name)
@@ -245,7 +246,10 @@ def _late(
         key = task.ring, task.window
         if key not in firsts:
             window = windows.get(task.window) if task.window else None
-            firsts[key] = earliest(window, settings.needed_time, freezes, now)
+            needed = settings.needed_time
+            first, unfrozen = (earliest(window, needed, some, now) for some in (freezes, ()))
+            why = _why(task.window, needed, first, unfrozen, rollout.due, now)
+            firsts[key] = first, why
         found.append(
             LateHost(
                 task.host,
@@ -253,8 +257,7 @@ def _late(
                 settings.name,
                 task.window,
                 expected,
-                firsts[key],
-                _why(task, settings, firsts[key], rollout.due, now),
+                *firsts[key],
             )
         )
     return tuple(sorted(found, key=lambda one: (one.reason, one.name)))
@@ -278,12 +281,18 @@ def _last(firsts: Sequence[datetime | None]) -> datetime | None:
 
 
 def _why(
-    task: Task, ring: RingSettings, first: datetime | None, due: datetime, now: datetime
+    window: str | None,
+    needed: timedelta,
+    first: datetime | None,
+    unfrozen: datetime | None,
+    due: datetime,
+    now: datetime,
 ) -> str:
+    """Return why a host is late that can begin ``first``, and ``unfrozen`` without any freeze."""
     if due <= now:
         return OVERDUE
-    if first is None:
-        return f"no opening of its window {task.window} is long enough"
-    if first + ring.needed_time > due:
-        return NO_WINDOW
-    return TOO_LATE
+    if unfrozen is None:
+        return f"no opening of its window {window} is long enough"
+    if first is not None and first + needed <= due:
+        return TOO_LATE
+    return FROZEN if unfrozen + needed <= due else NO_WINDOW

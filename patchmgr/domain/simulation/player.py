@@ -13,7 +13,6 @@ from patchmgr.domain.probes import Health, Probe
 from patchmgr.domain.rollout import patience
 from patchmgr.domain.rollout.events import (
     Acknowledge,
-    Approve,
     Dispatch,
     Effect,
     Event,
@@ -35,14 +34,13 @@ from patchmgr.domain.rollout.states import (
     PlanState,
     RingState,
 )
-from patchmgr.domain.simulation.acting import event_of, needs_all_tasks
+from patchmgr.domain.simulation.acting import consents, events_of, needs_all_tasks, renewed
 from patchmgr.domain.simulation.alike import AlikeLedger
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.calendar import Calendar
 from patchmgr.domain.simulation.ledger import Ledger, rings_moved
 from patchmgr.domain.simulation.lines import UNTRIED, UNTRIED_SAID, Line, gets_on, kinds_of
 from patchmgr.domain.simulation.scenario import (
-    APPROVER,
     AUTHOR,
     OPERATOR,
     Act,
@@ -190,15 +188,13 @@ class Player:
 
     def _begin(self) -> Iterator[Line]:
         """Bring a plan that has not started as far as its start."""
-        content = self.rollout.content_hash
+        self._ledger.rollout = renewed(self.rollout, self.at)
         if self.rollout.state is PlanState.DRAFT:
             yield from self._step([Propose(AUTHOR, self.at)])
-        missing = self.rollout.approvals_needed - sum(not a.ring for a in self.rollout.approvals)
         if self.rollout.state is PlanState.PROPOSED:
-            names = [APPROVER, *(f"{APPROVER} {number}" for number in range(2, missing + 1))]
-            yield from self._step([Approve(name, self.at, content) for name in names[:missing]])
+            yield from self._step(consents(self.rollout, self.at))
         if self.rollout.state is PlanState.APPROVED:
-            yield from self._step([Start(OPERATOR, self.at, content)])
+            yield from self._step([Start(OPERATOR, self.at, self.rollout.content_hash)])
 
     def _instant(self) -> Iterator[Line]:
         while self._people and self._people[0].at <= self.at:
@@ -252,7 +248,7 @@ class Player:
         if needs_all_tasks(act.act):
             hosts |= self._ledger.waiting()
         try:
-            yield from self._step([event_of(act, self.at, hosts, self.rollout)], hosts)
+            yield from self._step(events_of(act, self.at, hosts, self.rollout), hosts)
         except PatchmgrError as error:
             yield self._line("refused", f"{act.act}: {error}")
 
@@ -276,8 +272,7 @@ class Player:
             if waits and not any(
                 one.act is Act.APPROVE and one.ring == ring.name for one in setting.people
             ):
-                event = Approve(APPROVER, self.at, plan.content_hash, ring.name)
-                yield from self._step([event])
+                yield from self._step(consents(plan, self.at, ring.name))
 
     def _decision_at(self, state: PlanState) -> datetime | None:
         halted = state is PlanState.HALTED

@@ -8,6 +8,8 @@ import pytest
 
 from patchmgr.domain.rollout.events import Outcome, TaskReported
 from patchmgr.domain.rollout.machine import advance_all
+from patchmgr.domain.rollout.model import Approval
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.simulation import forecast as simulated
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.forecast import WhatIf, earliest
@@ -132,6 +134,44 @@ def test_a_live_plan_is_forecast_from_where_it_stands():
     assert made.ends == at_first.ends
 
 
+def asking(people, approvals=2, authors=("ann",)):
+    """A plan of two rings that, as its second ring, asks ``approvals`` of these ``people``."""
+    ring = {"name": "two", "needs_approval": True, "approvals": approvals, "approvers": people}
+    scenario = scenario_from_json(
+        {"start": START, "hosts": [{"name": "a", "ring": "one"}, {"name": "b"}],
+         "rings": [{"name": "one"}, ring]}
+    )  # fmt: skip
+    terms = {"approvers": tuple(people), "approvals_needed": approvals}
+    return scenario, replace(draft(scenario), authors=frozenset(authors), **terms)
+
+
+@pytest.mark.parametrize(
+    ("people", "outcome"),
+    [
+        ([], "the plan is completed"),
+        (["bob", "cid"], "the plan is completed"),
+        (["bob", "role:admin"], "the plan is completed"),
+        (["ann", "bob", "role:approver"], "the plan is completed"),
+        (["ann", "bob"], "the plan is expired"),  # she made it, and he is one
+    ],
+)
+def test_in_a_forecast_whoever_is_asked_decides_at_once_as_many_as_must(people, outcome):
+    made = forecast_of(*asking(people))
+
+    assert made.outcome == outcome
+    assert made.done.keys() == ({"a", "b"} if outcome == "the plan is completed" else set())
+
+
+def test_a_later_start_is_forecast_with_approvals_given_again():
+    scenario, rollout = asking(["bob", "cid"])
+    given = tuple(Approval(name, NOW, rollout.content_hash) for name in ("bob", "cid"))
+    approved = replace(rollout, state=PlanState.APPROVED, approvals=given)
+
+    made = forecast_of(scenario, approved, now=NOW + approved.approval_valid + HOUR)
+
+    assert made.outcome == "the plan is completed"
+
+
 def test_what_if_changes_the_forecast_and_nothing_else():
     scenario = random_scenario(3)
     rollout = draft(scenario)
@@ -169,6 +209,29 @@ def test_hosts_without_a_window_before_their_due_date_are_named_with_the_first_c
         ("c", None, "no opening of its window short is long enough"),
         ("a", datetime(2026, 4, 1, 3, tzinfo=UTC), "no window before the due date"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("until", "first"),
+    [("2026-04-02T00:00:00Z", datetime(2026, 4, 2, tzinfo=UTC)), ("2028-01-01T00:00:00Z", None)],
+)
+def test_a_freeze_that_leaves_no_time_is_named_and_not_the_window(until, first):
+    scenario = scenario_from_json(
+        {
+            "start": START,
+            "due": "2026-03-30T00:00:00Z",
+            "hosts": [{"name": "a"}, {"name": "b", "window": "night"}],
+            "rings": [{"name": "all"}],
+            "windows": [{**NIGHT, "rrule": "FREQ=DAILY;BYHOUR=0"}],
+            "freezes": [{"from": START, "until": until}],
+        }
+    )
+    made = forecast_of(scenario)
+
+    frozen = "freezes leave no time before the due date"
+    assert [(one.name, one.earliest, one.reason) for one in made.late] == [
+        ("a", first, frozen), ("b", first, frozen),
+    ]  # fmt: skip
 
 
 def test_the_first_chance_lies_outside_of_freezes():

@@ -89,6 +89,10 @@ def test_what_has_files_on_the_machine_counts(status, there):
         ("x\t2-1+b1\tamd64\t\tii ", ("x", "2-1+b1")),
         ("x\t2-1+b1\tamd64\tinstall ok installed", ("", "")),
         ("x:amd64\t2-1+b1\tii ", ("", "")),
+        ("x 2-1+b1 amd64", ("", "")),
+        ("x:amd64=2-1+b1", ("", "")),
+        ("x|2-1+b1|amd64|s (2-1)", ("s", "2-1")),
+        ("x,2-1+b1,amd64,s,2-1,install ok installed", ("s", "2-1")),
     ],
 )
 def test_shorter_layouts_of_dpkg_query_leave_the_source_unknown(line, source):
@@ -113,6 +117,10 @@ def test_a_status_may_stand_first():
         ("nginx", "1.22-1"),
     }
     assert listing.held == {"nginx"}
+
+
+def test_a_name_that_dpkg_takes_though_debian_would_not_is_one():
+    assert brief("ds_agent\t20.0-1\n") == ["ds_agent 20.0-1"]
 
 
 def test_held_packages_are_named():

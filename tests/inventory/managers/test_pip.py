@@ -106,6 +106,8 @@ def test_a_host_may_have_no_python_package_at_all():
         ("requests>=2\n", "row 1: 'requests>=2' is no line of pip freeze"),
         ("<html>\n", "is no line of pip freeze"),
         ("a  1\n", "is no line of pip freeze"),
+        ("Package Version Latest Type\n- - - -\na 1 2 wheel\n", "is of pip list --outdated"),
+        ('[{"name": "a", "version": "1", "latest_version": "2"}]', "is of pip list --outdated"),
         ("{}", "column installed: is missing"),
         ('{"installed": [{}]}', "column installed[0].metadata: is no JSON object"),
         ("[1]", "column [0]: is no JSON object"),

@@ -130,6 +130,7 @@ def test_keys_of_signatures_are_no_packages_and_every_kernel_is_one():
     [
         ("x-1-2.el9.noarch\n", False),
         ("x-1-2.el9.noarch\ny-7:1-2.el9.noarch\n", True),
+        ("x-0:1-2.el9.noarch\n", True),
         ("x\t1\t2.el9\tnoarch\n", False),
         (LINE, True),
     ],

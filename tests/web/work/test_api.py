@@ -331,10 +331,12 @@ def test_an_import_can_be_tried_first(works, ask):
 
 
 def test_an_import_with_bad_rows_changes_nothing_and_names_them(works, ask):
-    answer = ask("POST", "/imports/hosts", data="hostname\nnew-1\nnot a name\n")
+    bad = "".join(f"not a name {number}\n" for number in range(30))
+    answer = ask("POST", "/imports/hosts", data=f"hostname\nnew-1\n{bad}")
 
     assert answer.status_code == 422
     assert "row 3" in answer.json["detail"]
+    assert "and 10 more; POST /api/v1/imports keeps them all" in answer.json["detail"]
     assert ask("GET", "/hosts/new-1").status_code == 404
 
 

@@ -15,6 +15,7 @@ from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.windows import Freeze
 from patchmgr.services import freezes, probing, rollouts
 from patchmgr.services.rollouts import ResultRow
+from web.plans import live
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +29,7 @@ def report(works, plan_id, host, outcome, **more):
     rollouts.report_results(
         works.db, plan_id, [row], actor="ann", role=Role.OPERATOR, now=works.clock()
     )
+    works.clock.at += live.EVERY  # so that the next question of a browser finds it
 
 
 def by_failures(works):

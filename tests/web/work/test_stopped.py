@@ -161,6 +161,9 @@ def test_a_plan_says_its_limit_and_what_to_do(works, client, statements, stand):
     assert why in page.text
     assert what in page.text
     assert typed in " ".join(line for one in plan.stops for line in commands(plan_id, one))
+    assert all(one.at for one in plan.stops)
+    is_idle = any(one.is_idle for one in plan.stops)
+    assert ("no host of it at work since <time" in page.text) == is_idle
 
 
 def test_an_approval_that_fell_says_why_where_it_is_asked_for_again(works, operator):
@@ -216,47 +219,6 @@ def test_a_host_with_a_window_says_which_one_it_waits_for(works, operator):
     page = operator.get(f"/plans/{plan_id}").text
 
     assert "begins when window nights is open and one of the 7 places of its ring is free" in page
-
-
-def test_an_unchanged_rollout_is_answered_by_one_statement_on_its_plan(works, operator, statements):
-    plan_id = works.started(rings=ALL_AT_ONCE)
-    page = f"/plans/{plan_id}/_rollout"
-    first = operator.get(page)
-    statements.clear()
-    again = operator.get(page, headers={"If-None-Match": first.headers["ETag"]})
-
-    assert (first.status_code, again.status_code, again.data) == (200, 304, b"")
-    who_asks, stamp = statements
-    assert "user_session" in who_asks
-    assert 'WHERE "plan".id = ' in stamp
-
-
-@pytest.mark.parametrize("change", ["a result", "a minute", "another view", "another person"])
-def test_a_rollout_is_shown_anew_when_it_is_another(works, operator, client, clock, change):
-    plan_id = works.started(rings=ALL_AT_ONCE)
-    page = f"/plans/{plan_id}/_rollout"
-    mark = operator.get(page).headers["ETag"]
-    who = client(Role.APPROVER) if change == "another person" else operator
-    if change == "a result":
-        fail(works, plan_id, "web-1")
-    if change == "a minute":
-        clock.at += timedelta(minutes=1)
-    at = f"{page}?state=failed" if change == "another view" else page
-
-    assert who.get(at, headers={"If-None-Match": mark}).status_code == 200
-
-
-def test_the_live_values_of_no_plan_are_not_found(works, operator):
-    assert operator.get("/plans/99/_rollout").status_code == 404
-
-
-def test_links_of_live_values_lead_to_the_page(works, operator):
-    plan_id = works.started(rings=ALL_AT_ONCE)
-
-    text = operator.get(f"/plans/{plan_id}/_rollout").text
-
-    assert f'href="/plans/{plan_id}?state=leased"' in text
-    assert "/_rollout?state" not in text.replace("data-live", "")
 
 
 @pytest.mark.parametrize("verb", ["accept", "roll-back", "retry"])
