@@ -11,10 +11,11 @@ from patchmgr.db.queries.change_history import History
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.plan_content import ChangeLine, ExclusionLine
 from patchmgr.db.queries.plan_progress import EventLine, TaskLine
-from patchmgr.db.queries.plans import PlanDetail, RingView
+from patchmgr.db.queries.plans import ApprovalLine, PlanDetail, RingView
 from patchmgr.domain import durations
 from patchmgr.domain.content import coverage_words
 from patchmgr.domain.rollout.advice import commands
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.rollout.stop import Stop
 from patchmgr.domain.terms import Terms
 from patchmgr.domain.terms import words as terms_words
@@ -105,6 +106,10 @@ def print_detail(
         click.echo(f"frozen: {plan.frozen}")
     click.echo(f"author {plan.author}, content {plan.content_hash}")
     click.echo(f"approvals: {plan.approvals_given} of {plan.approvals_needed}")
+    for one in plan.approvals:
+        click.echo(f"  {_decision(one)}")
+    if plan.state is PlanState.PROPOSED:
+        click.echo(f"to approve this: patchmgr plans approve {plan.id} --hash {plan.content_hash}")
     _print_terms(plan)
     for line in plan.changed:
         click.echo(f"changed since it was approved: {line}")
@@ -162,6 +167,14 @@ def print_detail(
         ("at", "by", "kind", "ring", "message"),
         [(one.at, one.by, one.kind, one.ring, one.message) for one in events.lines],
     )
+
+
+def _decision(one: ApprovalLine) -> str:
+    """Return who decided what and why, and why it counts no longer where it does not."""
+    what = "rejected" if one.decision == "reject" else "approved"
+    ring = f" ring {one.ring}" if one.ring else ""
+    said = f"{one.by} {what}{ring}, {instant(one.at)}{f': {one.comment}' if one.comment else ''}"
+    return f"{said} (no longer counts: {one.void_reason})" if one.void_at else said
 
 
 def _print_stop(plan: PlanDetail, stop: Stop) -> None:

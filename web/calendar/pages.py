@@ -1,7 +1,9 @@
 """Calendar: when hosts may change, when nothing may, and what is coming."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
+from itertools import accumulate
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,7 @@ from patchmgr.db.queries import freezes as freeze_queries
 from patchmgr.db.queries import windows as window_queries
 from patchmgr.domain import agenda, durations
 from patchmgr.domain.accounts import Role
-from patchmgr.domain.agenda import KINDS, MOST_WEEKS, Entry
+from patchmgr.domain.agenda import KINDS, MOST_WEEKS, Entry, Stretch
 from patchmgr.domain.recurrence import rule_in_words
 from patchmgr.domain.rings import FIELDS
 from patchmgr.domain.rules import YEARS, zone_exists
@@ -26,7 +28,7 @@ from web.context import now, session, viewer
 pages = Blueprint("calendar", __name__, url_prefix="/calendar")
 
 WEEKS = (1, 2, 4, 8, MOST_WEEKS)
-LISTED = 200  # entries of the list
+LISTED = 200  # lines of the list
 PRESETS = tuple(
     (rule, rule_in_words(rule))
     for rule in (
@@ -40,11 +42,21 @@ PRESETS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An entry of the list, on the wall clock of the chosen zone."""
+    """Something that begins, on the wall clock of the chosen zone."""
 
     entry: Entry
-    day: str
     time: str
+    until: str  # the last of the days on which it begins so; empty: only on the one
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """A day of the list, or days of which little is to be said."""
+
+    words: str
+    is_today: bool
+    is_repeat: bool  # weeks, as the one before
+    lines: tuple[Listed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,7 @@ def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -
     found = queries.agenda(session(), shown.windows, after, before)
     entries = agenda.chosen(found.entries, view.kinds, view.window)
     length = before - after
+    listed, left_out = _first(agenda.stretches(entries, view.first, view.weeks, view.zone), LISTED)
     return render_template(
         "calendar/index.html",
         view=view,
@@ -126,8 +139,8 @@ def page(given: MultiDict[str, str], problems: dict[str, str], form: str = "") -
             grid.draw(week, view.zone, now())
             for week in agenda.weeks_of(entries, view.first, view.weeks, view.zone)
         ],
-        coming=[_listed(one, view.zone) for one in entries[:LISTED]],
-        left_out=max(len(entries) - LISTED, 0),
+        coming=_days(listed, view.zone),
+        left_out=left_out,
         earlier=view.address((after - length / view.weeks).astimezone(ZoneInfo(view.zone)).date()),
         later=view.address((after + length / view.weeks).astimezone(ZoneInfo(view.zone)).date()),
         today=view.address(None),
@@ -170,7 +183,38 @@ def _zones(lines: tuple[window_queries.WindowLine, ...]) -> list[str]:
     return sorted({*found, viewer().zone or "UTC", "UTC"})
 
 
-def _listed(one: Entry, zone: str) -> Listed:
-    there = UTC if zone == "UTC" else ZoneInfo(zone)
-    local: datetime = one.starts.astimezone(there)
-    return Listed(one, f"{local:%A}, {local.day} {local:%B}", f"{local:%H:%M}")
+def _days(stretches: Sequence[Stretch], zone: str) -> list[Days]:
+    there = ZoneInfo(zone)
+    today = now().astimezone(there).date()
+    return [
+        Days(
+            _in_words(one.first, one.last),
+            one.first <= today <= one.last,
+            one.is_repeat,
+            tuple(
+                Listed(
+                    run.entry,
+                    f"{run.entry.starts.astimezone(there):%H:%M}",
+                    _in_words(run.last, run.last) if run.last > run.day else "",
+                )
+                for run in one.runs
+            ),
+        )
+        for one in stretches
+    ]
+
+
+def _in_words(first: date, last: date) -> str:
+    """Return days as people say them: Monday 2 March; Monday 2 to Sunday 8 March."""
+    end = f"{last:%A} {last.day} {last:%B}"
+    if first == last:
+        return end
+    month = "" if (first.year, first.month) == (last.year, last.month) else f" {first:%B}"
+    return f"{first:%A} {first.day}{month} to {end}"
+
+
+def _first(stretches: Sequence[Stretch], lines: int) -> tuple[list[Stretch], int]:
+    """Return the first stretches with no more than so many lines, and how many lines are left."""
+    counts = accumulate(len(one.runs) for one in stretches)
+    shown = [one for one, count in zip(stretches, counts, strict=True) if count <= lines]
+    return shown, sum(len(one.runs) for one in stretches[len(shown) :])

@@ -30,6 +30,7 @@ from patchmgr.db.queries.paging import Page
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.numbers import whole
 from patchmgr.domain.rollout.states import (
+    LIVE_TASKS,
     OPEN_PLANS,
     UNSUCCESSFUL,
     PlanState,
@@ -205,6 +206,7 @@ def _around(
         .join(task, task.plan_id == plan.id)
         .join(other, and_(other.host_id == task.host_id, other.plan_id == plan_id))
         .where(plan.id != plan_id, plan.state.in_([state.value for state in OPEN_PLANS]))
+        .where(task.state.in_(LIVE_TASKS))  # hosts that are done there take no turn
         .group_by(plan.id, plan.title)
     )
     reasons = (

@@ -26,7 +26,9 @@ def test_a_window_shows_when_it_opens_next(works, operator):
 
     page = operator.get("/calendar").text
     assert "saturday-night" in page
-    assert "Saturday, 7 March" in page
+    assert "Saturday 7 March</strong>" in page
+    assert "Monday 9 to Sunday 29 March:</strong> as in the week before" in page
+    assert page.count("Monday 2 to Friday 6 March:</strong> nothing begins") == 1
     assert "21:00" in page  # 22:00 in Vienna
 
 
