@@ -170,6 +170,15 @@ def _changes(plan: PlanDetail, standing: Standing) -> list[Risk]:
         others = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
         words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{others}."
         found.append(Risk("info", words))
+    found += [
+        Risk(
+            "info",
+            f"{plural(one['hosts'], 'host gets', 'hosts get')} {one['package']} {one['target']} at "
+            f"least, as their repositories offer: of {one['fix']} and newer, one is held.",
+            "hold",
+        )
+        for one in plan.summary.get("raised_targets", ())[:HELD]
+    ]
     if plan.terms.targets is Targets.EXACT:
         found += [_superseded(one) for one in plan.summary.get("superseded_targets", ())[:NAMED]]
     if standing.first_time and plan.state not in ACTIVE_PLANS:
