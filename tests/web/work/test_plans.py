@@ -525,6 +525,10 @@ def test_a_halted_plan_leads_with_why_and_what_can_be_done(works, operator, stat
     assert "Let it pass" in before_rings
     assert "cancel the plan" in before_rings
     assert "dpkg: error" in page
+    beside = operator.get(f"/plans/{plan_id}/changes").text  # says that it stands, and where to act
+    assert "1 failure in ring canary, its cap is 0" in beside
+    assert "See what to do" in beside
+    assert "Let it pass" not in beside
 
     operator.post(f"/plans/{plan_id}/acknowledge", data={"reason": "that host is old"})
     assert state(plan_id) is PlanState.RUNNING
