@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import holds
 from patchmgr.db.queries.windows import known_windows, window_rules
+from patchmgr.domain import unmatched as unmatching
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import Content, Place, coverage, place
 from patchmgr.domain.groups import Group, GroupSettings, gather
@@ -104,6 +105,7 @@ def draft(
     summary = _summary(content, proposal, left_out, phased)
     reached = coverage(content, [one for one in facts if one.id in places])
     summary["coverage"] = [one.to_json() for one in reached]
+    summary["unmatched"] = unmatched(session, content, facts)
     newer = own_offers.superseded(proposal, offered, candidates)
     if newer and terms.targets is Targets.EXACT:
         summary["superseded_targets"] = newer
@@ -139,6 +141,18 @@ def gather_again(
     return gather(
         [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts], groups
     )
+
+
+def unmatched(
+    session: Session, content: Content, facts: Sequence[HostFacts] | None = None
+) -> list[str]:
+    """Return what the rings and groups of a plan name that is not there. ``facts`` of its hosts."""
+    if facts is None:
+        hosts = planning_reads.hosts(session, ()) if content.groups else {}
+        facts = [facts_of(hosts[number]) for number in content.places if number in hosts]
+    known = planning_reads.names(session, unmatching.names(content.rings, content.groups))
+    found = unmatching.unmatched(content.rings, content.groups, known=known, hosts=facts)
+    return list(found)
 
 
 def facts_of(row: models.Host, rules: Sequence[WindowRule] = ()) -> HostFacts:
