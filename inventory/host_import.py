@@ -1,11 +1,12 @@
 """Bringing ``hosts.csv`` in: rows meet the fleet by ``external_id``, else by hostname."""
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
@@ -17,7 +18,8 @@ from inventory.hosts_csv import HostRow, HostsFile
 from inventory.known_hosts import Fleet, Known, said_of
 from inventory.retirement import retire_host
 from patchmgr.db import models
-from patchmgr.db.bulk import IN_LIST, chunks
+from patchmgr.db.base import table_of
+from patchmgr.db.bulk import chunks, in_lists
 from patchmgr.db.queries import feeds
 from patchmgr.db.session import Database
 from patchmgr.domain.matching import platforms_of
@@ -27,6 +29,9 @@ from patchmgr.services import audit, installations
 
 NAME_KEPT = 240  # characters of a name that is given away
 # Inputs of the urgency policy, and which kernel counts: the host is worked out anew.
+TOGETHER = 2_000  # rows stored at a time
+_ID = "id_of_host"  # beside columns of the same statement
+_PLATFORM = {"os_id", "os_release", "entitlements"}
 _JUDGED_FACTS = {"environment", "criticality", "exposure", "running_kernel"}
 
 
@@ -66,40 +71,93 @@ def import_hosts(
     if full_export and not source:
         why = "needs a source (--source NAME): only hosts that it named before can be missed"
         raise InputError({"full export": why})
+    ask = _Ask(path, how, source, full_export, retire, takes_good=rejects is not None)
     file = hosts_csv.read(path, how, watch)
-    with db.reading(snapshot=True) if dry_run else db.writing(alone=True) as session:
-        fleet = Fleet(session, file)
-        hosts_csv.refuse(file, path, how, fleet.contradictions(file.rows))
-        file.refused.check(path.name, but_rejects=rejects is not None)
-        rejected = file.refused.total
-        difference = Difference(rows=len(file.rows) + rejected, rejected=rejected)
-        difference.refused, difference.layout = file.refused.sorted, file.layout
-        difference.undetermined, difference.unread = file.undetermined, [*file.unread]
-        _tell_unfed(session, file, difference)
-        gone = fleet.gone(file, source) if full_export else []
-        difference.gone = [host.hostname for host in gone]
-        for row in file.rows:
-            difference.count(_change(row, fleet.find(row)))
-        chosen = [host for host in gone if host.hostname in retire]
-        difference.retired = _to_retire(chosen, file)
-        if not dry_run:
-            _store(session, fleet, file.rows, source, now)
-            for host in chosen:
-                row_of = session.get_one(models.Host, host.id)
-                retire_host(session, row_of, actor=actor, now=now)
-            audit.record(
-                session,
-                at=now,
-                actor=actor,
-                action="hosts.import",
-                subject=path.name,
-                details=difference.summary() | ({"source": source} if source else {}),
-            )
-            if then is not None:
-                then(session, difference)
-            if rejects is not None:  # before the commit: rows must not be lost
-                csv_file.write_rejects(rejects, file.layout, difference.refused)
+    with db.reading(snapshot=True) as session:
+        plan = _planned(session, file, ask)
+    if dry_run:
+        return plan.difference
+    with db.writing(alone=True) as session:
+        if not plan.fleet.is_still(session):  # somebody wrote since
+            file = hosts_csv.read(path, how) if plan.is_file_used else file
+            plan = _planned(session, file, ask)
+        difference = plan.difference
+        _store(session, plan, source, now)
+        for host in plan.retiring:
+            row_of = session.get_one(models.Host, host.id)
+            retire_host(session, row_of, actor=actor, now=now)
+        audit.record(
+            session,
+            at=now,
+            actor=actor,
+            action="hosts.import",
+            subject=path.name,
+            details=difference.summary() | ({"source": source} if source else {}),
+        )
+        if then is not None:
+            then(session, difference)
+        if rejects is not None:  # before the commit: rows must not be lost
+            csv_file.write_rejects(rejects, file.layout, difference.refused)
     return difference
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked of an import."""
+
+    path: Path
+    how: Reading
+    source: str
+    full_export: bool
+    retire: Container[str]
+    takes_good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a file does to the hosts as they are stored; nobody has to wait while it is made."""
+
+    fleet: Fleet
+    difference: Difference
+    new: Sequence[HostRow]
+    changing: Sequence[tuple[HostRow, Known]]
+    from_elsewhere: Sequence[int]  # hosts that another source named last
+    vacated: Mapping[int, str]  # hosts whose names go to others
+    retiring: Sequence[Known]
+    is_file_used: bool  # rows were taken out of it that these hosts contradict
+
+
+def _planned(session: Session, file: HostsFile, ask: _Ask) -> _Plan:
+    """Return what ``file`` does. Raises `BadFileError`, `ConflictError`."""
+    fleet = Fleet(session, file)
+    problems = fleet.contradictions(file.rows)
+    hosts_csv.refuse(file, ask.path, ask.how, problems)
+    file.refused.check(ask.path.name, but_rejects=ask.takes_good)
+    rejected = file.refused.total
+    difference = Difference(rows=len(file.rows) + rejected, rejected=rejected)
+    difference.refused, difference.layout = file.refused.sorted, file.layout
+    difference.undetermined, difference.unread = file.undetermined, [*file.unread]
+    _tell_unfed(session, file, difference)
+    gone = fleet.gone(file, ask.source) if ask.full_export else []
+    difference.gone = [host.hostname for host in gone]
+    new, changing, from_elsewhere = [], [], []
+    for row in file.rows:
+        known = fleet.find(row)
+        change = _change(row, known)
+        difference.count(change)
+        if known is None:
+            new.append(row)
+            continue
+        if change.kind == "changed":
+            changing.append((row, known))
+        if ask.source and known.source != ask.source:
+            from_elsewhere.append(known.id)
+    retiring = [host for host in gone if host.hostname in ask.retire]
+    difference.retired = _to_retire(retiring, file)
+    vacated = fleet.vacated(file.rows)
+    return _Plan(
+        fleet, difference, new, changing, from_elsewhere, vacated, retiring, bool(problems)
+    )
 
 
 def _tell_unfed(session: Session, file: HostsFile, difference: Difference) -> None:
@@ -139,29 +197,50 @@ def _change(row: HostRow, known: Known | None) -> Change:
     return Change(row.hostname, "changed" if changed else "unchanged", tuple(changed))
 
 
-def _store(
-    session: Session, fleet: Fleet, rows: Sequence[HostRow], source: str, now: datetime
-) -> None:
-    """Store what ``rows`` say: some at a time, since a fleet is more than fits in memory."""
-    _vacate_names(session, fleet.vacated(rows))
-    for some in chunks(rows, IN_LIST):
-        found = [(row, fleet.find(row)) for row in some]
-        if source:
-            _set_source(session, [known for _, known in found if known], source)
-        differing = {known.id for row, known in found if known and _differs(known, row)}
-        query = select(models.Host).where(models.Host.id.in_(differing))
-        hosts = {host.id: host for host in session.scalars(query)} if differing else {}
-        for row, known in found:
-            if known is None:
-                session.add(_new(row, source, now))
-            elif known.id in hosts:
-                _apply(session, hosts[known.id], known, row, now)
+def _store(session: Session, plan: _Plan, source: str, now: datetime) -> None:
+    """Store what a file says: some at a time, since a fleet is more than fits in memory."""
+    _vacate_names(session, plan.vacated)
+    for ids in in_lists(plan.from_elsewhere):
+        session.execute(update(models.Host).where(models.Host.id.in_(ids)).values(source=source))
+    blank = {
+        column: value
+        for column, value in vars(new_host("", now)).items()
+        if not column.startswith("_")
+    }
+    into_hosts = insert(table_of(models.Host))
+    for rows in chunks(plan.new, TOGETHER):
+        session.connection().execute(
+            into_hosts, [blank | _said_of_new(row, source) for row in rows]
+        )
+    for some in chunks(plan.changing, TOGETHER):
+        _change_some(session, some, now)
+
+
+def _change_some(session: Session, found: Iterable[tuple[HostRow, Known]], now: datetime) -> None:
+    """Store what rows say otherwise of hosts: plain values at once, host by host what has effects.
+
+    These are a new platform, whose versions are other ones, and a return from retirement.
+    """
+    plain: dict[tuple[str, ...], list[dict[str, object]]] = {}  # by their columns
+    apart: dict[int, tuple[Known, HostRow]] = {}
+    for row, known in found:
+        changes = {column: _stored(value) for column, _, value in known.differences(row)}
+        if known.retired or changes.keys() & _PLATFORM:
+            apart[known.id] = known, row
+        elif changes:
+            judged = {"judged_set_id": None} if changes.keys() & _JUDGED_FACTS else {}
+            values = {**changes, **judged, "updated_at": now}
+            plain.setdefault(tuple(values), []).append({_ID: known.id, **values})
+    hosts = table_of(models.Host)
+    for columns, changed in plain.items():
+        to_each = update(hosts).where(hosts.c.id == bindparam(_ID))
+        to_each = to_each.values({column: bindparam(column) for column in columns})
+        session.connection().execute(to_each, changed)
+    for ids in in_lists([*apart]):
+        for host in session.scalars(select(models.Host).where(models.Host.id.in_(ids))):
+            _apply(session, host, *apart[host.id], now)
         session.flush()
         session.expunge_all()
-
-
-def _differs(known: Known, row: HostRow) -> bool:
-    return known.retired or any(True for _ in known.differences(row))
 
 
 def _vacate_names(session: Session, owners: Mapping[int, str]) -> None:
@@ -177,19 +256,10 @@ def _vacate_names(session: Session, owners: Mapping[int, str]) -> None:
         session.execute(update(models.Host), free)
 
 
-def _set_source(session: Session, hosts: Sequence[Known], source: str) -> None:
-    others = [host.id for host in hosts if host.source != source]
-    if others:
-        session.execute(update(models.Host).where(models.Host.id.in_(others)).values(source=source))
-
-
-def _new(row: HostRow, source: str, now: datetime) -> models.Host:
-    host = new_host(row.hostname, now)
-    host.source = source
-    for column, value in said_of(row).items():
-        _set(host, column, value)
-    host.platform = platform(host.os_id, host.os_release)
-    return host
+def _said_of_new(row: HostRow, source: str) -> dict[str, object]:
+    said = {column: _stored(value) for column, value in said_of(row).items()}
+    where = platform(str(said.get("os_id", "")), str(said.get("os_release", "")))
+    return said | {"source": source, "platform": where}
 
 
 def _apply(session: Session, host: models.Host, known: Known, row: HostRow, now: datetime) -> None:
@@ -197,7 +267,7 @@ def _apply(session: Session, host: models.Host, known: Known, row: HostRow, now:
     before = judged_platform(host)
     columns = set()
     for column, _, value in known.differences(row):
-        _set(host, column, value)
+        setattr(host, column, _stored(value))
         columns.add(column)
     if known.retired:
         host.retired_at = None
@@ -212,8 +282,8 @@ def _apply(session: Session, host: models.Host, known: Known, row: HostRow, now:
         host.judged_set_id = None
 
 
-def _set(host: models.Host, column: str, value: object) -> None:
-    setattr(host, column, list(value) if isinstance(value, tuple) else value)
+def _stored(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _shown(value: object) -> str:

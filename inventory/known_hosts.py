@@ -4,10 +4,12 @@ A fleet is held as plain values and not as rows of the database's session, which
 times the memory: most rows of a file change nothing.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Text, cast, select
 from sqlalchemy.orm import Session
 
 from inventory import hosts_csv
@@ -19,6 +21,8 @@ _NAMES = ("hostname", "external_id")
 COMPARED = tuple(  # what a file says of a host that is stored as it stands there
     column for column in hosts_csv.COLUMNS if column not in (*_NAMES, *hosts_csv.WRITTEN)
 )
+_LISTS = [COMPARED.index(column) for column in hosts_csv.LISTS]
+_FIRST = 5  # columns of a row before those of `COMPARED`
 _TOGETHER = 10_000  # rows read from the database at a time
 
 
@@ -63,7 +67,11 @@ class Fleet:
     def __init__(self, session: Session, file: HostsFile) -> None:
         self.by_name: dict[str, Known] = {}
         self.by_external: dict[str, Known] = {}
-        for known in _read(session):
+        self._mark = 0  # of all rows, whatever their order
+        kept: dict[object, object] = {}  # a fleet repeats most values: each is kept once
+        for row in _rows(session):
+            self._mark += hash(row)
+            known = _known(row, kept)
             self.by_name[known.hostname.lower()] = known
             if known.external_id:
                 self.by_external[known.external_id] = known
@@ -74,6 +82,10 @@ class Fleet:
             for row in file.rows
             if row.external_id in self.by_external
         }
+
+    def is_still(self, session: Session) -> bool:
+        """Return whether the stored hosts are what they were, as far as a file can meet them."""
+        return sum(map(hash, _rows(session))) == self._mark
 
     def find(self, row: HostRow) -> Known | None:
         """Return the host that ``row`` means; None for a new one."""
@@ -149,14 +161,27 @@ def _gives_way(named: Known, row: HostRow) -> bool:
     return named.retired and bool(row.external_id) and its_own != row.external_id
 
 
-def _read(session: Session) -> Iterator[Known]:
+def _rows(session: Session) -> Iterator[Row[Any]]:
+    """Yield what is compared of each stored host; its lists as the text that they are stored as."""
     host = models.Host
-    kept: dict[object, object] = {}  # a fleet repeats most values: each is kept once
-    columns = [getattr(host, column) for column in COMPARED]
+    columns = [
+        cast(getattr(host, column), Text) if column in hosts_csv.LISTS else getattr(host, column)
+        for column in COMPARED
+    ]
+    is_retired = host.retired_at.is_not(None)
     query = select(
-        host.id, host.hostname, host.external_id, host.source, host.retired_at, *columns
+        host.id, host.hostname, host.external_id, host.source, is_retired, *columns
     ).execution_options(yield_per=_TOGETHER)
-    for number, hostname, external_id, source, retired_at, *cells in session.execute(query):
-        plain = (tuple(cell) if isinstance(cell, list) else cell for cell in cells)
-        values = tuple(kept.setdefault(cell, cell) for cell in plain)
-        yield Known(number, hostname, external_id, source, retired_at is not None, values)
+    yield from session.execute(query)
+
+
+def _known(row: Row[Any], kept: dict[object, object]) -> Known:
+    number, hostname, external_id, source, is_retired = row[:_FIRST]
+    cells = list(row[_FIRST:])
+    for place in _LISTS:
+        text = cells[place]
+        if (text, list) not in kept:
+            kept[text, list] = tuple(json.loads(text))
+        cells[place] = kept[text, list]
+    values = tuple(kept.setdefault(cell, cell) for cell in cells)
+    return Known(number, hostname, external_id, source, bool(is_retired), values)

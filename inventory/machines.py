@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from inventory import conflicts
@@ -18,6 +18,7 @@ from inventory.conflicts import TwoMachinesError
 from inventory.host_import import NAME_KEPT
 from inventory.host_rows import new_host
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.session import Database
 from patchmgr.domain.identity import (
     Change,
@@ -33,7 +34,6 @@ from patchmgr.domain.identity import (
 from patchmgr.services import audit, enrolment, installations
 
 PAST = 20  # earlier identities of a host that are looked at
-_LOCK = 0x6964656E  # any constant: PostgreSQL's advisory lock on who is which host
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ def recognised(
     rows = _alike(session, said, token_of)  # held here, so that the one of them is not read again
     decision = recognise(said, _known(session, rows), token_of=token_of, consent=consent)
     if not isinstance(decision, Same) or decision.changes:
-        if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer as it is
-            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        wait_for(session, Lock.IDENTITIES)
         if consent is None and (conflict := conflicts.decided(session, said, token_of)) is not None:
             same = conflict.host_id if conflict.state == "same" else None
             consent = Consent(same, conflict.new_name)

@@ -19,6 +19,7 @@ from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import accounts, audit, jobs, tokens
 from web.auth import requires
 from web.context import db, now, session, settings, viewer
+from web.feeds import is_unused
 from web.forms import ConfirmForm, RoleForm, TokenForm, UserForm
 from web.tables import Column, Fetched, Filter, Table, View, answer, plain
 
@@ -40,6 +41,8 @@ JOBS = Table(
 DOES = {
     "scan": "compares what is installed with what vendors say",
     "tick": "moves rollouts on: hands out turns, checks gates and deadlines",
+    "forecast": "plays open plans ahead: when their rings run, and who is late",
+    "propose": "makes and proposes plans whose policy has a schedule",
     "report": "keeps the nightly compliance report",
     "imports": "looks into uploaded files and carries out those confirmed",
     "housekeeping": "removes what is no longer needed, such as old uploads",
@@ -326,9 +329,12 @@ def audit_log() -> ResponseReturnValue:
 @pages.get("/health")
 @requires(Role.VIEWER)
 def health() -> ResponseReturnValue:
+    known = feed_queries.listing(session(), now=now(), stale_hours=settings().stale_feed_hours)
+    used = [feed for feed in known if not is_unused(feed)]
     return render_template(
         "admin/health.html",
-        feeds=feed_queries.listing(session(), now=now(), stale_hours=settings().stale_feed_hours),
+        feeds=used,
+        unused=len(known) - len(used),
         jobs=job_queries.listing(session()),
         schema=migrate.state(db()),
         kind=db().engine.dialect.name,

@@ -69,7 +69,8 @@ def create_app(db: Database, settings: Settings, clock: Callable[[], datetime]) 
 def _protect_forms(app: Flask) -> None:
     """Ask every form for its token, except programs: no page can make a browser send their key.
 
-    What the API does for everybody looks at no cookie, so there is nothing to forge.
+    That is a bearer's; a name and a password a browser sends by itself, once it knows them. What
+    the API does for everybody looks at no cookie, so there is nothing to forge.
     """
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     protection = CSRFProtect(app)
@@ -77,8 +78,6 @@ def _protect_forms(app: Flask) -> None:
     @app.before_request
     def check_form() -> None:
         is_public = auth.needed(app, request.endpoint or "") == auth.PUBLIC
-        by_program = request.path.startswith("/api/") and (
-            is_public or "Authorization" in request.headers
-        )
+        by_program = request.path.startswith("/api/") and (is_public or auth.bearer())
         if app.config["WTF_CSRF_ENABLED"] and not by_program:  # tests of other things switch it off
             protection.protect()

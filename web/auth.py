@@ -74,7 +74,7 @@ def register(app: Flask) -> None:
         role = needed(app, request.endpoint)
         if role == PUBLIC and request.endpoint == "static":
             return None
-        if (key := _bearer()).startswith(enrolment.HOST_PREFIX):
+        if (key := bearer()).startswith(enrolment.HOST_PREFIX):
             if not getattr(app.view_functions[request.endpoint], "takes_hosts", False):
                 raise ForbiddenError("a host's token sends its host's reports, and nothing else")
             g.speaker = enrolment.speaker_of(db(), key)
@@ -98,7 +98,7 @@ def _check_role(app: Flask, endpoint: str, who: Viewer, needs: Role) -> None:
         raise ForbiddenError(f"this needs the role {needs}; you have the role {who.role}")
 
 
-def _bearer() -> str:
+def bearer() -> str:
     """Return the key that a program sent where it may; empty when it sent none."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     by_token = request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer"
@@ -108,7 +108,7 @@ def _bearer() -> str:
 def _viewer() -> Viewer | None:
     scheme = request.headers.get("Authorization", "").partition(" ")[0]
     if request.path.startswith(BY_TOKEN) and scheme.lower() == "bearer":
-        return tokens.authenticate(db(), _bearer(), now=now())
+        return tokens.authenticate(db(), bearer(), now=now())
     if request.path == FEED and request.authorization and request.authorization.password:
         return tokens.authenticate(db(), request.authorization.password, now=now())
     if key := request.cookies.get(COOKIE, ""):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,6 +41,18 @@ class _Read:
         except Exception as error:  # the server's own, each of which means that the body is none
             raise ClientDisconnected from error
         return body
+
+
+def read_whole(most: int) -> bytes:
+    """Return the body of the current request. Raises `RequestEntityTooLarge` past ``most`` bytes.
+
+    What is read into memory as one thing needs a bound of its own: that of all requests is made for
+    files, which are written to the disk as they come.
+    """
+    body = read(most)
+    if len(body) > most:
+        raise RequestEntityTooLarge
+    return body
 
 
 def read(most: int) -> bytes:

@@ -15,6 +15,7 @@ from web import times
 from web.auth import requires
 from web.context import db, now, session, settings, viewer
 from web.forms import ExceptionForm, RevokeForm
+from web.show import plural
 from web.tables import Column, Fetched, Filter, Options, Table, View, answer
 
 pages = Blueprint("exceptions", __name__, url_prefix="/exceptions")
@@ -168,7 +169,7 @@ def approve(number: int) -> ResponseReturnValue:
 @requires(Role.OPERATOR)
 def ask_revoke(number: int) -> ResponseReturnValue:
     line = queries.get(session(), number, now=now())
-    covers = f"It covers {line.findings} open finding{'' if line.findings == 1 else 's'} now."
+    covers = f"It covers {plural(line.findings, 'open finding')} now."
     after = "They are due again from then on." if line.state is State.IN_FORCE else ""
     return render_template(
         "confirm.html",

@@ -79,7 +79,7 @@ NOTES = Table("changed-notes", (Column("cve", "CVE"), Column("change", "What hap
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
     found = queries.listing(session(), now=now(), stale_hours=settings().stale_feed_hours)
-    found.sort(key=lambda feed: feed.standing in ("idle", "off"))
+    found.sort(key=lambda feed: (is_unused(feed), feed.standing in ("idle", "off")))
     return render_template(
         "feeds/list.html",
         listing=plain(found, FEEDS),
@@ -167,6 +167,11 @@ def accept(name: str) -> ResponseReturnValue:
     service.accept_smaller(db(), name, actor=viewer().name, now=now())
     flash(f"Confirmed. The sync of {name} is asked for; it starts within seconds.")
     return redirect(url_for(".show", name=name), code=303)
+
+
+def is_unused(feed: FeedStatus) -> bool:
+    """Return whether nothing is read from a feed, and nothing ever was."""
+    return feed.standing in ("idle", "off") and feed.succeeded_at is None
 
 
 def _feed(name: str) -> FeedStatus:

@@ -123,6 +123,7 @@ class PackageFindings:
     count: int
     reason: str
     installable: Installable | None  # of the highest fixed version
+    exception: str  # the first one's label, where all of them are covered
 
 
 def _offered_by(row: Update) -> str:
@@ -229,6 +230,7 @@ def by_source(lines: Sequence[FindingLine]) -> list[PackageFindings]:
                 count=len(group),
                 reason=next((line.reason for line in group if line.reason), ""),
                 installable=_least({line.installable for line in group}),
+                exception=first.exception if all(line.exception for line in group) else "",
             )
         )
     return sorted(groups, key=lambda one: (one.due is None, one.due, -one.worst, one.name))

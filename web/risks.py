@@ -13,9 +13,11 @@ from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
 from patchmgr.domain.simulation.forecast import NO_WINDOW, TOO_LATE, LateHosts
 from patchmgr.domain.terms import Targets
-from web.show import plural
+from web.show import capitalize_first, plural
 
 NAMED = 3  # hosts named in a sentence
+REASONS = 8  # for which something is not planned, that have a sentence of their own
+HELD = 20  # changes that are held, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,7 @@ class Risk:
 
     tone: str  # "bad", "warn", "info"
     words: str
-    place: str = (
-        ""  # "host", "hosts", "plan", "advisory", "excluded", "timeline", "forecast", "calendar"
-    )
+    place: str = ""  # "host", "hosts", "plan", "advisory", "excluded", "timeline", …
     value: str = ""
 
 
@@ -108,16 +108,14 @@ def _signals(plan: PlanDetail) -> list[Risk]:
 
 def held(plan: PlanDetail, found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
     """Return what the plan would install that is known to be bad, unless its signals say so."""
-    said = {f"{signal.why} " for signal in plan.signals if signal.kind == "hold"}
-    return [
-        Risk(
-            "bad",
-            f"{change.package} {change.to_version} is {hold.words}: no ring begins with it.",
-            "hold",
-        )
-        for change, hold in found
-        if f"{change.package} {change.to_version} is {hold.words} " not in said
-    ]
+    said = {signal.why for signal in plan.signals if signal.kind == "hold"}
+    words = [f"{change.package} {change.to_version} is {hold.words}" for change, hold in found]
+    new = [one for one in words if one not in said]
+    risks = [Risk("bad", f"{one}: no ring begins with it.", "hold") for one in new[:HELD]]
+    if (rest := len(new) - HELD) > 0:
+        words_of_rest = f"{plural(rest, 'more change is', 'more changes are')} held likewise."
+        risks.append(Risk("bad", words_of_rest, "hold"))
+    return risks
 
 
 def _hosts(standing: Standing) -> list[Risk]:
@@ -154,33 +152,42 @@ def _hosts(standing: Standing) -> list[Risk]:
 
 def _changes(plan: PlanDetail, standing: Standing) -> list[Risk]:
     found = []
-    for reason, (versions, _) in standing.excluded.items():
-        found.append(
-            Risk(
-                "info",
-                f"{plural(versions, 'package version')} that {'was' if versions == 1 else 'were'} "
-                f"asked for {'is' if versions == 1 else 'are'} not in it: "
-                f"{reason.split(';')[0]}.",
-                "excluded",
-            )
-        )
+    found += _not_planned(standing.excluded)
+    left_out = plan.summary.get("left_out", ())
     found += [
         Risk("warn", f"{one['host']} is left out: {one['reason']}.", "host", one["host"])
-        for one in plan.summary.get("left_out", ())[:NAMED]
+        for one in left_out[:NAMED]
     ]
+    if (rest := len(left_out) - NAMED) > 0:
+        words = f"{plural(rest, 'more host is', 'more hosts are')} left out."
+        found.append(Risk("warn", words, "left-out"))
+    lacking = plan.summary.get("unmatched", ())
+    found += [Risk("warn", f"{capitalize_first(one)}.", "timeline") for one in lacking[:HELD]]
+    if (rest := len(lacking) - HELD) > 0:
+        more = f"{plural(rest, 'more name')} of its rings and groups match nothing."
+        found.append(Risk("warn", more, "timeline"))
     if phased := plan.summary.get("phased"):
-        rest = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
-        words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{rest}."
+        others = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
+        words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{others}."
         found.append(Risk("info", words))
+    found += [
+        Risk(
+            "info",
+            f"{plural(one['hosts'], 'host gets', 'hosts get')} {one['package']} {one['target']} at "
+            f"least, as their repositories offer: of {one['fix']} and newer, one is held.",
+            "hold",
+        )
+        for one in plan.summary.get("raised_targets", ())[:HELD]
+    ]
     if plan.terms.targets is Targets.EXACT:
         found += [_superseded(one) for one in plan.summary.get("superseded_targets", ())[:NAMED]]
     if standing.first_time and plan.state not in ACTIVE_PLANS:
         names = ", ".join(standing.first_time[:NAMED])
-        more = len(standing.first_time) - NAMED
+        unnamed = len(standing.first_time) - NAMED
         found.append(
             Risk(
                 "info",
-                f"The first time that {names}{f' and {more} more' if more > 0 else ''} "
+                f"The first time that {names}{f' and {unnamed} more' if unnamed > 0 else ''} "
                 f"{'is' if len(standing.first_time) == 1 else 'are'} changed to this version here.",
             )
         )
@@ -198,6 +205,28 @@ def _changes(plan: PlanDetail, standing: Standing) -> list[Risk]:
             Risk("warn", "All hosts are in one ring: nothing is tried on a few first.", "timeline")
         )
     return found
+
+
+def _not_planned(excluded: Mapping[str, tuple[int, int]]) -> list[Risk]:
+    """Return what was asked for and is left out, by the reasons that most hosts have.
+
+    Reasons can name a version or a host's hold each, so that a large fleet has hundreds.
+    """
+    by_hosts = sorted(excluded.items(), key=lambda one: (-one[1][1], one[0]))
+    found = [
+        Risk("info", f"{_asked_for(many)} not in it: {reason.split(';')[0]}.", "excluded", reason)
+        for reason, (many, _) in by_hosts[:REASONS]
+    ]
+    if rest := by_hosts[REASONS:]:
+        asked = _asked_for(sum(versions for _, (versions, _) in rest))
+        words = f"{asked} not in it, for {plural(len(rest), 'other reason')}."
+        found.append(Risk("info", words, "excluded"))
+    return found
+
+
+def _asked_for(versions: int) -> str:
+    verb, be = ("was", "is") if versions == 1 else ("were", "are")
+    return f"{plural(versions, 'package version')} that {verb} asked for {be}"
 
 
 def _superseded(one: Mapping[str, Any]) -> Risk:

@@ -1,5 +1,6 @@
 """How values look to people: numbers, times, severities and states. Registered as Jinja filters."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ DASH = "\N{EN DASH}"  # where there is no value
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 # state or status -> tone; one place for every badge. Unknown words are neutral.
 TONES = {
@@ -84,6 +86,7 @@ def register(app: Flask) -> None:
         relative=relative,
         exact=exact,
         typed_as_of=times.typed_as_of,
+        exact_if_instant=exact_if_instant,
         to_the_minute=to_the_minute,
         iso=iso,
         day=day,
@@ -162,6 +165,13 @@ def exact(at: datetime) -> str:
     return f"{there:%Y-%m-%d %H:%M:%S} {name}"
 
 
+def exact_if_instant(text: str) -> str:
+    """Return an instant that is written out as `exact` says it, and any other text as it is."""
+    if not INSTANT.fullmatch(text):
+        return text
+    return exact(datetime.fromisoformat(text))
+
+
 def to_the_minute(at: datetime) -> str:
     """Return ``at`` with its weekday in the viewer's zone, which the page names at its foot."""
     return f"{at.astimezone(zone()):%a %d %b %Y, %H:%M}"
@@ -183,7 +193,13 @@ def iso(at: datetime) -> str:
 
 def words(text: str) -> str:
     """Return a state's or status's word for people: ``no_fix`` is "no fix"."""
-    return str(text).replace("_", " ")
+    said = str(text)
+    for state, so in (
+        ("waiting_gate", "waiting for its gate"),
+        ("waiting_window", "waiting for its window"),
+    ):
+        said = said.replace(state, so)
+    return said.replace("_", " ")
 
 
 def tone(word: str) -> str:

@@ -11,10 +11,11 @@ from patchmgr.db.queries.change_history import History
 from patchmgr.db.queries.paging import Page
 from patchmgr.db.queries.plan_content import ChangeLine, ExclusionLine
 from patchmgr.db.queries.plan_progress import EventLine, TaskLine
-from patchmgr.db.queries.plans import PlanDetail, RingView
+from patchmgr.db.queries.plans import ApprovalLine, PlanDetail, RingView
 from patchmgr.domain import durations
 from patchmgr.domain.content import coverage_words
 from patchmgr.domain.rollout.advice import commands
+from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.rollout.stop import Stop
 from patchmgr.domain.terms import Terms
 from patchmgr.domain.terms import words as terms_words
@@ -105,6 +106,10 @@ def print_detail(
         click.echo(f"frozen: {plan.frozen}")
     click.echo(f"author {plan.author}, content {plan.content_hash}")
     click.echo(f"approvals: {plan.approvals_given} of {plan.approvals_needed}")
+    for one in plan.approvals:
+        click.echo(f"  {_decision(one)}")
+    if plan.state is PlanState.PROPOSED:
+        click.echo(f"to approve this: patchmgr plans approve {plan.id} --hash {plan.content_hash}")
     _print_terms(plan)
     for line in plan.changed:
         click.echo(f"changed since it was approved: {line}")
@@ -164,6 +169,14 @@ def print_detail(
     )
 
 
+def _decision(one: ApprovalLine) -> str:
+    """Return who decided what and why, and why it counts no longer where it does not."""
+    what = "rejected" if one.decision == "reject" else "approved"
+    ring = f" ring {one.ring}" if one.ring else ""
+    said = f"{one.by} {what}{ring}, {instant(one.at)}{f': {one.comment}' if one.comment else ''}"
+    return f"{said} (no longer counts: {one.void_reason})" if one.void_at else said
+
+
 def _print_stop(plan: PlanDetail, stop: Stop) -> None:
     """Print why a plan stands still, which hosts made it, and what to type."""
     what = "halt signal" if stop.is_halt else "stands still"
@@ -194,15 +207,7 @@ def _print_terms(plan: PlanDetail) -> None:
     click.echo(f"target versions: {terms.targets.value}")
     if terms.include_held:
         click.echo(f"held packages are changed too: {plan.summary.get('held_included', 0)}")
-    for one in plan.summary.get("superseded_targets", ()):
-        click.echo(
-            f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
-            f"{one['package']} {one['target']}"
-        )
-    for one in plan.summary.get("phased", ()):
-        click.echo(f"phased, so not offered to every host yet: {one}")
-    for reached in plan.summary.get("coverage", ()):
-        click.echo(f"ring {reached['ring']}: {coverage_words(reached)}")
+    _print_notes(plan)
     if plan.policy:
         click.echo(f"made by policy {plan.policy}")
     if plan.break_glass:
@@ -216,6 +221,25 @@ def _print_terms(plan: PlanDetail) -> None:
         )
     if plan.superseded_by:
         click.echo(f"superseded by plan {plan.superseded_by}")
+
+
+def _print_notes(plan: PlanDetail) -> None:
+    """Print what was noted when the plan was made or edited."""
+    for one in plan.summary.get("superseded_targets", ()):
+        click.echo(
+            f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
+            f"{one['package']} {one['target']}"
+        )
+    for one in plan.summary.get("raised_targets", ()):
+        click.echo(
+            f"past what is known to be bad: {one['package']} {one['fix']} -> {one['target']}"
+        )
+    for one in plan.summary.get("unmatched", ()):
+        click.echo(one)
+    for one in plan.summary.get("phased", ()):
+        click.echo(f"phased, so not offered to every host yet: {one}")
+    for reached in plan.summary.get("coverage", ()):
+        click.echo(f"ring {reached['ring']}: {coverage_words(reached)}")
 
 
 def _section(name: str, page: Page[Any]) -> None:

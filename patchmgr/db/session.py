@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 from patchmgr.db.last_seen import LastSeen
 from patchmgr.db.line import Line
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.turns import Turns
 from patchmgr.errors import OverloadedError
 
@@ -29,7 +30,6 @@ PATIENCE = 5  # seconds that what a host sends may wait for its turn to be writt
 ASK_AGAIN = 15  # seconds after which a host that was told to come later should
 WAITING = 24  # of each process: a web worker has more threads, and others want some too
 AT_ONCE = 4  # reports that a process writes to PostgreSQL at the same time
-ALONE = 0x70617463  # key of the lock in PostgreSQL; any number that nothing else here uses
 
 
 class Database:
@@ -81,8 +81,8 @@ class Database:
             Session(connection, expire_on_commit=False) as session,
             session.begin(),
         ):
-            if alone and not self.is_sqlite:
-                session.execute(select(func.pg_advisory_xact_lock(ALONE)))
+            if alone:
+                wait_for(session, Lock.BATCH)
             yield session
 
     def in_turn(self) -> AbstractContextManager[None]:
@@ -103,8 +103,7 @@ class Database:
         none during what is done `alone`.
         """
         with self._turns.taken(), self._impatient() as session:
-            if not self.is_sqlite:
-                session.execute(select(func.pg_advisory_xact_lock_shared(ALONE)))
+            wait_for(session, Lock.BATCH, shared=True)
             yield session
 
     @contextmanager
@@ -135,8 +134,7 @@ class Database:
     def trying(self) -> Iterator[Session]:
         """Yield a session as `writing` does, alone, and roll back whatever it changed."""
         with self.engine.connect() as connection, Session(connection) as session:
-            if not self.is_sqlite:
-                session.execute(select(func.pg_advisory_xact_lock(ALONE)))
+            wait_for(session, Lock.BATCH)
             yield session
             session.rollback()
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.session import Database
 from patchmgr.domain import accounts as rules
 from patchmgr.domain.accounts import Role
@@ -55,6 +56,7 @@ def add_user(
 def set_role(db: Database, name: str, role: Role, *, actor: str, now: datetime) -> None:
     """Give an account another role. Raises `NotFoundError`, `ConflictError` for the last admin."""
     with db.writing() as session:
+        wait_for(session, Lock.ADMINS)
         row = _user(session, name)
         before = row.role
         if role is not Role.ADMIN:
@@ -75,6 +77,7 @@ def set_role(db: Database, name: str, role: Role, *, actor: str, now: datetime) 
 def disable(db: Database, name: str, *, actor: str, now: datetime) -> None:
     """Bar an account and end its sign-ins. Raises as `set_role`."""
     with db.writing() as session:
+        wait_for(session, Lock.ADMINS)
         row = _user(session, name)
         if row.disabled_at is not None:
             raise ConflictError(f"user {name!r} is disabled already")

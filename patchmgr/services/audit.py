@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.base import to_micros
-
-_LOCK = 0x7061746368  # any constant: PostgreSQL's advisory lock that serialises the chain
+from patchmgr.db.locks import Lock, wait_for
 
 
 def record(
@@ -28,8 +27,7 @@ def record(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Append an entry, in the transaction of the act that it describes."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    wait_for(session, Lock.AUDIT)
     previous = session.scalar(
         select(models.AuditEntry.hash).order_by(models.AuditEntry.id.desc()).limit(1)
     )

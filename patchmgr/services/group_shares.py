@@ -6,14 +6,13 @@ limit holds for all of its hosts that are down.
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, false, func, or_, select, text
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.bulk import among, in_lists
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.domain.rollout.states import ACTIVE_PLANS
-
-_LOCK = 0x67726F757073  # any constant: PostgreSQL's advisory lock of who spends of groups
 
 
 def taken_by_others(session: Session, plan_id: int) -> dict[str, int]:
@@ -54,5 +53,4 @@ def is_spent(session: Session, plan_id: int, taken: Mapping[str, int]) -> Column
 
 def wait_for_turn(session: Session) -> None:
     """Let one transaction at a time spend of groups: two would not see what the other takes."""
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer as it is
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    wait_for(session, Lock.GROUPS)

@@ -1,5 +1,6 @@
 """Make the forecasts that pages and calendars read: of each open plan, when its basis changed."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,8 +13,9 @@ from patchmgr.db.queries.forecasts import Basis
 from patchmgr.db.session import Database
 from patchmgr.domain.rollout.states import OPEN_PLANS
 from patchmgr.domain.simulation.outlook import to_json
-from patchmgr.errors import PatchmgrError
 from patchmgr.services import forecasts
+
+_log = logging.getLogger(__name__)
 
 OLDEST = timedelta(minutes=15)  # of a plan that has not changed: "if it started now" moves on
 SHARE = 20  # a forecast that took a second is not made anew for so many: the rest is for others
@@ -36,8 +38,9 @@ def refresh(db: Database, *, now: datetime) -> Refreshed:
         try:
             _make(db, plan_id, now)
             done.made += 1
-        except PatchmgrError as error:
-            done.failed[plan_id] = str(error)
+        except Exception as error:  # noqa: BLE001 -- a fault in one plan must not stop all others
+            _log.exception("plan %s cannot be forecast", plan_id)
+            done.failed[plan_id] = str(error) or type(error).__name__
     _forget(db)
     return done
 

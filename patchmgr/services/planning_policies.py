@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.queries import planning_policies as queries
 from patchmgr.db.queries import policies as sla
 from patchmgr.db.queries.planning_policies import StoredPlanningPolicy
@@ -50,6 +51,7 @@ def adopt(
     require(role, Role.ADMIN, "changing a planning policy")
     plan_drafts.check_approvers(policy.approvals_needed, policy.terms, policy.rings, {actor})
     with db.writing() as session:
+        wait_for(session, Lock.POLICIES)
         if policy.name in PRESETS or sla.latest(session, policy.name) is not None:
             raise InputError({"name": f"{policy.name!r} is an SLA policy; take another name"})
         last = queries.latest(session, policy.name)

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.queries import policies
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
@@ -33,6 +34,7 @@ def active(session: Session) -> tuple[int, Policy]:
 def ensure_default(db: Database, *, now: datetime, actor: str = "patchmgr") -> int:
     """Store the default policy when there is none; return the id of the active one."""
     with db.writing() as session:
+        wait_for(session, Lock.POLICIES)
         stored = policies.active(session)
         return _store(session, DEFAULT, actor, now).id if stored is None else stored.id
 
@@ -45,6 +47,7 @@ def activate(db: Database, name: str, *, actor: str, role: Role, now: datetime) 
     """
     require(role, Role.ADMIN, "putting a policy in force")
     with db.writing() as session:
+        wait_for(session, Lock.POLICIES)
         stored = policies.latest(session, name)
         if stored is None and name not in PRESETS:
             raise NotFoundError("policy", name)
@@ -59,6 +62,7 @@ def adopt(db: Database, policy: Policy, *, actor: str, now: datetime) -> Policy:
     What is in force already is returned.
     """
     with db.writing() as session:
+        wait_for(session, Lock.POLICIES)
         stored = policies.active(session)
         if stored and replace(policy, version=stored.policy.version) == stored.policy:
             return stored.policy

@@ -1,5 +1,6 @@
 """Health probes of running plans: asked outside of any transaction, their results taken in one."""
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from patchmgr.errors import PatchmgrError
 from patchmgr.feeds.asking import ask
 from patchmgr.services.rollout_load import Wanted, load
 from patchmgr.services.rollout_store import store
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # probes asked at a time
 _SECOND = timedelta(seconds=1)
@@ -46,7 +49,8 @@ class _Question:
 def probe(db: Database, *, now: datetime, asker: Asker | None = None) -> Probed:
     """Ask every probe whose time has come, and let the plans' machines count the results.
 
-    Two processes at once may both ask; the second result of an instant says nothing new.
+    Two processes at once may both ask; the second result of an instant says nothing new. A plan
+    that cannot take its results does not hold up the others; its tick says why.
     """
     with db.reading() as session:
         questions = _due(session, now)
@@ -61,7 +65,10 @@ def probe(db: Database, *, now: datetime, asker: Asker | None = None) -> Probed:
             for one, (health, detail) in zip(questions, found, strict=True)
             if one.plan == plan_id
         ]
-        _take(db, plan_id, events, now)
+        try:
+            _take(db, plan_id, events, now)
+        except Exception:  # noqa: BLE001 -- a fault in one plan must not stop all others
+            _log.exception("plan %s cannot take what its probes found", plan_id)
     healths = [health for health, _ in found]
     silent = healths.count(Health.INCONCLUSIVE) + healths.count(Health.ERROR)
     return Probed(len(found), healths.count(Health.FAILED), silent)

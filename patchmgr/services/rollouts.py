@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select, text
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.queries import hosts as queries
 from patchmgr.db.queries.freezes import freezes_at, freezes_between
 from patchmgr.db.queries.rollouts import is_readable, ring_of
@@ -55,7 +56,6 @@ from patchmgr.services.rollout_load import Loaded, Wanted, load, locked
 from patchmgr.services.rollout_store import store
 
 _log = logging.getLogger(__name__)
-_LOCK = 0x726F6C6C  # any constant: PostgreSQL's advisory lock that lets one tick work at a time
 
 _TICKED = (PlanState.PROPOSED, PlanState.APPROVED, *ACTIVE_PLANS)
 
@@ -119,7 +119,7 @@ def tick(db: Database, *, now: datetime) -> TickResult:
     for number in numbers:
         try:
             with db.writing() as session:
-                _one_at_a_time(session)
+                wait_for(session, Lock.TICK)
                 before, after, effects = tick_plan(session, number, now)
         except Exception as error:  # noqa: BLE001 -- a fault in one plan must not stop all others
             _log.exception("plan %s cannot be moved", number)
@@ -258,11 +258,6 @@ def report_results(
         )
         tick_plan(session, plan_id, now)
     return ResultsTaken(changed, len(rows) - changed)
-
-
-def _one_at_a_time(session: Session) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def _retired(session: Session, plan: models.Plan) -> tuple[list[int], list[int]]:

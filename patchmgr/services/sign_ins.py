@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.session import Database
 from patchmgr.domain import accounts as rules
 from patchmgr.domain.accounts import Role
@@ -16,7 +17,6 @@ from patchmgr.errors import AuthenticationError, PatchmgrError
 from patchmgr.services import audit, credentials
 
 PRECISION = timedelta(minutes=1)  # to which a sign-in's or token's last use is kept
-_LOCK = 0x7369676E  # any constant: PostgreSQL's advisory lock that counts sign-ins one by one
 
 
 class ThrottledError(PatchmgrError):
@@ -72,32 +72,40 @@ def sign_in(db: Database, name: str, password: str, *, address: str, now: dateti
     decoy = credentials.decoy()
     usable = known is not None and known.disabled_at is None
     matches = credentials.verifies(known.password_hash if known and usable else decoy, password)
-    if known is None or not (usable and matches):
+    if known is not None and usable and matches:
+        is_outdated = credentials.is_outdated(known.password_hash)
+        rehashed = credentials.hashed(password) if is_outdated else known.password_hash
+        key = secrets.token_urlsafe(32)
         with db.writing() as session:
-            audit.record(session, at=now, actor=name[:64], action="session.refuse", subject=address)
-        raise AuthenticationError("The name or the password is not right.")
-    is_outdated = credentials.is_outdated(known.password_hash)
-    rehashed = credentials.hashed(password) if is_outdated else None
-    key = secrets.token_urlsafe(32)
+            if _still_has_password(session, known):
+                _start(session, known.id, key, rehashed, name, address, now)
+                return key
     with db.writing() as session:
-        session.execute(
-            delete(models.LoginAttempt).where(
-                or_(
-                    models.LoginAttempt.subject == f"name:{name}",
-                    (models.LoginAttempt.subject == f"address:{address}")
-                    & (models.LoginAttempt.at == now),
-                )
-            )
-        )
-        if rehashed:
-            session.get_one(models.User, known.id).password_hash = rehashed
-        session.add(
-            models.UserSession(
-                token_hash=credentials.digest(key), user_id=known.id, created_at=now, seen_at=now
-            )
-        )
-        audit.record(session, at=now, actor=name, action="session.start", subject=address)
-    return key
+        audit.record(session, at=now, actor=name[:64], action="session.refuse", subject=address)
+    raise AuthenticationError("The name or the password is not right.")
+
+
+def _still_has_password(session: Session, known: models.User) -> bool:
+    """Return whether an account is as it was when its password was checked, and hold it so.
+
+    A password that is replaced ends every sign-in: none may begin by it afterwards.
+    """
+    user = session.get_one(models.User, known.id, with_for_update=True)
+    return user.disabled_at is None and user.password_hash == known.password_hash
+
+
+def _start(
+    session: Session, user_id: int, key: str, kept: str, name: str, address: str, now: datetime
+) -> None:
+    """Store a sign-in, forget the attempts that came before it, and keep the password as it is."""
+    attempt = models.LoginAttempt
+    of_name = attempt.subject == f"name:{name}"
+    this_one = (attempt.subject == f"address:{address}") & (attempt.at == now)
+    session.execute(delete(attempt).where(or_(of_name, this_one)))
+    session.get_one(models.User, user_id).password_hash = kept
+    digest = credentials.digest(key)
+    session.add(models.UserSession(token_hash=digest, user_id=user_id, created_at=now, seen_at=now))
+    audit.record(session, at=now, actor=name, action="session.start", subject=address)
 
 
 def viewer_of(
@@ -161,8 +169,7 @@ def _counted(
 
     A refused attempt is not counted: waiting ends, however often one tries meanwhile.
     """
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer as it is
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    wait_for(session, Lock.SIGN_INS)
     session.execute(
         delete(models.LoginAttempt).where(models.LoginAttempt.at < now - rules.FAILURE_WINDOW)
     )

@@ -4,12 +4,13 @@ import secrets
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import AuthenticationError, ConflictError, InputError, NotFoundError
-from patchmgr.services import audit, credentials
+from patchmgr.services import approvals, audit, credentials
 from patchmgr.services.sign_ins import PRECISION, Viewer
 
 API = "api"  # the kind of tokens that have a role; the others are hosts'
@@ -61,7 +62,10 @@ def create_for(db: Database, name: str, what: str, *, actor: str, now: datetime)
 
 
 def revoke(db: Database, token_id: int, *, actor: str, now: datetime) -> None:
-    """Make a token useless. Raises `NotFoundError`, `ConflictError` when it is revoked."""
+    """Make a token useless; what was approved with it and has not begun falls.
+
+    Raises `NotFoundError`, `ConflictError` when it is revoked.
+    """
     with db.writing() as session:
         row = session.get(models.ApiToken, token_id)
         if row is None:
@@ -69,6 +73,10 @@ def revoke(db: Database, token_id: int, *, actor: str, now: datetime) -> None:
         if row.revoked_at is not None:
             raise ConflictError(f"token {token_id} is revoked already")
         row.revoked_at = now
+        session.flush()
+        if row.kind == API and not _has_other(session, row):
+            why = f"the token {row.name} was revoked"
+            approvals.bar(session, _named(row), None, why=why, actor=actor, now=now)
         audit.record(
             session,
             at=now,
@@ -92,4 +100,18 @@ def authenticate(db: Database, key: str, *, now: datetime) -> Viewer:
             session.get_one(models.ApiToken, row.id).used_at = now
     if row.kind == RUNNER:
         return Viewer(f"runner:{row.id}", Role(row.role), is_runner=True)
-    return Viewer(f"token:{row.name}", Role(row.role))
+    return Viewer(_named(row), Role(row.role))
+
+
+def _named(row: models.ApiToken) -> str:
+    """Return whom the audit names where a program uses the token."""
+    return f"token:{row.name}"
+
+
+def _has_other(session: Session, row: models.ApiToken) -> bool:
+    """Return whether another usable token has the name, and so may have done what it is said of."""
+    token = models.ApiToken
+    others = select(token.id).where(
+        token.name == row.name, token.kind == API, token.revoked_at.is_(None), token.id != row.id
+    )
+    return session.scalar(others.limit(1)) is not None

@@ -23,7 +23,8 @@ LOOKS = {
     "390": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 SETTINGS = config.Settings(home=Path(), database_url="", secret_key="only the routes are read")
-LEFT_OUT = re.compile(r"^/(static|api|healthz|readyz|metrics|sign-out)\b|\.\w+$|/download$")
+FILES = r"\.(csv|ics|json|py|sh|zip|yml)$|/files/"  # a host's name may end in a dot and letters too
+LEFT_OUT = re.compile(rf"^/(static|api|healthz|readyz|metrics|sign-out)\b|{FILES}|/download$")
 
 
 def main(folder: Path) -> None:

@@ -101,8 +101,11 @@ def test_a_plan_from_the_shell_to_its_end(run, file, fleet):
     assert run("plans", "propose", 1) == (0, "plan 1 is proposed\n", "")
     code, _, error = run("plans", "approve", 1)
     assert (code, "somebody else must approve it" in error) == (1, True)
-    code, out, _ = run("plans", "approve", 1, "--as", "bob")
     content = shown(run)["content_hash"]
+    said = f"to approve this: patchmgr plans approve 1 --hash {content}\n"
+    assert said in run("plans", "show", 1)[1]
+    code, out, _ = run("plans", "approve", 1, "--as", "bob")
+    assert "  bob approved, " in run("plans", "show", 1)[1]
     how = "as it is stored; --hash names what you looked at"
     assert (code, out) == (0, f"plan 1 is approved\napproved content {content}, {how}\n")
     assert run("plans", "start", 1) == (0, "plan 1 is running\n", "")

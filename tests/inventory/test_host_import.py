@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from inventory import hosts_csv
+from inventory import host_import, hosts_csv
 from inventory.csv_header import Reading
 from inventory.refusals import Refusal
 from patchmgr.config import Settings
@@ -390,6 +390,49 @@ def test_a_rolling_release_has_no_version(on_sqlite):
 
     assert on_sqlite.host("a").platform == "arch:rolling"
     assert on_sqlite.host("b").platform == ""
+
+
+@pytest.fixture
+def meanwhile(inventory, monkeypatch):
+    """Let another import happen after a file was compared with the hosts, before it is stored."""
+    writing = inventory.db.writing
+
+    def happening(text):
+        def other_first(**options):
+            monkeypatch.undo()
+            other = inventory.file("other.csv", text)
+            host_import.import_hosts(inventory.db, other, actor="other", now=inventory.now)
+            return writing(**options)
+
+        monkeypatch.setattr(inventory.db, "writing", other_first)
+
+    return happening
+
+
+def test_hosts_that_somebody_changed_meanwhile_are_compared_again(inventory, meanwhile):
+    inventory.hosts("hostname,owner\nweb1,old\n")
+    meanwhile("hostname,owner,site\nweb1,new,berlin\nweb2,new,berlin\n")
+
+    difference = inventory.hosts("hostname,owner\nweb1,old\nweb2,old\nweb3,old\n")
+
+    assert (difference.new, difference.changed) == (1, 2)
+    assert difference.changes[0].details == ("owner: new -> old",)
+    assert [inventory.host(name).owner for name in ("web1", "web2", "web3")] == ["old"] * 3
+    assert inventory.host("web1").site == "berlin"
+
+
+def test_a_row_that_the_hosts_contradict_since_is_refused_and_one_no_more_is_taken(
+    inventory, meanwhile, tmp_path
+):
+    text, rejects = "hostname,external_id\nweb1,i-9\nweb2,i-2\n", tmp_path / "bad.csv"
+    inventory.hosts("hostname,external_id\nweb1,i-1\n")
+    meanwhile("hostname,external_id\nold1,i-1\nweb2,i-7\n")
+
+    difference = inventory.hosts(text, rejects=rejects)
+
+    assert (difference.new, difference.rejected) == (1, 1)
+    assert inventory.host("web1").external_id == "i-9"
+    assert rejects.read_text().splitlines()[1].startswith('web2,i-2,"row 3, column external_id')
 
 
 def test_an_import_is_audited_once(inventory):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from patchmgr.db import models
 from patchmgr.domain.accounts import FAILURES_OF_A_NAME, Role
 from patchmgr.errors import AuthenticationError, ConflictError, InputError, NotFoundError
-from patchmgr.services import accounts, audit, sign_ins, tokens
+from patchmgr.services import accounts, audit, credentials, sign_ins, tokens
 from patchmgr.services.sign_ins import ThrottledError
 
 PASSWORD = "a long enough phrase"
@@ -106,6 +106,29 @@ def test_a_new_password_ends_every_sign_in(db, now, alice):
     accounts.set_password(db, alice, "another long phrase", actor="test", now=now)
 
     assert viewer(db, key, now) is None
+
+
+@pytest.mark.parametrize("change", ["password", "disable"])
+def test_no_sign_in_begins_by_a_password_that_was_checked_before_it_ended(
+    db, now, alice, monkeypatch, change
+):
+    checked = credentials.verifies
+
+    def meanwhile(kept, password):
+        if change == "password":
+            accounts.set_password(db, alice, "another long phrase", actor="test", now=now)
+        else:
+            accounts.disable(db, alice, actor="test", now=now)
+        return checked(kept, password)
+
+    monkeypatch.setattr(credentials, "verifies", meanwhile)
+    with pytest.raises(AuthenticationError):
+        sign_ins.sign_in(db, alice, PASSWORD, address="x", now=now)
+
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(models.UserSession)) == 0
+        kept = session.scalar(select(models.User.password_hash))
+    assert checked(kept, PASSWORD) is (change == "disable")
 
 
 def test_a_token_is_known_by_its_key_until_it_is_revoked(db, now):

@@ -20,7 +20,7 @@ from patchmgr.errors import (
     InputError,
     NotFoundError,
 )
-from patchmgr.services import accounts, approvals, plan_drafts, superseding
+from patchmgr.services import accounts, approvals, plan_drafts, superseding, tokens
 
 DAY = timedelta(days=1)
 
@@ -416,6 +416,22 @@ def test_what_somebody_approved_falls_with_the_right_to_approve(sqlite_fleet, as
         if "bob" not in asked:
             fleet.do("approve", plan_id, actor="cid")
             fleet.do("start", plan_id)
+
+
+def test_what_was_approved_with_a_token_falls_with_the_last_one_of_its_name(sqlite_fleet):
+    fleet = sqlite_fleet
+    by = {"actor": "root", "now": fleet.now}
+    first, last = (tokens.create(fleet.db, "ci", Role.APPROVER, **by)[0] for _ in range(2))
+    plan_id = fleet.create()
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="token:ci")
+
+    tokens.revoke(fleet.db, first, **by)
+    assert fleet.get(plan_id).state == "approved"
+
+    tokens.revoke(fleet.db, last, **by)
+    assert fleet.get(plan_id).state == "proposed"
+    assert fleet.get(plan_id).approvals[0].void_reason == "the token ci was revoked"
 
 
 def test_an_approval_that_fell_and_is_put_back_by_hand_does_not_count(sqlite_fleet):

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier
 
 import pytest
@@ -11,7 +12,10 @@ from inventory import host_import, host_reports, package_import, submissions
 from patchmgr import config
 from patchmgr.db import models
 from patchmgr.db.queries import findings as queries
-from patchmgr.services import installations, scan, sync
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.urgency_presets import PRESETS
+from patchmgr.errors import ConflictError
+from patchmgr.services import accounts, installations, policies, scan, sync
 
 ROUNDS = 4
 HOSTS = 6
@@ -180,3 +184,31 @@ def test_a_machine_that_sends_its_report_again_before_it_was_answered_is_counted
     assert one_open_set_a_host(db)
     with db.reading() as session:
         assert installations.wrong(session) == []
+
+
+def test_of_two_admins_who_give_each_other_another_role_one_stays(db, now):
+    for name in ("ann", "bob"):
+        accounts.add_user(db, name, Role.ADMIN, "a long pass phrase", actor="test", now=now)
+
+    def demote(name):
+        def work():
+            with suppress(ConflictError):
+                accounts.set_role(db, name, Role.VIEWER, actor="test", now=now)
+
+        return work
+
+    at_once(demote("ann"), demote("bob"))
+
+    with db.reading() as session:
+        roles = session.scalars(select(models.User.role).order_by(models.User.role)).all()
+    assert roles == ["admin", "viewer"]
+
+
+def test_of_policies_put_in_force_at_once_one_is(db, now):
+    def activate(name):
+        return lambda: policies.activate(db, name, actor="test", role=Role.ADMIN, now=now)
+
+    at_once(*map(activate, [*PRESETS, *PRESETS]))
+
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).where(models.Policy.active)) == 1

@@ -135,11 +135,14 @@ def test_of_a_plan_that_is_over_nothing_is_kept(sqlite_fleet, verb):
         assert session.scalars(select(models.PlanForecast)).all() == []
 
 
-def test_one_plan_that_cannot_be_forecast_keeps_no_other_from_it(sqlite_fleet):
+@pytest.mark.parametrize(
+    "window",
+    [{"name": "gone", "rrule": "FREQ=NEVER", "duration": 3600, "zone": "UTC"}, {"rrule": 3}],
+)
+def test_one_plan_that_cannot_be_forecast_keeps_no_other_from_it(sqlite_fleet, window):
     fleet = sqlite_fleet
     broken, sound = fleet.create(), fleet.create()
     with fleet.db.writing() as session:
-        window = {"name": "gone", "rrule": "FREQ=NEVER", "duration": 3600, "zone": "UTC"}
         session.execute(
             update(models.Plan).where(models.Plan.id == broken).values(windows={"gone": window})
         )

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from inventory import import_work, uploads
 from patchmgr.db.queries import imports, plan_review, windows
+from patchmgr.domain.rollout.events import Outcome
 
 
 def ask(fleet, query, *arguments, **more):
@@ -77,6 +78,15 @@ def test_how_the_hosts_stand(fleet):
     assert len(standing.silent) == len(standing.without_window) == 5
     assert standing.elsewhere == ((other, "Other", 5),)
     assert "openssl" in standing.first_time
+
+
+def test_a_host_that_another_plan_is_done_with_takes_no_turn(fleet):
+    plan_id, other = fleet.create(), fleet.started(title="Other")
+    fleet.report(other, "c1", outcome=Outcome.FAILED)
+
+    standing = ask(fleet, plan_review.standing, plan_id, now=fleet.now, silent_days=7)
+
+    assert standing.elsewhere == ((other, "Other", 4),)
 
 
 def test_a_window_that_hosts_name_and_nobody_made_is_missing(fleet):

@@ -447,6 +447,25 @@ def test_three_failures_of_a_probe_halt_the_stored_plan_and_silence_pauses_it(fl
     assert "failed 3 times in a row, its limit is 3: status 503" in halted.signals[0].why
 
 
+def test_a_plan_that_cannot_take_what_its_probes_found_keeps_no_other_from_it(sqlite_fleet):
+    fleet = sqlite_fleet
+    everywhere = replace(GUARDED, fields={})
+    broken, sound = (
+        fleet.started(rings=(everywhere,), selection=Selection(hosts=(host,)))
+        for host in ("c1", "b1")
+    )
+    with fleet.db.writing() as session:
+        plan = models.Plan
+        session.execute(update(plan).where(plan.id == broken).values(terms={"targets": "none"}))
+    fleet.now += HOUR
+
+    probing.probe(fleet.db, now=fleet.now, asker=lambda _probe: Answer(200, b""))
+
+    asked = {row.plan_id: list(row.probes) for row in fleet.rows(models.Ring)}
+    assert asked == {broken: [], sound: ["shop"]}
+    assert list(fleet.tick().failed) == [broken]
+
+
 def test_a_host_is_rolled_back_by_an_export_and_its_result(fleet):
     plan_id = fleet.started()
     fleet.report(plan_id, "c1", "c2")

@@ -144,6 +144,15 @@ def test_an_upload_past_the_limit_is_refused(app, client):
     assert "That file is too large" in answer.text
 
 
+def test_who_need_not_sign_in_cannot_fill_the_memory(client):
+    body = b'{"token": "' + b"x" * (1 << 20) + b'", "host": {"hostname": "h"}}'
+
+    answer = client(None).post("/api/v1/enrolments", data=body, content_type="application/json")
+
+    assert answer.status_code == 413
+    assert answer.json["title"] == "That file is too large"
+
+
 @pytest.mark.parametrize("number", ["2147483648", "9" * 30, "9" * 5000])
 def test_there_is_nothing_at_a_number_that_no_row_can_have(app, admin, number):
     rules = [rule for rule in app.url_map.iter_rules() if "<int:" in rule.rule]

@@ -483,7 +483,7 @@ def test_a_cve_and_the_reason_of_a_finding_name_the_catalogue_and_its_revision(c
     for address in ("/cves/CVE-2026-1001", "/findings/web-1/libssl3"):
         page = text_of(admin.get(address))
         assert "added 2026-02-20, CISA wants it done by 2026-03-13, used in ransomware" in page
-        assert "kev , revision 2 of" in page
+        assert "kev , revision 2, made" in page
     assert "not in the catalogue" in text_of(admin.get("/cves/CVE-2026-1002"))
 
 

@@ -58,6 +58,14 @@ def test_a_form_without_its_token_is_refused(served, address):
     assert "load the page again" in answer.text
 
 
+@pytest.mark.parametrize("credentials", [{}, {"Authorization": "Basic YTpi"}])
+def test_what_a_browser_may_send_by_itself_is_no_proof_that_a_program_asks(served, credentials):
+    answer = served.post("/api/v1/jobs/scan/runs", headers=credentials)
+
+    assert answer.status_code == 400
+    assert answer.json["type"] == "/problems/form-expired"
+
+
 def test_a_form_with_its_token_is_taken(served):
     token = re.search(r'name="csrf_token" value="([^"]+)"', served.get("/account").text)[1]
 

@@ -20,7 +20,7 @@ from web.api.plan_bodies import (
 )
 from web.api.plan_shapes import PlanInFull, ResultsTaken
 from web.api.plans import plan_in_full
-from web.api.routing import JSON, Raw, problems, route, who
+from web.api.routing import JSON, Raw, read_json, route, who
 from web.context import db
 
 
@@ -240,10 +240,7 @@ def report_results(plan_id: int) -> object:
         return result_files.report_file(
             db(), plan_id, request.get_data(), file="results.csv", **who()
         )
-    try:
-        body = ResultsIn.model_validate_json(request.get_data(), strict=True)
-    except ValueError as error:
-        raise problems(error) from error
+    body = read_json(ResultsIn)
     rows = [
         ResultRow(
             one.host,

@@ -12,14 +12,19 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from patchmgr.domain.accounts import Role
 from patchmgr.errors import InputError
+from web import bodies
 from web.auth import hosts_too, public, requires, runners_too
 from web.context import now, speaker_or_none, viewer
 
 PREFIX = "/api/v1"
 JSON = "application/json"
 
+LARGEST = 32 << 20  # bytes of a JSON body
+LARGEST_OF_ANYBODY = 64 << 10  # of one that nobody has to sign in for
+
 pages = Blueprint("api", __name__, url_prefix=PREFIX)
 View = TypeVar("View", bound=Callable[..., Any])
+Body = TypeVar("Body", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ def _answering(one: Route, view: Callable[..., Any]) -> Callable[..., ResponseRe
         elif request.args:
             raise InputError({next(iter(request.args)): "this address takes no parameters"})
         if one.body is not None:
-            parts["body"] = _body(one.body)
+            parts["body"] = read_json(one.body, LARGEST if one.role else LARGEST_OF_ANYBODY)
         found = view(**parts)
         if isinstance(found, Response):
             return found
@@ -160,22 +165,21 @@ def _query(model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
-        raise problems(error) from error
+        raise _problems(error) from error
 
 
-def _body(model: type[BaseModel]) -> BaseModel:
+def read_json(model: type[Body], most: int = LARGEST) -> Body:
+    """Return the request's body as ``model``. Raises `InputError`, `RequestEntityTooLarge`."""
     if request.mimetype != JSON:
         raise InputError({"Content-Type": f"must be {JSON}"})
     try:
-        return model.model_validate_json(request.get_data(), strict=True)
+        return model.model_validate_json(bodies.read_whole(most), strict=True)
     except ValidationError as error:
-        raise problems(error) from error
+        raise _problems(error) from error
 
 
-def problems(error: ValueError) -> InputError:
+def _problems(error: ValidationError) -> InputError:
     """Return what pydantic says, by field."""
-    if not isinstance(error, ValidationError):
-        return InputError({"body": str(error)})
     return InputError(
         {
             ".".join(str(part) for part in one["loc"]): one["msg"].removeprefix("Value error, ")

@@ -6,7 +6,7 @@ long, so a day of 23 or 25 hours shows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from patchmgr.domain.agenda import Entry, Week, change_words
@@ -84,7 +84,7 @@ def draw(week: Week, zone: str, now: datetime) -> Grid:
     lanes = _lanes(week.entries)
     shown = lanes[:MOST_LANES]
     return Grid(
-        title=f"{week.days[0].date:%d %B} to {week.days[-1].date:%d %B %Y}".lstrip("0"),
+        title=f"{_day(week.days[0].date)} to {_day(week.days[-1].date)} {week.days[-1].date.year}",
         columns=columns,
         lanes=tuple(
             Lane(HEAD + number * LANE, label, kind, tuple(bar(one) for one in entries))
@@ -103,6 +103,10 @@ def words(one: Entry, zone: ZoneInfo) -> str:
     since, until = (f"{at.astimezone(zone):%a %d %b %H:%M}" for at in (one.starts, one.ends))
     expected = "expected " if one.is_expected else ""
     return f"{one.kind.capitalize()} {one.name}, {expected}{since} to {until}; {one.detail}"
+
+
+def _day(date: date) -> str:
+    return f"{date.day} {date:%B}"
 
 
 def _lanes(entries: Sequence[Entry]) -> list[tuple[str, str, list[Entry]]]:

@@ -58,10 +58,12 @@ def for_all(
         found = [*risks.worst(plan, known, now()), *risks.held(plan, held)]
         worst = [risk for risk in found if risk.tone == "bad"]
     serious = len(worst) if plan.state in UNDECIDED else 0  # under way only its own page counts
+    left = plan.summary.get("excluded", 0) + len(plan.summary.get("left_out", ()))
     tabs = [
         *([Tab("rollout", "Rollout")] if plan.started_at else []),
         Tab("changes", "What changes", plan.summary["changes"]),
         Tab("hosts", "Hosts", plan.summary["hosts"]),
+        *([Tab("not_planned", "Not planned", left)] if left else []),
         Tab("why", "Why", plan.summary["advisories"]),
         Tab("times", "Rings and windows", len(plan.rings)),
         *([Tab("forecast", "Forecast")] if plan.state in OPEN_PLANS else []),

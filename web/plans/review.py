@@ -1,7 +1,5 @@
 """The pages on which people decide: what a plan changes, where, why, when, what may go wrong."""
 
-from typing import Any
-
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -20,7 +18,7 @@ from web.auth import requires
 from web.context import now, session
 from web.plans.frame import around, risks_of
 from web.plans.pages import pages
-from web.tables import Column, Fetched, Filter, Table, View, answer, plain
+from web.tables import Column, Fetched, Filter, Table, View, answer
 
 CHANGES = Table(
     "changes",
@@ -35,16 +33,19 @@ CHANGES = Table(
     ),
     search="Package, source or version",
 )
-EXCLUDED = Table(
-    "excluded",
+NOT_PLANNED = Table(
+    "not-planned",
     (
         Column("package", "Package"),
         Column("version", "Installed"),
         Column("hosts", "Hosts", numeric=True),
         Column("reason", "Why it is not in the plan"),
         Column("advisories", "Advisories"),
+        Column("platform", "Platform"),
     ),
+    search="Package or reason",
 )
+LEFT_OUT = 200  # hosts that the page names
 HOSTS = Table(
     "hosts",
     (
@@ -96,19 +97,36 @@ def changes_page(plan: PlanDetail) -> ResponseReturnValue:
         history.update(change_history.of_changes(session(), plan.id, numbers))
         return Fetched.of(found)
 
-    def excluded() -> Any:
-        return plain(plan_content.exclusions(session(), plan.id, limit=200).lines, EXCLUDED)
-
     bad = holds.of_plan(session(), plan.id, now())
     held = {(one.package, one.platform, one.to_version): hold.words for one, hold in bad}
     return answer(
         "plans/changes.html",
         CHANGES,
         fetch,
-        excluded=excluded,
         history=history,
         held=held,
         **around(plan, "changes", held=bad),
+    )
+
+
+@pages.get("/<int:plan_id>/not-planned")
+@requires(Role.VIEWER)
+def not_planned(plan_id: int) -> ResponseReturnValue:
+    """Show what was asked for and is left out, and why: thousands, where a fleet is large."""
+    plan = queries.get(session(), plan_id, now=now())
+
+    def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
+        found = plan_content.exclusions(
+            session(), plan_id, search=view.q, limit=limit, cursor=cursor or ""
+        )
+        return Fetched.of(found)
+
+    return answer(
+        "plans/not_planned.html",
+        NOT_PLANNED,
+        fetch,
+        named=LEFT_OUT,
+        **around(plan, "not_planned"),
     )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from patchmgr.domain.rings import ANY_TIME
 from patchmgr.domain.rollout.model import Rollout, revised
 from patchmgr.domain.rollout.states import LIVE_TASKS
+from patchmgr.domain.rules import YEARS
 from patchmgr.domain.simulation.behaviour import Behaviour
 from patchmgr.domain.simulation.lines import Line
 from patchmgr.domain.simulation.player import Played, Setting, played
@@ -88,6 +89,8 @@ def changed(rollout: Rollout, windows: Mapping[str, Window], what_if: WhatIf) ->
     """Return ``rollout`` with other settings. Raises `InputError`."""
     if what_if.window is not None and what_if.window not in (ANY_TIME, *windows):
         raise InputError({"window": f"there is no maintenance window {what_if.window!r}"})
+    if what_if.start is not None and what_if.start.year not in YEARS:
+        raise InputError({"start": f"from {YEARS[0]} to {YEARS[-1]}"})
     rings = []
     for ring in rollout.rings:
         values: dict[str, object] = {}

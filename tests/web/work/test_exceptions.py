@@ -50,6 +50,9 @@ def test_what_an_operator_proposes_waits_for_somebody_else(works, operator, appr
 
     assert "In force" in operator.get(f"/exceptions/{number}").text
     assert operator.get("/findings").text.split("<tbody")[1].count("Excepted") == 8
+    host = operator.get("/hosts/web-1").text
+    assert "Excepted" in host
+    assert "no due date" not in host
 
 
 def test_the_list_says_what_for_why_until_when_and_how_much(works, operator, approver):

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from patchmgr.db import models
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.groups import GroupSettings
@@ -18,7 +19,18 @@ from patchmgr.services import rollouts
 from patchmgr.services.rollouts import ResultRow
 from patchmgr.services.sync import sync
 
-TABS = ("", "/changes", "/hosts", "/why", "/times", "/forecast", "/risks", "/history", "/rollout")
+TABS = (
+    "",
+    "/changes",
+    "/hosts",
+    "/not-planned",
+    "/why",
+    "/times",
+    "/forecast",
+    "/risks",
+    "/history",
+    "/rollout",
+)
 RING = {
     "name": "all",
     "soak": "0m",
@@ -132,6 +144,46 @@ def test_what_the_archive_phases_is_among_the_risks(works, operator, tmp_path):
     page = operator.get(f"{answer.location.rstrip('/')}/risks").text
     said = "Phased, so not offered to every host yet: openssl 3.0.17-1~deb12u2 (30 % of hosts)."
     assert said in page
+
+
+def test_what_a_large_plan_leaves_out_is_paged_and_searched_and_its_risks_stay_few(works, operator):
+    plan_id = works.create()
+    with works.db.writing() as session:
+        session.add_all(
+            models.PlanExclusion(
+                plan_id=plan_id,
+                platform="debian:12",
+                package=f"lib{number:04}",
+                arch="amd64",
+                version="1.0-1",
+                reason=f"no repository offers 1.0-{number}; ask",
+                advisories=["DSA-1"],
+                hosts=number,
+            )
+            for number in range(1, 1001)
+        )
+        plan = session.get_one(models.Plan, plan_id)
+        left_out = [{"host": f"lost-{number}", "reason": "no window"} for number in range(9)]
+        plan.summary = {**plan.summary, "excluded": 1000, "left_out": left_out}
+
+    risks = operator.get(f"/plans/{plan_id}/risks").text
+    named = re.findall(r"not in it: no repository offers 1\.0-(\d+)", risks)
+    assert named == [str(number) for number in range(1000, 992, -1)]  # of most hosts
+    assert "992 package versions that were asked for are not in it, for 992 other reasons" in risks
+    assert "lost-2 is left out" in risks
+    assert "lost-3" not in risks
+    assert "6 more hosts are left out" in risks
+
+    page = f"/plans/{plan_id}/not-planned"
+    first = operator.get(page).text
+    assert "1,000" in first
+    assert "lost-8" in first
+    follows = html.unescape(re.search(r'href="([^"]*cursor=[^"]*)"', first).group(1))
+    names = [set(re.findall(r"lib\d{4}", operator.get(at).text)) for at in (page, follows)]
+    assert len(names[0]) == len(names[1]) > 10
+    assert not names[0] & names[1]
+    link = html.unescape(re.search(r'href="([^"]*not-planned\?q=[^"]*)"', risks).group(1))
+    assert set(re.findall(r"lib\d{4}", operator.get(link).text)) == {"lib1000"}
 
 
 def test_buttons_of_the_form_add_and_remove_rings_and_keep_what_was_typed(works, operator):
@@ -473,6 +525,10 @@ def test_a_halted_plan_leads_with_why_and_what_can_be_done(works, operator, stat
     assert "Let it pass" in before_rings
     assert "cancel the plan" in before_rings
     assert "dpkg: error" in page
+    beside = operator.get(f"/plans/{plan_id}/changes").text  # says that it stands, and where to act
+    assert "1 failure in ring canary, its cap is 0" in beside
+    assert "See what to do" in beside
+    assert "Let it pass" not in beside
 
     operator.post(f"/plans/{plan_id}/acknowledge", data={"reason": "that host is old"})
     assert state(plan_id) is PlanState.RUNNING
