@@ -203,7 +203,7 @@ def numbered(
             if count % WATCHED == 0:
                 tell(layout, watched)
     except csv.Error as error:
-        why = Refusal.NOT_CSV.said(error=error)
+        why = Refusal.NOT_CSV.said(error=str(error).replace("\t", "\\t"))
         if "unexpected end" in str(error):
             why = Refusal.OPEN_QUOTE.said()
         raise BadFileError(layout.file, [BadRow(line, "", "", why)]) from error

@@ -1,6 +1,7 @@
 """Findings: what is open where, and why."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from patchmgr.domain.urgency import word_of
 from patchmgr.errors import InputError
 from web import choices, exceptions, times
 from web.auth import requires
-from web.context import now, session
+from web.context import now, session, settings
 from web.tables import Column, Fetched, Filter, Table, View, answer
 
 pages = Blueprint("findings", __name__, url_prefix="/findings")
@@ -61,20 +62,28 @@ FINDINGS = Table(
         Filter("cve", "CVE", is_choice=False),
         Filter("revision", "Brought or changed by revision", is_choice=False),
         Filter("exception_id", "Exception", is_choice=False),
+        Filter("at", "As of", is_choice=False, is_time=True),
     ),
     sort="host",
     search="Host, package, advisory or CVE",
+)
+THEN = replace(  # by due date they sort as they are now only
+    FINDINGS,
+    columns=tuple(replace(each, sort=each.sort and each.key != "due") for each in FINDINGS.columns),
 )
 
 
 @pages.get("")
 @requires(Role.VIEWER)
 def index() -> ResponseReturnValue:
+    """Show the findings that are open, or were at an instant as the service had concluded then."""
+
     def fetch(view: View, limit: int, cursor: str | None) -> Fetched:
         found = queries.listing(
             session(),
             _filter(view),
-            now=now(),
+            at=view.at(),
+            now=view.at() or now(),
             sort=view.sort_key,
             descending=view.is_descending and view.sort_key != "due",
             limit=limit,
@@ -82,8 +91,15 @@ def index() -> ResponseReturnValue:
         )
         return Fetched.of(found)
 
-    options = choices.of_hosts("platform", "environment")
-    return answer("findings/list.html", FINDINGS, fetch, options=options, plan_of=_plan_of)
+    return answer(
+        "findings/list.html",
+        THEN if request.args.get("at", "").strip() else FINDINGS,
+        fetch,
+        options=choices.of_hosts("platform", "environment"),
+        plan_of=_plan_of,
+        judged_since=lambda: queries.judged_since(session()),
+        kept=settings().findings_since(now()),
+    )
 
 
 PLANNED = ("severity", "platform", "environment", "host", "package", "advisory", "cve")
@@ -92,6 +108,7 @@ NOT_PLANNED = {
     "overdue": "the filter on due dates",
     "installable": "the filter on what is offered",
     "exception_id": "the filter on an exception",
+    "at": "the instant of the past",
 }
 
 

@@ -29,10 +29,14 @@ class Frame:
     @cached_property
     def _presses(self) -> Presses:
         if self.viewer is None:
-            return Presses([], 0)
+            return Presses([], 0, 0)
         approver = self.viewer.name if self.viewer.role.covers(Role.APPROVER) else ""
         return overview.presses(
-            session(), now=now(), stale_hours=settings().stale_feed_hours, approver=approver
+            session(),
+            now=now(),
+            stale_hours=settings().stale_feed_hours,
+            approver=approver,
+            role=self.viewer.role.value,
         )
 
     @property
@@ -52,13 +56,18 @@ class Frame:
         ]
 
     @property
+    def to_approve(self) -> int:
+        """How many plans and rings those are."""
+        return self._presses.approvals
+
+    @property
     def proposed(self) -> int:
         """How many proposed exceptions this viewer may approve."""
         return self._presses.exceptions
 
     @property
     def awaiting(self) -> int:
-        return len(self.approvals) + self.proposed
+        return self.to_approve + self.proposed
 
     @property
     def theme(self) -> str:

@@ -13,7 +13,7 @@ from patchmgr.domain.plans import Change
 from patchmgr.domain.rollout.states import ACTIVE_PLANS, OPEN_PLANS
 from patchmgr.domain.simulation.forecast import NO_WINDOW, TOO_LATE, LateHosts
 from patchmgr.domain.terms import Targets
-from web.show import plural
+from web.show import capitalize_first, plural
 
 NAMED = 3  # hosts named in a sentence
 NO_RING = ": no ring begins with it"
@@ -169,19 +169,33 @@ def _changes(plan: PlanDetail, standing: Standing) -> list[Risk]:
     if (rest := len(left_out) - NAMED) > 0:
         words = f"{plural(rest, 'more host is', 'more hosts are')} left out."
         found.append(Risk("warn", words, "left-out"))
+    lacking = plan.summary.get("unmatched", ())
+    found += [Risk("warn", f"{capitalize_first(one)}.", "timeline") for one in lacking[:HELD]]
+    if (rest := len(lacking) - HELD) > 0:
+        more = f"{plural(rest, 'more name')} of its rings and groups match nothing."
+        found.append(Risk("warn", more, "timeline"))
     if phased := plan.summary.get("phased"):
-        more = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
-        words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{more}."
+        others = f" and {len(phased) - NAMED} more" if len(phased) > NAMED else ""
+        words = f"Phased, so not offered to every host yet: {', '.join(phased[:NAMED])}{others}."
         found.append(Risk("info", words))
+    found += [
+        Risk(
+            "info",
+            f"{plural(one['hosts'], 'host gets', 'hosts get')} {one['package']} {one['target']} at "
+            f"least, as their repositories offer: of {one['fix']} and newer, one is held.",
+            "hold",
+        )
+        for one in plan.summary.get("raised_targets", ())[:HELD]
+    ]
     if plan.terms.targets is Targets.EXACT:
         found += [_superseded(one) for one in plan.summary.get("superseded_targets", ())[:NAMED]]
     if standing.first_time and plan.state not in ACTIVE_PLANS:
         names = ", ".join(standing.first_time[:NAMED])
-        others = len(standing.first_time) - NAMED
+        unnamed = len(standing.first_time) - NAMED
         found.append(
             Risk(
                 "info",
-                f"The first time that {names}{f' and {others} more' if others > 0 else ''} "
+                f"The first time that {names}{f' and {unnamed} more' if unnamed > 0 else ''} "
                 f"{'is' if len(standing.first_time) == 1 else 'are'} changed to this version here.",
             )
         )

@@ -207,15 +207,7 @@ def _print_terms(plan: PlanDetail) -> None:
     click.echo(f"target versions: {terms.targets.value}")
     if terms.include_held:
         click.echo(f"held packages are changed too: {plan.summary.get('held_included', 0)}")
-    for one in plan.summary.get("superseded_targets", ()):
-        click.echo(
-            f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
-            f"{one['package']} {one['target']}"
-        )
-    for one in plan.summary.get("phased", ()):
-        click.echo(f"phased, so not offered to every host yet: {one}")
-    for reached in plan.summary.get("coverage", ()):
-        click.echo(f"ring {reached['ring']}: {coverage_words(reached)}")
+    _print_notes(plan)
     if plan.policy:
         click.echo(f"made by policy {plan.policy}")
     if plan.break_glass:
@@ -229,6 +221,25 @@ def _print_terms(plan: PlanDetail) -> None:
         )
     if plan.superseded_by:
         click.echo(f"superseded by plan {plan.superseded_by}")
+
+
+def _print_notes(plan: PlanDetail) -> None:
+    """Print what was noted when the plan was made or edited."""
+    for one in plan.summary.get("superseded_targets", ()):
+        click.echo(
+            f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
+            f"{one['package']} {one['target']}"
+        )
+    for one in plan.summary.get("raised_targets", ()):
+        click.echo(
+            f"past what is known to be bad: {one['package']} {one['fix']} -> {one['target']}"
+        )
+    for one in plan.summary.get("unmatched", ()):
+        click.echo(one)
+    for one in plan.summary.get("phased", ()):
+        click.echo(f"phased, so not offered to every host yet: {one}")
+    for reached in plan.summary.get("coverage", ()):
+        click.echo(f"ring {reached['ring']}: {coverage_words(reached)}")
 
 
 def _section(name: str, page: Page[Any]) -> None:

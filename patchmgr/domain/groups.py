@@ -105,7 +105,7 @@ def gather(hosts: Sequence[HostFacts], settings: Sequence[GroupSettings]) -> tup
     for one in (*named, *(one for one in settings if one.by)):
         found: dict[str, list[HostFacts]] = {}
         for host in hosts:
-            key = _key(one, host)
+            key = key_of(one, host)
             if key and key not in made_by:
                 found.setdefault(key, []).append(host)
         members |= found
@@ -176,7 +176,7 @@ def checked(groups: Sequence[GroupSettings]) -> tuple[GroupSettings, ...]:
     return tuple(groups)
 
 
-def _key(settings: GroupSettings, host: HostFacts) -> str:
+def key_of(settings: GroupSettings, host: HostFacts) -> str:
     """Return the key of the group that ``settings`` put ``host`` into; empty for none."""
     if settings.by:
         value = _value(host, settings.by)

@@ -1,7 +1,7 @@
 """What a stored plan will do: the forecast of its rings, and what it brings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,6 +49,18 @@ def forecast(
     hosts, findings, compliance = _compliance(session, plan_id, stage.rollout)
     beside = queries.beside(session, plan_id)
     return PlanForecast(made, stage.rollout.due, hosts, findings, compliance, beside)
+
+
+def latest(session: Session, plan_id: int, *, now: datetime) -> tuple[PlanForecast, datetime]:
+    """Return the forecast of an open plan and when it was made: the kept one while it holds.
+
+    Else it is made. Three queries where it is kept. Raises as `forecast`.
+    """
+    open_plan(session, plan_id)
+    kept = queries.of_plan(session, plan_id)
+    if kept is None or not kept.is_current:
+        return forecast(session, plan_id, now=now), now
+    return replace(kept.made, beside=queries.beside(session, plan_id)), kept.made_at
 
 
 def compared(

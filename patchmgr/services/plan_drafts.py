@@ -149,7 +149,8 @@ def edit(
         plan.groups = [group.to_json() for group in after.groups]
         plan.approvals_needed = after.approvals_needed
         plan.terms = after.terms.to_json()
-        plan.summary = {**plan.summary, "rings": _sizes(after), "coverage": coverage}
+        found = {"coverage": coverage, "unmatched": planning.unmatched(session, after)}
+        plan.summary = {**plan.summary, "rings": _sizes(after), **found}
         store(session, loaded, rollout, effects, now)
         contents.write_places(session, plan_id, after, now)
         contents.write_version(session, plan_id, after, by=actor, now=now)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import holds
 from patchmgr.db.queries.windows import known_windows, window_rules
+from patchmgr.domain import unmatched as unmatching
 from patchmgr.domain.advisories import Severity
 from patchmgr.domain.content import Content, Place, coverage, place
 from patchmgr.domain.groups import Group, GroupSettings, gather
@@ -22,6 +23,7 @@ from patchmgr.domain.plans import (
     Statement,
 )
 from patchmgr.domain.proposing import propose_items
+from patchmgr.domain.raising import Raised, past_holds
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.terms import Targets, Terms
 from patchmgr.domain.window_rules import WindowRule, window_of
@@ -74,7 +76,12 @@ def draft(
     stay = None if terms.include_held else held
     proposal = propose_items(statements, exposed, stay, excepted, own)
     or_newer = terms.targets is Targets.AT_LEAST
-    proposal = hold_back(proposal, holds.in_force(session, now), or_newer=or_newer)
+    held_back = holds.in_force(session, now)
+    raised: dict[Raised, int] = {}
+    if or_newer and held_back:
+        on_offer = own_offers.versions(offered, candidates)
+        proposal, raised = past_holds(proposal, held_back, on_offer)
+    proposal = hold_back(proposal, held_back, or_newer=or_newer)
     windows = known_windows(session)
     given = window_rules(session)
     facts = [facts_of(hosts[number], given) for number in sorted(proposal.hosts)]
@@ -104,9 +111,15 @@ def draft(
     summary = _summary(content, proposal, left_out, phased)
     reached = coverage(content, [one for one in facts if one.id in places])
     summary["coverage"] = [one.to_json() for one in reached]
+    summary["unmatched"] = unmatched(session, content, facts)
     newer = own_offers.superseded(proposal, offered, candidates)
     if newer and terms.targets is Targets.EXACT:
         summary["superseded_targets"] = newer
+    if raised:
+        summary["raised_targets"] = [
+            {"package": package, "fix": fix, "target": target, "hosts": count}
+            for (package, fix, target), count in raised.items()
+        ]
     if terms.include_held:
         summary["held_included"] = _held_included(proposal, held)
     return Draft(content, proposal, due, summary)
@@ -139,6 +152,18 @@ def gather_again(
     return gather(
         [facts_of(hosts[number]) for number in sorted(numbers) if number in hosts], groups
     )
+
+
+def unmatched(
+    session: Session, content: Content, facts: Sequence[HostFacts] | None = None
+) -> list[str]:
+    """Return what the rings and groups of a plan name that is not there. ``facts`` of its hosts."""
+    if facts is None:
+        hosts = planning_reads.hosts(session, ()) if content.groups else {}
+        facts = [facts_of(hosts[number]) for number in content.places if number in hosts]
+    known = planning_reads.names(session, unmatching.names(content.rings, content.groups))
+    found = unmatching.unmatched(content.rings, content.groups, known=known, hosts=facts)
+    return list(found)
 
 
 def facts_of(row: models.Host, rules: Sequence[WindowRule] = ()) -> HostFacts:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -150,6 +150,18 @@ def hosts(session: Session, names: Collection[str]) -> dict[int, models.Host]:
         if name.lower() not in by_name:
             raise NotFoundError("host", name)
     return {by_name[name.lower()].id: by_name[name.lower()] for name in names}
+
+
+def names(session: Session, asked: Collection[str]) -> set[str]:
+    """Return which of the names ``asked``, in lower case, are those of hosts of the fleet."""
+    name = func.lower(models.Host.hostname)
+    return {
+        found
+        for part in in_lists(sorted(asked))
+        for found in session.scalars(
+            select(name).where(models.Host.retired_at.is_(None), name.in_(part))
+        )
+    }
 
 
 def exposed(

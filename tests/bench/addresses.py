@@ -21,6 +21,9 @@ LEFT_OUT = re.compile(
     r"^/(static|healthz|readyz|metrics|sign-out|sign-in|agent\.)|\.ics$|/files/|/rejects|/work\.<"
     r"|^/api/v1/(docs|openapi\.json)|/export$|/uploads/"
 )
+# What a page asks for by itself, besides what a person follows.
+LINK = r'(?:href|data-live)="(/[^"#]*)'
+CHOICES = 50  # rows of a listing, of which one may lead on where the first does not
 SEEDS = ("/", "/hosts/host000042", "/hosts/host000042/past?at=2100-01-01", "/search?q=src0042")
 SEARCHES = ("0042", "src", "nothing-like-it")
 PLACES = {"cve": "CVE-2026-10001"}  # in a path without a listing above it
@@ -49,7 +52,7 @@ WORDS = {
     "at": ("2100-01-01T00:00:00Z",),
     "state": ("running", "queued"),
     "start": ("",),
-    "soak": ("",),
+    "soak": ("12h",),
 }
 NUMBERS = {"weeks": 12, "max_concurrent": 500, "version": 1, "revision": 1, "exception_id": 1}
 
@@ -82,7 +85,8 @@ def pages(get: Get, routes: Map) -> tuple[list[str], list[str]]:
         kinds[kind] = kinds.get(kind, 0) + 1
         found[address] = None
         text = answer.text
-        queue += [html.unescape(link) for link in re.findall(r'href="(/[^"#]*)', text)]
+        queue += [html.unescape(link) for link in re.findall(LINK, text)]
+        queue += tried(text)
         if not query:
             found.update(dict.fromkeys(asked(path, text)))
     wanted = [rule for rule in routes.iter_rules() if is_page(rule)]
@@ -121,6 +125,18 @@ def asked(path: str, text: str) -> Iterator[str]:
         yield f"{path}?{urlencode({'cols': sorted(set(columns))}, doseq=True)}"
 
 
+def tried(text: str) -> Iterator[str]:
+    """Yield what the forms of a page that ask something can ask, as far as `WORDS` knows it."""
+    forms = re.findall(
+        r'<form class="stack" method="get" action="(/[^"]+)"(.*?)</form>', text, re.DOTALL
+    )
+    for action, form in forms:
+        for name in re.findall(r' name="([a-z_]+)"', form):
+            yield from (
+                f"{action}?{urlencode({name: word})}" for word in WORDS.get(name, ()) if word
+            )
+
+
 def listings(get: Get, document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Return the addresses of the API's reads, and the operations that could not be asked for."""
     found: list[str] = []
@@ -138,23 +154,31 @@ def listings(get: Get, document: Mapping[str, Any]) -> tuple[list[str], list[str
 
 def _filled(get: Get, template: str) -> str | None:
     """Return a path with something that there is in each of its places; None: there is nothing."""
-    while (place := re.search(r"\{([a-z_]+)\}", template)) is not None:
-        before, name = template[: place.start()].rstrip("/"), place.group(1)
-        if name in PLACES:
-            value: Any = PLACES[name]
-        elif (value := _first(get(before), name)) is None:
-            return None
-        template = template[: place.start()] + quote(str(value), safe="") + template[place.end() :]
-    return template
+    return next(_fillings(get, template), None)
 
 
-def _first(answer: Any, name: str) -> Any:
+def _fillings(get: Get, template: str) -> Iterator[str]:
+    """Yield ``template`` with what there is in each of its places; not all of a row leads on."""
+    place = re.search(r"\{([a-z_]+)\}", template)
+    if place is None:
+        yield template
+        return
+    before, name = template[: place.start()].rstrip("/"), place.group(1)
+    values = [PLACES[name]] if name in PLACES else _choices(get(before), name)
+    for value in values:
+        filled = template[: place.start()] + quote(str(value), safe="") + template[place.end() :]
+        yield from _fillings(get, filled)
+
+
+def _choices(answer: Any, name: str) -> list[Any]:
+    """Return what the first rows of a listing have for a place."""
     rows = answer.get_json(silent=True) if answer.status_code == 200 else None
     rows = rows.get("items", rows) if isinstance(rows, dict) else rows
-    if not isinstance(rows, list) or not rows:
-        return None
+    if not isinstance(rows, list):
+        return []
     keys = (name, "name", "ref", "id") if not name.endswith("_id") else ("id",)
-    return next((rows[0][key] for key in keys if key in rows[0]), None)
+    found = (next((row[key] for key in keys if key in row), None) for row in rows[:CHOICES])
+    return [value for value in found if value is not None]
 
 
 def _variants(path: str, parameters: Any) -> Iterator[str]:

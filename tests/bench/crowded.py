@@ -2,7 +2,7 @@
 
 The demo has plans, exceptions, reports and a past; the generated fleet has the numbers, a plan for
 all of it that runs, and a long audit log. Its advisories come as an organisation's own: the demo's
-feed stays what it is.
+feed stays what it is. Files wait to be decided on, and a policy makes plans by itself.
 """
 
 import csv
@@ -22,6 +22,8 @@ RUNS = 500  # of a job: the newest, that are kept
 PLANNED = 20  # advisories, of which the large plan installs the fixes
 CONFLICTS = 40  # machines that were refused
 DONE = 300  # hosts that have reported
+FILES = 30  # uploads that wait for a decision
+BAD_ROWS = 200  # in each of them
 
 
 def fill(store: Store, fleet: Fleet) -> None:
@@ -75,6 +77,8 @@ def crowd() -> None:
     _log(app)
     _refuse(app)
     _plan(app)
+    _intake(app)
+    _govern(app)
     with app.db.writing() as session:
         sessions.refresh_statistics(session)
 
@@ -139,6 +143,44 @@ def _log(app: object) -> None:
     with app.db.writing() as session:
         session.execute(insert(models.AuditEntry), entries)
         session.execute(insert(models.JobRun), runs)
+
+
+def _intake(app: object) -> None:
+    """Add files that wait for a decision, one that has not come whole, and how a source is read."""
+    import io
+
+    from inventory import import_work, pieces, sources, uploads
+    from inventory.csv_header import Reading
+    from inventory.uploads import Wish
+
+    now, folder = app.now, app.settings.uploads
+    by = {"actor": "operator", "now": now}
+    wish = Wish("hosts", source="cmdb")
+    rows = [f"moved{number:04},debian:12,production" for number in range(1000)]
+    bad = [f"broken {number},debian:12,production" for number in range(BAD_ROWS)]
+    content = "\n".join(["hostname,platform,environment", *rows, *bad]).encode()
+    for number in range(FILES):
+        uploads.receive(
+            app.db, io.BytesIO(content), wish, filename=f"{number}.csv", uploads=folder, **by
+        )
+    import_work.work(app.db, folder, lambda: now)
+    half = {"filename": "large.csv", "size": 1 << 20, "modified": 0, "largest": 1 << 21}
+    pieces.begin(app.db, wish, uploads=folder, **half, **by)
+    sources.save(app.db, "cmdb", "hosts", Reading(), **by)
+
+
+def _govern(app: object) -> None:
+    """Add a policy that makes plans, a token, and the forecasts that a running service keeps."""
+    import tomllib
+
+    from patchmgr.domain.accounts import Role
+    from patchmgr.services import kept_forecasts, policy_files, tokens
+    from web.planning_policies import EXAMPLE
+
+    admin = {"actor": "admin", "now": app.now}
+    policy_files.take(app.db, tomllib.loads(EXAMPLE), role=Role.ADMIN, **admin)
+    tokens.create(app.db, "dashboard", Role.VIEWER, **admin)
+    kept_forecasts.refresh(app.db, now=app.now)
 
 
 def _refuse(app: object) -> None:

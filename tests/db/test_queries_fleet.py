@@ -164,7 +164,6 @@ def test_every_order_has_its_key():
 )
 def test_pages_in_any_order_are_all_of_them_once(fleet, now, sort, descending, walked, monkeypatch):
     if walked:  # a few findings are sorted at once; here they are walked through
-        monkeypatch.setattr(findings, "FEW_HOSTS", 0)
         monkeypatch.setattr(findings, "FEW_EXPOSURES", -1)
     later = now + 20 * DAY
     filters = (*FILTERS, FindingFilter(overdue=True), FindingFilter(overdue=True, search="db"))

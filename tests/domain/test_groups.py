@@ -10,7 +10,8 @@ from patchmgr.domain.groups import (
     memberships,
     stages_from_json,
 )
-from patchmgr.domain.rings import HostFacts
+from patchmgr.domain.rings import HostFacts, RingSettings
+from patchmgr.domain.unmatched import names, unmatched
 from patchmgr.errors import InputError
 
 HOSTS = [
@@ -30,6 +31,24 @@ def test_a_group_is_named_by_hosts_by_fields_or_by_its_tag():
     assert keys(GroupSettings("f", fields={"site": "fra"})) == {"f": (1, 2)}
     assert keys(GroupSettings("db")) == {"db": (1, 2)}
     assert keys(GroupSettings("none", hosts=("gone",))) == {}
+
+
+def test_what_rings_and_groups_name_and_nobody_is_called_is_said():
+    rings = [RingSettings("canary", hosts=("db1", "bd2", "OFF")), RingSettings("rest")]
+    groups = [
+        GroupSettings("pair", hosts=("db1", "db3"), order=("db4", "db1")),
+        GroupSettings("racks", by="rack", order=("hostname",)),
+        GroupSettings("cages", by="cage"),
+    ]
+    known = {*(host.hostname for host in HOSTS), "off"}  # a host that the plan does not have
+
+    assert names(rings, groups) == {"db1", "bd2", "off", "db3", "db4"}
+    assert unmatched(rings, groups, known=known, hosts=HOSTS) == (
+        "ring canary: there is no host bd2",
+        "group pair: there is no host db3",
+        "group pair: there is no host db4",
+        "group cages: no host of the plan is in it",
+    )
 
 
 def test_by_makes_a_group_for_each_value():

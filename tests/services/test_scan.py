@@ -644,6 +644,31 @@ def test_a_retired_host_leaves_findings_and_counts_at_once(fleet):
         assert (counts(session), dues(session)) == ({}, {})
 
 
+def test_the_total_of_any_instant_is_that_of_its_list(fleet):
+    fleet.host("a")
+    fleet.host("b")
+    fleet.packages(a=["x 1"], b=["x 1", "y 1"])
+    fleet.advise(advisory("A", fix("x", "2")), advisory("B", fix("y", "2")))
+    fleet.scan()
+    fleet.wait(1)
+    fleet.retire("a")
+    fleet.wait(1)
+    fleet.scan()
+    fleet.wait(1)
+    fleet.packages(b=["x 1", "y 2"])
+    fleet.scan()
+
+    half_a_day, found = timedelta(hours=12), []
+    with fleet.db.reading() as session:
+        for at in (fleet.at - half_a_day * number for number in range(8)):
+            for filters in (FindingFilter(), FindingFilter(status="affected")):
+                page = queries.listing(session, filters, at=at, limit=1)
+                assert page.total == len(list(queries.every(session, filters, at))), at
+                found.append(page.total)
+
+    assert set(found) == {0, 1, 2, 3}
+
+
 def test_nothing_new_is_no_work(fleet):
     fleet.host("a")
     fleet.packages(a=["x 1"])

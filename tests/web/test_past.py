@@ -109,6 +109,26 @@ def test_what_cannot_be_compared_is_said_beside_its_field(fleet, admin):
     )
 
 
+def test_findings_are_listed_as_they_were_known_and_say_so(fleet, admin, statements):
+    address = "/findings?host=web-1&at=2026-01-21T09:30:00Z"
+    admin.get("/findings")
+    statements.clear()
+    page = admin.get(f"{address}&sort=due").text
+    assert len(statements) <= 12
+    said = words(page)
+
+    assert "6 findings" in said
+    assert "As of 2026-01-21 09:30:00 UTC: what was open then" in said
+    assert re.search(r'href="/hosts/web-1/past.at=2026-01-21T09(:|%3A)30', page)
+    assert 'href="/findings?host=web-1"' in page
+    assert "leave out the instant of the past" in said
+    assert ">Due<" in page
+    lines = list(csv.DictReader(io.StringIO(admin.get(f"{address}&format=csv").text)))
+    assert ("openssl", "3.0.15-1~deb12u1") in {(row["package"], row["installed"]) for row in lines}
+    assert "Findings are not known" in words(admin.get("/findings?at=2019-01-01").text)
+    assert "Not looked for" in words(admin.get("/findings?at=yesterday").text)
+
+
 def test_software_leads_to_versions_and_these_to_their_hosts(fleet, admin):
     software = admin.get("/software").text
     assert 'href="/software/dpkg/curl"' in software

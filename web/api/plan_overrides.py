@@ -1,5 +1,6 @@
 """What people overrule in a rollout, and what a plan would do: rings, single hosts, forecasts."""
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -90,6 +91,7 @@ class PlanForecast(Out):
     """A plan's forecast, and what each ring brings."""
 
     forecast: Forecast
+    made_at: When
     due: When | None
     hosts: int
     findings: int
@@ -106,14 +108,24 @@ class PlanForecast(Out):
     answer=PlanForecast,
 )
 def forecast_plan(plan_id: int, query: ForecastQuery) -> object:
-    """Tell when each ring will run, who will be late and what each ring brings."""
+    """Tell when each ring will run, who will be late and what each ring brings.
+
+    Without a change to look at, that is the forecast which the service keeps, for a quarter of an
+    hour while plan and freezes stay as they are; see `made_at`.
+    """
     what_if = WhatIf(
         _instant(query.start),
         durations.parse(query.soak) if query.soak else None,
         query.max_concurrent or None,
         query.window or None,
     )
-    return forecasts.forecast(session(), plan_id, now=now(), what_if=what_if)
+    if what_if == WhatIf():
+        found, made_at = forecasts.latest(session(), plan_id, now=now())
+    else:
+        made_at = now()
+        found = forecasts.forecast(session(), plan_id, now=made_at, what_if=what_if)
+    fields = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
+    return {**fields, "made_at": made_at}
 
 
 @route(

@@ -7,7 +7,7 @@ advisory); it is never stored as a row of its own (ADR 0004).
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, Text
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from patchmgr.db.base import Base, Id, Name, Word
@@ -78,6 +78,13 @@ class Exposure(Base):
             "until",
             "candidate_id",
             "host_id",  # so that hosts are counted without a look at each exposure
+            "since",  # and so as of any instant
+        ),
+        Index(
+            "ix_exposure_ended",
+            "until",
+            sqlite_where=text("until IS NOT NULL"),
+            postgresql_where=text("until IS NOT NULL"),
         ),
     )
 

@@ -8,9 +8,21 @@ next, and who lists stops when its page is full.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, exists, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
@@ -22,8 +34,10 @@ host, version, due_row = models.Host, models.PackageVersion, models.HostDue
 exposure, judgement, advisory = models.Exposure, models.Judgement, models.Advisory
 
 SPARE = 2  # times what a part seems to need, so that the next one is hardly ever needed
-NOTHING_YET = 64  # times a part that gave nothing: it tells only that they are few
+NOTHING_YET = 16  # times a part that gave nothing: it tells only that they are few
 MOST_PART = 5_000  # hosts, judgements or due dates looked at together
+FEWEST = 100  # due dates looked at together
+MANY = 2**31  # more findings than one part can have
 NEVER = 2**62  # sorts after every due date
 
 Conditions = Sequence[ColumnElement[bool]]
@@ -98,10 +112,10 @@ class Pace:
         self.given = rows
         self.missing -= rows
 
-    def after(self, size: int) -> int:
+    def after(self, size: int, most: int = MOST_PART) -> int:
         """Return how large the part after one of ``size`` is to be: each costs two statements."""
         seems = SPARE * size * self.missing // self.given if self.given else size * NOTHING_YET
-        return min(max(size, seems), MOST_PART)
+        return min(max(size, seems), most)
 
 
 def by_host(
@@ -138,12 +152,17 @@ def by_judgement(
     cursor: Sequence[Any] | None,
     pace: Pace,
 ) -> Iterator[ColumnElement[bool]]:
-    """Yield the judgements that ``conditions`` leave, from that of ``cursor`` on, in order."""
+    """Yield the judgements that ``conditions`` leave, from that of ``cursor`` on, in order.
+
+    How many hosts have a package version tells how many findings a judgement can make.
+    """
     what = Order(by.columns[:-1], by.is_descending)  # all but the host
+    having = models.VersionCount
     query = (
-        select(judgement.id, *what.columns)
+        select(judgement.id, func.coalesce(having.hosts, 1), *what.columns)
         .join(version, version.id == judgement.package_version_id)
         .join(advisory, advisory.id == judgement.advisory_id)
+        .outerjoin(having, having.package_version_id == version.id)
         .where(*conditions)
         .order_by(*what.sorted_by)
         .limit(MOST_PART)
@@ -151,14 +170,22 @@ def by_judgement(
     if cursor is not None:
         query = query.where(what.from_(cursor[:-1]))
     found = session.execute(query).all()
+    size = SPARE * pace.missing
     while found:
-        start, size = 0, 1
+        start = 0
         while start < len(found):
-            yield judgement.id.in_([row[0] for row in found[start : start + size]])
-            start, size = start + size, pace.after(size)
+            part = found[start : start + _within([row[1] for row in found[start:]], size)]
+            yield judgement.id.in_([row[0] for row in part])
+            start += len(part)
+            size = pace.after(max(size, sum(row[1] for row in part)), MANY)
         if len(found) < MOST_PART:
             return
-        found = session.execute(query.where(what.after(found[-1][1:]))).all()
+        found = session.execute(query.where(what.after(found[-1][2:]))).all()
+
+
+def _within(hosts: Sequence[int], size: int) -> int:
+    """Return how many of the first, at least one, have together no more than ``size``."""
+    return max(sum(taken <= size for taken in accumulate(hosts)), 1)
 
 
 def by_due(
@@ -178,22 +205,39 @@ def by_due(
     dated = [*conditions]
     if earliest is not None:
         dated.append(coerce(due_row.due, BigInteger) >= earliest)
-    at = Order((coerce(due_row.due, BigInteger), host.hostname))
+    due: ColumnElement[int] = coerce(due_row.due, BigInteger)
+    at = Order((due, host.hostname))
     if cursor is None or cursor[0] != NEVER:
-        query = select(due_row.host_id, *at.columns).join(host, host.id == due_row.host_id)
+        query = select(due_row.host_id, due_row.findings, *at.columns)
+        query = query.join(host, host.id == due_row.host_id)
         query = query.where(*dated).order_by(*at.sorted_by)
-        part = query if cursor is None else query.where(at.from_(cursor[:2]))
-        size = 50
-        while found := session.execute(part.limit(size)).all():
-            (_, *first), (_, *last) = found[0], found[-1]
-            hosts = exposure.host_id.in_({number for number, *_ in found})
+        part = query if cursor is None else query.where(due >= cursor[0], at.from_(cursor[:2]))
+        wish = SPARE * pace.missing
+        size = FEWEST
+        while found := session.execute(part.where(_until(part, due, size)).limit(size)).all():
+            taken = found[: _within([row[1] for row in found], wish)]
+            (_, _, *first), (_, _, *last) = taken[0], taken[-1]
+            hosts = exposure.host_id.in_({row[0] for row in taken})
             yield and_(hosts, _between(Order((key, host.hostname)), first, last))
-            if len(found) < size:
+            if len(taken) == len(found) < size:
                 break
-            size, part = pace.after(size), query.where(at.after(last))
+            many = max(sum(row[1] for row in taken), 1)
+            wish = pace.after(max(wish, many), MANY)
+            size = min(max(wish * len(taken) // many, FEWEST), MOST_PART)
+            part = query.where(due >= last[0], at.after(last))
     start = cursor[1] if cursor is not None and cursor[0] == NEVER else None
     for part_of_hosts in by_host(session, conditions, start, pace):
         yield and_(part_of_hosts, key == NEVER)
+
+
+def _until(rows: Select[Any], due: ColumnElement[int], size: int) -> ColumnElement[bool]:
+    """Return the condition for ``rows`` until all that are due with the ``size``-th of them.
+
+    Those are found in an index by what is due; only they have to be sorted by host besides.
+    """
+    last = rows.with_only_columns(due).order_by(None).order_by(due).offset(size - 1).limit(1)
+    inner = last.correlate(None).scalar_subquery()
+    return due <= func.coalesce(inner, literal(NEVER, BigInteger))
 
 
 def _between(order: Order, first: Sequence[Any], last: Sequence[Any]) -> ColumnElement[bool]:

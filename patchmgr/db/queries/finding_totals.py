@@ -5,7 +5,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -25,6 +36,7 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, count = models.Advisory, models.HostCount
 
+_SCAN = 60_000_000  # microseconds, within which a scan ends
 FEW = 2_000  # package versions up to which asking for each beats reading an index through
 
 
@@ -34,15 +46,15 @@ def total(session: Session, asked: Asked, versions: list[int] | None) -> int:
     ``versions`` are those with a judgement that the filter wants; None: it wants any.
     """
     filters, at = asked.filters, asked.at
+    if asked.only is not None:
+        return _counted(session, query(asked))
     if filters.exception:
         return _total_by_exception(session, asked, versions)
     if filters.installable:
         return _total_by_offers(session, asked)
-    if at is None and (kept := _kept(filters, [])) is not None:
-        return _added(session, kept)
-    if at is None and filters == FindingFilter(overdue=True) and filters.is_settled:
-        due = models.HostDue
-        return int(session.scalar(select(func.sum(due.findings)).where(due.due < asked.now)) or 0)
+    known = _known(session, asked) if at is None else _recorded(session, filters, at)
+    if known is not None:
+        return known
     if filters.overdue:
         return _counted(session, _late(asked))
     if not filters.search:
@@ -62,6 +74,17 @@ def total(session: Session, asked: Asked, versions: list[int] | None) -> int:
     return _added(session, by_host, either, less=both)
 
 
+def _known(session: Session, asked: Asked) -> int | None:
+    """Return how many there are now, where the counts that the scan keeps tell it."""
+    filters = asked.filters
+    if (kept := _kept(filters, [])) is not None:
+        return _added(session, kept)
+    if filters != FindingFilter(overdue=True) or not filters.is_settled:
+        return None
+    due = models.HostDue
+    return int(session.scalar(select(func.sum(due.findings)).where(due.due < asked.now)) or 0)
+
+
 def _added(session: Session, *numbers: Select[Any], less: Select[Any] | None = None) -> int:
     """Return the sum of what some queries count, in one."""
     asked = [*numbers, *([] if less is None else [less])]
@@ -73,7 +96,7 @@ def _added(session: Session, *numbers: Select[Any], less: Select[Any] | None = N
 def _total_by_offers(session: Session, asked: Asked) -> int:
     """Return how many findings are as installable as is asked for."""
     filters = asked.filters
-    if asked.at is not None or asked.only is not None:
+    if asked.at is not None:
         return _counted(session, query(asked))
     if filters.overdue:
         return _counted(session, _late(asked))
@@ -118,6 +141,36 @@ def _total_by_exception(session: Session, asked: Asked, versions: list[int] | No
     return _counted(session, found)
 
 
+def _recorded(session: Session, filters: FindingFilter, at: datetime) -> int | None:
+    """Return what the last scan before ``at`` recorded; None where it does not tell the number.
+
+    It tells that of the fleet, by severity, as long as nothing has changed since: a scan that
+    changes something records anew, but a host that retires ends its exposures at once.
+    """
+    if filters != FindingFilter(
+        severity=filters.severity, severity_at_least=filters.severity_at_least
+    ):
+        return None
+    row, run = models.Snapshot, models.ScanRun
+    changed = or_(run.counts["versions"].as_integer() > 0, run.counts["hosts"].as_integer() > 0)
+    again = exists().where(run.at > row.at, run.at <= at, changed)
+    ended = exists().where(exposure.until > row.at, exposure.until <= at)
+    # One that retired while the scan ran ended them before it, and was counted all the same.
+    recorded, retired = coerce(row.at, BigInteger), coerce(host.retired_at, BigInteger)
+    meanwhile = exists().where(retired > recorded - _SCAN, retired <= recorded)
+    last = select(row.by_severity, or_(again, ended, meanwhile)).where(row.at <= at)
+    found = session.execute(last.order_by(row.at.desc(), row.id.desc()).limit(1)).first()
+    if found is None or found[1]:
+        return None
+    return sum(int(found[0].get(each.word, 0)) for each in _asked(filters))
+
+
+def _asked(filters: FindingFilter) -> list[Severity]:
+    """Return the severities that are asked for."""
+    least = filters.severity_at_least or Severity.UNKNOWN
+    return [each for each in Severity if filters.severity in (None, each) and each >= least]
+
+
 def _kept(filters: FindingFilter, named: list[ColumnElement[bool]]) -> Select[Any] | None:
     """Return the query of the counts that the scan keeps; None when they do not tell the number."""
     by_host = FindingFilter(
@@ -129,11 +182,7 @@ def _kept(filters: FindingFilter, named: list[ColumnElement[bool]]) -> Select[An
     )
     if filters != by_host:
         return _kept_by_status(filters, named)
-    wanted = [
-        getattr(count, s.word)
-        for s in Severity
-        if filters.severity in (None, s) and s >= (filters.severity_at_least or Severity.UNKNOWN)
-    ]
+    wanted = [getattr(count, each.word) for each in _asked(filters)]
     if not wanted:
         return select(literal(0))
     added = sum((func.sum(column) for column in wanted[1:]), func.sum(wanted[0]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, exists, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -40,8 +40,8 @@ host, version = models.Host, models.PackageVersion
 exposure, judgement = models.Exposure, models.Judgement
 advisory, count = models.Advisory, models.HostCount
 
-FEW_HOSTS = 50  # up to which all their findings are sorted rather than walked through
-FEW_EXPOSURES = 2_000  # likewise, by due date, of the versions that a filter leaves
+COMMON = 5  # of some versions, on the average host, so that hardly any host has none
+FEW_EXPOSURES = 10_000  # up to which all their findings are sorted rather than walked through
 _ORDER = (host.hostname, version.name, advisory.ref, version.id)  # of the CSV
 
 
@@ -84,18 +84,22 @@ def listing(
     """
     asked = _asked(session, filters, at, now)
     by = finding_order.order(sort, finding_due.due(asked.policy), is_descending=descending)
+    if sort == "due" and at is not None:
+        raise InputError({"sort": "by due date only as it is now"})
     last = paging.decode(cursor, len(by.columns)) if cursor else None
-    versions = _versions_matching(session, asked)
+    versions, are_common = _versions_matching(session, asked)
     counted = None
     if asked.filters.installable and at is None:
         # Counted by what is offered over what: to find few by looking takes all there is.
         asked, counted = _by_offers(session, asked)
+    else:
+        asked = _narrowed(session, asked, versions)
     page = query(asked).add_columns(*by.columns).order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
         page = page.where(by.after(last))
     rows: list[Any] = []
     pace = Pace(limit + 1)
-    for part in _parts(session, sort, by, asked, versions, last, pace):
+    for part in _parts(session, sort, by, asked, versions, are_common, last, pace):
         found_there = session.execute(page.where(part)).all()
         rows += found_there
         pace.filled(len(found_there))
@@ -159,25 +163,28 @@ def _excepted(found: FindingLine, filters: FindingFilter) -> FindingLine:
     return replace(found, exception=by[0].label) if by else found
 
 
-def _versions_matching(session: Session, asked: Asked) -> list[int] | None:
-    """Return the package versions with a judgement that the filter wants; None: it wants any."""
+def _versions_matching(session: Session, asked: Asked) -> tuple[list[int] | None, bool]:
+    """Return the package versions with a judgement that the filter wants; None: it wants any.
+
+    Also whether about each host has some of them, as far as is known now.
+    """
     conditions = on_judgements(asked.filters)
     if asked.filters.search:
         conditions.append(names_judgement(asked.filters.search))
     if not conditions:
-        return None
-    return list(
-        session.scalars(
-            select(version.id)
-            .join(
-                judgement,
-                and_(judgement.package_version_id == version.id, held(judgement, asked.at)),
-            )
-            .join(advisory, advisory.id == judgement.advisory_id)
-            .where(*conditions)
-            .distinct()
-        )
-    )
+        return None, True
+    having = models.VersionCount
+    fleet = select(func.count()).select_from(count).scalar_subquery()
+    rows = session.execute(
+        select(version.id, func.coalesce(having.hosts, 0), fleet)
+        .join(judgement, judgement.package_version_id == version.id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .outerjoin(having, having.package_version_id == version.id)
+        .where(held(judgement, asked.at), *conditions)
+        .distinct()
+    ).all()
+    is_common = bool(rows) and sum(row[1] for row in rows) >= COMMON * rows[0][2]
+    return [row[0] for row in rows], is_common
 
 
 def _parts(
@@ -186,51 +193,58 @@ def _parts(
     by: Order,
     asked: Asked,
     versions: list[int] | None,
+    are_common: bool,
     last: Sequence[Any] | None,
     pace: Pace,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield conditions that split the findings that are asked for, in their order."""
     if asked.filters.host or asked.only is not None:
         return iter([true()])  # one host's are few
-    hosts = _candidates(asked, versions)
     if sort == "host":
+        hosts = _candidates(asked, versions, each=True)
         start = None if last is None else last[0]
         return finding_order.by_host(session, hosts, start, pace, is_descending=by.is_descending)
-    if on_hosts(asked.filters) or (asked.filters.search and asked.may_name_hosts):
-        some = session.scalars(select(host.id).where(*hosts).limit(FEW_HOSTS + 1)).all()
-        if len(some) <= FEW_HOSTS:
-            return iter([exposure.host_id.in_(some)])
     if sort != "due":
         judged = _judged(asked)
         if asked.filters.overdue:
             judged.append(finding_due.may_be_due(asked.policy, asked.moment))
         return finding_order.by_judgement(session, by, judged, last, pace)
-    if asked.at is not None:
-        raise InputError({"sort": "by due date only as it is now"})
-    exposed = _few_exposed(session, asked, versions)
-    if exposed is not None:
-        return iter([exposed])
     earliest = None
     if judged := on_judgements(asked.filters):  # the soonest of all may be none of these
         earliest = finding_due.earliest(session, asked.policy, judged)
+    hosts = _candidates(asked, versions, each=are_common)
     return finding_order.by_due(session, by, hosts, last, pace, earliest)
 
 
-def _few_exposed(
-    session: Session, asked: Asked, versions: list[int] | None
-) -> ColumnElement[bool] | None:
-    """Return the condition for the exposures that can be meant; None where these are not few."""
-    through_hosts = asked.filters.search and asked.may_name_hosts
-    if versions is None or len(versions) > FEW or through_hosts:
-        return None
-    exposed = exposure.package_version_id.in_(versions)
-    some = select(exposure.id).where(exposed, held(exposure, None)).limit(FEW_EXPOSURES + 1)
-    number = session.scalar(select(func.count()).select_from(some.subquery())) or 0
-    return exposed if number <= FEW_EXPOSURES else None
+def _narrowed(session: Session, asked: Asked, versions: list[int] | None) -> Asked:
+    """Return what is asked for, only of the exposures that can be meant where these are few."""
+    filters = asked.filters
+    where, named = on_hosts(filters), filters.search and asked.may_name_hosts
+    if filters.host or (versions is None and not where) or len(versions or ()) > FEW:
+        return asked
+    open_then = select(exposure.id).where(held(exposure, asked.at))
+    if where:
+        open_then = open_then.join(host, host.id == exposure.host_id).where(*where)
+    wanted = [open_then]
+    if versions is not None:
+        wanted = [open_then.where(exposure.package_version_id.in_(versions))]
+    if named:
+        hosts = select(host.id).where(names_host(filters.search))
+        wanted.append(open_then.where(exposure.host_id.in_(hosts)))
+    some = (each.limit(FEW_EXPOSURES + 1).subquery() for each in wanted)
+    found = set(session.scalars(union_all(*(select(each.c.id) for each in some))))
+    if len(found) > FEW_EXPOSURES:
+        return asked
+    return replace(asked, only=among(session, exposure.id, found))
 
 
-def _candidates(asked: Asked, versions: list[int] | None) -> list[ColumnElement[bool]]:
-    """Return conditions that leave the hosts which can have such findings."""
+def _candidates(
+    asked: Asked, versions: list[int] | None, *, each: bool
+) -> list[ColumnElement[bool]]:
+    """Return conditions that leave the hosts which can have such findings.
+
+    ``each`` of them is looked at when its turn comes, or they are found all at once.
+    """
     filters, at = asked.filters, asked.at
     conditions = on_hosts(filters)
     if at is None:
@@ -247,6 +261,9 @@ def _candidates(asked: Asked, versions: list[int] | None) -> list[ColumnElement[
             exposure.package_version_id.in_(versions), held(exposure, at)
         )
         through = host.id.in_(exposed)
+        if each:  # one value, which no planner makes a join of
+            having = exposed.where(exposure.host_id == host.id).limit(1).scalar_subquery()
+            through = having.is_not(None)
         named = [names_host(filters.search)] if filters.search and asked.may_name_hosts else []
         conditions.append(or_(through, *named))
     return conditions

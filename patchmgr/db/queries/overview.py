@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from patchmgr.db import models
-from patchmgr.db.queries import exceptions
+from patchmgr.db.queries import exceptions, plan_lists
 from patchmgr.domain.rollout.states import OPEN_PLANS
 
 OVERDUE_JOB = timedelta(minutes=5)  # a scheduled job this late says that no scheduler leads
@@ -44,6 +44,7 @@ class Presses:
 
     troubles: list[Trouble]  # with the service itself; none is healthy
     exceptions: int  # proposed ones that wait for the viewer's approval
+    approvals: int  # of plans and rings, likewise
 
 
 def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Trouble]:
@@ -51,8 +52,10 @@ def troubles(session: Session, *, now: datetime, stale_hours: int) -> list[Troub
     return presses(session, now=now, stale_hours=stale_hours).troubles
 
 
-def presses(session: Session, *, now: datetime, stale_hours: int, approver: str = "") -> Presses:
-    """Return what is wrong, and what waits for ``approver``, if there is one. One query.
+def presses(
+    session: Session, *, now: datetime, stale_hours: int, approver: str = "", role: str = ""
+) -> Presses:
+    """Return what is wrong, and what waits for ``approver`` in ``role``, if any. One query.
 
     A sync that failed is told once, as its feed's.
     """
@@ -90,17 +93,23 @@ def presses(session: Session, *, now: datetime, stale_hours: int, approver: str 
         number = cast(exceptions.awaiting(approver, now=now).scalar_subquery(), String)
         nothing = (literal(""), cast(null(), BigInteger), literal(""))
         asked.append(select(literal("exceptions"), number, *nothing))
-    found, waiting = [], 0
+        wanted = plan_lists.approvals_asked(approver).subquery()
+        authors, terms, settings = wanted.c
+        at = cast(null(), BigInteger)
+        asked.append(select(literal("approval"), authors, terms, at, settings))
+    found, waiting, approvals = [], 0, 0
     rows: Iterable[Any] = session.execute(union_all(*asked))
     for about, name, state, at, error in rows:
         if about == "exceptions":
             waiting = int(name)
+        elif about == "approval":
+            approvals += plan_lists.may_give(name, state, error, approver, role)
         elif message := _trouble(about, name, state, at, error, now, timedelta(hours=stale_hours)):
             found.append(Trouble(about, name, message))
     feeds_told = {f"sync:{trouble.name}" for trouble in found if trouble.about == "feed"}
     found = [one for one in found if one.about != "job" or one.name not in feeds_told]
     found.sort(key=lambda trouble: (trouble.about != "scheduler", trouble.message))
-    return Presses(found, waiting)
+    return Presses(found, waiting, approvals)
 
 
 def _trouble(

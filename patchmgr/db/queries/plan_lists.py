@@ -1,11 +1,12 @@
 """Plans as lists: all of them, those under way, and what awaits whom."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, String, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -105,6 +106,57 @@ def awaiting_approval(
     That is plans that are not theirs and that they have not decided, then rings of plans under way
     that wait for an approval of their own. One query.
     """
+    ring = models.Ring
+    waiting, is_asked = _awaiting(not_author)
+    rows = session.execute(
+        _lines()
+        .add_columns(_plan.terms, _plan.authors, ring.name, ring.settings)
+        .outerjoin(ring, waiting)
+        .where(is_asked)
+        .order_by(ring.id.is_not(None), _plan.proposed_at, _plan.id, ring.id)
+    ).all()
+    return [
+        (_line(row), name or "")
+        for row in rows
+        for terms, authors, name, settings in [row[-4:]]
+        if _may_give(authors, terms, settings, not_author, role)
+    ]
+
+
+def approvals_asked(not_author: str) -> Select[str, str, str]:
+    """Return the query for what `may_give` needs of each approval that ``not_author`` may give."""
+    ring = models.Ring
+    waiting, is_asked = _awaiting(not_author)
+    query = select(
+        cast(_plan.authors, String), cast(_plan.terms, String), cast(ring.settings, String)
+    )
+    return query.select_from(_plan).outerjoin(ring, waiting).where(is_asked)
+
+
+def may_give(authors: str, terms: str, settings: str | None, name: str, role: str) -> bool:
+    """Return whether ``name``, in this role, may give an approval of `approvals_asked`."""
+    of_ring = json.loads(settings) if settings else None
+    return _may_give(json.loads(authors), json.loads(terms), of_ring, name, role)
+
+
+def _may_give(
+    authors: Collection[str],
+    terms: Mapping[str, Any],
+    settings: Mapping[str, Any] | None,
+    name: str,
+    role: str,
+) -> bool:
+    """Return whether ``name`` may approve a plan, or its ring of these ``settings``."""
+    asked = terms if settings is None else settings
+    needed = settings is None or settings["needs_approval"]
+    return name not in authors and needed and may_approve(asked.get("approvers", ()), name, role)
+
+
+def _awaiting(not_author: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return how a plan's rings that wait are joined, and which of plans and rings are asked for.
+
+    What ``not_author`` has decided is left out; what they may not is not.
+    """
     row, ring = models.Approval, models.Ring
     by_them = and_(row.by == not_author, row.ring == "")
     decided = exists().where(row.plan_id == _plan.id, row.void_at.is_(None), by_them)
@@ -120,21 +172,7 @@ def awaiting_approval(
         ring.state == RingState.WAITING_GATE.value,
         _plan.state.in_([state.value for state in ACTIVE_PLANS]),
     )
-    rows = session.execute(
-        _lines()
-        .add_columns(_plan.terms, _plan.authors, ring.name, ring.settings)
-        .outerjoin(ring, waiting)
-        .where(or_(proposed, and_(ring.id.is_not(None), ~given)))
-        .order_by(ring.id.is_not(None), _plan.proposed_at, _plan.id, ring.id)
-    ).all()
-    return [
-        (_line(row), name or "")
-        for row in rows
-        for terms, authors, name, settings in [row[-4:]]
-        if not_author not in authors
-        and (name is None or settings["needs_approval"])
-        and may_approve((settings if name else terms).get("approvers", ()), not_author, role)
-    ]
+    return waiting, or_(proposed, and_(ring.id.is_not(None), ~given))
 
 
 def running(session: Session) -> list[RunningPlan]:

@@ -165,7 +165,7 @@ def advisories(session: Session, plan_id: int) -> list[AdvisoryLine]:
 
 
 def standing(session: Session, plan_id: int, *, now: datetime, silent_days: int) -> Standing:
-    """Return how the hosts of a plan stand now. Three queries."""
+    """Return how the hosts of a plan stand now. Two queries."""
     since = now - timedelta(days=silent_days)
     rows = session.execute(
         select(
@@ -179,7 +179,7 @@ def standing(session: Session, plan_id: int, *, now: datetime, silent_days: int)
         .where(task.plan_id == plan_id)
         .order_by(host.hostname)
     ).all()
-    elsewhere, excluded = _elsewhere_and_excluded(session, plan_id)
+    elsewhere, excluded, first_time = _around(session, plan_id)
     return Standing(
         silent=tuple(name for name, at, *_ in rows if at is not None and at < since),
         never_reported=tuple(name for name, at, *_ in rows if at is None),
@@ -187,15 +187,19 @@ def standing(session: Session, plan_id: int, *, now: datetime, silent_days: int)
         retired=tuple(name for name, *_, retired, _ in rows if retired is not None),
         without_window=tuple(name for name, *_, window in rows if window is None),
         elsewhere=elsewhere,
-        first_time=_first_time(session, plan_id),
+        first_time=first_time,
         excluded=excluded,
     )
 
 
-def _elsewhere_and_excluded(
+def _around(
     session: Session, plan_id: int
-) -> tuple[tuple[tuple[int, str, int], ...], dict[str, tuple[int, int]]]:
-    """Return the open plans that share hosts, and why how much is not planned. One query."""
+) -> tuple[tuple[tuple[int, str, int], ...], dict[str, tuple[int, int]], tuple[str, ...]]:
+    """Return the open plans that share hosts, why how much is not planned, and what is new.
+
+    New are the packages whose change to this version no plan has brought to an end anywhere. One
+    query.
+    """
     other, left = aliased(models.Task), models.PlanExclusion
     shared = (
         select(plan.id, plan.title, func.count(), literal(0))
@@ -210,13 +214,20 @@ def _elsewhere_and_excluded(
         .where(left.plan_id == plan_id)
         .group_by(left.reason)
     )
-    elsewhere, excluded = [], {}
-    for number, words, count, hosts in session.execute(union_all(shared, reasons)):
-        if number:
+    new = (
+        select(literal(-1), change.package, literal(0), literal(0))
+        .where(change.plan_id == plan_id, ~_made_elsewhere(plan_id))
+        .distinct()
+    )
+    elsewhere, excluded, first_time = [], {}, []
+    for number, words, count, hosts in session.execute(union_all(shared, reasons, new)):
+        if number > 0:
             elsewhere.append((int(number), str(words), int(count)))
+        elif number:
+            first_time.append(str(words))
         else:
             excluded[str(words)] = int(count), int(hosts)
-    return tuple(sorted(elsewhere)), dict(sorted(excluded.items()))
+    return tuple(sorted(elsewhere)), dict(sorted(excluded.items())), tuple(sorted(first_time))
 
 
 def placement(session: Session, plan_id: int) -> list[tuple[int, str | None, int]]:
@@ -324,10 +335,10 @@ def _plan_line(row: models.Plan, rows: Sequence[models.Ring], given: int) -> Pla
     )
 
 
-def _first_time(session: Session, plan_id: int) -> tuple[str, ...]:
-    """Return the packages whose change to this version no plan has brought to an end anywhere."""
+def _made_elsewhere(plan_id: int) -> ColumnElement[bool]:
+    """Return the condition for changes that another plan has brought to an end on some host."""
     earlier, done = aliased(models.PlanChange), aliased(models.PlanItem)
-    made = (
+    return (
         select(literal(1))
         .select_from(earlier)
         .join(done, done.change_id == earlier.id)
@@ -341,13 +352,6 @@ def _first_time(session: Session, plan_id: int) -> tuple[str, ...]:
         )
         .exists()
     )
-    rows = session.scalars(
-        select(change.package)
-        .where(change.plan_id == plan_id, ~made)
-        .distinct()
-        .order_by(change.package)
-    )
-    return tuple(rows)
 
 
 def _escaped(text: str) -> str:

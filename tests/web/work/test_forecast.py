@@ -198,6 +198,23 @@ def test_a_what_if_that_cannot_be_says_so_beside_its_field(
     assert complaint in answer.text[label:ends]
 
 
+def test_the_api_gives_the_forecast_that_is_kept_while_it_holds(works, operator):
+    plan_id = works.create(rings=SOAKED)
+    address = f"/api/v1/plans/{plan_id}/forecast"
+    made = operator.get(address).json
+    works.forecast()
+
+    works.pass_time()
+    kept = operator.get(address).json
+    changed = operator.get(f"{address}?soak=1h").json
+    works.do("propose", plan_id)
+    anew = operator.get(address).json
+
+    assert kept == made
+    assert kept["made_at"] < changed["made_at"] == anew["made_at"]
+    assert kept["forecast"]["starts"] < anew["forecast"]["starts"]
+
+
 def test_a_plan_that_is_over_has_no_forecast(works, operator):
     plan_id = works.create()
     works.do("cancel", plan_id, reason="no")
