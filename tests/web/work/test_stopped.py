@@ -56,6 +56,15 @@ def test_overview_list_and_plan_give_the_same_reasons(works, operator):
         assert "openssl failed on 2 hosts" in text, page
 
 
+def test_an_approver_is_told_that_hosts_of_another_plan_failed_on_it(works, operator):
+    failed_on, later = halted(works), works.create(title="The same again")
+    works.do("propose", later)
+
+    for page in ("changes", "risks"):
+        text = operator.get(f"/plans/{later}/{page}").text
+        assert f" may be bad: hosts of plan {failed_on} failed on it" in text, page
+
+
 def paused_by_a_probe_that_says_nothing(works):
     probe = Probe("errors", ProbeKind.PROMETHEUS, "http://prom.example/", "errors", at_most=1.0)
     plan_id = works.started(rings=(RingSettings("all", probes=(probe,)),))
