@@ -215,10 +215,6 @@ def _is_kept(path: Path, received: int) -> bool:
     return not received or (path.is_file() and path.stat().st_size >= received)
 
 
-def _looks(row: models.Upload) -> tuple[str, int, int]:
-    return row.filename, row.size, row.modified
-
-
 def _unfinished(session: Session, actor: str) -> list[models.Upload]:
     upload = models.Upload
     mine = select(upload).where(upload.uploaded_by == actor, upload.import_id.is_(None))

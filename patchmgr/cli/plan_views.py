@@ -230,6 +230,10 @@ def _print_notes(plan: PlanDetail) -> None:
             f"exact, and {one['hosts']} hosts are offered {one['offered']} instead: "
             f"{one['package']} {one['target']}"
         )
+    for one in plan.summary.get("raised_targets", ()):
+        click.echo(
+            f"past what is known to be bad: {one['package']} {one['fix']} -> {one['target']}"
+        )
     for one in plan.summary.get("unmatched", ()):
         click.echo(one)
     for one in plan.summary.get("phased", ()):

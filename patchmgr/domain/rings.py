@@ -23,6 +23,7 @@ FIELDS = ("ring", "environment", "site", "owner", "criticality", "exposure", "pl
 OWN_WINDOW = "own"  # each host's own window, any time for a host that has none
 ANY_TIME = "any"
 MOST_RINGS = 20
+LARGEST = 2**31 - 1  # number of hosts or tries that databases count up to
 
 _HOURS = timedelta(hours=1)
 _DAYS = timedelta(days=1)
@@ -116,7 +117,7 @@ class RingSettings:
         return {
             **{name: _unless(0 <= getattr(self, name) <= 100, "from 0 to 100") for name in shares},
             **{
-                name: _unless(getattr(self, name) >= least, f"{least} or more")
+                name: _unless(least <= getattr(self, name) <= LARGEST, f"{least} or more")
                 for name, least in counts.items()
             },
             **{

@@ -12,6 +12,7 @@ from patchmgr.db.queries.freezes import FOR_EVER
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.freezes import RecurringFreeze
+from patchmgr.domain.rules import YEARS
 from patchmgr.domain.windows import Freeze
 from patchmgr.errors import ConflictError, InputError, NotFoundError
 from patchmgr.services import audit
@@ -35,7 +36,10 @@ def add(
 def put_new(
     session: Session, freeze: Freeze | RecurringFreeze, *, actor: str, now: datetime
 ) -> int:
-    """Add a freeze in the caller's transaction. Raises `InputError`."""
+    """Add a freeze in the caller's transaction. Raises `InputError`.
+
+    One in a year that no calendar here has would be in the way of everybody who reads them.
+    """
     starts, ends, recurrence = _times(freeze, now)
     new = row(
         name=freeze.name,
@@ -90,6 +94,9 @@ def _times(
 ) -> tuple[datetime, datetime, dict[str, Any] | None]:
     """Return when a freeze begins and ends, and how it recurs."""
     if isinstance(freeze, Freeze):
+        times = {"from": freeze.starts, "until": freeze.ends}
+        if odd := [name for name, at in times.items() if at.year not in YEARS]:
+            raise InputError(dict.fromkeys(odd, f"from {YEARS[0]} to {YEARS[-1]}"))
         return freeze.starts, freeze.ends, None
     first = next(freeze.occurrences(now, FOR_EVER), None)
     if first is None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models, values
 from patchmgr.db.bulk import in_lists
-from patchmgr.domain.advisories import Status
+from patchmgr.domain.advisories import Match, Status
 from patchmgr.domain.facts import Candidate, Installable, installable, why_not
 from patchmgr.domain.offers import shared_out
 from patchmgr.domain.packages import SCHEME_OF_MANAGER
@@ -110,6 +110,23 @@ def superseded(
         {"package": package, "target": target, "offered": newer, "hosts": count}
         for (package, target, newer), count in sorted(hosts.items())
     ]
+
+
+def versions(
+    offered: OwnOffers, known: Mapping[int, Candidate]
+) -> dict[int, dict[int, dict[Match, str]]]:
+    """Return the version that each host's own repositories have for all hosts, by what is meant.
+
+    What is phased may not be offered to this host.
+    """
+    return {
+        host: {
+            number: {match: one.version_as(match) for match in Match}
+            for number, candidate in of_host.items()
+            if (one := known.get(candidate)) is not None and one.phased is None
+        }
+        for host, of_host in offered.items()
+    }
 
 
 def _is_newer(one: Candidate, change: Change) -> bool:

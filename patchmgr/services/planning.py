@@ -23,6 +23,7 @@ from patchmgr.domain.plans import (
     Statement,
 )
 from patchmgr.domain.proposing import propose_items
+from patchmgr.domain.raising import Raised, past_holds
 from patchmgr.domain.rings import HostFacts, RingSettings
 from patchmgr.domain.terms import Targets, Terms
 from patchmgr.domain.window_rules import WindowRule, window_of
@@ -75,7 +76,12 @@ def draft(
     stay = None if terms.include_held else held
     proposal = propose_items(statements, exposed, stay, excepted, own)
     or_newer = terms.targets is Targets.AT_LEAST
-    proposal = hold_back(proposal, holds.in_force(session, now), or_newer=or_newer)
+    held_back = holds.in_force(session, now)
+    raised: dict[Raised, int] = {}
+    if or_newer and held_back:
+        on_offer = own_offers.versions(offered, candidates)
+        proposal, raised = past_holds(proposal, held_back, on_offer)
+    proposal = hold_back(proposal, held_back, or_newer=or_newer)
     windows = known_windows(session)
     given = window_rules(session)
     facts = [facts_of(hosts[number], given) for number in sorted(proposal.hosts)]
@@ -109,6 +115,11 @@ def draft(
     newer = own_offers.superseded(proposal, offered, candidates)
     if newer and terms.targets is Targets.EXACT:
         summary["superseded_targets"] = newer
+    if raised:
+        summary["raised_targets"] = [
+            {"package": package, "fix": fix, "target": target, "hosts": count}
+            for (package, fix, target), count in raised.items()
+        ]
     if terms.include_held:
         summary["held_included"] = _held_included(proposal, held)
     return Draft(content, proposal, due, summary)

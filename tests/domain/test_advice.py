@@ -58,6 +58,23 @@ def test_each_signal_names_its_hosts_and_what_to_do(kind, subject, ring, hosts, 
     assert len(commands(42, stop)) == len(stop.steps)
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "ring"),
+    [
+        ("failures", "db/1", "db/1"),
+        ("probe", "db/1/shop", "db/1"),
+        ("probe", "db/shop", "db"),
+        ("person", "db", ""),
+        ("hold", "db", ""),
+    ],
+)
+def test_a_signal_speaks_of_its_ring_whatever_that_is_called(kind, subject, ring):
+    known = tuple(Ring(RingSettings(name)) for name in ("db", "db/1"))
+    plan = replace(halted(kind, subject), rings=known)
+
+    assert stops(plan)[0].ring == ring
+
+
 def test_changed_content_is_never_advised_to_be_let_pass():
     (stop,) = stops(halted("content", ""))
 

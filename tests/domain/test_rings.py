@@ -144,6 +144,7 @@ def test_a_short_description_is_enough():
         ([{"name": "a", "percent": 101}], "from 0 to 100"),
         ([{"name": "a", "success_pct": -1}], "from 0 to 100"),
         ([{"name": "a", "max_concurrent": 0}], "1 or more"),
+        ([{"name": "a", "max_concurrent": 2**63}], "1 or more"),
         ([{"name": "a", "hosts": "web-1"}], "a list of hostnames"),
         ([{"name": "a", "fields": {"colour": "red"}}], "is none of ring, environment"),
         ([{"name": "a", "min_soak": "1h"}], "up to the soak"),

@@ -1,7 +1,9 @@
 """What each job does with real services, and what it asks for afterwards."""
 
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from patchmgr.jobs import bodies
 from patchmgr.jobs.schedule import jobs
 from patchmgr.services import rollouts, sync
 from patchmgr.services.rollouts import TickResult
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 TRACKER = {
     "bash": {
@@ -110,3 +114,13 @@ def test_every_feed_that_is_on_and_needed_has_its_job(db, settings, now):
     syncs = {"sync:debian", "sync:epss", "sync:kev"}
     assert before == {"scan", "tick", "propose", "forecast", "report", "housekeeping"} | syncs
     assert after == before - syncs
+
+
+def test_the_manual_names_every_job(sqlite_db, settings, now):
+    known = {job.name for job in jobs(sqlite_db, settings, lambda: now, imports=str)}
+    manual = (DOCS / "operations.md").read_text()
+    table = manual.partition("## What it does by itself")[2].partition("\n## ")[0]
+
+    named = set(re.findall(r"^\| `([a-z]+)(?::<feed>)?` \|", table, re.MULTILINE))
+
+    assert named == {name.partition(":")[0] for name in known}

@@ -8,11 +8,13 @@ import pytest
 from inventory import submissions
 from patchmgr.db.queries import explanations, hosts, plan_content
 from patchmgr.db.queries import plans as plan_queries
+from patchmgr.domain.accounts import Role
+from patchmgr.domain.holds import Hold
 from patchmgr.domain.offers import NOT_YET
 from patchmgr.domain.plans import Selection
 from patchmgr.domain.terms import Targets, Terms
 from patchmgr.errors import ConflictError
-from patchmgr.services import sync
+from patchmgr.services import holds, sync
 from tests.services.conftest import OLD
 
 CURRENT = {
@@ -256,6 +258,41 @@ def test_an_exact_target_stays_and_where_only_a_newer_one_is_on_offer_the_plan_s
 
     assert targets(fleet, plan_id)["curl"][0] == "7.88.1-10+deb12u9"
     assert fleet.get(plan_id).summary.get("superseded_targets") == said
+
+
+@pytest.mark.parametrize(
+    ("bad", "on_offer", "target"),
+    [
+        ("7.88.1-10+deb12u12", "7.88.1-10+deb12u14", "7.88.1-10+deb12u14"),
+        (">=7.88.1-10+deb12u9,<7.88.1-10+deb12u14", "7.88.1-10+deb12u14", "7.88.1-10+deb12u14"),
+        (">7.88.1-10+deb12u9", "7.88.1-10+deb12u14", None),
+        ("7.88.1-10+deb12u12", "7.88.1-10+deb12u14 (phased 10%)", None),
+        ("<7.88.1-10+deb12u9", "7.88.1-10+deb12u14", "7.88.1-10+deb12u9"),  # concerns it not
+    ],
+)
+def test_at_least_goes_past_what_is_known_to_be_bad_where_the_host_is_offered_it(
+    fleet, own, bad, on_offer, target
+):
+    own(curl=on_offer)
+    hold, until = Hold("curl", bad, reason="leaks"), fleet.now + timedelta(days=9)
+    by = {"actor": "ann", "role": Role.OPERATOR, "now": fleet.now}
+    holds.add(fleet.db, hold, expires_at=until, **by)
+    asked = {
+        "selection": Selection(hosts=("b1",), packages=("curl",)),
+        "terms": Terms(targets=Targets.AT_LEAST),
+    }
+
+    if target is None:
+        with pytest.raises(ConflictError, match="at least, which may bring curl"):
+            fleet.create(**asked)
+        return
+    plan_id = fleet.create(**asked)
+    assert targets(fleet, plan_id)["curl"][0] == target
+    raised = fleet.get(plan_id).summary.get("raised_targets", [])
+    assert [one["target"] for one in raised] == ([target] if target.endswith("u14") else [])
+    fleet.do("propose", plan_id)
+    fleet.do("approve", plan_id, actor="bob")
+    fleet.do("start", plan_id)
 
 
 def test_what_is_phased_is_planned_and_said(fleet, own):

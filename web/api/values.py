@@ -1,6 +1,6 @@
 """What the API's documents are made of; every outward form is written down, none is derived."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -31,11 +31,11 @@ def _instant(value: object) -> object:
         return value
     try:
         at = datetime.fromisoformat(value.replace(" ", "+") if "+" not in value else value)
-    except ValueError as error:
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # in UTC it can be before all years, or after
         raise ValueError("is no instant; write it as 2026-03-02T14:30:00Z") from error
-    if at.tzinfo is None:
-        raise ValueError("needs its zone: 2026-03-02T14:30:00Z")
-    return at
+    raise ValueError("needs its zone: 2026-03-02T14:30:00Z")
 
 
 SeverityWord = Annotated[

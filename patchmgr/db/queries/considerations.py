@@ -28,7 +28,7 @@ exposure, judgement = models.Exposure, models.Judgement
 advisory, fix, revision, feed = models.Advisory, models.Fix, models.FeedRevision, models.Feed
 
 
-Pairs = Sequence[tuple[Any, Weighed]]  # rows of `_statements`, each with what it comes to
+Pairs = Sequence[tuple[Any, Weighed]]  # rows of `statements_then`, each with what it comes to
 
 
 def statements_then(subject: models.PackageVersion, at: datetime) -> Select[Any, Any, Any, Any]:

@@ -100,19 +100,6 @@ def changes(
     return Page(lines, total, follows)
 
 
-def hosts_of_change(session: Session, plan_id: int, change_id: int, limit: int = 500) -> list[str]:
-    """Return the names of hosts that get a change, at most ``limit``."""
-    return list(
-        session.scalars(
-            select(_host.hostname)
-            .join(_item, _item.host_id == _host.id)
-            .where(_item.plan_id == plan_id, _item.change_id == change_id)
-            .order_by(_host.hostname)
-            .limit(limit)
-        )
-    )
-
-
 def hosts(
     session: Session,
     plan_id: int,

@@ -90,6 +90,7 @@ _ADVICE: Mapping[str, tuple[Step, ...]] = {
     ),
 }  # fmt: skip
 _RESUME = Step("resume", "Resume: hosts whose window is open get their turn at once.")
+_OF_RINGS = ("failures", "gate", "waiting")  # kinds of signals whose subject is a ring
 _OF_HOSTS = ("retry", "roll-back", "acknowledge-hosts")  # steps that need hosts to take them
 
 
@@ -134,8 +135,8 @@ def commands(plan_id: int, stop: Stop) -> tuple[str, ...]:
 
 
 def _halted(rollout: Rollout, signal: Signal, culprits: Sequence[Culprit], around: Around) -> Stop:
-    ring = next((one for one in rollout.rings if one.name == signal.subject.split("/")[0]), None)
-    hosts = tuple(filter(_causes(signal), culprits))
+    ring = _ring(rollout, signal)
+    hosts = tuple(filter(_causes(signal, ring), culprits))
     kind = _kind(signal, ring, hosts)
     steps = _ADVICE.get(kind, _ADVICE["person"])
     if kind == "not_back":
@@ -187,13 +188,23 @@ def _is_possible(step: Step, hosts: Sequence[Culprit]) -> bool:
     return bool(hosts) or step.command not in _OF_HOSTS
 
 
-def _causes(signal: Signal) -> Callable[[Culprit], bool]:
+def _ring(rollout: Rollout, signal: Signal) -> Ring | None:
+    """Return the ring that a signal speaks of, if it speaks of one; a probe's is ``ring/probe``."""
+    if signal.kind in _OF_RINGS:
+        return next((ring for ring in rollout.rings if ring.name == signal.subject), None)
+    if signal.kind != "probe":  # a person, a package or a hold may be called as a ring is
+        return None
+    named = [one for one in rollout.rings if signal.subject.startswith(f"{one.name}/")]
+    return max(named, key=lambda ring: len(ring.name), default=None)
+
+
+def _causes(signal: Signal, ring: Ring | None) -> Callable[[Culprit], bool]:
     return {
         "failures": lambda one: one.ring == signal.subject and one.state is not TaskState.LOST,
         "package": lambda one: one.package == signal.subject,
         "reboot": lambda one: one.not_back,
         "gate": lambda one: one.ring == signal.subject,
-        "probe": lambda one: one.ring == signal.subject.split("/")[0],
+        "probe": lambda one: ring is not None and one.ring == ring.name,
     }.get(signal.kind, lambda _: False)
 
 

@@ -65,7 +65,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The content, rings or windows are others now; the caller gives the new ones as ``rings``."""
+    """Rings, groups, windows or terms are others now: the plan has another hash."""
 
     by: str
     at: datetime

@@ -96,6 +96,8 @@ def make(
     chosen = _forms(formats)
     if at.year < YEARS[0]:
         raise InputError({"at": f"{at:%Y-%m-%d} is before {YEARS[0]}, when no feed said anything"})
+    if at.year > YEARS[-1]:
+        raise InputError({"at": f"{at:%Y-%m-%d} is after {YEARS[-1]}"})
     place = None if out is None else target(out, chosen, SUFFIXES)
     with db.writing() as session:
         history.remember_hosts(session, at=now, silent_days=settings.silent_days)

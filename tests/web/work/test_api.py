@@ -501,6 +501,10 @@ def test_windows_and_freezes_are_added(works, ask):
     assert ask("POST", "/windows", json=window).status_code == 409
     assert ask("POST", "/freezes", json=freeze).json[0]["ends"] == "2027-01-05T23:00:00Z"
     assert ask("POST", "/freezes", json={**freeze, "starts": "now"}).status_code == 422
+    # In UTC outside of all years, or in one that calendars cannot count on from.
+    for field, at in (("starts", "0001-01-01T00:00:00+14:00"), ("ends", "9999-12-31T23:00:00Z")):
+        assert ask("POST", "/freezes", json={**freeze, field: at}).status_code == 422
+    assert [one["name"] for one in ask("GET", "/freezes").json] == ["Year end"]
 
 
 def test_a_program_is_told_what_a_plan_leaves_out_and_what_happened_to_it(works, ask):
@@ -535,6 +539,7 @@ def test_a_program_forecasts_and_overrules(works, program):
     assert forecast.json["forecast"]["ends"] > forecast.json["forecast"]["starts"]
     assert forecast.json["compliance"][-1]["findings"] == 0
     assert ask("GET", f"/plans/{number}/forecast?start=soon").status_code == 422
+    assert ask("GET", f"/plans/{number}/forecast?start=9999-12-31T23:59:59").status_code == 422
     for path in ("skip-ring", "roll-back"):
         body = {"reason": "r", "ring": "canary"} if path == "skip-ring" else {"reason": "r"}
         body |= {"hosts": ["h"]} if path == "roll-back" else {}
