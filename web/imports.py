@@ -41,7 +41,7 @@ IMPORTS = Table(
             "state",
             "State",
             (
-                ("previewed", "Waiting for confirmation"),
+                ("previewed", "Waits for confirmation"),
                 ("applied", "Applied"),
                 ("discarded", "Discarded"),
                 ("interrupted", "Interrupted"),

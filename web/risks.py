@@ -16,6 +16,7 @@ from patchmgr.domain.terms import Targets
 from web.show import capitalize_first, plural
 
 NAMED = 3  # hosts named in a sentence
+NO_RING = ": no ring begins with it"
 REASONS = 8  # for which something is not planned, that have a sentence of their own
 HELD = 20  # changes that are held, likewise
 
@@ -109,13 +110,20 @@ def _signals(plan: PlanDetail) -> list[Risk]:
 def held(plan: PlanDetail, found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
     """Return what the plan would install that is known to be bad, unless its signals say so."""
     said = {signal.why for signal in plan.signals if signal.kind == "hold"}
-    words = [f"{change.package} {change.to_version} is {hold.words}" for change, hold in found]
-    new = [one for one in words if one not in said]
-    risks = [Risk("bad", f"{one}: no ring begins with it.", "hold") for one in new[:HELD]]
+    words = [_bad_version(change, hold) for change, hold in found]
+    new = [one for one in words if one.removesuffix(NO_RING) not in said]
+    risks = [Risk("bad", f"{one}.", "hold") for one in new[:HELD]]
     if (rest := len(new) - HELD) > 0:
         words_of_rest = f"{plural(rest, 'more change is', 'more changes are')} held likewise."
         risks.append(Risk("bad", words_of_rest, "hold"))
     return risks
+
+
+def _bad_version(change: Change, hold: Hold) -> str:
+    what = f"{change.package} {change.to_version}"
+    if hold.is_proposed:
+        return f"{what} may be bad: {hold.reason}, and nobody has decided on hold {hold.id} yet"
+    return f"{what} is {hold.words}{NO_RING}"
 
 
 def _hosts(standing: Standing) -> list[Risk]:

@@ -50,6 +50,7 @@ class Hold:
     reason: str = ""
     id: int = 0
     is_of_newer: bool = False  # not what is planned is bad, but what a host may get in its place
+    is_proposed: bool = False  # hosts failed on it, and nobody has said yet that it is bad
 
     def __post_init__(self) -> None:
         if not self.package or self.package.strip() != self.package or len(self.package) > 200:

@@ -122,7 +122,7 @@ def _named(plain: str) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_DECORATION.sub(" ", text.lower()).replace(",", " ").split())
+    return " ".join(re.sub("[,:]", " ", _DECORATION.sub(" ", text.lower())).split())
 
 
 def _linux(os_id: str, said: str, version: str) -> System | None:

@@ -4,15 +4,16 @@ Unlike `patchmgr.services.rollout_load`, which loads what a step can change, and
 when other plans give back what they have taken of a group.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, select, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from patchmgr.db import models
+from patchmgr.db.base import from_micros
 from patchmgr.db.queries import rollouts as queries
 from patchmgr.domain.rollout.model import Budget, Rollout, Task
 from patchmgr.domain.rollout.states import LIVE_TASKS, OPEN_PLANS, PlanState
@@ -41,33 +42,36 @@ def with_hosts(
     session: Session, plan_id: int, rollout: Rollout, *, is_grouped: bool
 ) -> tuple[Rollout, dict[int, str]]:
     """Return ``rollout`` with every host that is not over, and the names of these. One query."""
-    found: dict[int, Sequence[Any]] = {}
+    rows = session.execute(_live(plan_id, is_grouped=is_grouped)).all()
     budgets: dict[str, Budget] = {}
-    groups: dict[int, list[str]] = defaultdict(list)
-    before: dict[int, list[int]] = defaultdict(list)
-    for row in session.execute(_live(plan_id, is_grouped=is_grouped)):
-        number = row[0]
-        found.setdefault(number, row)
-        if is_grouped and row[12] is not None:
-            key, limit, unavailable, first = row[12:]
-            budgets.setdefault(key, Budget(limit, unavailable))
-            groups[number].append(key)
-            if first is not None:
-                before[number].append(first)
+    groups: dict[int, tuple[str, ...]] = {}
+    before: dict[int, tuple[int, ...]] = {}
+    alone: dict[str, tuple[str]] = {}  # most hosts are in one group, and have it in common
+    for row in rows if is_grouped else ():
+        number, key = row[0], row[12]
+        if key is None:
+            continue
+        if key not in budgets:
+            budgets[key], alone[key] = Budget(row[13], row[14]), (key,)
+        groups[number] = tuple(sorted((*groups[number], key))) if number in groups else alone[key]
+        if row[15] is not None:
+            before[number] = (*before.get(number, ()), row[15])
+    names = {row[0]: row[11] for row in rows}
+    # Those that are over have begun.
+    after = {host: tuple(one for one in firsts if one in names) for host, firsts in before.items()}
     states = {state.value: state for state in LIVE_TASKS}
+    at = cache(_instant)  # most hosts have theirs in common
     tasks = {
         number: Task(
-            number, position, window, states[state], since, attempt, misses, deadline, dispatched,
-            begun, seen=seen, groups=tuple(sorted(groups.get(number, ()))),
-            # Those that are over have begun.
-            after=tuple(first for first in before.get(number, ()) if first in found),
+            number, position, window, states[state], at(since), attempt, misses, at(deadline),
+            at(dispatched), at(begun), None, at(seen), groups=groups.get(number, ()),
+            after=after.get(number, ()),
         )
-        for number, (
-            _, position, window, state, since, attempt, misses, deadline, dispatched, begun, seen,
-            *_,
-        ) in found.items()
+        for (
+            number, position, window, state, since, attempt, misses, deadline, dispatched, begun,
+            seen, *_,
+        ) in rows
     }  # fmt: skip
-    names = {number: row[11] for number, row in found.items()}
     # Hosts that go back are not played.
     whole = replace(rollout, tasks=tasks, groups=budgets, orders_ways_back=False)
     return whole, names
@@ -77,9 +81,9 @@ def _live(plan_id: int, *, is_grouped: bool) -> Select[Any]:
     """Select the hosts that are not over, one that is in several groups once for each."""
     ring, host = models.Ring, models.Host
     columns: list[Any] = [
-        _task.host_id, ring.position, _task.window, _task.state, _task.state_since, _task.attempt,
-        _task.misses, _task.deadline, _task.dispatched_at, _task.begun_at, _task.seen_at,
-        host.hostname,
+        _task.host_id, ring.position, _task.window, _task.state, _micros(_task.state_since),
+        _task.attempt, _task.misses, _micros(_task.deadline), _micros(_task.dispatched_at),
+        _micros(_task.begun_at), _micros(_task.seen_at), host.hostname,
     ]  # fmt: skip
     query = (
         select(*columns)
@@ -97,3 +101,11 @@ def _live(plan_id: int, *, is_grouped: bool) -> Select[Any]:
         .outerjoin(member, is_its)
         .outerjoin(group, group.id == member.group_id)
     )
+
+
+def _micros(column: InstrumentedAttribute[Any]) -> ColumnElement[int]:
+    return type_coerce(column, BigInteger)
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

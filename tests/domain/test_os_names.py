@@ -35,6 +35,7 @@ from patchmgr.domain import os_names
         ("openSUSE Leap 15.5", "", ("opensuse-leap", "15.5")),
         ("Debian GNU/Linux 12 (bookworm)", "", ("debian", "12")),
         ("Debian", "12.4", ("debian", "12")),
+        ("debian:12", "", ("debian", "12")),
         ("Ubuntu 22.04.3 LTS", "", ("ubuntu", "22.04")),
         ("Ubuntu 22.04 LTS", "jammy", ("ubuntu", "22.04")),
         ("Alpine Linux v3.18", "", ("alpine", "3.18")),

@@ -139,7 +139,12 @@ def test_several_hosts_that_failed_on_a_package_propose_a_hold(fleet):
         "debian:12",
     )
     assert (line.state, line.plan_id, line.created_by) == ("proposed", plan_id, "patchmgr")
-    assert "curl" in planned(fleet, fleet.create())[0]
+    later = fleet.create()
+    assert "curl" in planned(fleet, later)[0]
+    with fleet.db.reading() as session:
+        assert queries.of_plan(session, later, fleet.now) == []
+        ((change, hold),) = queries.of_plan(session, later, fleet.now, proposed=True)
+    assert (change.package, hold.id, hold.is_proposed) == ("curl", line.id, True)
     holds.confirm(fleet.db, line.id, actor="ann", role=Role.OPERATOR, now=fleet.now)
     with pytest.raises(ConflictError, match="in force already"):
         holds.confirm(fleet.db, line.id, actor="ann", role=Role.OPERATOR, now=fleet.now)

@@ -122,6 +122,6 @@ def risks_of(plan: PlanDetail) -> list[risks.Risk]:
         plan,
         standing,
         kept=forecasts.of_plan(session(), plan.id),
-        bad=holds.of_plan(session(), plan.id, now()),
+        bad=holds.of_plan(session(), plan.id, now(), proposed=True),
         now=now(),
     )

@@ -97,8 +97,12 @@ def changes_page(plan: PlanDetail) -> ResponseReturnValue:
         history.update(change_history.of_changes(session(), plan.id, numbers))
         return Fetched.of(found)
 
-    bad = holds.of_plan(session(), plan.id, now())
-    held = {(one.package, one.platform, one.to_version): hold.words for one, hold in bad}
+    bad = holds.of_plan(session(), plan.id, now(), proposed=True)
+    held = {
+        (one.package, one.platform, one.to_version): hold.words
+        for one, hold in bad
+        if not hold.is_proposed
+    }
     return answer(
         "plans/changes.html",
         CHANGES,

@@ -102,11 +102,17 @@ def get(session: Session, number: int, *, now: datetime) -> HoldLine:
 
 
 def of_plan(
-    session: Session, plan_id: int, now: datetime, *, waiting: bool = False
+    session: Session,
+    plan_id: int,
+    now: datetime,
+    *,
+    waiting: bool = False,
+    proposed: bool = False,
 ) -> list[tuple[Change, Hold]]:
     """Return what an open plan would install that is held, with the hold that says so.
 
-    With ``waiting`` only what some host has yet to begin. One query.
+    With ``waiting`` only what some host has yet to begin; with ``proposed`` also what hosts failed
+    on and nobody has confirmed yet. One query.
     """
     change, item, task = models.PlanChange, models.PlanItem, models.Task
     query = (
@@ -114,8 +120,10 @@ def of_plan(
         .join(models.Plan, models.Plan.id == change.plan_id)
         .join(_hold, or_(_hold.package == change.package, _hold.package == change.source))
         .where(change.plan_id == plan_id, _hold.platform.in_(["", change.platform]))
-        .where(_hold.expires_at > now, _hold.revoked_at.is_(None), _hold.confirmed_at.is_not(None))
+        .where(_hold.expires_at > now, _hold.revoked_at.is_(None))
     )
+    if not proposed:
+        query = query.where(_hold.confirmed_at.is_not(None))
     if waiting:
         left = [*WAITING_TASKS, TaskState.LEASED]
         query = query.where(
@@ -126,7 +134,9 @@ def of_plan(
             )
         )
     found: dict[int, tuple[Change, Hold]] = {}
-    rows = session.execute(query.order_by(change.package, change.id, _hold.id))
+    rows = session.execute(
+        query.order_by(change.package, change.id, _hold.confirmed_at.is_(None), _hold.id)
+    )
     for row, hold, terms in rows:
         or_newer = plan_terms.from_json(terms).targets is Targets.AT_LEAST
         one = change_of(row)
@@ -155,7 +165,10 @@ def _in_state(state: str, now: datetime) -> list[ColumnElement[bool]]:
 
 
 def _value(row: "models.PackageHold | HoldLine") -> Hold:
-    return Hold(row.package, row.versions, row.platform, row.reason, row.id)
+    is_proposed = row.confirmed_at is None
+    return Hold(
+        row.package, row.versions, row.platform, row.reason, row.id, is_proposed=is_proposed
+    )
 
 
 def _line(row: models.PackageHold, now: datetime) -> HoldLine:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from patchmgr.domain.rings import ANY_TIME
-from patchmgr.domain.rollout.model import Rollout
+from patchmgr.domain.rollout.model import Rollout, revised
 from patchmgr.domain.rollout.states import LIVE_TASKS
 from patchmgr.domain.rules import YEARS
 from patchmgr.domain.simulation.behaviour import Behaviour
@@ -103,7 +103,7 @@ def changed(rollout: Rollout, windows: Mapping[str, Window], what_if: WhatIf) ->
     tasks = rollout.tasks
     if what_if.window is not None:
         name = None if what_if.window == ANY_TIME else what_if.window
-        tasks = {host: replace(task, window=name) for host, task in tasks.items()}
+        tasks = {host: revised(task, window=name) for host, task in tasks.items()}
     return replace(rollout, rings=tuple(rings), tasks=tasks)
 
 
@@ -214,15 +214,15 @@ def _follow(rings: Mapping[str, RingForecast], done: dict[str, datetime], line: 
         return
     ring = rings[line.ring]
     match line.kind:
+        case "verified":  # nearly all of them
+            ring.last_host = line.time
+            done[line.host] = line.time
         case "ring_started":
             ring.starts = ring.starts or line.time
         case "ring_soaking":
             ring.soaks_from = line.time
         case "ring_passed":
             ring.ends = line.time
-        case "verified":
-            ring.last_host = line.time
-            done[line.host] = line.time
 
 
 def _late(

@@ -104,8 +104,7 @@ class Ledger:
         for host, task in after.tasks.items():
             before = self.tasks[host]
             if task is not before:
-                for member in self.members(host):
-                    self.tasks[member] = task
+                self.tasks.update(dict.fromkeys(self.members(host), task))
                 if before.state is TaskState.LEASED:
                     self.leased.discard(host)
                 if task.state not in NOT_BEGUN:
@@ -133,6 +132,8 @@ class Ledger:
 
     def _let_follow(self, first: int) -> None:
         """Put those back into their queues that waited for one to begin."""
+        if not self._behind:
+            return
         for host in self.members(first):
             for other in self._behind.pop(host, ()):
                 self._file(self.tasks[other])
@@ -157,7 +158,7 @@ class Ledger:
         keys = [(position, name) for name in names if self._queues.get((position, name))]
         found: set[int] = set()
         while keys and len(found) < room:
-            key = min(keys, key=lambda one: self._queues[one][0])
+            key = keys[0] if len(keys) == 1 else min(keys, key=lambda one: self._queues[one][0])
             host = heapq.heappop(self._queues[key])
             if not self._queues[key]:
                 keys.remove(key)
@@ -165,20 +166,22 @@ class Ledger:
             is_free = task.state in WAITING_TASKS and host not in found
             if is_free and not self._park(task, key, taken):
                 found.add(host)
-                taken.update(task.groups)
+                for group in task.groups:
+                    taken[group] += 1
         return found
 
     def _park(self, task: Task, queue: _Queue, taken: Mapping[str, int]) -> bool:
         """Set aside a host that cannot begin for its groups; return whether it was."""
-        spent = next((key for key in task.groups if self._room(key, taken) < 1), None)
-        first = self._after.get(task.host, ())
-        before = next((h for h in first if self.tasks[h].state in NOT_BEGUN), None)
-        if spent is not None:
-            heapq.heappush(self._parked[spent][queue], task.host)
-        elif before is not None:
-            self._behind[before].append(task.host)
+        for key in task.groups:
+            if self._room(key, taken) < 1:
+                heapq.heappush(self._parked[key][queue], task.host)
+                break
         else:
-            return False
+            first = self._after.get(task.host, ())
+            before = next((h for h in first if self.tasks[h].state in NOT_BEGUN), None)
+            if before is None:
+                return False
+            self._behind[before].append(task.host)
         # It does not use the room that its other groups have: that is for the next one there.
         for key in task.groups:
             if self._room(key, taken) > 0:

@@ -340,16 +340,16 @@ class Player:
 
     def _host_lines(self, kind: str, reason: str, ring: str, host: int) -> Iterator[Line]:
         """Yield a line for each host that the task of ``host`` stands for."""
-        if self._setting.told is not None and kind not in self._setting.told:
-            return
-        for member in self._ledger.members(host):
-            yield self._line(kind, reason, ring=ring, host=member)
-
-    def _line(self, kind: str, reason: str, *, ring: str = "", host: int | None = None) -> Line:
         setting = self._setting
-        name = "" if host is None else setting.names.get(host, str(host))
-        group = "" if host is None else setting.groups.get(host, "")
-        return Line(self.at, setting.plan, ring, name, group, kind, reason)
+        if setting.told is not None and kind not in setting.told:
+            return
+        at, plan, names, groups = self.at, setting.plan, setting.names, setting.groups
+        for member in self._ledger.members(host):
+            name = names.get(member) or str(member)
+            yield Line(at, plan, ring, name, groups.get(member, ""), kind, reason)
+
+    def _line(self, kind: str, reason: str, *, ring: str = "") -> Line:
+        return Line(self.at, self._setting.plan, ring, "", "", kind, reason)
 
     # Time
 

@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_imported_does_not_wait_for_confirmation(works, op
     page = operator.get(upload(b"\x89PNG\r\n\x1a\n")).text
 
     assert "Cannot be imported" in page
-    assert "Waiting for confirmation" not in page
+    assert "Waits for confirmation" not in page
     assert "upload it again" in page
 
 

@@ -106,7 +106,7 @@ def groups(works):
 def test_a_link_fills_in_what_to_close(works, operator):
     page = operator.get("/plans/new?host=web-1&advisory=CVE-2026-1001&package=openssl").text
 
-    assert 'name="host" value="web-1"' in page
+    assert ">web-1</textarea>" in page
     assert 'name="advisory" value="CVE-2026-1001"' in page
     assert page.count("<legend>Ring") == 1  # of one host nothing is a canary
 

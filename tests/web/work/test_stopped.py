@@ -19,6 +19,7 @@ from patchmgr.domain.rollout.advice import commands
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState, WentBack
 from patchmgr.domain.windows import Window
+from patchmgr.notify import log
 from patchmgr.services import approvals, holds, probing, rollouts, windows
 from patchmgr.services.rollouts import ResultRow
 from web.api.plan_shapes import Task
@@ -53,6 +54,15 @@ def test_overview_list_and_plan_give_the_same_reasons(works, operator):
         text = operator.get(page).text
         assert "2 failures in ring all, its cap is 0" in text, page
         assert "openssl failed on 2 hosts" in text, page
+
+
+def test_an_approver_is_told_that_hosts_of_another_plan_failed_on_it(works, operator):
+    failed_on, later = halted(works), works.create(title="The same again")
+    works.do("propose", later)
+
+    for page in ("changes", "risks"):
+        text = operator.get(f"/plans/{later}/{page}").text
+        assert f" may be bad: hosts of plan {failed_on} failed on it" in text, page
 
 
 def paused_by_a_probe_that_says_nothing(works):
@@ -276,3 +286,20 @@ def test_every_state_and_signal_stands_in_the_docs_and_has_its_colour():
         assert f"\n| {kind} |" in docs
         assert kind == "gate" or kind in advice._ADVICE
     assert set(get_args(Task.model_fields["went_back"].annotation)) == {"", *WentBack}
+
+
+def test_every_message_stands_in_the_docs_with_whether_somebody_has_to_act():
+    folder = Path(advice.__file__).parent
+    docs = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text(encoding="utf-8")
+    table = docs.partition("## Messages")[2].partition("## ")[0]
+    kinds = ", ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)[1:])
+    told = re.findall(r"(\w+)(\*?)", kinds)
+    sent = {
+        kind
+        for path in folder.glob("*.py")
+        for kind in re.findall(r"\bnotify\(\"(\w+)\"", path.read_text(encoding="utf-8"))
+    }
+
+    ends = {PlanState.COMPLETED, PlanState.COMPLETED_WITH_FAILURES}
+    assert {kind for kind, _ in told} == sent | ends | {approvals.UNREVIEWED}
+    assert {kind for kind, star in told if star} == log.LOUD
