@@ -124,7 +124,8 @@ def play(fleet, steps):
         match kind, what:
             case "packages", [hosts]:
                 there = {host: each for host, each in hosts.items() if host not in retired}
-                fleet.packages(**there)
+                if there:  # a file without a row is refused
+                    fleet.packages(**there)
             case "advise", [said]:
                 fleet.advise(*(advisory(r, *f, published=p) for r, f, p in said))
             case "note", [feed, notes]:
