@@ -88,6 +88,7 @@ def _next(db: Database, now: datetime) -> models.Import | None:
             select(models.Import)
             .where(models.Import.state.in_([*DOING, *DOING.values()]))
             .order_by(models.Import.id)
+            .with_for_update()
         ):
             if row.state in DOING.values() and row.attempts >= ATTEMPTS:
                 row.state = "interrupted"

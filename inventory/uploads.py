@@ -344,7 +344,8 @@ def _mode(kind: str, mode: str) -> str:
 
 
 def _pending(session: Session, import_id: int, *states: str) -> models.Import:
-    row = session.get(models.Import, import_id)
+    """Return an import in one of ``states``, locked: of two that decide on it, one is refused."""
+    row = session.get(models.Import, import_id, with_for_update=True)
     if row is None:
         raise NotFoundError("import", import_id)
     if row.state not in states:

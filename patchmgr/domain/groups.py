@@ -9,6 +9,7 @@ The order inside a group is one of beginning: of two members in the same ring, t
 only when the earlier has begun or is over.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from patchmgr.errors import InputError
 
 MOST_GROUPS = 1000  # settings of one plan; a ``by`` makes as many groups as there are values
 BY_NAME = "hostname"
+LONGEST_KEY = 200  # characters of the key of one
 NAMED_BY = "group"  # the tag that puts a host into the group of that name
 
 
@@ -180,7 +182,8 @@ def key_of(settings: GroupSettings, host: HostFacts) -> str:
     """Return the key of the group that ``settings`` put ``host`` into; empty for none."""
     if settings.by:
         value = _value(host, settings.by)
-        return value if settings.by == NAMED_BY or not value else f"{settings.by}={value}"
+        key = value if settings.by == NAMED_BY or not value else f"{settings.by}={value}"
+        return key if len(key) <= LONGEST_KEY else _shortened(key)
     if settings.hosts:
         is_in = host.hostname.lower() in {name.lower() for name in settings.hosts}
     elif settings.fields:
@@ -188,6 +191,12 @@ def key_of(settings: GroupSettings, host: HostFacts) -> str:
     else:
         is_in = f"{NAMED_BY}={settings.name}" in host.tags
     return settings.name if is_in else ""
+
+
+def _shortened(key: str) -> str:
+    """Return what stands for the key of a long tag: its beginning, and what tells it apart."""
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"{key[: LONGEST_KEY - len(digest) - 1]}…{digest}"
 
 
 def _value(host: HostFacts, name: str) -> str:

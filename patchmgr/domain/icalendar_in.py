@@ -109,10 +109,14 @@ def _read(file: str, body: bytes, zone: str, made: Callable[[_Event], T]) -> lis
     zones = Zones(calendar.places)
     usual = zone or zones.name(calendar.zone) or "UTC"
     changed: dict[str, list[Property]] = defaultdict(list)  # UID -> instances of it
-    for raw in calendar.events:
-        changed[raw.text("UID")] += raw.all("RECURRENCE-ID")
     found: list[T] = []
     bad: list[BadRow] = []
+    for raw in calendar.events:
+        for line in raw.all("RECURRENCE-ID"):
+            changed[raw.text("UID")].append(line)
+            if "RANGE" in line.parameters:
+                remedy = "a change of all later instances cannot be kept; end the event before them"
+                bad.append(BadRow(line.row, line.name, line.value, remedy))
     for raw in calendar.events:
         if raw.text("STATUS").upper() == "CANCELLED":
             continue
@@ -152,7 +156,7 @@ class _Reader:
         lines = [] if raw.one("RECURRENCE-ID") else raw.all("RRULE")
         if len(lines) > 1:
             raise _Refusal(lines[1].row, "RRULE", lines[1].value, "one rule for each event")
-        exdates = {*self._starts(raw.all("EXDATE"), own), *self._changed(instances, own)}
+        exdates = {*self._starts(raw.all("EXDATE"), own), *self._starts(instances, own)}
         rule = _rule(lines[0], first, own) if lines else ""
         if lines:
             _check_first(begins, Recurrence(rule, own, first.isoformat()), first)
@@ -208,13 +212,6 @@ class _Reader:
         if not isinstance(start, datetime):
             return _DAY
         raise _Refusal(self.raw.row, "DTEND", "", "an event needs an end or a duration")
-
-    def _changed(self, instances: Iterable[Property], zone: str) -> Iterable[str]:
-        for line in instances:
-            if "RANGE" in line.parameters:
-                remedy = "a change of all later instances cannot be kept; end the event before them"
-                raise _Refusal(line.row, line.name, line.value, remedy)
-        return self._starts(instances, zone)
 
     def _starts(self, lines: Iterable[Property], zone: str) -> Iterable[str]:
         """Yield the starts that ``lines`` name, on the wall clock of ``zone``."""

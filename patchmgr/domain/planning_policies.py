@@ -46,6 +46,11 @@ class PlanningPolicy:
     terms: Terms = Terms()  # noqa: RUF009 -- frozen
     schedule: Schedule | None = None
 
+    @property
+    def label(self) -> str:
+        """What its plans name as the policy that made them."""
+        return f"{self.name} {self.version}"
+
     def __post_init__(self) -> None:
         problems = {
             "name": not _is_name(self.name) and "1 to 200 printable characters, without /",

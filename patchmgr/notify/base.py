@@ -9,7 +9,7 @@ class Message:
     """What people must hear of. ``id`` is the same when it has to be sent again."""
 
     id: int
-    kind: str  # "halted", "proposed", "approved", "completed", ...
+    kind: str  # those of docs/rollouts.md, "Messages"
     plan: int | None
     title: str  # of the plan
     text: str

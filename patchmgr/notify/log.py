@@ -6,7 +6,21 @@ from typing import ClassVar
 from patchmgr.notify.base import Message
 
 _log = logging.getLogger("patchmgr.notify")
-_LOUD = ("halted", "expired", "completed_with_failures")
+LOUD = frozenset(
+    (
+        "approval",
+        "break_glass",
+        "completed_with_failures",
+        "expired",
+        "group_waits",
+        "halted",
+        "paused",
+        "roll_back_contradicted",
+        "roll_back_failed",
+        "roll_back_given_up",
+        "unreviewed",
+    )
+)
 
 
 class Log:
@@ -15,5 +29,5 @@ class Log:
     name: ClassVar[str] = "log"
 
     def send(self, message: Message) -> None:
-        level = logging.WARNING if message.kind in _LOUD else logging.INFO
+        level = logging.WARNING if message.kind in LOUD else logging.INFO
         _log.log(level, "plan %s (%s): %s", message.plan, message.title, message.text)

@@ -23,6 +23,7 @@ ENROL, HOST = "enrol", "host"  # kinds of tokens
 ENROL_PREFIX, HOST_PREFIX = "pme_", "pmh_"
 HOURS, MOST_HOURS = 24, 24 * 366
 MOST_USES = 1_000_000
+LONGEST_ACTOR = 200  # characters of whom the audit names
 FAILURES = 30  # of one address within `patchmgr.domain.accounts.FAILURE_WINDOW`
 
 
@@ -36,8 +37,8 @@ class Speaker:
 
     @property
     def name(self) -> str:
-        """What the audit names."""
-        return f"host:{self.hostname}"
+        """What the audit names; of a name as long as they can be, as much as stands there."""
+        return f"host:{self.hostname}"[:LONGEST_ACTOR]
 
 
 def create_token(
@@ -196,7 +197,7 @@ def _add(
         kind=kind,
         role="",
         token_hash=credentials.digest(key),
-        created_by=actor[:200],
+        created_by=actor[:LONGEST_ACTOR],
         created_at=now,
         used_at=None,
         revoked_at=None,

@@ -26,6 +26,7 @@ from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import locked
 
 SCHEDULER = "scheduler"  # whom plans that are proposed by themselves name as their author
+LONGEST_LABEL = 200  # characters of what a plan names as the policy that made it
 _REPLACED = (PlanState.DRAFT, PlanState.PROPOSED)  # nobody relies on such a proposal yet
 _UNDER_WAY = (PlanState.APPROVED, PlanState.RUNNING, PlanState.PAUSED, PlanState.HALTED)
 
@@ -59,6 +60,8 @@ def adopt(
         if last and replace(policy, version=version) == last.policy:
             return last.policy
         made = replace(policy, version=version + 1)
+        if len(made.label) > LONGEST_LABEL:
+            raise InputError({"name": f"use at most {LONGEST_LABEL - 10} characters"})
         session.add(
             models.PlanningPolicy(
                 name=made.name,
@@ -229,7 +232,7 @@ def _create(
         approvals_needed=policy.approvals_needed,
         series=policy.series,
         terms=policy.terms,
-        policy=f"{policy.name} {policy.version}",
+        policy=policy.label,
         actor=actor,
         role=role,
         now=now,

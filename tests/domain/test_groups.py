@@ -33,6 +33,15 @@ def test_a_group_is_named_by_hosts_by_fields_or_by_its_tag():
     assert keys(GroupSettings("none", hosts=("gone",))) == {}
 
 
+def test_groups_by_long_tags_stay_apart_under_names_that_can_be_kept():
+    long = [HostFacts(n, f"h{n}", tags=(f"rack={'x' * 4000}{n}",)) for n in (1, 2)]
+
+    found = [group.key for group in gather(long, [GroupSettings("racks", by="rack")])]
+
+    assert len(set(found)) == 2
+    assert {len(key) for key in found} == {200}
+
+
 def test_what_rings_and_groups_name_and_nobody_is_called_is_said():
     rings = [RingSettings("canary", hosts=("db1", "bd2", "OFF")), RingSettings("rest")]
     groups = [

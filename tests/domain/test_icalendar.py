@@ -139,6 +139,8 @@ REFUSED = [
     (("DTSTART;TZID=Our own:20261128T220000", "DURATION:PT4H"), "row 4", "no IANA time zone"),
     ((*START, "UID:a", "RRULE:FREQ=DAILY", "END:VEVENT", "BEGIN:VEVENT", "UID:a",
       "RECURRENCE-ID;RANGE=THISANDFUTURE:20261201T210000Z", *START), "row 11", "end the event"),
+    # The event that it changes may be in another file.
+    ((*START, "RECURRENCE-ID;RANGE=THISANDFUTURE:20261201T210000Z"), "row 6", "end the event"),
     (("DTSTART:20261128T220000",), "row 2, column DTEND", "needs an end"),
     (("DTSTART:20261128T220000", "DTEND;VALUE=DATE:20261130"), "row 5", "not of DTSTART's kind"),
     (("DTSTART:20261128T220000", "DTEND:20261128T200000"), "duration", "longer than nothing"),

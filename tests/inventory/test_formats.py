@@ -226,7 +226,9 @@ def test_long_lines_and_deep_documents_take_no_time(name, text):
 # --- bodies
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-16-le-bom"]
+)
 def test_reports_may_be_written_as_windows_does(encoding):
     text = "requests==2.31.0\r\n"
     body = b"\xff\xfe" + text.encode("utf-16-le") if "bom" in encoding else text.encode(encoding)

@@ -1,6 +1,7 @@
 """Uploads as jobs: looked into, carried out, taken up again after a process has ended."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from inventory.uploads import Wish
 from patchmgr.db import models
 from patchmgr.db.queries import imports as queries
 from patchmgr.errors import ConflictError, InputError
+from tests.services.conftest import until_it_waits
 
 HOSTS = "hostname,environment\nnew-1,test\nnew-2,test\n"
 
@@ -72,6 +74,20 @@ def test_an_upload_waits_is_looked_into_and_changes_nothing_yet(desk):
     assert (line.state, line.progress, line.rows) == ("previewed", 100, 2)
     assert line.preview["said"] == "read as UTF-8, separated by ,"
     assert desk.inventory.names() == []
+
+
+def test_what_is_being_discarded_cannot_be_confirmed(desk):
+    number = desk.send(HOSTS)
+    desk.work()
+    with ThreadPoolExecutor(1) as pool:
+        with desk.db.writing() as session:
+            session.get_one(models.Import, number).state = "discarded"
+            session.flush()
+            confirming = pool.submit(desk.confirm, number)
+            until_it_waits(desk.db, confirming)
+        with pytest.raises(ConflictError, match="is discarded"):
+            confirming.result()
+    assert desk.line(number).state == "discarded"
 
 
 def test_what_was_confirmed_is_carried_out_and_a_scan_asked_for(desk):

@@ -114,6 +114,8 @@ def test_each_change_is_a_version_and_the_same_again_is_none(fleet):
         adopt(fleet, role=Role.APPROVER)
     with pytest.raises(InputError, match="is an SLA policy"):
         adopt(fleet, name="severity")
+    with pytest.raises(InputError, match="at most 190 characters"):  # plans name its version too
+        adopt(fleet, name="p" * 199)
 
 
 GROUPS = [

@@ -6,8 +6,9 @@ in growing parts; each part is a condition, the findings of one part all sort be
 next, and who lists stops when its page is full.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Select,
     and_,
     case,
-    exists,
     func,
     literal,
     or_,
@@ -27,7 +27,9 @@ from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.bulk import among_found
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.instants import held
 from patchmgr.errors import InputError
 
 host, version, due_row = models.Host, models.PackageVersion, models.HostDue
@@ -96,7 +98,9 @@ def _counted(due: ColumnElement[int | None]) -> ColumnElement[int]:
     Another policy, or another fact of a host, changes due dates before the next scan counts them:
     until then such findings come last, rather than nowhere.
     """
-    counted = exists().where(due_row.host_id == host.id, coerce(due_row.due, BigInteger) == due)
+    counted = paging.any_of(
+        select(literal(1)).where(due_row.host_id == host.id, coerce(due_row.due, BigInteger) == due)
+    )
     never = literal(NEVER, BigInteger)
     return case((and_(due.is_not(None), counted), coerce(due, BigInteger)), else_=never)
 
@@ -151,6 +155,7 @@ def by_judgement(
     conditions: Conditions,
     cursor: Sequence[Any] | None,
     pace: Pace,
+    at: datetime | None,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the judgements that ``conditions`` leave, from that of ``cursor`` on, in order.
 
@@ -159,7 +164,7 @@ def by_judgement(
     what = Order(by.columns[:-1], by.is_descending)  # all but the host
     having = models.VersionCount
     query = (
-        select(judgement.id, func.coalesce(having.hosts, 1), *what.columns)
+        select(judgement.id, func.coalesce(having.hosts, 1), version.id, *what.columns)
         .join(version, version.id == judgement.package_version_id)
         .join(advisory, advisory.id == judgement.advisory_id)
         .outerjoin(having, having.package_version_id == version.id)
@@ -175,12 +180,23 @@ def by_judgement(
         start = 0
         while start < len(found):
             part = found[start : start + _within([row[1] for row in found[start:]], size)]
-            yield judgement.id.in_([row[0] for row in part])
+            yield and_(
+                judgement.id.in_([row[0] for row in part]),
+                _exposed_through(session, {row[2] for row in part}, at),
+            )
             start += len(part)
             size = pace.after(max(size, sum(row[1] for row in part)), MANY)
         if len(found) < MOST_PART:
             return
-        found = session.execute(query.where(what.after(found[-1][2:]))).all()
+        found = session.execute(query.where(what.after(found[-1][3:]))).all()
+
+
+def _exposed_through(
+    session: Session, versions: Collection[int], at: datetime | None
+) -> ColumnElement[bool]:
+    """Return the condition for exposures through ``versions``, found before all else is joined."""
+    found = select(exposure.id).where(exposure.package_version_id.in_(versions), held(exposure, at))
+    return among_found(session, exposure.id, found.correlate(None))
 
 
 def _within(hosts: Sequence[int], size: int) -> int:

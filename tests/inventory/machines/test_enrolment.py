@@ -40,6 +40,14 @@ def test_a_machine_exchanges_its_token_for_one_of_its_own_and_reports(fleet):
     ]
 
 
+def test_a_host_with_the_longest_name_reports(fleet):
+    name = ".".join(["n" * 62] * 4)
+    machine = fleet.enrolled(hostname=name)
+
+    assert machine.report().changed
+    assert fleet.names() == [name]
+
+
 def test_a_one_time_token_is_for_one_machine(fleet):
     key = fleet.key()
     fleet.machine().enrol(key)

@@ -19,6 +19,7 @@ from patchmgr.domain.rollout.advice import commands
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.rollout.states import PlanState, RingState, TaskState, WentBack
 from patchmgr.domain.windows import Window
+from patchmgr.notify import log
 from patchmgr.services import approvals, holds, probing, rollouts, windows
 from patchmgr.services.rollouts import ResultRow
 from web.api.plan_shapes import Task
@@ -285,3 +286,20 @@ def test_every_state_and_signal_stands_in_the_docs_and_has_its_colour():
         assert f"\n| {kind} |" in docs
         assert kind == "gate" or kind in advice._ADVICE
     assert set(get_args(Task.model_fields["went_back"].annotation)) == {"", *WentBack}
+
+
+def test_every_message_stands_in_the_docs_with_whether_somebody_has_to_act():
+    folder = Path(advice.__file__).parent
+    docs = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text(encoding="utf-8")
+    table = docs.partition("## Messages")[2].partition("## ")[0]
+    kinds = ", ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)[1:])
+    told = re.findall(r"(\w+)(\*?)", kinds)
+    sent = {
+        kind
+        for path in folder.glob("*.py")
+        for kind in re.findall(r"\bnotify\(\"(\w+)\"", path.read_text(encoding="utf-8"))
+    }
+
+    ends = {PlanState.COMPLETED, PlanState.COMPLETED_WITH_FAILURES}
+    assert {kind for kind, _ in told} == sent | ends | {approvals.UNREVIEWED}
+    assert {kind for kind, star in told if star} == log.LOUD
