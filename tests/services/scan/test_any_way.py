@@ -122,10 +122,9 @@ def play(fleet, steps):
     for kind, *what in steps:
         fleet.wait(1)
         match kind, what:
-            case "packages", [hosts]:
+            case "packages", [hosts] if hosts.keys() - retired:  # a file without a row is refused
                 there = {host: each for host, each in hosts.items() if host not in retired}
-                if there:  # a file without a row is refused
-                    fleet.packages(**there)
+                fleet.packages(**there)
             case "advise", [said]:
                 fleet.advise(*(advisory(r, *f, published=p) for r, f, p in said))
             case "note", [feed, notes]:
