@@ -110,7 +110,8 @@ def _signals(plan: PlanDetail) -> list[Risk]:
 def held(plan: PlanDetail, found: Sequence[tuple[Change, Hold]]) -> list[Risk]:
     """Return what the plan would install that is known to be bad, unless its signals say so."""
     said = {signal.why for signal in plan.signals if signal.kind == "hold"}
-    words = [_bad_version(change, hold) for change, hold in found]
+    # Changes from several old versions to the same one are said once.
+    words = dict.fromkeys(_bad_version(change, hold) for change, hold in found)
     new = [one for one in words if one.removesuffix(NO_RING) not in said]
     risks = [Risk("bad", f"{one}.", "hold") for one in new[:HELD]]
     if (rest := len(new) - HELD) > 0:
