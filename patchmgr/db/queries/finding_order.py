@@ -39,7 +39,6 @@ SPARE = 2  # times what a part seems to need, so that the next one is hardly eve
 NOTHING_YET = 16  # times a part that gave nothing: it tells only that they are few
 MOST_PART = 5_000  # hosts, judgements or due dates looked at together
 FEWEST = 100  # due dates looked at together
-MANY = 2**31  # more findings than one part can have
 NEVER = 2**62  # sorts after every due date
 
 Conditions = Sequence[ColumnElement[bool]]
@@ -116,10 +115,19 @@ class Pace:
         self.given = rows
         self.missing -= rows
 
-    def after(self, size: int, most: int = MOST_PART) -> int:
+    def after(self, size: int) -> int:
         """Return how large the part after one of ``size`` is to be: each costs two statements."""
-        seems = SPARE * size * self.missing // self.given if self.given else size * NOTHING_YET
-        return min(max(size, seems), most)
+        return min(max(size, self._seems(size)), MOST_PART)
+
+    def wish(self, known: int = 0) -> int:
+        """Return how many findings the next part is to have, as far as is known beforehand.
+
+        ``known`` is how many the part before was to have; it gave what it gave.
+        """
+        return max(SPARE * self.missing, self._seems(known))
+
+    def _seems(self, size: int) -> int:
+        return SPARE * size * self.missing // self.given if self.given else size * NOTHING_YET
 
 
 def by_host(
@@ -175,7 +183,7 @@ def by_judgement(
     if cursor is not None:
         query = query.where(what.from_(cursor[:-1]))
     found = session.execute(query).all()
-    size = SPARE * pace.missing
+    size = pace.wish()
     while found:
         start = 0
         while start < len(found):
@@ -185,7 +193,7 @@ def by_judgement(
                 _exposed_through(session, {row[2] for row in part}, at),
             )
             start += len(part)
-            size = pace.after(max(size, sum(row[1] for row in part)), MANY)
+            size = pace.wish(sum(row[1] for row in part))
         if len(found) < MOST_PART:
             return
         found = session.execute(query.where(what.after(found[-1][3:]))).all()
@@ -228,7 +236,7 @@ def by_due(
         query = query.join(host, host.id == due_row.host_id)
         query = query.where(*dated).order_by(*at.sorted_by)
         part = query if cursor is None else query.where(due >= cursor[0], at.from_(cursor[:2]))
-        wish = SPARE * pace.missing
+        wish = pace.wish()
         size = FEWEST
         while found := session.execute(part.where(_until(part, due, size)).limit(size)).all():
             taken = found[: _within([row[1] for row in found], wish)]
@@ -238,7 +246,7 @@ def by_due(
             if len(taken) == len(found) < size:
                 break
             many = max(sum(row[1] for row in taken), 1)
-            wish = pace.after(max(wish, many), MANY)
+            wish = pace.wish(many)
             size = min(max(wish * len(taken) // many, FEWEST), MOST_PART)
             part = query.where(due >= last[0], at.after(last))
     start = cursor[1] if cursor is not None and cursor[0] == NEVER else None

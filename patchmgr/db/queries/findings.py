@@ -34,6 +34,7 @@ from patchmgr.db.queries.finding_order import Order, Pace
 from patchmgr.db.queries.finding_totals import FEW, may_have_overdue, with_excepted
 from patchmgr.db.queries.instants import held
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain.facts import Installable
 from patchmgr.errors import InputError
 
 host, version = models.Host, models.PackageVersion
@@ -87,6 +88,8 @@ def listing(
     if sort == "due" and at is not None:
         raise InputError({"sort": "by due date only as it is now"})
     last = paging.decode(cursor, len(by.columns)) if cursor else None
+    if at is not None and asked.filters.installable in (Installable.YES, Installable.NO):
+        return Page((), 0)  # what was on offer then is not remembered
     matching = _matching(session, asked)
     versions = None if matching is None else matching.versions
     counted = None
