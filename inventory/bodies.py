@@ -3,11 +3,12 @@
 import codecs
 import io
 
-from inventory import packed
+from inventory import packed, text_file
 from patchmgr.errors import InputError
 
 MEBIBYTE = 1024 * 1024
 
+_LOOK = 512  # first bytes that tell UTF-16 without a byte order mark
 _GZIP = b"\x1f\x8b"
 _ENCODINGS = {  # by the byte order mark, each with what people call it
     codecs.BOM_UTF16_LE: ("utf-16", "UTF-16"),
@@ -19,20 +20,21 @@ _ENCODINGS = {  # by the byte order mark, each with what people call it
 def text(body: bytes, *, most: int, name: str) -> str:
     """Return what ``body`` says, unpacked where it is gzip; ``name`` is what people call it.
 
-    UTF-16 is read where a byte order mark says so: PowerShell writes it. Raises `InputError` when
-    it is no text, damaged, or unpacks to more than ``most`` bytes.
+    UTF-16, as PowerShell writes it, is read where a byte order mark or its NULs say so. Raises
+    `InputError` when it is no text, damaged, or unpacks to more than ``most`` bytes.
     """
     if body.startswith(_GZIP):
         body = gunzip(body, most=most, name=name)
     if len(body) > most:
         raise _too_large(name, most)
     marks = (each for mark, each in _ENCODINGS.items() if body.startswith(mark))
-    encoding, called = next(marks, ("utf-8", "UTF-8"))
+    plain = text_file.utf_16(body[:_LOOK]) or "utf-8"
+    encoding, called = next(marks, (plain, plain.upper()))
     try:
         return body.decode(encoding)
     except UnicodeDecodeError as error:
         row = body[: error.start].count(b"\n") + 1
-        raise InputError({f"{name}: row {row}": f"is not {called}"}) from error
+        raise InputError({f"{name}: row {row}": f"is not {called}; save it as UTF-8"}) from error
 
 
 def _too_large(name: str, most: int) -> InputError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from inventory import csv_file, hosts_csv
@@ -19,7 +19,7 @@ from inventory.known_hosts import Fleet, Known, said_of
 from inventory.retirement import retire_host
 from patchmgr.db import models
 from patchmgr.db.base import table_of
-from patchmgr.db.bulk import chunks, in_lists
+from patchmgr.db.bulk import chunks, in_lists, insert_all
 from patchmgr.db.queries import feeds
 from patchmgr.db.session import Database
 from patchmgr.domain.matching import platforms_of
@@ -207,11 +207,8 @@ def _store(session: Session, plan: _Plan, source: str, now: datetime) -> None:
         for column, value in vars(new_host("", now)).items()
         if not column.startswith("_")
     }
-    into_hosts = insert(table_of(models.Host))
     for rows in chunks(plan.new, TOGETHER):
-        session.connection().execute(
-            into_hosts, [blank | _said_of_new(row, source) for row in rows]
-        )
+        insert_all(session, models.Host, [blank | _said_of_new(row, source) for row in rows])
     for some in chunks(plan.changing, TOGETHER):
         _change_some(session, some, now)
 

@@ -53,6 +53,7 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
         ),
     ),
     (r"^SPDXVersion: ", "is SPDX in tag-value form; export the document as SPDX 2.3 JSON"),
+    (r"<spdxVersion>SPDX-", "is SPDX in XML; export the document as SPDX 2.3 JSON"),
     (r"^(?:SPDXID|spdxVersion): ", "is SPDX in YAML; export the document as SPDX 2.3 JSON"),
     (
         r"spdx\.org/rdf/terms#",
@@ -69,6 +70,10 @@ _LOOKS: tuple[tuple[str, str], ...] = (  # what some line has, and what the text
     (
         r"(?i)\A\s*<(?:!doctype html|html|head|body)\b",
         "is a web page, perhaps that of a sign-in; send the listing itself",
+    ),
+    (
+        r"\A\s*<\?xml ",
+        "is XML of a kind that is not read; send a listing, or an SBOM (CycloneDX)",
     ),
     (
         r"\A\ufeff?[\w ,;|\t\"]*\bhostname\b[\w ,;|\t\"]*$",

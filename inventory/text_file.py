@@ -122,6 +122,11 @@ def _by_first_bytes(text: Text) -> str:
     for mark, codec in _BOMS:
         if start.startswith(mark):
             return codec
+    return utf_16(start)
+
+
+def utf_16(start: bytes) -> str:
+    """Return the encoding of UTF-16 that the NULs in ``start`` give away; "" where none is."""
     pairs = len(start) // 2
     high, low = start[0 : 2 * pairs : 2].count(0), start[1 : 2 * pairs : 2].count(0)
     if low * 2 > pairs and high == 0:

@@ -61,7 +61,7 @@ PLACES = (
         "settings",
         (
             Place("Jobs", "admin.jobs"),
-            Place("Users and tokens", "admin.users"),
+            Place("Users and tokens", "admin.users", also=("/admin/tokens",)),
             Place("Settings", "admin.settings"),
             Place("Audit", "admin.audit"),
             Place("Health", "admin.health"),
@@ -95,7 +95,7 @@ def links(viewer: Viewer) -> list[Link]:
 def _link(place: Place) -> Link:
     address = url_for(place.endpoint)
     here = request.path == address or any(
-        request.path.startswith(f"{start}/")
+        f"{request.path}/".startswith(f"{start}/")
         for start in (address.rstrip("/"), *place.also)
         if start
     )

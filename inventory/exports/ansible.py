@@ -30,14 +30,22 @@ def recognises(listing: str) -> bool:
     if _PREFIX.search(listing):
         return True
     return listing.lstrip()[:1] == "{" and (
-        '"ansible_facts"' in listing or _LISTED.search(listing) is not None
+        '"ansible_facts"' in listing or _LISTED.search(listing) is not None or _is_wrapped(listing)
     )
+
+
+def _is_wrapped(listing: str) -> bool:
+    """Return whether ``listing`` is the file of a fact cache of ansible-core 2.19 or later."""
+    return re.match(r'\s*\{\s*"__payload__"\s*:\s*"', listing) is not None
 
 
 def read(listing: str) -> Listing:
     """Return what is installed according to the facts ``listing``. Raises `BadFileError`."""
     text = _of_one_host(listing)
     document = json_text.an_object(json_text.load(text, FILE), "", FILE)
+    if _is_wrapped(text):
+        inner = json_text.text_in(document, "__payload__")
+        document = json_text.an_object(json_text.load(inner, FILE), "__payload__", FILE)
     around, facts = _said_of_one(document)
     packages = facts.get("packages", facts.get("ansible_packages"))
     if packages is None:

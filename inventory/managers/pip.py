@@ -124,6 +124,7 @@ def _lines(found: Collector, listing: str) -> None:
             header = above
         elif _OUTDATED.fullmatch(line):
             found.refuse(number, "", line, OUTDATED)
+            return
         elif pinned := _PINNED.fullmatch(line):
             found.take(Package(MANAGER, plain(pinned[1]), pinned[2]), number)
         elif editable := _EDITABLE.fullmatch(line):

@@ -12,7 +12,6 @@ from patchmgr.cli.plan_views import detail_json
 from patchmgr.db.queries import plans as queries
 from patchmgr.domain import durations
 from patchmgr.domain.terms import Execution, Targets, Terms
-from patchmgr.errors import InputError
 from patchmgr.services import approvals, superseding
 from patchmgr.services import plans as service
 
@@ -61,10 +60,7 @@ def terms_of(
     if execution is not None:
         after = replace(after, execution=Execution(execution))
     if valid is not None:
-        try:
-            after = replace(after, approval_valid=durations.parse(valid))
-        except InputError as error:
-            raise InputError({"approval-valid": str(error)}) from error
+        after = replace(after, approval_valid=durations.parse(valid, "approval-valid"))
     return after
 
 

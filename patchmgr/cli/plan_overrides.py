@@ -39,7 +39,7 @@ def forecast(
     as_json: bool,
 ) -> None:
     """Show when each ring will run, who will be late and what each ring brings; saves nothing."""
-    what_if = WhatIf(start, durations.parse(soak) if soak else None, max_concurrent, window)
+    what_if = WhatIf(start, durations.parse(soak, "soak") if soak else None, max_concurrent, window)
     with app.db.reading() as session:
         made = forecasts.forecast(session, plan_id, now=app.now, what_if=what_if)
     if as_json:
@@ -153,6 +153,7 @@ def _json(plan_id: int, made: PlanForecast) -> dict[str, Any]:
         "rings": [asdict(ring) for ring in found.rings],
         "late_hosts": found.late_hosts,
         "late": [asdict(host) for host in found.late],
+        "late_by": [asdict(one) for one in found.late_by],
         "compliance": [asdict(one) for one in made.compliance],
         "beside": [asdict(one) for one in made.beside],
     }
@@ -189,8 +190,13 @@ def _print(made: PlanForecast) -> None:
         )
     if not found.late_hosts:
         return
-    more = f", the first {SHOWN}" if found.late_hosts > SHOWN else ""
-    click.echo(f"\nnot done when due: {found.late_hosts} hosts{more}")
+    more = f"; the first {SHOWN} of them" if found.late_hosts > SHOWN else ""
+    click.echo(f"\nnot done when due: {found.late_hosts} hosts")
+    show_table(
+        ("ring", "hosts", "earliest", "reason"),
+        [(one.ring, one.hosts, one.earliest, one.reason) for one in found.late_by],
+    )
+    click.echo(f"\nhost by host{more}")
     show_table(
         ("host", "ring", "window", "expected", "earliest", "reason"),
         [

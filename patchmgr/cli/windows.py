@@ -25,10 +25,7 @@ def windows() -> None:
 
 
 def length(text: str) -> timedelta:
-    try:
-        return durations.parse(text)
-    except InputError as error:
-        raise InputError({"duration": str(error)}) from error
+    return durations.parse(text, "duration")
 
 
 def wall(field: str, text: str) -> str:

@@ -1,13 +1,24 @@
 """Many rows at once, in the quickest way each database has."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, Table, func, literal, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Dialect,
+    Select,
+    Table,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from patchmgr.db.base import Base, table_of
 
@@ -42,6 +53,35 @@ def insert_raw(
             copy.write_row(row)
 
 
+def insert_all(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert ``rows``, which have the same columns, as `insert_raw` does: one conflict fails all.
+
+    Columns that they do not have get what the database has for them.
+    """
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    stored = _as_stored(session, table_of(model), columns)
+    insert_raw(session, model, columns, (stored(row) for row in rows))
+
+
+def _as_stored(
+    session: Session, table: Table, columns: Sequence[str]
+) -> Callable[[Mapping[str, Any]], list[Any]]:
+    """Return what makes of a row the values that the database's driver takes, in their order."""
+    dialect = session.connection().dialect
+    ways = [(name, _bind(table.c[name].type, dialect)) for name in columns]
+
+    def values(row: Mapping[str, Any]) -> list[Any]:
+        return [row[name] if to is None else to(row[name]) for name, to in ways]
+
+    return values
+
+
+def _bind(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
 def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert ``rows``, in their order, without those that somebody else has stored meanwhile."""
     if not rows:
@@ -61,7 +101,7 @@ def _copy_new(session: Session, table: Table, rows: Sequence[Mapping[str, Any]])
     dialect = connection.dialect
     quote = dialect.identifier_preparer.quote
     names = ", ".join(map(quote, rows[0]))
-    stored = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in rows[0]]
+    stored = _as_stored(session, table, tuple(rows[0]))
     own = f"coming_{table.name}"
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE {own} AS SELECT {names} FROM {table.name} WITH NO DATA"  # noqa: S608 -- our own names
@@ -69,8 +109,7 @@ def _copy_new(session: Session, table: Table, rows: Sequence[Mapping[str, Any]])
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY {own} ({names}) FROM STDIN") as copy:
         for row in rows:
-            pairs = zip(row.values(), stored, strict=True)
-            copy.write_row([as_is if to is None else to(as_is) for as_is, to in pairs])
+            copy.write_row(stored(row))
     connection.exec_driver_sql(
         f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {own} ON CONFLICT DO NOTHING"  # noqa: S608 -- our own names
     )

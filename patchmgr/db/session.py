@@ -1,5 +1,6 @@
 """The database as the services see it: one place that opens transactions."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -154,6 +155,8 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() not in BACKENDS:
         raise ArgumentError(f"{parsed.get_backend_name()!r} is not one of {', '.join(BACKENDS)}")
     if parsed.get_backend_name() != "sqlite":
+        # What it warns of when a transaction breaks off, the error that follows says.
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
         return create_engine(url, pool_pre_ping=True, pool_size=POOL, max_overflow=OVERFLOW)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,13 @@ _PLAIN = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s
 _ISO = re.compile(r"P(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,8})S)?)?", re.ASCII)
 
 
-def parse(text: str) -> timedelta:
-    """Return the length that ``text`` says, in whole seconds. Raises `InputError`."""
+def parse(text: str, field: str = "") -> timedelta:
+    """Return the length that ``text`` says, in whole seconds. Raises `InputError` of ``field``."""
     stripped = text.strip()
     match = _ISO.fullmatch(stripped.upper()) or _PLAIN.fullmatch(stripped.lower())
     if match is None or not any(match.groups()):
-        raise InputError(f"{text!r} is not a duration; write 4h, 90m, 1d12h or PT4H")
+        why = f"{text!r} is not a duration; write 4h, 90m, 1d12h or PT4H"
+        raise InputError({field: why} if field else why)
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 

@@ -164,7 +164,7 @@ class Freeze:
         problems = {
             "name": not (0 < len(self.name) <= 200) and "1 to 200 characters",
             "reason": not self.reason.strip() and "say why, people will ask",
-            "until": self.ends <= self.starts and "later than the start",
+            "until": self.ends <= self.starts and "must be later than the start",
         }
         if found := {field: why for field, why in problems.items() if why}:
             raise InputError(found)

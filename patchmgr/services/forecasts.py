@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from patchmgr.db import models
 from patchmgr.db.queries import forecasts as queries
 from patchmgr.db.queries.forecasts import KeptForecast
-from patchmgr.db.queries.freezes import freezes_between
+from patchmgr.db.queries.freezes import KnownFreezes, known
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.db.queries.windows import known_windows
 from patchmgr.domain.content import window_from_json
@@ -75,11 +75,13 @@ def compared(
     """Return the forecast as it is and as ``what_if`` has it, of one instant. As `forecast`.
 
     ``windows`` are all that there are. Where the forecast that is ``kept`` still holds it is the
-    one side, and the other is of its instant. Two queries.
+    one side, and the other is of its instant. One query.
     """
     holds = kept if kept is not None and kept.is_current else None
     now = holds.made_at if holds else now
-    stage = _staged(session, plan.id, plan.rollout, plan.windows, windows, now, plan.groups)
+    stage = _staged(
+        session, plan.id, plan.rollout, plan.windows, windows, now, plan.groups, plan.freezes
+    )
     changed = _made(stage, plan.id, now, what_if)
     return holds.made.forecast if holds else _made(stage, plan.id, now, WhatIf()), changed
 
@@ -128,7 +130,8 @@ def _played(
 def _stage(session: Session, plan_id: int, now: datetime) -> _Stage:
     plan = open_plan(session, plan_id)
     rollout, windows = without_hosts(session, plan), known_windows(session)
-    return _staged(session, plan_id, rollout, plan.windows, windows, now, plan.groups)
+    freezes = known(session, now)
+    return _staged(session, plan_id, rollout, plan.windows, windows, now, plan.groups, freezes)
 
 
 def _staged(
@@ -139,12 +142,13 @@ def _staged(
     windows: Mapping[str, Window],
     now: datetime,
     groups: Sequence[Mapping[str, Any]],
+    freezes: KnownFreezes,
 ) -> _Stage:
     whole, names = with_hosts(session, plan_id, rollout, is_grouped=bool(groups))
     return _Stage(
         whole,
         {**windows, **{name: window_from_json(one) for name, one in approved.items()}},
-        freezes_between(session, now, now + FREEZES_AHEAD),
+        freezes.between(now, now + FREEZES_AHEAD),
         names,
     )
 

@@ -24,7 +24,13 @@ LEFT_OUT = re.compile(
 # What a page asks for by itself, besides what a person follows.
 LINK = r'(?:href|data-live)="(/[^"#]*)'
 CHOICES = 50  # rows of a listing, of which one may lead on where the first does not
-SEEDS = ("/", "/hosts/host000042", "/hosts/host000042/past?at=2100-01-01", "/search?q=src0042")
+SEEDS = (
+    "/",
+    "/hosts/host000042",
+    "/hosts/host000042/past?at=2100-01-01",
+    "/search?q=src0042",
+    "/plans/1/not-planned",
+)
 SEARCHES = ("0042", "src", "nothing-like-it")
 PLACES = {"cve": "CVE-2026-10001"}  # in a path without a listing above it
 WORDS = {

@@ -149,7 +149,9 @@ def watched(
             path = "/plans/1/_rollout" + ("" if alike else f"?search={number}")
             after = EVERY * number / len(keys)
             people.append(threads.submit(look, address, path, key, after, stop, seen))
-        time.sleep(EVERY)  # until all have come, and what is made once is made
+        while len(seen.seconds) < len(keys) and not any(one.done() for one in people):
+            time.sleep(0.1)
+        time.sleep(EVERY)  # all have come, and what is made once is made
         seen.seconds.clear()
         before, began = stores.cpu(pid), time.monotonic()
         report(db, began + seconds)

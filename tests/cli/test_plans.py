@@ -379,6 +379,7 @@ def test_groups_forecasts_and_what_people_overrule(run, file, fleet):
     assert made["starts"] < made["ends"]
     assert [one["hosts"] for one in made["compliance"]] == [2, 1, 0]
     assert "no maintenance window" in run("plans", "forecast", 1, "--window", "w")[2]
+    assert "soak: 'x' is not a duration" in run("plans", "forecast", 1, "--soak", "x")[2]
     assert "ends 2" in run("plans", "forecast", 1)[1]
     code, log, _ = run("simulate", 1, "--json")
     kinds = [json.loads(line)["kind"] for line in log.splitlines()]

@@ -41,6 +41,7 @@ PACKAGES = {
         json.dumps({"packages": FACTS}),
         "web01 | SUCCESS => " + json.dumps({"ansible_facts": {"packages": FACTS}}, indent=4),
         json.dumps(FACTS),
+        json.dumps({"__payload__": json.dumps({"packages": FACTS})}),
         json.dumps({"ansible_facts": {}, "packages": FACTS}),
         json.dumps({"web01": {"ansible_facts": {"packages": FACTS}}}),
         json.dumps(

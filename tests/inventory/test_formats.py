@@ -96,6 +96,8 @@ LOOKALIKES = {  # what people send instead -> what is said of it
     "bash 5.2.026-2\nlinux 6.7.5.arch1-1\n": "names versions and no architectures, as pacman -Q",
     "Name        : bash\nVersion     : 5.1.8\nRelease     : 6.el9\n": "is rpm -qai",
     "SPDXID: SPDXRef-DOCUMENT\nspdxVersion: SPDX-2.3\npackages:\n": "is SPDX in YAML",
+    "<Document>\n<SPDXID>x</SPDXID>\n<spdxVersion>SPDX-2.3</spdxVersion>": "is SPDX in XML",
+    '<?xml version="1.0"?><SoftwareIdentity/>': "is XML of a kind that is not read",
     '<rdf:RDF xmlns:spdx="http://spdx.org/rdf/terms#"/>': "is SPDX in RDF",
     '{"@context": "https://x/v3.0.1/rdf/spdx-context.jsonld", "@graph": []}': "is SPDX 3",
     "name|version|arch\nbash|5.2-1|amd64\n": "is osquery's CSV",
@@ -226,7 +228,9 @@ def test_long_lines_and_deep_documents_take_no_time(name, text):
 # --- bodies
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-16-le-bom"]
+)
 def test_reports_may_be_written_as_windows_does(encoding):
     text = "requests==2.31.0\r\n"
     body = b"\xff\xfe" + text.encode("utf-16-le") if "bom" in encoding else text.encode(encoding)

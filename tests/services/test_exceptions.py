@@ -18,7 +18,7 @@ from patchmgr.domain.rings import RingSettings
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError
 from patchmgr.services import audit, exceptions, plan_drafts
 from patchmgr.services import reports as report_service
-from tests.services.test_scan import DAY, NOON, Fleet, advisory, counted, counts, dues, fix
+from tests.services.scan.conftest import DAY, NOON, Fleet, advisory, counted, counts, dues, fix
 
 MEDIUM_DAYS = 30
 

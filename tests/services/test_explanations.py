@@ -10,7 +10,7 @@ from patchmgr.db.queries import explained
 from patchmgr.domain.advisories import Advisory, Kind, Match, Status
 from patchmgr.feeds.crawl import Harvest
 from patchmgr.services import feed_store
-from tests.services.test_scan import Fleet, advisory, fix
+from tests.services.scan.conftest import Fleet, advisory, fix
 
 OLD, NEW = "linux-image-6.1.0-13-amd64", "linux-image-6.1.0-18-amd64"
 

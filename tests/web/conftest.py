@@ -167,6 +167,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NARROW = {"width": 390, "height": 844}
+ZOOMED = {"width": 640, "height": 450}  # 1280 pixels at 200 %
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +226,8 @@ def faults() -> Callable[[Page], list[str]]:
         found += _broken(page, {"runOnly": ["color-contrast"]})
         page.emulate_media(color_scheme="light")
         wide = page.viewport_size
+        page.set_viewport_size(ZOOMED)
+        found += _too_wide(page)
         page.set_viewport_size(NARROW)
         found += [*_broken(page, {"runOnly": ["target-size"]}), *_too_wide(page)]
         page.set_viewport_size(wide)

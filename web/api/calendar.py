@@ -248,10 +248,7 @@ def body_of_file() -> bytes:
 
 def recurrence(body: RecurrenceIn) -> tuple[Any, ...]:
     """Return rule, duration, zone, excluded starts and first one. Raises `InputError`."""
-    try:
-        length = durations.parse(body.duration)
-    except InputError as error:
-        raise InputError({"duration": str(error)}) from error
+    length = durations.parse(body.duration, "duration")
     try:
         excluded = tuple(sorted({rules.wall_text(text) for text in body.exdates}))
         first = rules.wall_text(body.first) if body.first else ""

@@ -53,7 +53,9 @@ class TermsIn(In):
         if self.approvers is not None:
             after = replace(after, approvers=tuple(self.approvers))
         if self.approval_valid is not None:
-            after = replace(after, approval_valid=durations.parse(self.approval_valid))
+            after = replace(
+                after, approval_valid=durations.parse(self.approval_valid, "approval_valid")
+            )
         if self.execution is not None:
             after = replace(after, execution=Execution(self.execution))
         return after

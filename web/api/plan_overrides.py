@@ -55,6 +55,15 @@ class LateHost(Out):
     reason: str
 
 
+class LateHosts(Out):
+    """How many hosts of a ring are late for one reason."""
+
+    ring: str
+    hosts: int
+    earliest: When | None = Field(description="When the last of them could begin; null: not seen.")
+    reason: str
+
+
 class Compliance(Out):
     """What is left of the plan's work."""
 
@@ -73,7 +82,8 @@ class Forecast(Out):
     outcome: str
     rings: list[RingForecast]
     late_hosts: int
-    late: Annotated[list[LateHost], BeforeValidator(list)]
+    late: Annotated[list[LateHost], BeforeValidator(list)] = Field(description="At most 1,000.")
+    late_by: Annotated[list[LateHosts], BeforeValidator(list)] = Field(description="All of them.")
 
 
 class Beside(Out):
@@ -115,7 +125,7 @@ def forecast_plan(plan_id: int, query: ForecastQuery) -> object:
     """
     what_if = WhatIf(
         _instant(query.start),
-        durations.parse(query.soak) if query.soak else None,
+        durations.parse(query.soak, "soak") if query.soak else None,
         query.max_concurrent or None,
         query.window or None,
     )

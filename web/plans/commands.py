@@ -47,6 +47,9 @@ def approve(plan_id: int) -> ResponseReturnValue:
 @requires(Role.APPROVER)
 def reject(plan_id: int) -> ResponseReturnValue:
     reason = request.form.get("comment", "").strip() or request.form.get("reason", "").strip()
+    if not reason:
+        flash("Say why the plan is rejected, in the comment.", "error")
+        return redirect(url_for(".show", plan_id=plan_id, _anchor="comment"), code=303)
     return _done(service.reject, plan_id, "Rejected.", reason=reason[:4000])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from patchmgr.db.queries import forecasts, freezes, holds, plan_review
+from patchmgr.db.queries import forecasts, holds, plan_review
 from patchmgr.db.queries.forecasts import KeptForecast
 from patchmgr.db.queries.plans import PlanDetail
 from patchmgr.domain.advisories import Severity
@@ -102,13 +102,13 @@ def _rings_to_approve(plan: PlanDetail) -> list[str]:
 
 
 def picture(plan: PlanDetail, stages: Sequence[RingForecast]) -> timeline.Picture:
-    """Return the time line of ``stages``. Two queries."""
+    """Return the time line of ``stages``. One query."""
     return timeline.draw(
         stages,
         plan,
         placement=plan_review.placement(session(), plan.id),
         windows={name: window_from_json(one) for name, one in plan.windows.items()},
-        freezes=freezes.freezes_between(session(), now(), now() + timeline.HORIZON),
+        freezes=plan.freezes.between(now(), now() + timeline.HORIZON),
         now=now(),
         days=timeline.Days(zone()),
     )

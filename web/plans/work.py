@@ -66,7 +66,8 @@ def upload_results(plan_id: int) -> ResponseReturnValue:
     except BadFileError as error:
         plan = queries.get(session(), plan_id, now=now())
         return render_template("plans/results.html", plan=plan, rows=error.rows), 422
-    flash(f"Taken: {plural(taken.changed, 'result')}, {taken.unchanged} said nothing new.")
+    old = f", {taken.unchanged} said nothing new" if taken.unchanged else ""
+    flash(f"Taken: {plural(taken.changed, 'result')}{old}.")
     return redirect(url_for(".show", plan_id=plan_id), code=303)
 
 

@@ -106,6 +106,7 @@ class Asked:
     # Whether the name of any host has what is searched for; where none has, none need be compared.
     may_name_hosts: bool = True
     only: ColumnElement[bool] | None = None  # on exposures, where it is known which can be meant
+    judged: ColumnElement[bool] | None = None  # likewise on judgements: all that the filter wants
 
     @property
     def moment(self) -> datetime:
@@ -171,14 +172,15 @@ def query(asked: Asked) -> Select[*tuple[Any, ...]]:
 
 def _conditions(asked: Asked) -> list[ColumnElement[bool]]:
     filters = asked.filters
-    found = [*on_hosts(filters), *on_judgements(filters)]
+    found = on_hosts(filters)
+    found += on_judgements(filters) if asked.judged is None else [asked.judged]
     if filters.overdue:
         due = finding_due.due(asked.policy)
         found += [due.is_not(None), due < to_micros(asked.moment)]
     found += on_exceptions(filters)
     if filters.installable:
         found.append(installable.verdict(asked.at) == filters.installable)
-    if filters.search:
+    if filters.search and asked.judged is None:
         named = [names_host(filters.search)] if asked.may_name_hosts else []
         found.append(or_(*named, names_judgement(filters.search)))
     if asked.only is not None:

@@ -6,8 +6,9 @@ in growing parts; each part is a condition, the findings of one part all sort be
 next, and who lists stops when its page is full.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Select,
     and_,
     case,
-    exists,
     func,
     literal,
     or_,
@@ -27,7 +27,9 @@ from sqlalchemy import type_coerce as coerce
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.bulk import among_found
 from patchmgr.db.queries import paging
+from patchmgr.db.queries.instants import held
 from patchmgr.errors import InputError
 
 host, version, due_row = models.Host, models.PackageVersion, models.HostDue
@@ -37,7 +39,6 @@ SPARE = 2  # times what a part seems to need, so that the next one is hardly eve
 NOTHING_YET = 16  # times a part that gave nothing: it tells only that they are few
 MOST_PART = 5_000  # hosts, judgements or due dates looked at together
 FEWEST = 100  # due dates looked at together
-MANY = 2**31  # more findings than one part can have
 NEVER = 2**62  # sorts after every due date
 
 Conditions = Sequence[ColumnElement[bool]]
@@ -96,7 +97,9 @@ def _counted(due: ColumnElement[int | None]) -> ColumnElement[int]:
     Another policy, or another fact of a host, changes due dates before the next scan counts them:
     until then such findings come last, rather than nowhere.
     """
-    counted = exists().where(due_row.host_id == host.id, coerce(due_row.due, BigInteger) == due)
+    counted = paging.any_of(
+        select(literal(1)).where(due_row.host_id == host.id, coerce(due_row.due, BigInteger) == due)
+    )
     never = literal(NEVER, BigInteger)
     return case((and_(due.is_not(None), counted), coerce(due, BigInteger)), else_=never)
 
@@ -112,10 +115,19 @@ class Pace:
         self.given = rows
         self.missing -= rows
 
-    def after(self, size: int, most: int = MOST_PART) -> int:
+    def after(self, size: int) -> int:
         """Return how large the part after one of ``size`` is to be: each costs two statements."""
-        seems = SPARE * size * self.missing // self.given if self.given else size * NOTHING_YET
-        return min(max(size, seems), most)
+        return min(max(size, self._seems(size)), MOST_PART)
+
+    def wish(self, known: int = 0) -> int:
+        """Return how many findings the next part is to have, as far as is known beforehand.
+
+        ``known`` is how many the part before was to have; it gave what it gave.
+        """
+        return max(SPARE * self.missing, self._seems(known))
+
+    def _seems(self, size: int) -> int:
+        return SPARE * size * self.missing // self.given if self.given else size * NOTHING_YET
 
 
 def by_host(
@@ -151,6 +163,7 @@ def by_judgement(
     conditions: Conditions,
     cursor: Sequence[Any] | None,
     pace: Pace,
+    at: datetime | None,
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the judgements that ``conditions`` leave, from that of ``cursor`` on, in order.
 
@@ -159,7 +172,7 @@ def by_judgement(
     what = Order(by.columns[:-1], by.is_descending)  # all but the host
     having = models.VersionCount
     query = (
-        select(judgement.id, func.coalesce(having.hosts, 1), *what.columns)
+        select(judgement.id, func.coalesce(having.hosts, 1), version.id, *what.columns)
         .join(version, version.id == judgement.package_version_id)
         .join(advisory, advisory.id == judgement.advisory_id)
         .outerjoin(having, having.package_version_id == version.id)
@@ -170,17 +183,28 @@ def by_judgement(
     if cursor is not None:
         query = query.where(what.from_(cursor[:-1]))
     found = session.execute(query).all()
-    size = SPARE * pace.missing
+    size = pace.wish()
     while found:
         start = 0
         while start < len(found):
             part = found[start : start + _within([row[1] for row in found[start:]], size)]
-            yield judgement.id.in_([row[0] for row in part])
+            yield and_(
+                judgement.id.in_([row[0] for row in part]),
+                _exposed_through(session, {row[2] for row in part}, at),
+            )
             start += len(part)
-            size = pace.after(max(size, sum(row[1] for row in part)), MANY)
+            size = pace.wish(sum(row[1] for row in part))
         if len(found) < MOST_PART:
             return
-        found = session.execute(query.where(what.after(found[-1][2:]))).all()
+        found = session.execute(query.where(what.after(found[-1][3:]))).all()
+
+
+def _exposed_through(
+    session: Session, versions: Collection[int], at: datetime | None
+) -> ColumnElement[bool]:
+    """Return the condition for exposures through ``versions``, found before all else is joined."""
+    found = select(exposure.id).where(exposure.package_version_id.in_(versions), held(exposure, at))
+    return among_found(session, exposure.id, found.correlate(None))
 
 
 def _within(hosts: Sequence[int], size: int) -> int:
@@ -212,7 +236,7 @@ def by_due(
         query = query.join(host, host.id == due_row.host_id)
         query = query.where(*dated).order_by(*at.sorted_by)
         part = query if cursor is None else query.where(due >= cursor[0], at.from_(cursor[:2]))
-        wish = SPARE * pace.missing
+        wish = pace.wish()
         size = FEWEST
         while found := session.execute(part.where(_until(part, due, size)).limit(size)).all():
             taken = found[: _within([row[1] for row in found], wish)]
@@ -222,7 +246,7 @@ def by_due(
             if len(taken) == len(found) < size:
                 break
             many = max(sum(row[1] for row in taken), 1)
-            wish = pace.after(max(wish, many), MANY)
+            wish = pace.wish(many)
             size = min(max(wish * len(taken) // many, FEWEST), MOST_PART)
             part = query.where(due >= last[0], at.after(last))
     start = cursor[1] if cursor is not None and cursor[0] == NEVER else None

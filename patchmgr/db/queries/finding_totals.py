@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from patchmgr.db import models
 from patchmgr.db.queries import installable
+from patchmgr.db.queries.finding_due import may_be_due
 from patchmgr.db.queries.finding_filters import (
     FindingFilter,
     names_host,
@@ -116,7 +117,7 @@ def _total_by_offers(session: Session, asked: Asked) -> int:
 
 def _late(asked: Asked) -> Select[*tuple[Any, ...]]:
     """Return the query for findings that are overdue, on hosts which can have such."""
-    found = query(asked)
+    found = query(asked).where(may_be_due(asked.policy, asked.moment))
     return found if asked.at is not None else found.where(host.id.in_(may_have_overdue(asked)))
 
 
@@ -219,7 +220,8 @@ def _multiplied(
         held(exposure, at)
     )
     if conditions := [*on_hosts(filters), *named]:
-        exposed = exposed.join(host, host.id == exposure.host_id).where(*conditions)
+        # They have many, in the index by version: not one host after the other by its own index.
+        exposed = exposed.where((exposure.host_id + 0).in_(select(host.id).where(*conditions)))
     if versions is not None and len(versions) <= FEW:
         exposed = exposed.where(exposure.package_version_id.in_(versions))
     per_version = exposed.group_by(exposure.package_version_id).subquery()

@@ -4,7 +4,7 @@ A finding is what the service had concluded by then: it begins with the scan tha
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ from patchmgr.db.queries.finding_order import Order, Pace
 from patchmgr.db.queries.finding_totals import FEW, may_have_overdue, with_excepted
 from patchmgr.db.queries.instants import held
 from patchmgr.db.queries.paging import Page
+from patchmgr.domain.facts import Installable
 from patchmgr.errors import InputError
 
 host, version = models.Host, models.PackageVersion
@@ -87,19 +88,22 @@ def listing(
     if sort == "due" and at is not None:
         raise InputError({"sort": "by due date only as it is now"})
     last = paging.decode(cursor, len(by.columns)) if cursor else None
-    versions, are_common = _versions_matching(session, asked)
+    if at is not None and asked.filters.installable in (Installable.YES, Installable.NO):
+        return Page((), 0)  # what was on offer then is not remembered
+    matching = _matching(session, asked)
+    versions = None if matching is None else matching.versions
     counted = None
     if asked.filters.installable and at is None:
         # Counted by what is offered over what: to find few by looking takes all there is.
         asked, counted = _by_offers(session, asked)
     else:
-        asked = _narrowed(session, asked, versions)
+        asked = _narrowed(session, asked, matching)
     page = query(asked).add_columns(*by.columns).order_by(*by.sorted_by).limit(limit + 1)
     if last is not None:
         page = page.where(by.after(last))
     rows: list[Any] = []
     pace = Pace(limit + 1)
-    for part in _parts(session, sort, by, asked, versions, are_common, last, pace):
+    for part in _parts(session, sort, by, asked, matching, last, pace):
         found_there = session.execute(page.where(part)).all()
         rows += found_there
         pace.filled(len(found_there))
@@ -163,28 +167,34 @@ def _excepted(found: FindingLine, filters: FindingFilter) -> FindingLine:
     return replace(found, exception=by[0].label) if by else found
 
 
-def _versions_matching(session: Session, asked: Asked) -> tuple[list[int] | None, bool]:
-    """Return the package versions with a judgement that the filter wants; None: it wants any.
+@dataclass(frozen=True, slots=True)
+class _Matching:
+    """The judgements that a filter wants, by what is said of them."""
 
-    Also whether about each host has some of them, as far as is known now.
-    """
+    judgements: list[int]
+    versions: list[int]  # that they are of
+    are_common: bool  # whether about each host has some of them, as far as is known now
+
+
+def _matching(session: Session, asked: Asked) -> _Matching | None:
+    """Return the judgements that the filter wants; None: it wants any."""
     conditions = on_judgements(asked.filters)
     if asked.filters.search:
         conditions.append(names_judgement(asked.filters.search))
     if not conditions:
-        return None, True
+        return None
     having = models.VersionCount
     fleet = select(func.count()).select_from(count).scalar_subquery()
     rows = session.execute(
-        select(version.id, func.coalesce(having.hosts, 0), fleet)
+        select(judgement.id, version.id, func.coalesce(having.hosts, 0), fleet)
         .join(judgement, judgement.package_version_id == version.id)
         .join(advisory, advisory.id == judgement.advisory_id)
         .outerjoin(having, having.package_version_id == version.id)
         .where(held(judgement, asked.at), *conditions)
-        .distinct()
     ).all()
-    is_common = bool(rows) and sum(row[1] for row in rows) >= COMMON * rows[0][2]
-    return [row[0] for row in rows], is_common
+    hosts = {row[1]: row[2] for row in rows}
+    are_common = bool(rows) and sum(hosts.values()) >= COMMON * rows[0][3]
+    return _Matching([row[0] for row in rows], sorted(hosts), are_common)
 
 
 def _parts(
@@ -192,8 +202,7 @@ def _parts(
     sort: str,
     by: Order,
     asked: Asked,
-    versions: list[int] | None,
-    are_common: bool,
+    matching: _Matching | None,
     last: Sequence[Any] | None,
     pace: Pace,
 ) -> Iterator[ColumnElement[bool]]:
@@ -201,33 +210,34 @@ def _parts(
     if asked.filters.host or asked.only is not None:
         return iter([true()])  # one host's are few
     if sort == "host":
-        hosts = _candidates(asked, versions, each=True)
+        hosts = _candidates(asked, matching, each=True)
         start = None if last is None else last[0]
         return finding_order.by_host(session, hosts, start, pace, is_descending=by.is_descending)
     if sort != "due":
         judged = _judged(asked)
         if asked.filters.overdue:
             judged.append(finding_due.may_be_due(asked.policy, asked.moment))
-        return finding_order.by_judgement(session, by, judged, last, pace)
+        return finding_order.by_judgement(session, by, judged, last, pace, asked.at)
     earliest = None
     if judged := on_judgements(asked.filters):  # the soonest of all may be none of these
         earliest = finding_due.earliest(session, asked.policy, judged)
-    hosts = _candidates(asked, versions, each=are_common)
+    hosts = _candidates(asked, matching, each=matching is not None and matching.are_common)
     return finding_order.by_due(session, by, hosts, last, pace, earliest)
 
 
-def _narrowed(session: Session, asked: Asked, versions: list[int] | None) -> Asked:
+def _narrowed(session: Session, asked: Asked, matching: _Matching | None) -> Asked:
     """Return what is asked for, only of the exposures that can be meant where these are few."""
     filters = asked.filters
     where, named = on_hosts(filters), filters.search and asked.may_name_hosts
-    if filters.host or (versions is None and not where) or len(versions or ()) > FEW:
+    is_wide = not where if matching is None else len(matching.versions) > FEW
+    if filters.host or is_wide:
         return asked
     open_then = select(exposure.id).where(held(exposure, asked.at))
     if where:
         open_then = open_then.join(host, host.id == exposure.host_id).where(*where)
     wanted = [open_then]
-    if versions is not None:
-        wanted = [open_then.where(exposure.package_version_id.in_(versions))]
+    if matching is not None:
+        wanted = [open_then.where(exposure.package_version_id.in_(matching.versions))]
     if named:
         hosts = select(host.id).where(names_host(filters.search))
         wanted.append(open_then.where(exposure.host_id.in_(hosts)))
@@ -235,11 +245,15 @@ def _narrowed(session: Session, asked: Asked, versions: list[int] | None) -> Ask
     found = set(session.scalars(union_all(*(select(each.c.id) for each in some))))
     if len(found) > FEW_EXPOSURES:
         return asked
-    return replace(asked, only=among(session, exposure.id, found))
+    asked = replace(asked, only=among(session, exposure.id, found))
+    if matching is None or named:
+        return asked
+    # What was found is not asked for again: a planner can hardly tell how many that leaves.
+    return replace(asked, judged=among(session, judgement.id, matching.judgements))
 
 
 def _candidates(
-    asked: Asked, versions: list[int] | None, *, each: bool
+    asked: Asked, matching: _Matching | None, *, each: bool
 ) -> list[ColumnElement[bool]]:
     """Return conditions that leave the hosts which can have such findings.
 
@@ -256,14 +270,13 @@ def _candidates(
             conditions.append(host.id.in_(with_excepted()))
         if filters.overdue:
             conditions.append(host.id.in_(may_have_overdue(asked)))
-    if versions is not None and len(versions) <= FEW:
+    if matching is not None and len(matching.versions) <= FEW:
         exposed = select(exposure.host_id).where(
-            exposure.package_version_id.in_(versions), held(exposure, at)
+            exposure.package_version_id.in_(matching.versions), held(exposure, at)
         )
-        through = host.id.in_(exposed)
-        if each:  # one value, which no planner makes a join of
-            having = exposed.where(exposure.host_id == host.id).limit(1).scalar_subquery()
-            through = having.is_not(None)
+        through: ColumnElement[bool] = host.id.in_(exposed)
+        if each:
+            through = paging.any_of(exposed.where(exposure.host_id == host.id))
         named = [names_host(filters.search)] if filters.search and asked.may_name_hosts else []
         conditions.append(or_(through, *named))
     return conditions
@@ -272,12 +285,12 @@ def _candidates(
 def _judged(asked: Asked) -> list[ColumnElement[bool]]:
     """Return conditions that leave the judgements which can make such findings."""
     filters, at = asked.filters, asked.at
-    exposed = exists().where(
+    exposed = select(exposure.id).where(
         exposure.package_version_id == version.id,
         held(exposure, at),
         *(installable.may_be(filters.installable) if at is None else ()),
     )
-    conditions = [held(judgement, at), exposed, *on_judgements(filters)]
+    conditions = [held(judgement, at), paging.any_of(exposed), *on_judgements(filters)]
     if filters.search:
         through = (
             select(exposure.package_version_id)

@@ -41,21 +41,43 @@ def freezes(session: Session, *, now: datetime, over: bool = True) -> list[Freez
     return sorted(kept, key=lambda line: line.freeze.starts, reverse=True)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFreezes:
+    """The freezes that are not over at some instant, as they are stored."""
+
+    rows: tuple[models.Freeze, ...]
+
+    def between(self, after: datetime, before: datetime) -> list[Freeze]:
+        """Return every freeze, each time that it holds, at least in part in that span."""
+        found: list[Freeze] = []
+        for one in self.rows:
+            if one.ends <= after or one.starts >= before:
+                continue
+            recurring = _recurring(one)
+            found += (
+                recurring.occurrences(max(after, one.starts), before) if recurring else [_once(one)]
+            )
+        return sorted(found, key=lambda one: (one.starts, one.name))
+
+    def at(self, at: datetime) -> Freezes:
+        """Return whether one is in force at ``at``, and when the next one begins."""
+        return at_instant(self.between(at, at + LOOK_AHEAD), at)
+
+
+def known(session: Session, since: datetime) -> KnownFreezes:
+    """Return the freezes that are not over at ``since``. One query."""
+    query = select(row).where(row.ends > since).order_by(row.starts, row.id)
+    return KnownFreezes(tuple(session.scalars(query)))
+
+
 def freezes_between(session: Session, after: datetime, before: datetime) -> list[Freeze]:
     """Return every freeze, each time that it holds, at least in part in that span. One query."""
-    query = select(row).where(row.ends > after, row.starts < before).order_by(row.starts, row.id)
-    found: list[Freeze] = []
-    for one in session.scalars(query):
-        recurring = _recurring(one)
-        found += (
-            recurring.occurrences(max(after, one.starts), before) if recurring else [_once(one)]
-        )
-    return sorted(found, key=lambda one: (one.starts, one.name))
+    return known(session, after).between(after, before)
 
 
 def freezes_at(session: Session, at: datetime) -> Freezes:
     """Return whether a freeze is in force at ``at``, and when the next one begins. One query."""
-    return at_instant(freezes_between(session, at, at + LOOK_AHEAD), at)
+    return known(session, at).at(at)
 
 
 def _line(found: models.Freeze, now: datetime) -> FreezeLine:

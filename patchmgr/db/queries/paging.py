@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, String, and_, or_
+from sqlalchemy import ColumnElement, Select, String, and_, or_
 
 from patchmgr.domain.numbers import LARGEST_ID
 from patchmgr.errors import InputError
@@ -63,6 +63,14 @@ def _sortable(value: object) -> bool:
     if not isinstance(value, str) or "\0" in value:
         return False
     return value == value.encode("utf-8", "ignore").decode("utf-8")  # no half of a surrogate pair
+
+
+def any_of(rows: Select[Any]) -> ColumnElement[bool]:
+    """Return the condition that there is one of ``rows``, asked for each line as it comes up.
+
+    Other than `exists`, which a planner may answer by reading all there are for a page of few.
+    """
+    return rows.limit(1).scalar_subquery().is_not(None)
 
 
 def after(

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
-from patchmgr.db.queries.freezes import freezes_at
+from patchmgr.db.queries import freezes as freeze_queries
+from patchmgr.db.queries.freezes import KnownFreezes
 from patchmgr.db.queries.plan_stops import stops_of
 from patchmgr.db.queries.rollouts import is_readable, reason_of, ring_of, rollout_of
 from patchmgr.domain import terms as plan_terms
@@ -33,6 +34,8 @@ from patchmgr.domain.rollout.states import (
 from patchmgr.domain.rollout.stop import Stop
 from patchmgr.domain.terms import Terms
 from patchmgr.errors import NotFoundError
+
+FREEZES_SINCE = timedelta(days=1)  # ago: those that ended since are known too
 
 _plan = models.Plan
 
@@ -155,6 +158,7 @@ class PlanDetail:
     awaits: str  # who must act before it goes on; empty: nobody
     commands: tuple[str, ...]  # what its state allows
     frozen: str  # why nothing may change now; empty: it may
+    freezes: KnownFreezes  # that are not over, nor have been since `FREEZES_SINCE`
     terms: Terms
     policy: str  # that it was made by, with its version; empty: none
     contains: tuple[int, ...]  # open plans whose remaining work this one does too
@@ -175,7 +179,9 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
     decisions = _decisions(session, plan_id)
     given = [one for one in decisions if one.void_at is None and one.decision == "approve"]
     rollout = rollout_of(session, plan, [ring_of(row) for row in rows], {}, given)
-    freezes = freezes_at(session, now)
+    # A forecast that is kept may be a little older.
+    known = freeze_queries.known(session, now - FREEZES_SINCE)
+    freezes = known.at(now)
     views = tuple(
         _view(row, rollout, position, freezes, now, back)
         for position, (row, back) in enumerate(zip(rows, ways_back, strict=True))
@@ -218,6 +224,7 @@ def get(session: Session, plan_id: int, *, now: datetime) -> PlanDetail:
         awaits=_awaits(rollout),
         commands=commands(rollout),
         frozen=freezes.frozen,
+        freezes=known,
         terms=plan_terms.from_json(plan.terms),
         policy=plan.policy,
         contains=contained,

@@ -39,6 +39,8 @@ def enter(
             news["proof_after"] = at
     moved = revised(task, state=state, since=at, deadline=deadline, reason=why, **news)
     work.put(moved)
+    if moved.begun is not None and task.begun is None:
+        work.be_patient(task.ring, at)
     ring = work.rings[task.ring].name
     work.record(at, f"task_{state.value}", why, ring=ring, host=task.host, by=actor)
     signals.watch_groups(work, work.tasks[task.host], at)

@@ -80,6 +80,8 @@ def gate(rollout: Rollout, position: int, at: datetime, frozen: str = "") -> tup
     ring = rollout.rings[position]
     tally, settings = ring.tally, ring.settings
     accepted = f", {tally.accepted} of them accepted" if tally.accepted else ""
+    let_pass = tally.accepted + tally.lost_accepted
+    uncounted = f", {let_pass} accepted and not counted" if let_pass else ""
     conditions = [
         Condition(
             "attempted",
@@ -89,7 +91,7 @@ def gate(rollout: Rollout, position: int, at: datetime, frozen: str = "") -> tup
         ),
         Condition(
             "succeeded",
-            f"{tally.succeeded} of {tally.attempted}",
+            f"{tally.succeeded} of {tally.attempted}{uncounted}",
             f"{settings.success_pct} %",
             enough_succeeded(tally, settings),
         ),

@@ -91,8 +91,9 @@ def _pass_deadlines(work: Work, event: Tick) -> None:
 def _check_lease(work: Work, task: Task, event: Tick, *, is_late: bool) -> None:
     """Take back an order that was not begun in time, or that no longer fits before its window ends.
 
-    A window that closed is nobody's fault: the task is deferred to the next one. Otherwise the host
-    did not answer, and is asked again as often as its ring allows.
+    A window that closed is nobody's fault: the task is deferred to the next one, for as long as its
+    ring is patient. Otherwise the host did not answer, and is asked again as often as its ring
+    allows.
     """
     can_begin = latest_start(work, task, event) is not None
     if can_begin and not is_late:
@@ -248,8 +249,9 @@ def _watch_patience(work: Work, position: int, event: Tick) -> None:
         return
     wait = words(ring.settings.wait)
     for task in _waiting(work, position):
-        group = work.spent_group(task)
-        why = f"group {group} could spare no host" if group else "no window opened"
+        why = "it was given its order and never began" if task.attempt else "no window opened"
+        if group := work.spent_group(task):
+            why = f"group {group} could spare no host"
         _end(work, task, _T.TIMED_OUT, event.at, f"{why} within {wait}")
 
 
@@ -273,7 +275,7 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
     if ring.state not in DISPATCHING_RINGS:
         return
     free = rolling_back.free_places(work, position)
-    sent = False
+    gets_on = False
     for task in _waiting(work, position):
         latest = latest_start(work, task, event)
         if free < 1:
@@ -298,8 +300,10 @@ def _dispatch(work: Work, position: int, event: Tick) -> None:
         message = f"attempt {attempt}, to begin by {latest:%Y-%m-%d %H:%M} UTC"
         work.record(event.at, "dispatched", message, ring=ring.name, host=task.host)
         free -= task.hosts
-        sent = True
-    if sent:
+        # An order that comes again is no progress: else a host that never begins, and whose windows
+        # close before its lease ends, would be asked for ever.
+        gets_on = gets_on or task.attempt == 0 or ring.deadline is None
+    if gets_on:
         deadline = event.at + ring.settings.wait
         work.set_ring(position, replace(work.rings[position], deadline=deadline))
 

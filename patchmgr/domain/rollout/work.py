@@ -10,6 +10,7 @@ from patchmgr.domain.rollout.model import Budget, Ring, Rollout, Signal, Tally, 
 from patchmgr.domain.rollout.states import (
     NOT_BEGUN,
     OVER_RINGS,
+    WAITING_RINGS,
     PlanState,
     RingState,
     TaskState,
@@ -173,6 +174,12 @@ class Work:
 
     def set_ring(self, position: int, ring: Ring) -> None:
         self.rings[position] = ring
+
+    def be_patient(self, position: int, at: datetime) -> None:
+        """Let a ring wait its whole time again from ``at`` on: it got further."""
+        ring = self.rings[position]
+        if ring.deadline is not None and ring.state not in WAITING_RINGS:
+            self.rings[position] = replace(ring, deadline=at + ring.settings.wait)
 
     # The plan
 

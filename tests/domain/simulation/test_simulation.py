@@ -233,6 +233,30 @@ def test_a_failed_host_uses_its_group_until_it_is_acknowledged():
     assert freed[-1]["reason"] == "the plan is completed_with_failures"
 
 
+@pytest.mark.parametrize(
+    ("offline", "counts"),
+    [
+        ({"kind": "offline"}, {"timed_out": 1}),
+        ({"offline_until": "2026-04-07T00:00:00Z"}, {"verified": 3}),
+    ],
+)
+def test_a_host_that_never_begins_is_not_asked_for_ever_in_windows_shorter_than_its_lease(
+    offline, counts
+):
+    """Its order is taken back with each window, which is nobody's fault: the ring's time is."""
+    hosts = [
+        {"name": "a", "window": "night", "behaviour": offline},
+        {"name": "b", "window": "night"},
+        {"name": "c", "window": "night", "behaviour": {"offline_until": "2026-04-05T00:00:00Z"}},
+    ]
+    lines = lines_of(scenario(hosts, [{"name": "all", "wait": "14d"}], windows=[NIGHT]))
+
+    assert {kind: len(of_kind(lines, kind)) for kind in counts} == counts
+    for line in of_kind(lines, "timed_out"):  # 14 days after the last of the others began
+        assert (line["time"], line["host"]) == ("2026-04-19T02:30:00Z", "a")
+        assert line["reason"] == "it was given its order and never began within 14 d"
+
+
 def test_a_ring_that_passes_with_a_failure_that_somebody_let_pass_says_so():
     ring = {"name": "all", "max_failures": 0}
     lines = lines_of(

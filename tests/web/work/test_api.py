@@ -538,7 +538,11 @@ def test_a_program_forecasts_and_overrules(works, program):
     assert forecast.status_code == 200
     assert forecast.json["forecast"]["ends"] > forecast.json["forecast"]["starts"]
     assert forecast.json["compliance"][-1]["findings"] == 0
-    assert ask("GET", f"/plans/{number}/forecast?start=soon").status_code == 422
+    late = forecast.json["forecast"]
+    assert sum(one["hosts"] for one in late["late_by"]) == late["late_hosts"] == len(late["late"])
+    for asked in ("start=soon", "soak=-1h"):
+        refused = ask("GET", f"/plans/{number}/forecast?{asked}")
+        assert list(refused.json["errors"]) == [asked.partition("=")[0]]
     assert ask("GET", f"/plans/{number}/forecast?start=9999-12-31T23:59:59").status_code == 422
     for path in ("skip-ring", "roll-back"):
         body = {"reason": "r", "ring": "canary"} if path == "skip-ring" else {"reason": "r"}

@@ -46,6 +46,7 @@ def test_all_that_is_wrong_with_a_window_is_said_at_once(works, operator):
     )
 
     assert answer.status_code == 422
+    assert "see what is marked" in answer.text
     assert "needs FREQ=" in answer.text
     assert "is not a duration" in answer.text
     assert 'value="saturday-night"' in answer.text

@@ -370,7 +370,7 @@ def test_rejecting_needs_a_comment(works, client, state):
     approver = client(Role.APPROVER)
 
     refused = approver.post(f"/plans/{plan_id}/reject", data={"comment": " "})
-    assert "say why" in approver.get(refused.location).text
+    assert "Say why the plan is rejected, in the comment" in approver.get(refused.location).text
     approver.post(f"/plans/{plan_id}/reject", data={"comment": "Not this week."})
 
     assert state(plan_id) is PlanState.REJECTED
