@@ -353,7 +353,7 @@ class Service:
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error) from error
-        except ssl.SSLError as error:
+        except (ssl.SSLError, ssl.CertificateError) as error:  # the latter a ValueError in 3.6
             raise AgentError(WRONG, "%s is not trusted: %s" % (self.server, error)) from error
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLError):

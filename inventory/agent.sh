@@ -299,7 +299,10 @@ post() {
         WGETRC=$work/request wget --no-hsts -nv -S --content-on-error --max-redirect=0 --tries=1 \
             --timeout="$TIMEOUT" --post-file="$file" -O "$work/answer" "$server$path" 2>"$work/headers"
         code=$?
-        [ "$code" -ne 5 ] || untrusted
+        if [ "$code" -eq 5 ]; then
+            sed -n 's/^ERROR: //p' "$work/headers" >"$work/error"
+            untrusted
+        fi
         [ "$code" -ne 4 ] || : >"$work/headers" # it broke off, be it in the middle of an answer
         status=$(sed -n 's,^ *HTTP/[0-9.]* \([0-9]*\).*,\1,p' "$work/headers" | tail -n 1)
     else

@@ -20,6 +20,8 @@ from patchmgr.domain import os_names
 from patchmgr.errors import InputError, NotFoundError
 from patchmgr.services import audit
 
+NEW = "correct the name, or say its system (--os, such as debian:12) and it joins the inventory"
+
 
 def submit_report(
     db: Database,
@@ -97,7 +99,7 @@ def _reporting_host(
     )
     if row is None:
         if not system:
-            raise NotFoundError("host", name)
+            raise NotFoundError("host", name, NEW)
         row = new_host(name, now)
         session.add(row)
     set_platform(session, row, system, now, is_given=is_given)

@@ -90,8 +90,8 @@ class NotFoundError(PatchmgrError):
 
     code = "not-found"
 
-    def __init__(self, kind: str, ref: object) -> None:
-        super().__init__(f"no {kind} {ref!r}")
+    def __init__(self, kind: str, ref: object, remedy: str = "") -> None:
+        super().__init__(f"no {kind} {ref!r}" + (f"; {remedy}" if remedy else ""))
         self.kind = kind
         self.ref = ref
 

@@ -146,10 +146,10 @@ def _rule(window: Window, zone: ZoneInfo) -> str:
     A rule without a first day begins at midnight; its first start need not say so of itself.
     """
     parts: dict[str, Any] = rule_parts(window.rrule)
-    until = parts.get("UNTIL", "")
-    if until and not until.endswith("Z"):
-        at = rules.until_of(until, zone)
+    if at := rules.until_of(parts.get("UNTIL"), zone):
         parts["UNTIL"] = f"{at:%Y%m%dT%H%M%SZ}"
+    else:
+        parts.pop("UNTIL", None)
     return ";".join(f"{name}={value}" for name, value in parts.items())
 
 

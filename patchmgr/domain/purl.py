@@ -8,9 +8,12 @@ written; what a type makes of them (lower case, PEP 503) is for who knows the ty
     pkg:npm/%40angular/core@17.0.0
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
+
+_NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def parse(text: str) -> Purl | None:
     path, _mark, qualified = path.partition("?")
     path, version = _versioned(path.strip("/"))
     parts = [unquote(part) for part in path.split("/") if part]
-    if scheme.lower() != "pkg" or len(parts) < 2:
+    if scheme.lower() != "pkg" or len(parts) < 2 or _NOT_ENCODED.search(path + version):
         return None
     kind, *names = parts
     pairs = (pair.partition("=") for pair in qualified.split("&"))

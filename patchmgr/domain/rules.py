@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from math import prod
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil.rrule import rrule, rrulestr
@@ -226,14 +227,19 @@ def _text(parts: Mapping[str, str]) -> str:
 
 
 def until_of(value: str | None, zone: ZoneInfo) -> datetime | None:
+    """Return until when a rule begins; None when that is for ever, as past all `YEARS`."""
     if not value:
         return None
-    if value.endswith("Z"):
-        return datetime.strptime(value, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     if "T" in value:
-        return datetime.strptime(value, "%Y%m%dT%H%M%S").replace(tzinfo=zone).astimezone(UTC)
-    day = date(int(value[:4]), int(value[4:6]), int(value[6:]))
-    return datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=zone).astimezone(UTC)
+        wall = datetime.strptime(value.removesuffix("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 -- below
+    else:
+        day = date(int(value[:4]), int(value[4:6]), int(value[6:]))
+        wall = datetime(day.year, day.month, day.day, 23, 59, 59)  # noqa: DTZ001 -- below
+    if wall.year >= YEARS.stop:
+        return None
+    if value.endswith("Z") or wall.year < YEARS.start:
+        return wall.replace(tzinfo=UTC)
+    return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _rule_complaint(text: str, first: str) -> str:
@@ -245,10 +251,22 @@ def _rule_complaint(text: str, first: str) -> str:
         return problem
     try:
         until_of(parts.get("UNTIL"), ZoneInfo("UTC"))
-        _rule(_text(parts), EPOCH, EPOCH)
+        _rule(_text(parts), _count_from(parts, first), EPOCH)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         return f"{text!r} is no RFC 5545 recurrence rule: {error}"
-    return ""
+    return f"{text!r} never opens" if _has_no_such_time(parts) else ""
+
+
+def _has_no_such_time(parts: Mapping[str, str]) -> bool:
+    """Return whether ``BYSETPOS`` asks for a later time than an hour or a day has.
+
+    Looking for the first start would run through every hour until the year 9999.
+    """
+    times = {"HOURLY": ("BYMINUTE", "BYSECOND"), "DAILY": ("BYHOUR", "BYMINUTE", "BYSECOND")}
+    if "BYSETPOS" not in parts or parts["FREQ"] not in times:
+        return False
+    most = prod(len(parts.get(name, "0").split(",")) for name in times[parts["FREQ"]])
+    return all(abs(int(place)) > most for place in parts["BYSETPOS"].split(","))
 
 
 def _parts_complaint(parts: Mapping[str, str], text: str) -> str:

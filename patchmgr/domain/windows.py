@@ -124,8 +124,10 @@ class Windows(Mapping[str, Window]):
         if len(key) > LONGEST_NAMES:
             raise KeyError(key)
         if key not in self._united:
-            names = canonical(key).split(SEPARATOR)
-            self._united[key] = united(key, [self._windows[name] for name in names])
+            windows = [self._windows[name] for name in canonical(key).split(SEPARATOR)]
+            if sum(len(one.parts) for one in windows) > MOST_PARTS:
+                raise KeyError(key)
+            self._united[key] = united(key, windows)
         return self._united[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -139,8 +141,10 @@ class Windows(Mapping[str, Window]):
         if names in self:
             return ""
         missing = [name for name in canonical(names).split(SEPARATOR) if name not in self._windows]
-        if not missing:
+        if not missing and len(names) > LONGEST_NAMES:
             return f"the names of its windows are longer than {LONGEST_NAMES} characters"
+        if not missing:
+            return f"its maintenance windows have more than {MOST_PARTS} recurrences together"
         said = " and ".join(map(repr, missing))
         if len(missing) > 1:
             return f"its maintenance windows {said} do not exist"

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.errors import BadFileError, BadRow
+from patchmgr.execution.manual import COLUMNS
 
 REQUIRED = ("host", "result")
 OPTIONAL = ("package", "output", "attempt", "reboot")
 # Columns of our own export, so that an exported file with a result column can come back as it is.
-_IGNORED = ("plan", "ring", "arch", "from", "to", "match", "source", "state")
+_IGNORED = tuple(name for name in COLUMNS if name not in (*REQUIRED, *OPTIONAL))
 MOST_ROWS = 500_000
 _YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 

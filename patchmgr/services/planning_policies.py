@@ -50,7 +50,8 @@ def adopt(
     `ForbiddenError`.
     """
     require(role, Role.ADMIN, "changing a planning policy")
-    plan_drafts.check_approvers(policy.approvals_needed, policy.terms, policy.rings, {actor})
+    authors = {actor} if policy.schedule is not None else ()  # of what is proposed by itself
+    plan_drafts.check_approvers(policy.approvals_needed, policy.terms, policy.rings, authors)
     with db.writing() as session:
         wait_for(session, Lock.POLICIES)
         if policy.name in PRESETS or sla.latest(session, policy.name) is not None:

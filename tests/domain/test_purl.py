@@ -42,7 +42,10 @@ def test_its_last_name_is_the_package_s():
     assert (found.namespace, found.name) == ("github.com/a", "b")
 
 
-@pytest.mark.parametrize("text", ["", "pkg:", "pkg:deb", "pkg:deb/", "http://a/b@1", "cpe:2.3:a:b"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "pkg:", "pkg:deb", "pkg:deb/", "http://a/b@1", "cpe:2.3:a:b", "pkg:deb/x%ZZ@1"],
+)
 def test_other_texts_are_none(text):
     assert parse(text) is None
 

@@ -76,6 +76,9 @@ TABLE = [
      "2026-12-10", ["07 21:00", "21 21:00", "05 21:00"]),
     ("UTC", "FREQ=MONTHLY", {"first": "2026-01-31T06:00:00"}, "2025-12-01", "2026-06-01",
      ["31 06:00", "31 06:00", "31 06:00"]),
+    # every day at the hour of a first start: the rule is held against that, not against midnight
+    ("UTC", "FREQ=HOURLY;INTERVAL=24;BYHOUR=9", {"first": "2026-11-02T09:00:00"}, "2026-11-01",
+     "2026-11-04", ["02 09:00", "03 09:00"]),
     # Sunday is the first day of this week, so the second week begins a day earlier
     ("UTC", "FREQ=WEEKLY;INTERVAL=2;WKST=SU;BYDAY=SU,TU", {"first": "2026-11-03T00:00:00"},
      "2026-11-01", "2026-11-20", ["03 00:00", "15 00:00", "17 00:00"]),
@@ -96,6 +99,10 @@ def test_starts(zone, rrule, more, after, before, expected):
         ({"exdates": ("2026-12-25T22:00:00Z",)}, "no time on a wall clock"),
         ({"exdates": tuple(f"2026-01-01T{n // 60:02}:{n % 60:02}:00" for n in range(501))}, "most"),
         ({"first": "2026-12-25"}, "no time on a wall clock"),
+        (
+            {"rrule": "FREQ=HOURLY;INTERVAL=24;BYHOUR=0", "first": "2026-12-25T09:00:00"},
+            "no RFC 5545",
+        ),
         ({"first": "9999-12-25T00:00:00"}, "no time on a wall clock"),
     ],
 )
@@ -129,6 +136,10 @@ def test_a_name_without_a_window_makes_the_whole_unknown():
     assert windows.complaint("a") == ""
     assert "longer than 200" in Windows({"a" * n: window() for n in range(1, 30)}).complaint(
         ";".join("a" * n for n in range(1, 30))
+    )
+    many = {name: united(name, [window()] * 30) for name in "ab"}
+    assert Windows(many).complaint("a;b") == (
+        "its maintenance windows have more than 50 recurrences together"
     )
 
 

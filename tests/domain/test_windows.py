@@ -61,6 +61,9 @@ TABLE = [
     ("FREQ=DAILY;UNTIL=20261102T000000Z;BYHOUR=1", "UTC", "2026-11-01", "2026-11-05", ["01 01:00"]),
     ("FREQ=DAILY;UNTIL=20261102;BYHOUR=1", "UTC", "2026-11-01", "2026-11-05",
      ["01 01:00", "02 01:00"]),
+    ("FREQ=DAILY;UNTIL=99991231;BYHOUR=1", "America/New_York", "2026-11-02", "2026-11-03",
+     ["02 06:00"]),
+    ("FREQ=DAILY;BYHOUR=2,4;BYSETPOS=-1,5", "UTC", "2026-11-02", "2026-11-03", ["02 04:00"]),
 ]  # fmt: skip
 
 
@@ -162,6 +165,9 @@ def test_a_window_opens_at_the_hour_of_its_zone_or_after_a_gap(rrule, zone, inst
         ("FREQ=DAILY;INTERVAL=0", "INTERVAL"),
         ("FREQ=DAILY;UNTIL=soon", "no RFC 5545"),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "never opens"),
+        ("FREQ=DAILY;UNTIL=00010101T000000", "never opens"),
+        ("FREQ=HOURLY;BYSETPOS=2", "never opens"),
+        ("FREQ=DAILY;BYHOUR=2,4;BYSETPOS=-3,3", "never opens"),
         ("DTSTART:20260101T000000\nRRULE:FREQ=DAILY", "one rule on one line"),
     ],
 )

@@ -4,6 +4,7 @@ import pytest
 
 from patchmgr.domain.rollout.events import Outcome
 from patchmgr.errors import BadFileError
+from patchmgr.execution.manual import COLUMNS
 from patchmgr.execution.results import Result, read
 
 
@@ -36,7 +37,9 @@ def test_every_column_is_taken():
 
 
 def test_columns_of_our_own_export_are_passed_over():
-    assert one("plan,ring,host,from,to,state,result\n1,canary,web1,1,2,leased,installed\n").row == 2
+    cells = ["web1" if name == "host" else "1" for name in COLUMNS]
+    text = f"{','.join(COLUMNS)},result\n{','.join(cells)},installed\n"
+    assert one(text) == Result(2, "web1", Outcome.INSTALLED, package="1", attempt=1)
 
 
 @pytest.mark.parametrize(

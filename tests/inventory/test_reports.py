@@ -114,7 +114,7 @@ def test_a_less_exact_system_does_not_move_a_known_host(inventory):
 
 
 def test_a_document_that_does_not_name_the_system_of_a_new_host_is_refused(on_sqlite):
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match="correct the name, or say its system"):
         on_sqlite.report("a", bom("pkg:deb/debian/x@1"), os="", format="")
 
 

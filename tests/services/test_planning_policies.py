@@ -124,6 +124,15 @@ GROUPS = [
 ]
 
 
+def test_whom_a_policy_asks_can_approve_what_it_proposes_by_itself(sqlite_fleet):
+    alone = {"approval": {"approvers": ["ann"]}}
+
+    assert adopt(sqlite_fleet, **alone).version == 1  # others make its plans
+    assert adopt(sqlite_fleet, actor="bob", schedule=WEEKLY, **alone).version == 2
+    with pytest.raises(InputError, match="of those who are asked nobody can"):
+        adopt(sqlite_fleet, schedule=WEEKLY, title="Other", **alone)  # she writes it
+
+
 def test_plans_by_a_policy_have_its_groups(fleet):
     adopt(fleet, groups=GROUPS, schedule=WEEKLY)
     by_hand = fleet.get(make(fleet))
