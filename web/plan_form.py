@@ -103,6 +103,7 @@ class PlanForm:
     rings: list[RingRow] = field(default_factory=list)
     groups: list[GroupRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    seen: str = ""  # hash of the content over which it was filled in; of a plan that is edited
 
     @classmethod
     def fresh(cls, asked: MultiDict[str, str]) -> "PlanForm":
@@ -138,6 +139,7 @@ class PlanForm:
             approvals=given.get("approvals", "1"),
             rings=rings,
             groups=group_form.read_rows(given),
+            seen=given.get("content_hash", ""),
         )
 
     @property

@@ -199,15 +199,13 @@ def edit(
     """Give a plan that has not started other rings; given approvals fall."""
     rings, groups = read_stages(rings_file) if rings_file else (None, None)
     who = acting(app, as_name)
-    with app.db.reading() as session:
-        before = queries.get(session, plan_id, now=app.now).terms
     changed = plan_drafts.edit(
         app.db,
         plan_id,
         rings=rings,
         groups=groups,
         approvals_needed=approvals,
-        terms=terms_of(before, targets, approvers, valid, execution),
+        terms=lambda before: terms_of(before, targets, approvers, valid, execution),
         actor=who.name,
         role=who.role,
         now=app.now,

@@ -3,7 +3,7 @@
 Every function is one transaction: content, state, timeline, outbox and audit entry together.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from patchmgr.domain.rollout import events
 from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.terms import Terms, too_few
-from patchmgr.errors import IllegalTransitionError, InputError
+from patchmgr.errors import ConflictError, IllegalTransitionError, InputError
 from patchmgr.services import audit, contents, planning, superseding
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import Wanted, load
@@ -115,13 +115,17 @@ def edit(
     now: datetime,
     rings: Sequence[RingSettings] | None = None,
     approvals_needed: int | None = None,
-    terms: Terms | None = None,
+    terms: Callable[[Terms], Terms] | None = None,
     groups: Sequence[GroupSettings] | None = None,
+    content_hash: str = "",
 ) -> tuple[str, ...]:
     """Give a plan that has not started other rings and groups; return what changed, in sentences.
 
-    Every approval falls when anything did, and who edits counts as an author from then on. Raises
-    `InputError`, `NotFoundError`, `ConflictError`, `ForbiddenError`.
+    ``terms`` makes the new terms of those that stand, so that what it leaves alone is what somebody
+    else may have set meanwhile. ``content_hash`` is that of the content which the editor saw; when
+    the plan has another by now, nothing is changed. Every approval falls when anything did, and who
+    edits counts as an author from then on. Raises `InputError`, `NotFoundError`, `ConflictError`,
+    `ForbiddenError`.
     """
     require(role, Role.OPERATOR, "editing a plan")
     with db.writing() as session:
@@ -129,8 +133,13 @@ def edit(
         plan = loaded.plan
         if plan.state not in _EDITABLE:
             raise IllegalTransitionError(plan.state, "editing")
+        if content_hash not in ("", plan.content_hash):
+            raise ConflictError(
+                "the plan has changed since you looked at it; look again, then edit it"
+            )
         before = contents.stored(session, plan_id)
-        after, coverage = _edited(session, plan, before, rings, approvals_needed, terms)
+        asked = None if terms is None else terms(before.terms)
+        after, coverage = _edited(session, plan, before, rings, approvals_needed, asked)
         if any(one is not None for one in (rings, approvals_needed, terms)):
             people = {*plan.authors, actor}
             check_approvers(after.approvals_needed, after.terms, after.rings, people)

@@ -1,6 +1,7 @@
 """Who must agree, for how long that holds, and what happens without it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 
@@ -153,7 +154,7 @@ def test_other_terms_are_other_content(sqlite_fleet):
     changed = plan_drafts.edit(
         fleet.db,
         plan_id,
-        terms=Terms(approvers=("bob",), approval_valid=2 * DAY),
+        terms=lambda _: Terms(approvers=("bob",), approval_valid=2 * DAY),
         actor="cid",
         role=Role.OPERATOR,
         now=fleet.now,
@@ -165,11 +166,17 @@ def test_other_terms_are_other_content(sqlite_fleet):
         "an approval is valid for 14 d -> 2 d",
     )
     assert fleet.get(plan_id).state == "proposed"
+
+    def longer(before):
+        return replace(before, approval_valid=3 * DAY)
+
+    fleet.do("edit", plan_id, terms=longer)
+    assert fleet.get(plan_id).terms.approvers == ("bob",)  # what the editor did not touch stands
     with pytest.raises(InputError, match="make a new one"):
         plan_drafts.edit(
             fleet.db,
             plan_id,
-            terms=Terms(include_held=True),
+            terms=lambda _: Terms(include_held=True),
             actor="cid",
             role=Role.OPERATOR,
             now=fleet.now,

@@ -86,6 +86,9 @@ class PlanEditIn(In):
     groups: list[Document] | None = Field(None, max_length=1000, description="[] for none.")
     approvals_needed: int | None = Field(None, ge=1, le=5)
     terms: TermsIn = TermsIn()
+    content_hash: Plain = Field(
+        "", description="Of the content that was looked at: when it has changed, nothing is edited."
+    )
 
 
 class SupersedeIn(In):

@@ -86,15 +86,14 @@ def create_plan(body: PlanIn) -> object:
 )
 def edit_plan(plan_id: int, body: PlanEditIn) -> object:
     """Give a plan that has not started other rings, groups, approvals or terms; approvals fall."""
-    with db().reading() as reading:
-        before = queries.get(reading, plan_id, now=now()).terms
     plan_drafts.edit(
         db(),
         plan_id,
         rings=None if body.rings is None else series_from_json(body.rings),
         groups=None if body.groups is None else [groups.from_json(one) for one in body.groups],
         approvals_needed=body.approvals_needed,
-        terms=body.terms.over(before),
+        terms=body.terms.over,
+        content_hash=body.content_hash,
         **who(),
     )
     return plan_in_full(plan_id)

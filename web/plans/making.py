@@ -85,13 +85,16 @@ def save(plan_id: int) -> ResponseReturnValue:
                 rings=form.ring_settings(),
                 groups=form.group_settings(),
                 approvals_needed=form.approvals_needed(),
-                terms=form.terms(before.terms),
+                terms=form.terms,
+                content_hash=form.seen,
                 actor=viewer().name,
                 role=viewer().role,
                 now=now(),
             )
         except InputError as error:
             form.take(error)
+        except ConflictError as error:
+            form.problems.append(sentence(error))
         else:
             said = f"Changed: {'; '.join(changed)}." if changed else "Nothing was changed."
             flash(said[:600])

@@ -440,6 +440,22 @@ def test_groups_stand_beside_the_rings_and_outlast_their_edit(works, operator, g
         racks.to_json(), GroupSettings("<pair>", hosts=("canary-1",)).to_json()]  # fmt: skip
 
 
+def test_who_edits_over_what_somebody_else_has_changed_is_told_and_changes_nothing(works, operator):
+    plan_id = works.create()
+    at = f"/plans/{plan_id}/rings"
+    mine, theirs = (sent_again(operator.get(at).text) for _ in range(2))
+    operator.post(at, data=theirs | {"approvers": "bea"})
+
+    answer = operator.post(at, data=mine | {"valid": "3d"})
+    again = operator.post(at, data=sent_again(answer.text))
+
+    assert (answer.status_code, again.status_code) == (422, 422)
+    assert "changed since you looked at it" in answer.text
+    assert 'value="3d"' in answer.text
+    kept = sent_again(operator.get(at).text)
+    assert (kept["approvers"], kept["valid"]) == ("bea", mine["valid"])
+
+
 def test_groups_are_added_changed_and_removed_in_the_form(works, operator, groups):
     plan_id = works.create()
     at = f"/plans/{plan_id}/rings"
