@@ -53,6 +53,12 @@ def stored_hash(session: Session, plan_id: int, now: datetime) -> str:
 
     What cannot be read any more, or contradicts itself, has a hash that nobody has approved.
     """
+    found = _look(session, plan_id, now)
+    return found if isinstance(found, str) else found.content_hash
+
+
+def _look(session: Session, plan_id: int, now: datetime) -> Vouched | str:
+    """Return what the stored content vouches for, or the word for content that vouches for none."""
     known = _known.setdefault(session.get_bind().engine, {})
     known.pop(plan_id, None)
     try:
@@ -63,10 +69,10 @@ def stored_hash(session: Session, plan_id: int, now: datetime) -> str:
             return UNWITNESSED
     except (PatchmgrError, *NOT_TO_BE_READ):
         return UNREADABLE
-    found = content.hash
-    known[plan_id] = _vouched(content, found, now)
-    while len(known) > MOST_PLANS:
-        known.pop(next(iter(known)))
+    found = known[plan_id] = _vouched(content, content.hash, now)
+    plans = list(known)  # at once: other threads keep and forget meanwhile
+    for oldest in plans[: max(0, len(plans) - MOST_PLANS)]:
+        known.pop(oldest, None)
     return found
 
 
@@ -78,11 +84,14 @@ def is_due(session: Session, plan: models.Plan, now: datetime) -> bool:
 
 def is_as_approved(session: Session, plan: models.Plan, host_id: int, now: datetime) -> bool:
     """Return whether what is stored for one host, and around it, is what was approved."""
-    if is_due(session, plan, now) and stored_hash(session, plan.id, now) != plan.content_hash:
-        return False
     known = _vouches(session, plan)
+    if known is None or known.is_due(now):
+        found = _look(session, plan.id, now)
+        if isinstance(found, str) or found.content_hash != plan.content_hash:
+            return False
+        known = found  # itself: others may have taken its place in mind already
     try:
-        return known is not None and (known.settings, known.hosts.get(host_id)) == (
+        return (known.settings, known.hosts.get(host_id)) == (
             digest(_settings(session, plan)),
             _host(session, plan.id, host_id),
         )

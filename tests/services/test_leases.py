@@ -16,7 +16,7 @@ from patchmgr.domain.rollout.events import Outcome
 from patchmgr.domain.terms import Execution, Terms
 from patchmgr.domain.windows import Freeze, Window
 from patchmgr.errors import ConflictError, ForbiddenError, NotFoundError
-from patchmgr.services import exports, freezes, lease_calls, leases, orders, windows
+from patchmgr.services import exports, freezes, lease_calls, leases, orders, proof, windows
 from patchmgr.services.lease_calls import LeaseRefusedError
 from patchmgr.services.leases import Said
 
@@ -126,7 +126,7 @@ def test_the_way_of_execution_is_approved_with_the_content(fleet):
     before = fleet.get(plan_id).content_hash
     fleet.do("propose", plan_id)
 
-    fleet.do("edit", plan_id, terms=BY_AGENT)
+    fleet.do("edit", plan_id, terms=lambda _: BY_AGENT)
 
     assert fleet.get(plan_id).content_hash != before
 
@@ -139,6 +139,17 @@ def test_one_run_begins_and_another_with_the_same_token_does_not(fleet, hosts, p
     assert hosts.refused("result", "c1", order, DONE, run="run-2") == "begun-elsewhere"
     assert times_begun(fleet, plan) == {hosts.ids["c1"]: 1}
     assert refusals(fleet) == ["begun-elsewhere"] * 2
+
+
+def test_a_host_begins_though_looks_at_other_plans_put_its_own_out_of_mind(
+    fleet, hosts, plan, monkeypatch
+):
+    monkeypatch.setattr(proof, "MOST_PLANS", 0)
+    (order,) = hosts.ask("c1")
+    fleet.now += MINUTE  # a look is due
+
+    assert hosts.call("begin", "c1", order).state == "running"
+    assert fleet.get(plan).state == "running"
 
 
 def test_who_hears_late_that_it_may_begin_does_while_the_work_still_fits(fleet, hosts, plan):
