@@ -16,6 +16,7 @@ from patchmgr.domain.accounts import Role
 from patchmgr.errors import AuthenticationError, PatchmgrError
 from patchmgr.services import audit, credentials
 
+UNKNOWN = "unknown name"  # whom the audit names when no account is called what was typed
 PRECISION = timedelta(minutes=1)  # to which a sign-in's or token's last use is kept
 
 
@@ -63,10 +64,10 @@ def sign_in(db: Database, name: str, password: str, *, address: str, now: dateti
     with db.writing() as session:
         known = session.scalar(select(models.User).where(models.User.name == name))
         wait = _counted(session, subjects, now)
+        # What is no account's name may be a password, typed in the wrong field.
+        said = UNKNOWN if known is None else known.name
         if wait is not None and not wait[1]:
-            audit.record(
-                session, at=now, actor=name[:64], action="session.throttle", subject=address
-            )
+            audit.record(session, at=now, actor=said, action="session.throttle", subject=address)
     if wait is not None:
         raise ThrottledError(int((wait[0] - now).total_seconds()) + 1)
     decoy = credentials.decoy()
@@ -81,7 +82,7 @@ def sign_in(db: Database, name: str, password: str, *, address: str, now: dateti
                 _start(session, known.id, key, rehashed, name, address, now)
                 return key
     with db.writing() as session:
-        audit.record(session, at=now, actor=name[:64], action="session.refuse", subject=address)
+        audit.record(session, at=now, actor=said, action="session.refuse", subject=address)
     raise AuthenticationError("The name or the password is not right.")
 
 

@@ -67,6 +67,17 @@ def test_a_flood_of_refusals_does_not_fill_the_audit_log(db, now, alice):
     assert counts == {"user.add": 1, "session.refuse": FAILURES_OF_A_NAME, "session.throttle": 1}
 
 
+@pytest.mark.parametrize("attempts", [1, FAILURES_OF_A_NAME + 1])
+def test_a_password_typed_as_a_name_is_not_audited(db, now, alice, attempts):
+    for typed in (*[PASSWORD] * attempts, alice):
+        with pytest.raises((ThrottledError, AuthenticationError)):
+            sign_ins.sign_in(db, typed, "wrong", address=f"of {typed[:5]}", now=now)
+
+    with db.reading() as session:
+        actors = session.scalars(select(models.AuditEntry.actor).order_by(models.AuditEntry.id))
+        assert actors.all() == ["test", *[sign_ins.UNKNOWN] * attempts, alice]
+
+
 def test_an_account_is_added_once(db, now, alice):
     with pytest.raises(ConflictError):
         accounts.add_user(db, alice, Role.VIEWER, PASSWORD, actor="test", now=now)
