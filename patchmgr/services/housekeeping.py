@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 from patchmgr.config import Settings
 from patchmgr.db import models
 from patchmgr.db.session import Database
-from patchmgr.services import audit, jobs, retention, sign_ins
+from patchmgr.services import audit, jobs, outbox, retention, sign_ins
 from patchmgr.services.retention import Forgotten
 
 RUNS_KEPT = 500  # newest runs of each job
+EFFECTS_KEPT = timedelta(days=30)  # orders and messages that have left
 UPLOADS_KEPT = timedelta(days=7)  # files that nobody confirmed, or sent the rest of
 FETCHED_KEPT = timedelta(days=2)  # documents of a sync that was cut short and not gone on with
 KEPT = ("waiting", "checking", "previewed", "confirmed", "applying", "interrupted")
@@ -32,6 +33,7 @@ class Tidied:
 
     sign_ins: int
     runs: int
+    effects: int  # orders and messages that have left
     uploads: int
     unfinished: int  # uploads of which no further piece came
     reported: int  # sets of facts and offers that no host reports any more
@@ -41,6 +43,7 @@ class Tidied:
         counts = {
             "old sign-ins and attempts": self.sign_ins,
             "old job runs": self.runs,
+            "orders and messages that have left": self.effects,
             "stale uploads": self.uploads,
             "unfinished uploads": self.unfinished,
             "sets of facts and offers": self.reported,
@@ -59,6 +62,7 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
         runs = jobs.forget(
             session, keep=RUNS_KEPT, before=retention.before(now, settings.keep_jobs_days)
         )
+        effects = outbox.forget(session, before=now - EFFECTS_KEPT)
         uploads = _discard_uploads(session, now)
         unfinished = _forget_unfinished(session, now)
         kept = {
@@ -70,7 +74,7 @@ def tidy(db: Database, *, settings: Settings, now: datetime) -> Tidied:
         _remove_files(folder, set(), before=now - FETCHED_KEPT)
     forgotten = retention.forget(db, settings=settings, now=now)
     _remove_reports(db, settings.reports, before=now - MAKING)
-    return Tidied(ended, runs, uploads, unfinished, _forget_reported(db), forgotten)
+    return Tidied(ended, runs, effects, uploads, unfinished, _forget_reported(db), forgotten)
 
 
 def _forget_reported(db: Database) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
@@ -39,13 +39,17 @@ def deliver(
     adapter: Adapter | None = None,
     channels: Sequence[Channel] = (Log(),),
 ) -> Delivered:
-    """Perform what waits in the outbox, oldest first; one that fails holds up no other."""
+    """Perform what waits in the outbox, oldest first; one that fails holds up no other.
+
+    What has failed waits behind what was tried less often, so that no number of them starves the
+    others.
+    """
     done = failed = 0
     with db.reading() as session:
         numbers = session.scalars(
             select(models.Outbox.id)
             .where(models.Outbox.done_at.is_(None))
-            .order_by(models.Outbox.id)
+            .order_by(models.Outbox.attempts, models.Outbox.id)
             .limit(AT_ONCE)
         ).all()
     for number in numbers:
@@ -56,14 +60,25 @@ def deliver(
             row.attempts += 1
             try:
                 _perform(session, row, adapter or Manual(), channels)
-            except PatchmgrError as error:
-                _log.warning("effect %s is tried again: %s", number, error)
-                row.error = str(error)
+            except Exception as error:  # noqa: BLE001 -- whatever one fails of, the next may succeed
+                _log.warning(
+                    "effect %s is tried again: %s",
+                    number,
+                    error,
+                    exc_info=None if isinstance(error, PatchmgrError) else error,
+                )
+                row.error = str(error) or type(error).__name__
                 failed += 1
             else:
                 row.done_at, row.error = now, ""
                 done += 1
     return Delivered(done, failed)
+
+
+def forget(session: Session, *, before: datetime) -> int:
+    """Delete what was done before ``before``; return how many. What waits is never old."""
+    done = delete(models.Outbox).where(models.Outbox.done_at < before)
+    return int(session.execute(done).rowcount)  # type: ignore[attr-defined] # a delete's result has one
 
 
 def _perform(

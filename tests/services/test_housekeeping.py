@@ -124,6 +124,27 @@ def test_old_failed_sign_ins_go_and_the_audit_log_stays(db, settings, now):
         assert session.query(models.AuditEntry).count() == 1
 
 
+def test_what_has_left_the_outbox_goes_after_a_month_and_what_waits_never(db, settings, now):
+    def effect(done_at):
+        return models.Outbox(
+            made_at=now - 90 * DAY,
+            kind="notify",
+            plan_id=None,
+            payload={},
+            done_at=done_at,
+            attempts=1,
+            error="",
+        )
+
+    left = (now - 31 * DAY, now - 29 * DAY, None)
+    with db.writing() as session:
+        session.add_all(map(effect, left))
+
+    assert str(tidy(db, settings=settings, now=now)) == "1 orders and messages that have left"
+    with db.reading() as session:
+        assert [row.done_at for row in session.query(models.Outbox)] == [*left[1:]]
+
+
 def test_tidying_twice_finds_nothing_the_second_time(db, settings, now):
     upload(db, settings, "old", now - 8 * DAY)
     tidy(db, settings=settings, now=now)

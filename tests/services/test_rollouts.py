@@ -284,6 +284,26 @@ def test_effects_leave_through_the_outbox_once(fleet):
     assert heard == [(plan_id, "proposed"), (plan_id, "approved")]
 
 
+def test_effects_that_fail_stand_behind_those_not_tried_yet(fleet, monkeypatch):
+    monkeypatch.setattr(outbox, "AT_ONCE", 2)
+    fleet.started()
+
+    class Wire:
+        name = "wire"
+
+        def send(self, message):
+            raise OSError("the line is dead")
+
+    tried = [outbox.deliver(fleet.db, now=fleet.now, channels=[Wire()]) for _ in range(2)]
+
+    assert [(one.done, one.failed) for one in tried] == [(0, 2), (1, 1)]
+    assert [(row.kind, row.attempts, row.error) for row in fleet.rows(models.Outbox)] == [
+        ("notify", 2, "the line is dead"),
+        ("notify", 1, "the line is dead"),
+        ("dispatch", 1, ""),
+    ]
+
+
 @pytest.mark.parametrize("form", exports.FORMS)
 def test_work_is_exported_for_whoever_carries_it_out(fleet, form):
     plan_id = fleet.started()
