@@ -15,6 +15,7 @@ import sys
 import threading
 from datetime import datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import click
@@ -264,9 +265,21 @@ def _lead(
 
 
 def _stop_on_signals() -> threading.Event:
+    """Return what a signal to end sets.
+
+    Another thread sets it: a handler runs in the midst of whatever the main thread does, which may
+    just then hold the event's own lock, and would wait for it for ever.
+    """
     stopped = threading.Event()
+    told = SimpleQueue[None]()  # the one whose `put` may interrupt another
+
+    def tell() -> None:
+        told.get()
+        stopped.set()
+
+    threading.Thread(target=tell, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda *_: told.put(None))
     return stopped
 
 

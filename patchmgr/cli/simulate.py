@@ -1,7 +1,6 @@
 """``patchmgr simulate``: play a rollout on a virtual fleet, and see what would happen."""
 
 import gc
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,10 +80,9 @@ def _scenario(file: Path, seed: int | None) -> Played:
 
 
 def _print_log(lines: Iterable[Line], progress: Progress) -> None:
-    text = json.JSONEncoder(ensure_ascii=False).encode
     for line in lines:
         progress.add(line)
-        sys.stdout.write(f"{text(line.to_json())}\n")  # `echo` would flush half a million times
+        sys.stdout.write(line.text())  # `echo` would flush half a million times
 
 
 def _print_time_line(lines: Iterable[Line], progress: Progress, sizes: Mapping[str, int]) -> None:

@@ -203,3 +203,22 @@ def test_a_database_that_does_not_answer_at_the_start_is_waited_for_and_said_onc
     assert lock.asked == 3
     (line,) = caplog.messages
     assert "schedule, the database did not answer (database is locked)" in line
+
+
+def test_a_signal_may_come_while_its_event_is_being_waited_for():
+    """The main thread holds the event's lock for a moment of every wait."""
+    code = (
+        "import os, signal\n"
+        "from patchmgr.cli import serve\n"
+        "stopped = serve._stop_on_signals()\n"
+        "with stopped._cond:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    signal.sigtimedwait([], 0.1)\n"
+        "print(stopped.wait(10))\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+
+    assert (ended.stdout, ended.stderr) == ("True\n", "")

@@ -168,6 +168,10 @@ class TaskQuery(Paging):
     search: Plain = Field("", description="Part of a host name.")
 
 
+class SimulationQuery(In):
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Of what is left to chance.")
+
+
 class ExportQuery(In):
     format: Literal["csv", "ansible", "ansible-zip"] = "csv"
     whole: Flag = Field(False, description="The whole plan for reading, not only what is due now.")

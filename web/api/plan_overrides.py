@@ -4,6 +4,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated
 
+from flask import Response
 from pydantic import BeforeValidator, Field
 
 from patchmgr.domain import durations
@@ -12,10 +13,10 @@ from patchmgr.domain.simulation.forecast import WhatIf
 from patchmgr.errors import InputError
 from patchmgr.services import forecasts, going_back
 from patchmgr.services import plans as service
-from web.api.plan_bodies import ReasonIn, RollBackIn, WithdrawRollBackIn
+from web.api.plan_bodies import ReasonIn, RollBackIn, SimulationQuery, WithdrawRollBackIn
 from web.api.plan_shapes import PlanInFull
 from web.api.plans import plan_in_full
-from web.api.routing import route, who
+from web.api.routing import Raw, route, who
 from web.api.values import In, Out, Plain, When
 from web.context import db, now, session
 
@@ -136,6 +137,20 @@ def forecast_plan(plan_id: int, query: ForecastQuery) -> object:
         found = forecasts.forecast(session(), plan_id, now=made_at, what_if=what_if)
     fields = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
     return {**fields, "made_at": made_at}
+
+
+@route(
+    "GET",
+    "/plans/<int:plan_id>/simulation",
+    tag="plans",
+    role=Role.OPERATOR,
+    query=SimulationQuery,
+    gives=Raw(("application/x-ndjson",), "The event log, an object a line (docs/simulation.md)."),
+)
+def simulate_plan(plan_id: int, query: SimulationQuery) -> Response:
+    """Play what an open plan would do from now on, if every host succeeds; nothing is saved."""
+    played = forecasts.played(session(), plan_id, now=now(), seed=query.seed)
+    return Response((line.text() for line in played.lines), content_type="application/x-ndjson")
 
 
 @route(

@@ -1,5 +1,6 @@
 """The event log of a simulation: a line for everything that happens."""
 
+import json
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -61,6 +62,13 @@ class Line(NamedTuple):
             "kind": self.kind,
             "reason": self.reason,
         }
+
+    def text(self) -> str:
+        """Return the line as the event log has it, with its end."""
+        return f"{_encode(self.to_json())}\n"
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @lru_cache(maxsize=4)  # a thousand hosts begin at one instant

@@ -548,3 +548,19 @@ def test_a_program_forecasts_and_overrules(works, program):
         body = {"reason": "r", "ring": "canary"} if path == "skip-ring" else {"reason": "r"}
         body |= {"hosts": ["h"]} if path == "roll-back" else {}
         assert ask("POST", f"/plans/{number}/{path}", json=body).status_code in (404, 409)
+
+
+def test_a_program_reads_what_a_plan_would_do_as_an_event_log(works, program):
+    number = works.create()
+    path = f"/plans/{number}/simulation"
+    answered = program(Role.OPERATOR)("GET", path)
+    lines = [json.loads(line) for line in answered.text.splitlines()]
+
+    assert answered.content_type == "application/x-ndjson"
+    assert {one["plan"] for one in lines} == {str(number)}
+    assert lines[-1]["kind"] == "ended"
+    assert {one["host"] for one in lines if one["kind"] == "verified"} == set(works.names)
+    assert program(Role.OPERATOR)("GET", f"/plans/{number}").json["state"] == "draft"
+    assert program(Role.VIEWER)("GET", path).status_code == 403
+    works.do("cancel", number, reason="r")
+    assert program(Role.OPERATOR)("GET", path).status_code == 409
