@@ -21,7 +21,7 @@ class Lock(IntEnum):
     POLICIES = 0x706F6C69  # make a version of a policy
     TICK = 0x726F6C6C  # bring plans to where they must be
     GROUPS = 0x67726F757073  # spend of what groups can spare
-    AUDIT = 0x7061746368  # append to the audit log's chain
+    AUDIT = 0x7061746368  # append to the audit log's chain, or change a hold
 
 
 def wait_for(session: Session, lock: Lock, *, shared: bool = False) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.locks import Lock, wait_for
 from patchmgr.db.queries import holds as queries
 from patchmgr.db.session import Database
 from patchmgr.domain.accounts import Role
@@ -107,6 +108,7 @@ def _from_failures(
 
     Of other platforms, where no host failed, nothing is known.
     """
+    wait_for(session, Lock.AUDIT)
     change, item, task, of = models.PlanChange, models.PlanItem, models.Task, models.Ring
     rows = session.execute(
         select(change.package, change.platform, change.to_version)
@@ -135,7 +137,7 @@ def _from_failures(
 def _standing(
     session: Session, package: str, platform: str, version: str, now: datetime
 ) -> models.PackageHold | None:
-    """Return the hold on exactly this that is not over, if there is one."""
+    """Return the hold on exactly this that is not over, if there is one; under the audit's lock."""
     row = models.PackageHold
     return session.scalar(
         select(row)
@@ -147,6 +149,7 @@ def _standing(
             row.revoked_at.is_(None),
         )
         .limit(1)
+        .execution_options(populate_existing=True)
     )
 
 
@@ -180,6 +183,8 @@ def _stored(session: Session, row: models.PackageHold, verb: str) -> int:
 
 
 def _get(session: Session, number: int) -> models.PackageHold:
+    # A rollout learns after it has audited something: holds are changed by who has that lock only.
+    wait_for(session, Lock.AUDIT)
     row = session.get(models.PackageHold, number, with_for_update=True)
     if row is None:
         raise NotFoundError("hold", number)

@@ -1,5 +1,6 @@
 """Holds: bad versions stay out of later plans, and stop the open ones that have them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,10 +12,14 @@ from patchmgr.db.queries import plan_content
 from patchmgr.domain.accounts import Role
 from patchmgr.domain.holds import Hold
 from patchmgr.domain.rings import RingSettings
-from patchmgr.domain.rollout.events import Outcome
+from patchmgr.domain.rollout.events import Acknowledge, Outcome
+from patchmgr.domain.rollout.machine import advance
 from patchmgr.domain.terms import Targets, Terms
 from patchmgr.errors import ConflictError, ForbiddenError, InputError
-from patchmgr.services import holds
+from patchmgr.services import audit, holds, rollouts
+from patchmgr.services.rollout_load import Wanted, load
+from patchmgr.services.rollout_store import store
+from tests.services.conftest import until_it_waits
 
 DAY = timedelta(days=1)
 FIXED = "3.0.17-1~deb12u2"
@@ -188,6 +193,26 @@ def test_what_a_ring_failed_on_is_held_at_once_and_once(sqlite_fleet):
         ("curl", "canary", "in_force")
     ]
     assert len(fleet.rows(models.PackageHold)) == 1
+
+
+def test_a_rollout_and_who_confirms_what_it_learns_do_not_wait_for_each_other(fleet):
+    rings = (RingSettings("canary", fields={"ring": "canary"}, max_failures=2), RingSettings("b"))
+    plan_id = fleet.started(rings=rings)
+    fleet.report(plan_id, "c1", "c2", outcome=Outcome.FAILED, package="curl")
+    (line,) = lines(fleet)
+    who = {"actor": "ann", "role": Role.OPERATOR, "now": fleet.now}
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.db.writing() as session:
+            audit.of_plan(session, "results", plan_id, "ann", fleet.now)
+            confirming = pool.submit(holds.confirm, fleet.db, line.id, **who)
+            until_it_waits(fleet.db, confirming)
+            loaded = load(session, plan_id, Wanted(), fleet.now)
+            pass_on = Acknowledge("ann", fleet.now, "let us see")
+            store(session, loaded, *advance(loaded.rollout, pass_on), fleet.now)
+            rollouts.tick_plan(session, plan_id, fleet.now)
+        with pytest.raises(ConflictError, match="in force already"):
+            confirming.result()
+    assert [(one.ring, one.state) for one in lines(fleet)] == [("canary", "in_force")]
 
 
 @pytest.mark.parametrize(
