@@ -47,13 +47,15 @@ def host_then(
     What its repositories offered before what they do now is not remembered.
     """
     history, package_set, base = models.HostPackageSet, models.PackageSet, package_sets.base
+    # As one value, for PostgreSQL does not know how few hosts have one lower-case name.
+    named = select(host.id).where(func.lower(host.hostname) == name.lower()).limit(1)
     found = session.execute(
         select(host, *own_offers.COLUMNS, *package_sets.WHOLE)
         .outerjoin(models.OfferSet, models.OfferSet.id == host.offer_set_id)
         .outerjoin(history, and_(history.host_id == host.id, held(history, at)))
         .outerjoin(package_set, package_set.id == history.package_set_id)
         .outerjoin(base, base.id == package_set.base_id)
-        .where(func.lower(host.hostname) == name.lower())
+        .where(host.id == named.scalar_subquery())
         .order_by(history.since.desc())
         .limit(1)
     ).first()
