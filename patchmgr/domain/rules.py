@@ -19,9 +19,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dateutil.rrule import rrule, rrulestr
 
 EPOCH = datetime(2020, 1, 6)  # noqa: DTZ001 -- a wall clock, of whichever zone the rule is in
-HORIZON_YEARS = 10  # a rule that does not begin within them never does (29 February)
+HORIZON_YEARS = 10  # looked ahead: 29 February is 8 away at most, on a Saturday up to 40
 MOST_EXDATES = 500
 YEARS = range(1970, 2201)  # of a first day and of excluded ones
+
+# A rule whose parts contradict each other is run through until the year 9999. The calendar, with
+# its weekdays, repeats every 400 years: so late, there is little left to run through.
+_CYCLE, _LATEST = 400, 9899
 
 _PERIODS = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
 _DAYS = {  # a rule of this frequency must have one of these when there is no first day to ask
@@ -78,7 +82,10 @@ def starts(recurrence: Recurrence, after: datetime) -> Iterator[tuple[datetime, 
     last = None
     horizon = datetime(wall.year + HORIZON_YEARS, 1, 1)  # noqa: DTZ001 -- wall clock
     anchor = _anchor(parts, wall, recurrence.first)
-    for local in _rule(_text(parts), anchor, horizon).xafter(wall, inc=True):
+    late_by = (_LATEST - horizon.year) // _CYCLE * _CYCLE
+    rule = _rule(_text(parts), _years_on(anchor, late_by), _years_on(horizon, late_by))
+    for found in rule.xafter(_years_on(wall, late_by), inc=True):
+        local = _years_on(found, -late_by)
         start = instant(local, zone)
         if until is not None and start > until:
             return
@@ -153,7 +160,7 @@ def complaints(recurrence: Recurrence) -> dict[str, str]:
         if recurrence.first:
             begins = instant(datetime.fromisoformat(recurrence.first), ZoneInfo(recurrence.zone))
         if next(starts(recurrence, begins), None) is None:
-            return {"rrule": f"{recurrence.rrule!r} never opens"}
+            return {"rrule": f"{recurrence.rrule!r} does not open within {HORIZON_YEARS} years"}
     return problems
 
 
@@ -213,6 +220,10 @@ def _count_from(parts: Mapping[str, str], first: str) -> datetime:
             since = (start.weekday() - _WEEKDAYS.index(parts.get("WKST", "MO"))) % 7
             return start.replace(hour=0) - timedelta(days=since)
     return start.replace(hour=0)
+
+
+def _years_on(at: datetime, years: int) -> datetime:
+    return at.replace(year=at.year + years)
 
 
 @lru_cache(maxsize=512)

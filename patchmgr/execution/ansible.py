@@ -19,6 +19,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 from patchmgr.domain.advisories import Match
@@ -220,17 +221,29 @@ def _hosts(lines: Iterable[WorkLine]) -> list[dict[str, Any]]:
     for line in lines:
         by_host.setdefault(line.host, []).append(line)
     hosts = []
+    groups = _groups(work[0].ring for work in by_host.values())
     for name, work in by_host.items():
         count = Counter(line.package for line in work)
         hosts.append(
             {
                 "host": _plain(name),
-                "group": "ring_" + re.sub(r"[^a-z0-9]+", "_", work[0].ring.lower()),
+                "group": groups[work[0].ring],
                 "attempt": work[0].attempt,
                 "packages": [_package(line, with_arch=count[line.package] > 1) for line in work],
             }
         )
     return hosts
+
+
+def _groups(rings: Iterable[str]) -> dict[str, str]:
+    """Return the name of each ring's group, in letters that Ansible takes; no two have the same."""
+    groups: dict[str, str] = {}
+    for ring in dict.fromkeys(rings):
+        group = "ring_" + re.sub(r"[^a-z0-9]+", "_", ring.lower())
+        if not ring.isascii() or group in groups.values():
+            group += "_" + sha256(ring.encode()).hexdigest()[:8]
+        groups[ring] = group
+    return groups
 
 
 def _package(line: WorkLine, *, with_arch: bool) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import zipfile
 
@@ -100,6 +101,15 @@ def test_the_inventory_says_the_same():
     assert set(rings) == {"ring_canary", "ring_early_2"}
     assert set(rings["ring_canary"]["hosts"]) == {"web1"}
     assert yaml.safe_load(ansible.inventory(7, WORK)) == document
+
+
+@pytest.mark.parametrize("names", [("東", "京"), ("early 2", "Early-2")])
+def test_each_ring_is_a_group_of_its_own_whatever_its_letters(names):
+    work = [line(host=f"web{number}", ring=name) for number, name in enumerate(names)]
+    rings = json.loads(ansible.inventory(7, work))["all"]["children"]["patchmgr_plan_7"]["children"]
+
+    assert [[*group["hosts"]] for group in rings.values()] == [["web0"], ["web1"]]
+    assert all(re.fullmatch("[a-z0-9_]+", name) for name in rings)
 
 
 def test_the_archive_has_both_and_is_the_same_each_time():
