@@ -99,14 +99,14 @@ NOT_YET: Mapping[str, Any] = {"problem": "", "columns": [], "missing": [], "reje
 class UploadForm(Form):
     kind = RadioField(
         "What the file holds",
-        choices=[("hosts", "Hosts"), ("packages", "Installed packages")],
+        choices=[SelectChoice("hosts", "Hosts"), SelectChoice("packages", "Installed packages")],
         default="hosts",
     )
     mode = RadioField(
         "How to read packages",
         choices=[
-            ("snapshot", "Snapshot: all that each named host has"),
-            ("merge", "Merge: added to what is known"),
+            SelectChoice("snapshot", "Snapshot: all that each named host has"),
+            SelectChoice("merge", "Merge: added to what is known"),
         ],
         default="snapshot",
     )
