@@ -16,10 +16,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
 EACH = 2  # addresses of one kind: the same page and parameters
-# Neither a page nor a listing: files, what only a form leads to, probes of the service itself.
+# Neither a page nor a listing: files, a plan played through, what only a form leads to, probes of
+# the service itself.
 LEFT_OUT = re.compile(
     r"^/(static|healthz|readyz|metrics|sign-out|sign-in|agent\.)|\.ics$|/files/|/rejects|/work\.<"
-    r"|^/api/v1/(docs|openapi\.json)|/export$|/uploads/"
+    r"|^/api/v1/(docs|openapi\.json)|/export$|/uploads/|/simulation$"
 )
 # What a page asks for by itself, besides what a person follows.
 LINK = r'(?:href|data-live)="(/[^"#]*)'

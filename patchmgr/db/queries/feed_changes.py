@@ -9,6 +9,7 @@ from sqlalchemy import func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from patchmgr.db import models
+from patchmgr.db.bulk import among
 from patchmgr.db.queries import paging
 from patchmgr.db.queries.feeds import RevisionLine
 from patchmgr.db.queries.paging import Page
@@ -92,7 +93,7 @@ def advisories(
 ) -> Page[AdvisoryChange]:
     """Return a page of the advisories that the revision, made ``at``, changed; worst first.
 
-    ``kind`` is one of `CHANGES`, or empty for all. At most four queries.
+    ``kind`` is one of `CHANGES`, or empty for all. At most six queries.
     """
     conditions = [change.revision_id == revision_id]
     if kind:
@@ -172,7 +173,10 @@ def _change(begun: int, ended: int) -> str:
 
 
 def _hosts(session: Session, ids: Sequence[int], at: datetime | None) -> dict[int, int]:
-    """Return how many hosts have, or had ``at``, a finding of each advisory. One query."""
+    """Return how many hosts have, or had ``at``, a finding of each advisory. Two queries.
+
+    The versions are named, for PostgreSQL takes each to be on as many hosts as the usual one.
+    """
     if not ids:
         return {}
     held: list[Any] = [judgement.until.is_(None), exposure.until.is_(None)]
@@ -182,10 +186,12 @@ def _hosts(session: Session, ids: Sequence[int], at: datetime | None) -> dict[in
             for table in (judgement, exposure)
             for held_then in (table.since <= at, or_(table.until.is_(None), table.until > at))
         ]
+    judged = judgement.advisory_id.in_(ids)
+    versions = session.scalars(select(judgement.package_version_id.distinct()).where(judged)).all()
     rows = session.execute(
         select(judgement.advisory_id, func.count(exposure.host_id.distinct()))
         .join(exposure, exposure.package_version_id == judgement.package_version_id)
-        .where(judgement.advisory_id.in_(ids), *held)
+        .where(judged, among(session, exposure.package_version_id, versions), *held)
         .group_by(judgement.advisory_id)
     )
     return dict(rows.all())
