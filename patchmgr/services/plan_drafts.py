@@ -4,6 +4,7 @@ Every function is one transaction: content, state, timeline, outbox and audit en
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -37,7 +38,7 @@ _EDITABLE = (PlanState.DRAFT, PlanState.PROPOSED, PlanState.APPROVED)
 
 
 def create(
-    db: Database,
+    where: Database | Session,
     *,
     selection: Selection,
     actor: str,
@@ -53,13 +54,14 @@ def create(
 ) -> int:
     """Make a draft from the open findings that ``selection`` names, and return its id.
 
+    In a database it is a transaction of its own; in a session, part of the caller's.
     Raises `InputError`, `NotFoundError` for what nobody has heard of, `ConflictError` when there is
     nothing to change, `ForbiddenError`.
     """
     require(role, Role.OPERATOR, "making a plan")
     _check_approvals(approvals_needed)
     check_approvers(approvals_needed, terms, rings, {actor})
-    with db.writing() as session:
+    with nullcontext(where) if isinstance(where, Session) else where.writing() as session:
         made = planning.draft(
             session,
             selection,

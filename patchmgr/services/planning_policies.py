@@ -21,7 +21,7 @@ from patchmgr.domain.rollout.states import PlanState
 from patchmgr.domain.schedules import next_due
 from patchmgr.domain.urgency_presets import PRESETS
 from patchmgr.errors import InputError, PatchmgrError
-from patchmgr.services import audit, plan_drafts, plans, superseding, witnesses
+from patchmgr.services import audit, group_shares, plan_drafts, plans, superseding, witnesses
 from patchmgr.services.roles import require
 from patchmgr.services.rollout_load import locked
 
@@ -114,11 +114,20 @@ def propose_due(db: Database, *, now: datetime) -> list[Seen]:
         stored = queries.listing(session)
         last = queries.last_occasions(session)
         due = [(one, next_occasion(session, one, last, now)) for one in stored]
-    return [
-        _see_to(db, one, occasion, now)
-        for one, occasion in due
-        if occasion is not None and occasion <= now and _claim(db, one.policy.name, occasion, now)
-    ]
+    seen: list[Seen] = []
+    faults: list[Exception] = []
+    for one, occasion in due:
+        if occasion is None or occasion > now:
+            continue
+        try:
+            done = _see_to(db, one, occasion, now)
+        except Exception as fault:  # noqa: BLE001 -- one policy must not stop the others
+            faults.append(fault)
+        else:
+            seen += [done] if done is not None else []
+    if faults:
+        raise faults[0]  # its occasion is seen to the next time
+    return seen
 
 
 def next_occasion(
@@ -143,78 +152,78 @@ def _began(session: Session, policy: PlanningPolicy) -> datetime | None:
     return min((one.made_at for one in same), default=None)
 
 
-def _claim(db: Database, name: str, occasion: datetime, now: datetime) -> bool:
-    """Write down that the occasion is seen to; False when it was already.
+def _see_to(
+    db: Database, one: StoredPlanningPolicy, occasion: datetime, now: datetime
+) -> Seen | None:
+    """See to an occasion; None when somebody else has.
 
-    It is written before the plan is made: a process that dies in between leaves an occasion
-    without a plan, which its outcome says, and never two plans.
+    All of it is one transaction: a process that dies leaves nothing, and the next one sees to it.
     """
-    row = models.PlanningOccasion
-    with db.writing() as session:
-        # Writers of one policy wait for each other here, on either database.
-        session.scalars(
-            select(models.PlanningPolicy.id)
-            .where(models.PlanningPolicy.name == name)
-            .with_for_update()
-        ).all()
-        known = select(row.id).where(row.policy == name, row.occasion >= occasion).limit(1)
-        if session.scalar(known) is not None:
-            return False
-        outcome = "begun; the process ended before it was done"
-        session.add(row(policy=name, occasion=occasion, at=now, plan_id=None, outcome=outcome))
-        return True
-
-
-def _see_to(db: Database, one: StoredPlanningPolicy, occasion: datetime, now: datetime) -> Seen:
     try:
-        plan_id, outcome = _propose(db, one, now)
+        with db.writing() as session:
+            done = _claimed(session, one.policy.name, occasion, now)
+            if done is None:
+                return None
+            done.plan_id, done.outcome = _propose(session, one, now)
     except PatchmgrError as error:
-        plan_id, outcome = None, str(error)
+        with db.writing() as session:
+            done = _claimed(session, one.policy.name, occasion, now)
+            if done is None:
+                return None
+            done.outcome = str(error)[:2000]
+    return Seen(one.policy.name, occasion, done.plan_id, done.outcome)
+
+
+def _claimed(
+    session: Session, name: str, occasion: datetime, now: datetime
+) -> models.PlanningOccasion | None:
+    """Write down that the occasion is seen to; None when it was already."""
     row = models.PlanningOccasion
-    with db.writing() as session:
-        done = session.scalars(
-            select(row).where(row.policy == one.policy.name, row.occasion == occasion)
-        ).one()
-        done.plan_id, done.outcome = plan_id, outcome[:2000]
-    return Seen(one.policy.name, occasion, plan_id, outcome)
+    # Writers of one policy wait for each other here, on either database.
+    session.scalars(
+        select(models.PlanningPolicy.id).where(models.PlanningPolicy.name == name).with_for_update()
+    ).all()
+    known = select(row.id).where(row.policy == name, row.occasion >= occasion).limit(1)
+    if session.scalar(known) is not None:
+        return None
+    done = row(policy=name, occasion=occasion, at=now, plan_id=None, outcome="")
+    session.add(done)
+    return done
 
 
-def _propose(db: Database, one: StoredPlanningPolicy, now: datetime) -> tuple[int | None, str]:
-    before = _open_plans(db, one.policy.name)
-    under_way = [number for number, state in before if state in _UNDER_WAY]
+def _propose(session: Session, one: StoredPlanningPolicy, now: datetime) -> tuple[int | None, str]:
+    # Plans first, then the turn to spend of groups, and all before anything is audited.
+    before = [locked(session, number) for number in _open_plans(session, one.policy.name)]
+    under_way = [each.id for each in before if each.state in _UNDER_WAY]
     if under_way:
         return None, f"skipped: plan {under_way[-1]} of this policy is still under way"
-    plan_id = _create(db, one, actor=SCHEDULER, role=Role.OPERATOR, now=now)
-    replaced = []
-    with db.writing() as session:
-        # The older ones first, as `superseding.supersede` does, and all before any is audited.
-        older = [locked(session, number) for number, _ in before]
-        plan = locked(session, plan_id)
-        # Who wrote the policy chose what is in the plan: somebody else must approve it.
-        plan.authors = sorted({*plan.authors, one.made_by})
-        session.flush()
-        audit.record(
-            session,
-            at=now,
-            actor=SCHEDULER,
-            action=witnesses.AUTHOR,
-            subject=f"plan {plan_id}",
-            details={"author": one.made_by, "policy": one.policy.name},
-        )
-        for each in older:
-            if each.state in _REPLACED:  # still: somebody may have approved it meanwhile
-                why = f"policy {one.policy.name} was due again"
-                superseding.take_over(
-                    session, plan_id, each.id, actor=SCHEDULER, now=now, reason=why
-                )
-                replaced.append(str(each.id))
-    plans.propose(db, plan_id, actor=SCHEDULER, role=Role.OPERATOR, now=now)
-    said = f"; it took the place of plan {', '.join(replaced)}" if replaced else ""
+    older = [each for each in before if each.state in _REPLACED]
+    if one.policy.groups or any(each.groups for each in older):
+        group_shares.wait_for_turn(session)
+    plan_id = _create(session, one, actor=SCHEDULER, role=Role.OPERATOR, now=now)
+    plan = locked(session, plan_id)
+    # Who wrote the policy chose what is in the plan: somebody else must approve it.
+    plan.authors = sorted({*plan.authors, one.made_by})
+    session.flush()
+    audit.record(
+        session,
+        at=now,
+        actor=SCHEDULER,
+        action=witnesses.AUTHOR,
+        subject=f"plan {plan_id}",
+        details={"author": one.made_by, "policy": one.policy.name},
+    )
+    why = f"policy {one.policy.name} was due again"
+    for each in older:
+        superseding.take_over(session, plan_id, each.id, actor=SCHEDULER, now=now, reason=why)
+    plans.propose(session, plan_id, actor=SCHEDULER, role=Role.OPERATOR, now=now)
+    replaced = ", ".join(str(each.id) for each in older)
+    said = f"; it took the place of plan {replaced}" if replaced else ""
     return plan_id, f"proposed plan {plan_id}{said}"
 
 
 def _create(
-    db: Database,
+    where: Database | Session,
     stored: StoredPlanningPolicy,
     *,
     actor: str,
@@ -225,7 +234,7 @@ def _create(
 ) -> int:
     policy = stored.policy
     return plan_drafts.create(
-        db,
+        where,
         selection=_narrowed(policy.selection, narrowed),
         title=title or policy.title,
         rings=policy.rings,
@@ -261,14 +270,13 @@ def _both(name: str, policy: tuple[str, ...], given: tuple[str, ...]) -> tuple[s
     return found
 
 
-def _open_plans(db: Database, name: str) -> list[tuple[int, str]]:
-    """Return the open plans of a policy's schedule, the oldest first, each with its state."""
+def _open_plans(session: Session, name: str) -> list[int]:
+    """Return the open plans of a policy's schedule, the oldest first."""
     plan, done = models.Plan, models.PlanningOccasion
-    with db.reading() as session:
-        rows = session.execute(
-            select(plan.id, plan.state)
-            .join(done, done.plan_id == plan.id)
-            .where(done.policy == name, plan.state.in_([*_REPLACED, *_UNDER_WAY]))
-            .order_by(plan.id)
-        )
-        return [(number, state) for number, state in rows]
+    rows = session.scalars(
+        select(plan.id)
+        .join(done, done.plan_id == plan.id)
+        .where(done.policy == name, plan.state.in_([*_REPLACED, *_UNDER_WAY]))
+        .order_by(plan.id)
+    )
+    return list(rows)

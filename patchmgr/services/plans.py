@@ -5,6 +5,7 @@ decide, and writes state, approvals, timeline, outbox and audit entry together.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -25,10 +26,13 @@ from patchmgr.services.rollout_store import store
 from patchmgr.services.rollouts import tick_plan
 
 
-def propose(db: Database, plan_id: int, *, actor: str, role: Role, now: datetime) -> None:
+def propose(
+    where: Database | Session, plan_id: int, *, actor: str, role: Role, now: datetime
+) -> None:
     """Ask for approval. Who does counts as an author from then on.
 
-    Raises `ConflictError`, `NotFoundError`, `ForbiddenError`.
+    In a database it is a transaction of its own; in a session, part of the caller's. Raises
+    `ConflictError`, `NotFoundError`, `ForbiddenError`.
     """
     require(role, Role.OPERATOR, "proposing a plan")
 
@@ -37,7 +41,7 @@ def propose(db: Database, plan_id: int, *, actor: str, role: Role, now: datetime
             audit.of_plan(session, "author", plan_id, actor, now, author=actor)
         return [events.Propose(actor, now)]
 
-    _do(db, plan_id, ask, "propose", actor=actor, now=now)
+    _do(where, plan_id, ask, "propose", actor=actor, now=now)
 
 
 def approve(
@@ -231,7 +235,7 @@ def _do_to_hosts(
 
 
 def _do(
-    db: Database,
+    where: Database | Session,
     plan_id: int,
     event: events.Event | Callable[[Session], list[events.Event]],
     verb: str,
@@ -242,7 +246,7 @@ def _do(
     **details: Any,
 ) -> None:
     """Apply one event, and let a plan that runs afterwards move at once."""
-    with db.writing() as session:
+    with nullcontext(where) if isinstance(where, Session) else where.writing() as session:
         loaded = load(session, plan_id, wanted, now)
         happened = event(session) if callable(event) else [event]
         after, effects = advance_all(loaded.rollout, happened)

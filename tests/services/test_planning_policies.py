@@ -271,6 +271,22 @@ def test_missed_occasions_are_made_up_once_and_the_open_proposal_is_superseded(f
     assert days == [datetime(2026, 3, 23, 12, tzinfo=UTC), datetime(2026, 3, 2, 12, tzinfo=UTC)]
 
 
+def test_a_process_that_dies_leaves_nothing_of_an_occasion_and_the_next_sees_to_it(sqlite_fleet):
+    fleet = sqlite_fleet
+    adopt(fleet, schedule=WEEKLY)
+    fleet.now += DAY
+    propose(fleet)
+    fleet.now += 7 * DAY
+    for nth in ("commit", *range(5, 200, 15)):
+        if fleet.dying_at(nth, lambda: propose(fleet)):
+            break
+        assert [plan.state for plan in fleet.rows(models.Plan)] == ["proposed"]
+        assert len(fleet.rows(models.PlanningOccasion)) == 1
+    else:
+        assert propose(fleet) == [(2, "proposed plan 2; it took the place of plan 1")]
+    assert [plan.state for plan in fleet.rows(models.Plan)] == ["superseded", "proposed"]
+
+
 def test_while_the_last_proposal_is_under_way_the_occasion_is_skipped(sqlite_fleet):
     fleet = sqlite_fleet
     adopt(fleet, schedule=WEEKLY)
