@@ -333,7 +333,7 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, tuple | list):
-        return " ".join(str(one) for one in value)
+        value = " ".join(str(one) for one in value)
     if isinstance(value, Enum):
         return str(getattr(value, "word", value.value))
     text = str(value)

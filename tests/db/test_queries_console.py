@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import JSON, insert
 
 from patchmgr.db import models
-from patchmgr.db.queries import accounts, audit, coverage, overview, search
+from patchmgr.db.queries import accounts, audit, coverage, feed_changes, overview, paging, search
 from patchmgr.db.queries.audit import AuditFilter
 from patchmgr.domain.accounts import Role
+from patchmgr.errors import InputError
 from patchmgr.services import accounts as service
 from patchmgr.services import sign_ins
 from patchmgr.services.audit import record
@@ -218,6 +219,13 @@ def test_search_finds_advisories_by_cve_and_plans_by_number(session, now):
 
     assert [ref for ref, *_ in by_cve.advisories] == ["DSA-1-1"]
     assert [title for _, title, _ in by_number.plans] == ["Monthly"]
+
+
+def test_a_cursor_of_another_listing_is_refused(session):
+    with pytest.raises(InputError, match="cursor"):
+        audit.listing(session, cursor=paging.encode(["mars"]))
+    with pytest.raises(InputError, match="cursor"):
+        feed_changes.notes(session, 1, cursor=paging.encode([7]))
 
 
 def test_the_audit_log_comes_newest_first_in_pages(session, now):

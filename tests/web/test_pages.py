@@ -209,11 +209,17 @@ def test_the_csv_is_exactly_the_view(fleet, admin):
 
 def test_a_cell_of_the_csv_is_no_formula(sqlite_db, admin, fleet):
     with sqlite_db.writing() as session:
-        session.query(models.Host).filter_by(hostname="web-1").update({"owner": "=cmd()"})
+        host = session.query(models.Host).filter_by(hostname="web-1").one()
+        host.owner, host.tags = "=cmd()", ["=cmd()", "pci"]
 
-    rows = list(csv.DictReader(io.StringIO(admin.get("/hosts?format=csv").text)))
+    rows = list(
+        csv.DictReader(
+            io.StringIO(admin.get("/hosts?cols=hostname&cols=owner&cols=tags&format=csv").text)
+        )
+    )
 
-    assert next(row["owner"] for row in rows if row["hostname"] == "web-1") == "'=cmd()"
+    found = next(row for row in rows if row["hostname"] == "web-1")
+    assert (found["owner"], found["tags"]) == ("'=cmd()", "'=cmd() pci")
 
 
 def test_a_long_list_has_pages_with_the_true_total(sqlite_db, clock, admin, tmp_path):

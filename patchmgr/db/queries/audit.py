@@ -47,7 +47,7 @@ def listing(
     total = session.scalar(select(func.count()).select_from(entry).where(*conditions))
     query = select(entry).where(*conditions).order_by(entry.id.desc()).limit(limit + 1)
     if cursor:
-        query = query.where(entry.id < paging.decode(cursor, 1)[0])
+        query = query.where(entry.id < paging.decode_id(cursor))
     rows = session.scalars(query).all()
     lines = tuple(
         AuditLine(row.id, row.at, row.actor, row.action, row.subject, dict(row.details), row.hash)

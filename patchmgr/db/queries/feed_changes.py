@@ -140,8 +140,8 @@ def notes(
         .limit(limit + 1)
     )
     if cursor:
-        (after,) = paging.decode(cursor, 1)
-        query = query.where(both.c.cve > after)
+        values = paging.decode(cursor, 1)
+        query = query.where(paging.after([both.c.cve], values, descending=[False]))
     rows = session.execute(query).all()
     lines = tuple(NoteChange(cve, _change(begun, ended)) for cve, begun, ended in rows[:limit])
     following = paging.encode([lines[-1].cve]) if len(rows) > limit else None
