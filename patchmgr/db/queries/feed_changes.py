@@ -187,7 +187,7 @@ def _hosts(session: Session, ids: Sequence[int], at: datetime | None) -> dict[in
             for held_then in (table.since <= at, or_(table.until.is_(None), table.until > at))
         ]
     judged = judgement.advisory_id.in_(ids)
-    versions = session.scalars(select(judgement.package_version_id.distinct()).where(judged)).all()
+    versions = session.scalars(select(judgement.package_version_id).where(judged).distinct()).all()
     rows = session.execute(
         select(judgement.advisory_id, func.count(exposure.host_id.distinct()))
         .join(exposure, exposure.package_version_id == judgement.package_version_id)
