@@ -242,10 +242,10 @@ def until_of(value: str | None, zone: ZoneInfo) -> datetime | None:
     if not value:
         return None
     if "T" in value:
-        wall = datetime.strptime(value.removesuffix("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 -- below
+        wall = datetime.strptime(value.removesuffix("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 -- it gets one
     else:
         day = date(int(value[:4]), int(value[4:6]), int(value[6:]))
-        wall = datetime(day.year, day.month, day.day, 23, 59, 59)  # noqa: DTZ001 -- below
+        wall = datetime(day.year, day.month, day.day, 23, 59, 59)  # noqa: DTZ001 -- it gets one
     if wall.year >= YEARS.stop:
         return None
     if value.endswith("Z") or wall.year < YEARS.start:

@@ -62,17 +62,9 @@ def mark_hosts(session: Session, last: models.ScanRun | None, now: datetime) -> 
 
 def _mark(session: Session, scope: Scope, now: datetime) -> None:
     """Mark the hosts on which ``scope`` has findings now."""
-    about = covering.about_judgements(scope)
-    through = select(exposure.host_id).where(exposure.until.is_(None))
-    if about:
-        through = through.where(
-            exposure.package_version_id.in_(
-                select(version.id)
-                .join(judgement, judgement.package_version_id == version.id)
-                .join(advisory, advisory.id == judgement.advisory_id)
-                .where(judgement.until.is_(None), *about)
-            )
-        )
+    through = select(exposure.host_id).where(
+        exposure.until.is_(None), *covering.of_exposures(scope)
+    )
     session.execute(
         update(host)
         .where(host.id.in_(through), *covering.on_hosts(scope, now))

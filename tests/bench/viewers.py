@@ -150,7 +150,7 @@ def watched(
             after = EVERY * number / len(keys)
             people.append(threads.submit(look, address, path, key, after, stop, seen))
         while len(seen.seconds) < len(keys) and not any(one.done() for one in people):
-            time.sleep(0.1)
+            time.sleep(0.1)  # until each was answered once
         time.sleep(EVERY)  # all have come, and what is made once is made
         seen.seconds.clear()
         before, began = stores.cpu(pid), time.monotonic()
@@ -212,6 +212,7 @@ def report(db: Database, until: float) -> None:
             return
         row = ResultRow(name, Outcome.INSTALLED, output="dpkg says something\n" * 20)
         rollouts.report_results(db, 1, [row], actor="bench", role=Role.ADMIN, now=_now())
+        # Until the next one is due, however long this one took.
         time.sleep(max(0.0, began + (number + 1) / RESULTS - time.monotonic()))
 
 

@@ -207,6 +207,20 @@ def about_judgements(scope: Scope) -> list[ColumnElement[bool]]:
     return found
 
 
+def of_exposures(scope: Scope) -> list[ColumnElement[bool]]:
+    """Return the condition for exposures with a finding that ``scope`` is about; none for any."""
+    about = about_judgements(scope)
+    if not about:
+        return []
+    judged = (
+        select(version.id)
+        .join(judgement, judgement.package_version_id == version.id)
+        .join(advisory, advisory.id == judgement.advisory_id)
+        .where(judgement.until.is_(None), *about)
+    )
+    return [exposure.package_version_id.in_(judged)]
+
+
 def may_be_covered(in_force: InForce) -> list[ColumnElement[bool]]:
     """Return conditions that leave the judgements which one of these exceptions is about.
 
@@ -235,15 +249,7 @@ def _counting(number: int, scope: Scope, at: datetime) -> Select[int, Any]:
     if on := on_hosts(scope, at):
         exposed = exposed.join(host, host.id == exposure.host_id).where(*on)
     about = about_judgements(scope)
-    if about:
-        exposed = exposed.where(
-            exposure.package_version_id.in_(
-                select(version.id)
-                .join(judgement, judgement.package_version_id == version.id)
-                .join(advisory, advisory.id == judgement.advisory_id)
-                .where(judgement.until.is_(None), *about)
-            )
-        )
+    exposed = exposed.where(*of_exposures(scope))
     per_version = exposed.group_by(exposure.package_version_id).subquery()
     return (
         select(literal(number), func.sum(per_version.c.hosts))
